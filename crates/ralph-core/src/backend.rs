@@ -1,0 +1,323 @@
+//! The cluster port: what the product asks of a cluster, whichever it is.
+//!
+//! Implemented by `SlurmBackend` (crate `ralph-slurm`), `MockCluster` and `LocalCluster` (here). Nothing in
+//! this file knows a scheduler's command or a transport.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Code, Coded, Hint};
+use crate::id::{JobId, RunId, Slug, Token};
+use crate::job::{JobQuery, JobReport, Observation};
+use crate::time::Timestamp;
+
+/// A cluster. Every method may be called again after a crash or a lost reply; that is the contract.
+#[async_trait]
+pub trait ClusterBackend: Send + Sync + fmt::Debug {
+    /// `local`, `slurm` or `mock`: the word of the configuration.
+    fn kind(&self) -> &'static str;
+
+    /// Whether the cluster can be asked at all: a session is open, a scheduler answers. Cheap.
+    ///
+    /// # Errors
+    /// [`BackendError::NoSession`], [`BackendError::NoScheduler`] or [`BackendError::Unreachable`].
+    async fn check(&self) -> Result<(), BackendError>;
+
+    /// What this cluster offers.
+    ///
+    /// # Errors
+    /// As [`ClusterBackend::check`].
+    async fn capabilities(&self) -> Result<Capabilities, BackendError>;
+
+    /// Submits. At most one job per `request.token`, however often it is called.
+    ///
+    /// # Errors
+    /// Only when the cluster could not be asked; what it said is a [`Receipt`].
+    async fn submit(&self, request: &SubmitRequest) -> Result<Receipt, BackendError>;
+
+    /// Submits many in as few round trips as the backend can; `recorded` is called with the index and the
+    /// receipt of each as it arrives, so that it can be put on disk before the next.
+    ///
+    /// # Errors
+    /// As [`ClusterBackend::submit`]; the receipts handed to `recorded` until then stand.
+    async fn submit_all(
+        &self,
+        requests: &[SubmitRequest],
+        recorded: &mut (dyn FnMut(usize, Receipt) + Send),
+    ) -> Result<(), BackendError> {
+        for (index, request) in requests.iter().enumerate() {
+            recorded(index, self.submit(request).await?);
+        }
+        Ok(())
+    }
+
+    /// Looks for a submission without submitting.
+    ///
+    /// # Errors
+    /// As [`ClusterBackend::submit`].
+    async fn receipt(&self, token: &Token, since: Timestamp) -> Result<Receipt, BackendError>;
+
+    /// One round trip for all jobs. One observation per query, in the order of the queries; a job that the
+    /// cluster does not know is reported as such and is no error.
+    ///
+    /// # Errors
+    /// Only when the cluster could not be asked at all.
+    async fn observe(&self, jobs: &[JobQuery]) -> Result<Vec<Observation>, BackendError>;
+
+    /// Asks the cluster to cancel. Success proves nothing: observe afterwards.
+    ///
+    /// # Errors
+    /// Only when the cluster could not be asked.
+    async fn cancel(&self, jobs: &[JobId]) -> Result<(), BackendError>;
+
+    /// Fetches one log from an offset, bounded. A log that does not exist is an empty answer with `size: None`.
+    ///
+    /// # Errors
+    /// Only when the cluster could not be asked.
+    async fn fetch(&self, request: &FetchRequest) -> Result<FetchReport, BackendError>;
+
+    /// All jobs of this user that the cluster knows now, ours or not.
+    ///
+    /// # Errors
+    /// Only when the cluster could not be asked.
+    async fn jobs(&self) -> Result<Vec<JobReport>, BackendError>;
+
+    /// Which of these files, relative to the job's working folder, exist there (expected artifacts).
+    ///
+    /// # Errors
+    /// Only when the cluster could not be asked.
+    async fn existing(&self, project: &Slug, paths: &[String]) -> Result<Vec<bool>, BackendError>;
+}
+
+/// What a cluster offers; probed once a day and kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capabilities {
+    /// Scheduler and version, such as `slurm 22.05.8` or `local`.
+    pub version: String,
+    /// Whether accounting answers.
+    pub accounting: bool,
+    /// Seconds that an ended job stays in the queue listing.
+    pub min_job_age_seconds: Option<u64>,
+    /// Largest array size.
+    pub max_array_size: Option<u32>,
+}
+
+/// Everything a submission needs, as data: it is what the intent on local disk holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubmitRequest {
+    /// The key of this submission.
+    pub token: Token,
+    /// The run it is for.
+    pub run: RunId,
+    /// The project it belongs to.
+    pub project: Slug,
+    /// The script's path inside the project, such as `slurm/jobs/q001.sbatch`.
+    pub script_path: String,
+    /// The script itself, sent with the submission (incident 30).
+    pub script: String,
+    /// SHA-256 of `script`, hexadecimal.
+    pub script_sha256: String,
+    /// The configuration's path inside the project, when the item names one.
+    pub config_path: Option<String>,
+    /// The configuration itself, as it was when the intent was made.
+    pub config: Option<String>,
+    /// Variables for the job; they travel in a file, never in `--export` (incident 33).
+    pub variables: BTreeMap<String, String>,
+    /// The commit that the job clones, when the project is fetched by git.
+    pub git: Option<GitCommit>,
+    /// Jobs that must have succeeded before this one starts.
+    pub after: Vec<JobId>,
+    /// Nodes to avoid.
+    pub exclude: Vec<String>,
+    /// When the intent was made, by the local clock.
+    pub intent_at: Timestamp,
+}
+
+/// A commit that was found pushed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GitCommit {
+    /// Where the cluster clones.
+    pub url: String,
+    /// Forty hexadecimal digits (incidents 26 and 27).
+    pub sha: String,
+}
+
+/// How an accepted job was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FoundBy {
+    /// The receipt that the submission left on the cluster.
+    Marker,
+    /// The queue listing.
+    Queue,
+    /// Accounting.
+    Accounting,
+}
+
+/// What the cluster knows about one submission token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Receipt {
+    /// The cluster has never heard of the token: it is safe to submit.
+    Absent,
+    /// Somebody is submitting, or died while doing so.
+    Claimed {
+        /// Since when, by the cluster's clock.
+        since: Timestamp,
+    },
+    /// There is a job.
+    Accepted {
+        /// The job.
+        job: JobId,
+        /// The cluster of a federation (`id;cluster`).
+        cluster: Option<String>,
+        /// How it was found.
+        how: FoundBy,
+        /// The scheduler's remarks, such as warnings beside a valid id.
+        remarks: String,
+    },
+    /// Refused for a reason that proves that no job exists.
+    Refused {
+        /// The scheduler's message.
+        message: String,
+        /// Whether waiting helps: a QOS or association limit (incident 37), not a mistake.
+        limit: bool,
+    },
+    /// Failed in a way that proves nothing, such as `Socket timed out`.
+    Unclear {
+        /// The message.
+        message: String,
+    },
+}
+
+/// Which of a job's logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stream {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+}
+
+impl Stream {
+    /// `out` or `err`: the suffix of the local copy.
+    #[must_use]
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Self::Out => "out",
+            Self::Err => "err",
+        }
+    }
+}
+
+/// One log, from an offset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchRequest {
+    /// The project the job belongs to.
+    pub project: Slug,
+    /// The job or the array task.
+    pub job: JobId,
+    /// Our key for it, when we submitted it.
+    pub token: Option<Token>,
+    /// Which log.
+    pub stream: Stream,
+    /// First byte wanted.
+    pub offset: u64,
+    /// At most so many bytes.
+    pub limit: u64,
+    /// Whether the end of the file is wanted when more than `limit` bytes follow the offset.
+    pub from_end: bool,
+}
+
+/// A piece of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchReport {
+    /// Absolute path of the log on the cluster, when one was found.
+    pub path: Option<String>,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// Offset of the first of `bytes`.
+    pub offset: u64,
+    /// Size of the file in bytes; `None` when there is no such file.
+    pub size: Option<u64>,
+}
+
+/// The cluster could not be asked. Never a statement about a job.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BackendError {
+    /// No cluster is configured.
+    #[error("no cluster is configured: {detail}")]
+    NoConfig {
+        /// Which file was expected, and what was found.
+        detail: String,
+    },
+    /// The shared SSH session is not open.
+    #[error("no SSH session to {host} is open")]
+    NoSession {
+        /// The host as configured.
+        host: String,
+    },
+    /// The remote side has no scheduler.
+    #[error("there is no scheduler on {host}: {detail}")]
+    NoScheduler {
+        /// The host as configured.
+        host: String,
+        /// What was tried.
+        detail: String,
+    },
+    /// The network, the host or the scheduler did not answer.
+    #[error("the cluster does not answer: {detail}")]
+    Unreachable {
+        /// What was tried, and what happened.
+        detail: String,
+    },
+    /// The answer could not be read.
+    #[error("the cluster's answer cannot be read: {detail}")]
+    Garbled {
+        /// What was expected, and the start of what came.
+        detail: String,
+    },
+    /// A file of the embedded cluster could not be read or written.
+    #[error("{path}: {detail}")]
+    Storage {
+        /// The file.
+        path: String,
+        /// What was tried, and what happened.
+        detail: String,
+    },
+}
+
+impl Coded for BackendError {
+    fn code(&self) -> Code {
+        match self {
+            Self::NoConfig { .. } => Code::NoClusterConfig,
+            Self::NoSession { .. } => Code::NoSession,
+            Self::NoScheduler { .. } => Code::NoScheduler,
+            Self::Unreachable { .. } => Code::Unreachable,
+            Self::Garbled { .. } => Code::Unclear,
+            Self::Storage { .. } => Code::Failed,
+        }
+    }
+
+    fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::NoConfig { .. } => Some(Hint::new(
+                "Set `cluster.kind` in .claude/ralph/config.json, or copy .claude/cluster.example.json to .claude/cluster.local.json.",
+            )),
+            Self::NoSession { .. } => {
+                Some(Hint::new("Run `ralph cluster connect`, then try again."))
+            }
+            Self::NoScheduler { .. } => Some(Hint::new(
+                "Check `ssh.host`: it should be a login node of the cluster.",
+            )),
+            Self::Unreachable { .. } => Some(Hint::new(
+                "Nothing was changed; the next dispatch asks again.",
+            )),
+            Self::Garbled { .. } | Self::Storage { .. } => None,
+        }
+    }
+}

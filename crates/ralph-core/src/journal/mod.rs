@@ -1,0 +1,1 @@
+//! One operation, many files.

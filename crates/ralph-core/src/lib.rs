@@ -1,0 +1,22 @@
+//! The core of ralph: state, planning, exactly-once submission, supervision.
+//!
+//! A dispatch is six steps: *load* the projects ([`world`]), *verify* every outstanding job, *plan* one step per
+//! project ([`plan`]), *act* ([`act`]), *commit* all files as one operation ([`journal`]), *report* ([`report`]).
+//! Planning is pure; effects are at the edges; clock, ids and environment come from [`env`].
+//!
+//! What must never be here: a scheduler's command, a terminal, an environment variable, an exit.
+
+pub mod backend;
+pub mod change;
+pub mod classify;
+pub mod cluster;
+pub mod env;
+pub mod error;
+pub mod id;
+pub mod job;
+pub mod journal;
+pub mod phase;
+pub mod pipeline;
+pub mod process;
+pub mod store;
+pub mod time;

@@ -18,5 +18,6 @@ pub mod journal;
 pub mod phase;
 pub mod pipeline;
 pub mod process;
+pub mod sbatch;
 pub mod store;
 pub mod time;

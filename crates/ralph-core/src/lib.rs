@@ -12,6 +12,7 @@ pub mod classify;
 pub mod cluster;
 pub mod env;
 pub mod error;
+pub mod hook;
 pub mod id;
 pub mod job;
 pub mod journal;

@@ -21,3 +21,4 @@ pub mod process;
 pub mod sbatch;
 pub mod store;
 pub mod time;
+pub mod validate;

@@ -11,7 +11,7 @@ use crate::workspace::{Profile, build_binaries};
 
 /// Builds and runs the demo; its exit code is the task's.
 pub(crate) fn run(root: &Path, folder: Option<&str>) -> anyhow::Result<ExitCode> {
-    let flags = setup::prepare(root)?;
+    let flags = setup::prepare(root, setup::Purpose::Build)?;
     let program = build_binaries(root, Profile::Dev, &flags)?.join("ralph");
     let folder = match folder {
         Some(folder) => PathBuf::from(folder),

@@ -10,8 +10,19 @@ use xshell::{Shell, cmd};
 
 use crate::openssl;
 
-/// One thing that the tests need.
+/// What a task is going to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Purpose {
+    /// Build the binaries and run them.
+    Build,
+    /// Run all tests and checks as well.
+    Test,
+}
+
+/// One thing that a task needs.
 struct Need {
+    /// The least purpose that needs it.
+    since: Purpose,
     /// Whether it is there.
     is_there: fn() -> bool,
     /// The Debian packages that bring it.
@@ -22,31 +33,37 @@ struct Need {
 
 const NEEDS: [Need; 6] = [
     Need {
+        since: Purpose::Build,
         is_there: openssl::has_headers,
         packages: &["libssl-dev", "pkg-config"],
         used_by: "the libssh2 transport",
     },
     Need {
+        since: Purpose::Build,
         is_there: || on_path("git"),
         packages: &["git"],
-        used_by: "preflight and tests",
+        used_by: "the check that a commit is pushed",
     },
     Need {
+        since: Purpose::Build,
         is_there: || on_path("bash"),
         packages: &["bash"],
         used_by: "job scripts",
     },
     Need {
+        since: Purpose::Test,
         is_there: || on_path("ssh"),
         packages: &["openssh-client"],
         used_by: "the OpenSSH transport",
     },
     Need {
+        since: Purpose::Test,
         is_there: || on_path("python3"),
         packages: &["python3"],
-        used_by: "the bench's comparison",
+        used_by: "the bench's comparison and its test",
     },
     Need {
+        since: Purpose::Test,
         is_there: || on_path("shellcheck"),
         packages: &["shellcheck"],
         used_by: "the check of shell scripts",
@@ -54,10 +71,13 @@ const NEEDS: [Need; 6] = [
 ];
 
 /// Installs what is missing and returns the flags that builds on this machine need.
-pub(crate) fn prepare(root: &Path) -> anyhow::Result<Vec<String>> {
+pub(crate) fn prepare(root: &Path, purpose: Purpose) -> anyhow::Result<Vec<String>> {
     let sh = Shell::new()?;
     sh.change_dir(root);
-    let missing: Vec<&Need> = NEEDS.iter().filter(|need| !(need.is_there)()).collect();
+    let missing: Vec<&Need> = NEEDS
+        .iter()
+        .filter(|need| need.since <= purpose && !(need.is_there)())
+        .collect();
     let packages = packages_of(&missing);
     if !packages.is_empty() {
         if may_install() {
@@ -82,7 +102,7 @@ pub(crate) fn prepare(root: &Path) -> anyhow::Result<Vec<String>> {
 
 /// Installs what is missing and prints the flags on stdout, for scripts.
 pub(crate) fn print_flags(root: &Path) -> anyhow::Result<ExitCode> {
-    println!("{}", prepare(root)?.join(" "));
+    println!("{}", prepare(root, Purpose::Test)?.join(" "));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -138,6 +158,7 @@ mod tests {
     #[test]
     fn what_is_missing_names_its_packages() {
         let absent = Need {
+            since: Purpose::Build,
             is_there: || on_path("no-such-program-anywhere"),
             packages: &["one", "two"],
             used_by: "a test",

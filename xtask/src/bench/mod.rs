@@ -28,7 +28,7 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> anyhow::Result<ExitCode> {
         let names: Vec<&str> = cases::ALL.iter().map(|case| case.name).collect();
         bail!("no case has such a name; there are {}", names.join(", "));
     }
-    let flags = setup::prepare(root)?;
+    let flags = setup::prepare(root, setup::Purpose::Test)?;
     let ralph = build_binaries(root, Profile::Release, &flags)?.join("ralph");
     let target = target_folder(root)?;
     let mut rows = Vec::new();

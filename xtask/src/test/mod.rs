@@ -15,7 +15,7 @@ use report::{Demand, Report};
 
 /// Runs all tests, or those whose names contain one of the filters.
 pub(crate) fn run(root: &Path, filters: &[&str]) -> anyhow::Result<ExitCode> {
-    let flags = setup::prepare(root)?;
+    let flags = setup::prepare(root, setup::Purpose::Test)?;
     let flags = flags.as_slice();
     let sh = Shell::new()?;
     sh.change_dir(root);

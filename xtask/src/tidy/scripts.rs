@@ -8,6 +8,9 @@ use super::Finding;
 use super::tree::{TextFile, Tree};
 use crate::setup::on_path;
 
+/// A part may use a name that another part sets, and set one that another part uses.
+const SHARED_NAMES: &str = "--exclude=SC2034,SC2154";
+
 /// Every shell script parses.
 pub(super) fn parse(tree: &Tree) -> Vec<Finding> {
     let checked = has_shellcheck();
@@ -19,7 +22,11 @@ pub(super) fn parse(tree: &Tree) -> Vec<Finding> {
     {
         let mut commands = vec![(shell, vec!["-n"])];
         if checked {
-            commands.push(("shellcheck", vec!["--severity=warning", "--shell", shell]));
+            let mut args = vec!["--severity=warning", "--shell", shell];
+            if is_part_of_a_script(tree, &file.path) {
+                args.push(SHARED_NAMES);
+            }
+            commands.push(("shellcheck", args));
         }
         for (program, args) in commands {
             if let Some(complaint) = complaint(&tree.root, program, &args, &file.path) {
@@ -34,6 +41,12 @@ pub(super) fn parse(tree: &Tree) -> Vec<Finding> {
 /// Whether shellcheck can be started.
 pub(super) fn has_shellcheck() -> bool {
     on_path("shellcheck")
+}
+
+/// Whether the script is sent together with the `prelude.sh` beside it.
+fn is_part_of_a_script(tree: &Tree, path: &str) -> bool {
+    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    tree.text(&format!("{folder}/prelude.sh")).is_some()
 }
 
 /// The shell that a script is written for: by its first line, else by its name.
@@ -86,6 +99,13 @@ mod tests {
         ] {
             assert_eq!(shell_of(&file(path, text)), shell, "{text}");
         }
+    }
+
+    #[test]
+    fn parts_of_a_script_are_known_by_their_prelude() {
+        let tree = Tree::with(&[("a/prelude.sh", ""), ("a/b.sh", ""), ("c/d.sh", "")]);
+        assert!(is_part_of_a_script(&tree, "a/b.sh"));
+        assert!(!is_part_of_a_script(&tree, "c/d.sh"));
     }
 
     #[test]

@@ -22,3 +22,4 @@ pub mod process;
 pub mod sbatch;
 pub mod store;
 pub mod time;
+pub mod validate;

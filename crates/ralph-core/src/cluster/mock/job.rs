@@ -31,8 +31,10 @@ impl Source {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct MockJob {
+    /// The whole job's id; not unique, since ids are reused.
     pub(super) id: JobId,
     pub(super) name: String,
+    /// By our clock; a skew is added when it is told.
     pub(super) submitted: Timestamp,
     /// What we sent; `None` for a job of somebody else's making.
     pub(super) request: Option<SubmitRequest>,
@@ -41,7 +43,9 @@ pub(super) struct MockJob {
     pub(super) tasks: Vec<u32>,
     /// The positions of the jobs that it waits for. A position, not an id: ids are reused.
     pub(super) after: Vec<usize>,
+    /// In the order in which they came; the first that hits a task is the one that counts.
     pub(super) cancels: Vec<Cancel>,
+    /// The name of the log, with its symbols.
     output: String,
     /// `None` when both streams go to `output`.
     error: Option<String>,
@@ -70,6 +74,8 @@ pub(super) struct Telling {
 }
 
 impl MockJob {
+    /// A job as its script and directives describe it. Directives that cannot be read count as absent: to refuse
+    /// them is the preflight's business, not the mock's.
     pub(super) fn new(
         id: JobId,
         submitted: Timestamp,

@@ -15,6 +15,23 @@
 //! | `next_id` | the next job's id, as text |
 //! | `jobs`, `markers`, `calls` | the history; written, not meant to be edited |
 //!
+//! A job that fails at its first attempt, is accepted without saying so, and then completes:
+//!
+//! ```json
+//! {
+//!   "format": 1,
+//!   "rules": [
+//!     {"run": "q001", "times": 1,
+//!      "faults": [{"fault": "socket_timeout", "accepted": true}],
+//!      "job": {"steps": [{"after_seconds": 5, "state": "RUNNING", "nodes": "node007"},
+//!                        {"after_seconds": 90, "state": "FAILED", "exit": {"code": 1, "signal": 0}}],
+//!              "stderr": [{"after_seconds": 89, "text": "CUDA out of memory\n"}]}},
+//!     {"job": {"steps": [{"after_seconds": 5, "state": "RUNNING"}, {"after_seconds": 60, "state": "COMPLETED"}],
+//!              "artifacts": [{"after_seconds": 60, "path": "results/metrics.json"}]}}
+//!   ]
+//! }
+//! ```
+//!
 //! Text in, state out: no file is read or written here.
 
 use std::collections::VecDeque;

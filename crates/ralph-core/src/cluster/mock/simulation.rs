@@ -73,44 +73,53 @@ impl Simulation {
             return Fault::Pass;
         }
         let seconds = 1 + draw.below(900);
-        let accepted = draw.below(2) == 0;
-        let faults = match method {
-            Method::Submit => vec![
-                Fault::BeforeSend,
-                Fault::LostReply,
-                Fault::UnclearReply,
-                Fault::SocketTimeout { accepted },
-                Fault::ClaimedAndDead { accepted },
-                Fault::Refused {
-                    message: "Job violates accounting/QOS policy".to_owned(),
-                    limit: true,
-                },
-                Fault::Garbage,
-                Fault::NoSession,
-                Fault::Slow { seconds },
-            ],
-            Method::Observe | Method::Receipt => vec![
-                Fault::BeforeSend,
-                Fault::HalfReply,
-                Fault::StaleAccounting { seconds },
-                Fault::UnknownState {
-                    word: "EXPEDITING".to_owned(),
-                },
-                Fault::ClockSkew {
-                    seconds: if accepted { 5 } else { -5 },
-                },
-                Fault::Garbage,
-                Fault::NoSession,
-            ],
+        let coin = draw.below(2) == 0;
+        draw.pick(&match method {
+            Method::Submit => submission_faults(seconds, coin),
+            Method::Observe | Method::Receipt => reading_faults(seconds, coin),
             _ => vec![
                 Fault::BeforeSend,
                 Fault::LostReply,
                 Fault::NoSession,
                 Fault::HalfReply,
             ],
-        };
-        draw.pick(&faults)
+        })
     }
+}
+
+/// What can hit a submission. No permanent refusal: a run that was refused for good proves nothing.
+fn submission_faults(seconds: u64, accepted: bool) -> Vec<Fault> {
+    vec![
+        Fault::BeforeSend,
+        Fault::LostReply,
+        Fault::UnclearReply,
+        Fault::SocketTimeout { accepted },
+        Fault::ClaimedAndDead { accepted },
+        Fault::Refused {
+            message: "Job violates accounting/QOS policy".to_owned(),
+            limit: true,
+        },
+        Fault::Garbage,
+        Fault::NoSession,
+        Fault::Slow { seconds },
+    ]
+}
+
+/// What can hit a question about jobs. The clock is wrong by less than any tolerance for it.
+fn reading_faults(seconds: u64, ahead: bool) -> Vec<Fault> {
+    vec![
+        Fault::BeforeSend,
+        Fault::HalfReply,
+        Fault::StaleAccounting { seconds },
+        Fault::UnknownState {
+            word: "EXPEDITING".to_owned(),
+        },
+        Fault::ClockSkew {
+            seconds: if ahead { 5 } else { -5 },
+        },
+        Fault::Garbage,
+        Fault::NoSession,
+    ]
 }
 
 /// The words that a job goes through after it was pending; good ends stand more than once, to be likelier.

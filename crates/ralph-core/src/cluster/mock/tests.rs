@@ -659,6 +659,20 @@ fn a_scenario_decides_and_goes_on_after_being_saved() {
 }
 
 #[test]
+fn the_documented_scenario_can_be_read() {
+    let source = include_str!("scenario.rs");
+    let example: String = source
+        .lines()
+        .skip_while(|line| *line != "//! ```json")
+        .skip(1)
+        .take_while(|line| *line != "//! ```")
+        .map(|line| line.trim_start_matches("//!"))
+        .collect();
+    let cluster = MockCluster::from_scenario(&example, clock()).unwrap();
+    assert_eq!(told(&now(cluster.submit(&request(1)))), "unclear");
+}
+
+#[test]
 fn a_scenario_that_cannot_be_read_is_named_by_its_place() {
     use std::error::Error as _;
     let error = |text: &str| match MockCluster::from_scenario(text, clock()) {

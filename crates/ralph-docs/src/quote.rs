@@ -277,8 +277,18 @@ mod tests {
         line 100
         ```
         ");
-        insta::assert_snapshot!(fence(&"é".repeat(100), 70), @"");
-        insta::assert_snapshot!(fence("abc", 0), @"");
+        insta::assert_snapshot!(fence(&"é".repeat(100), 70), @"
+        ```text
+        éé
+        [… 180 bytes left out …]
+        éééééééé
+        ```
+        ");
+        insta::assert_snapshot!(fence("abc", 0), @"
+        ```text
+        [… 3 bytes left out …]
+        ```
+        ");
     }
 
     proptest! {

@@ -11,13 +11,14 @@ use crate::edit::Edit;
 use crate::outline::Span;
 
 /// A title without what people decorate it with: case, underscores, emoji, emphasis, trailing parentheses
-/// and brackets, and whatever follows ` / `.
+/// and brackets, whatever follows ` / `, and `Status:` in front.
 pub(crate) fn normalise(title: &str) -> String {
     let title = strip_trailing_group(title);
     let title = title.split(" / ").next().unwrap_or("");
     let title = strip_trailing_group(title);
     let words = title.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    words.map(str::to_lowercase).collect::<Vec<_>>().join(" ")
+    let words = words.map(str::to_lowercase).collect::<Vec<_>>().join(" ");
+    words.strip_prefix("status ").map_or(words.clone(), str::to_owned)
 }
 
 /// Takes off `(…)` and `[…]` at the end, with what emphasis is around them.
@@ -173,6 +174,7 @@ mod tests {
             ("COMPLETED / PAIRED COMPARISON RESULTS", "completed"),
             ("Active Issues:", "active issues"),
             ("NON-BLOCKING", "non blocking"),
+            ("Status: RUNNING", "running"),
             ("(none)", ""),
             ("a) b)", "a b"),
             ("", ""),

@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ralph_core::process::{
     Ending, ExitRecord, Facts, Identity, Record, SpawnError, SpawnRequest, Spawned, Supervisor,
     Verdict, ask_to_stop, end_orphans, launch, spawn, verdict,
 };
+use ralph_tests::until;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tempfile::TempDir;
 
@@ -19,17 +20,6 @@ fn supervisor() -> Supervisor {
     Supervisor {
         program: PathBuf::from(env!("CARGO_BIN_EXE_detached")),
         args: vec!["supervise".to_owned()],
-    }
-}
-
-fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        if let Some(seen) = look() {
-            return seen;
-        }
-        assert!(Instant::now() < deadline, "never seen: {what}");
-        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

@@ -120,25 +120,39 @@ pub(crate) fn read_record<T: DeserializeOwned>(path: &Path) -> io::Result<Option
     }
 }
 
+/// Whether a file has to survive a loss of power. All of them survive the end of their writer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// It does.
+    Durably,
+    /// It need not: everything it tells of is over when the power is gone.
+    WhileTheMachineRuns,
+}
+
 /// Writes a record as indented JSON.
 ///
 /// # Errors
 /// As [`replace`].
-pub(crate) fn write_record<T: Serialize>(path: &Path, record: &T) -> io::Result<()> {
+pub(crate) fn write_record<T: Serialize>(path: &Path, record: &T, keep: Keep) -> io::Result<()> {
     let mut bytes = serde_json::to_vec_pretty(record)?;
     bytes.push(b'\n');
-    replace(path, &bytes)
+    replace(path, &bytes, keep)
 }
 
-/// Replaces a file whole and durably.
+/// Replaces a file whole: a reader finds the old one or the new one.
 ///
 /// # Errors
 /// The folder cannot be written to, or the disk is full; the old file is then untouched.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, bytes: &[u8], keep: Keep) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(bytes)?;
-    file.as_file().sync_all()?;
+    if keep == Keep::Durably {
+        file.as_file().sync_all()?;
+    }
     file.persist(path)?;
-    File::open(folder)?.sync_all()
+    if keep == Keep::Durably {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
 }

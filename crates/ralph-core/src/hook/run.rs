@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 
 use super::decide::{HookDecision, decide, spent};
 use super::files::{HookConfig, HookInput, LoopState};
-use super::glance::Glance;
+use super::glance::{Skim, needs_zone};
 use super::scan::scan;
 use crate::env::Env;
 
@@ -42,7 +42,7 @@ pub fn run(root: &Path, stdin: &[u8], env: &Env, zone: impl FnOnce() -> TimeZone
     let projects = scan(root, skim);
     let zoneless = projects
         .iter()
-        .any(|project| project.seen.as_ref().is_ok_and(Glance::needs_zone));
+        .any(|project| project.seen.as_ref().is_ok_and(needs_zone));
     let zone = if zoneless { zone() } else { TimeZone::UTC };
     match decide(&projects, &config, &state, &input, now, &zone) {
         HookDecision::MayStop { message_lines, .. } => may_stop(&message_lines),
@@ -87,7 +87,7 @@ fn keep(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     Ok(())
 }
 
-pub(super) fn skim(bytes: &[u8]) -> Result<Glance, String> {
+pub(super) fn skim(bytes: &[u8]) -> Result<Skim, String> {
     use serde_json::Value;
     let value: Value = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     let object = value.as_object().ok_or("expected an object")?;
@@ -108,21 +108,24 @@ pub(super) fn skim(bytes: &[u8]) -> Result<Glance, String> {
         None => run.is_object(),
     };
     let needs = object.get("needs_user_input");
-    Ok(Glance {
+    Ok(Skim {
         phase: crate::phase::Phase::parse(
             object.get("phase").and_then(Value::as_str).unwrap_or(""),
         ),
-        has_next_action: object.get("next_action").is_some_and(truthy),
-        needs_input: needs
+        next_action: object
+            .get("next_action")
+            .filter(|v| truthy(v))
+            .map(ToString::to_string),
+        needs_user_input: needs
             .and_then(|v| v.get("value"))
             .or(needs)
             .and_then(Value::as_bool)
             .unwrap_or(false),
         live_runs: runs.map_or(0, |runs| runs.iter().filter(live).count()),
-        next_poll: object
+        next_poll_after: object
             .get("slurm_wait")
             .and_then(|wait| wait.get("next_poll_after"))
             .and_then(time),
-        next_run_poll: None,
+        run_polls: Vec::new(),
     })
 }

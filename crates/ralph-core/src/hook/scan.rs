@@ -15,7 +15,7 @@ use std::thread;
 
 use rustix::fs::OFlags;
 
-use super::glance::{Glance, ProjectGlance, glance};
+use super::glance::{ProjectGlance, Skim, glance};
 
 /// The folder of the projects, below the workspace.
 const PROJECTS: &str = "projects";
@@ -35,7 +35,7 @@ const MOST_THREADS: usize = 8;
 /// Glances at all projects, ordered by name.
 pub(super) fn scan<E: Display>(
     root: &Path,
-    skim: impl Fn(&[u8]) -> Result<Glance, E> + Sync,
+    skim: impl Fn(&[u8]) -> Result<Skim, E> + Sync,
 ) -> Vec<ProjectGlance> {
     let folder = root.join(PROJECTS);
     let names = match names(&folder) {
@@ -90,7 +90,7 @@ fn share<E: Display>(
     folder: &Path,
     names: &[std::ffi::OsString],
     next: &AtomicUsize,
-    skim: &impl Fn(&[u8]) -> Result<Glance, E>,
+    skim: &impl Fn(&[u8]) -> Result<Skim, E>,
 ) -> Vec<ProjectGlance> {
     let mut buffer = Vec::new();
     let mut found = Vec::new();

@@ -141,14 +141,10 @@ const STRICT: ParseOptions = ParseOptions {
     allow_extended_string_escapes: false,
 };
 
-/// The text up to the comma, when a text ends with a value, a comma and a closing bracket.
+/// The text up to the comma, when a text ends with a comma and a closing bracket. The parser has stopped before
+/// that at a comma that follows no value.
 fn comma_before_bracket(text: &str) -> Option<&str> {
-    let comma = text
-        .strip_suffix([']', '}'])?
-        .trim_end()
-        .strip_suffix(',')?;
-    let value = comma.trim_end();
-    (!value.is_empty() && !value.ends_with(['[', '{', ',', ':'])).then_some(comma)
+    text.strip_suffix([']', '}'])?.trim_end().strip_suffix(',')
 }
 
 /// Names the place of the mistake; for a comma before a closing bracket the comma itself (incidents 1 and 2).

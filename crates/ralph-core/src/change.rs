@@ -80,7 +80,9 @@ impl FileEdit {
                 Some(found) if found != text => Err(EditError {
                     code: Code::Conflict,
                     reason: "the file exists with another content".to_owned(),
-                    hint: Some("Move it away if it is not needed; it was left as it is.".to_owned()),
+                    hint: Some(
+                        "Move it away if it is not needed; it was left as it is.".to_owned(),
+                    ),
                 }),
                 _ => Ok(Some(text.clone())),
             },

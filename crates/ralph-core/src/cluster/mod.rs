@@ -1,1 +1,3 @@
 //! Clusters that need no scheduler.
+
+pub mod mock;

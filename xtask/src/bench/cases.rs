@@ -1,0 +1,190 @@
+//! What is measured. Each case makes its workspace, shows once that the answers are right, then measures.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, ensure};
+use xshell::{Shell, cmd};
+
+use super::measure::{self, Program};
+use super::table::{Limits, Row};
+use super::workspace::{self, FAR, PAST, Specification};
+
+const TURNS: usize = 21;
+const PAYLOAD: &str = r#"{"session_id":"bench","stop_hook_active":false}"#;
+
+/// A case: its name and what it does.
+pub(super) struct Case {
+    /// The name on the command line and in the table.
+    pub(super) name: &'static str,
+    /// Measures.
+    pub(super) run: fn(&Place) -> anyhow::Result<Row>,
+}
+
+/// Where a case runs.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// The binary that is measured.
+    pub(super) ralph: PathBuf,
+    /// The checkout.
+    pub(super) root: PathBuf,
+    /// The case's own folder.
+    pub(super) folder: PathBuf,
+}
+
+/// All cases, in the order of the table.
+pub(super) const ALL: [Case; 3] = [
+    Case {
+        name: "hook-large",
+        run: |place| hook(place, &LARGE, 30),
+    },
+    Case {
+        name: "hook-small",
+        run: |place| hook(place, &SMALL, 15),
+    },
+    Case {
+        name: "dispatch-dry-run",
+        run: dispatch,
+    },
+];
+
+/// As large as the mean of real state files.
+const LARGE: Specification = Specification {
+    projects: 100,
+    active_runs: 4,
+    state_bytes: 326_000,
+    next_poll_after: FAR,
+};
+
+const SMALL: Specification = Specification {
+    projects: 1_000,
+    active_runs: 1,
+    state_bytes: 2_000,
+    next_poll_after: FAR,
+};
+
+const MANY_RUNS: Specification = Specification {
+    projects: 1_000,
+    active_runs: 5,
+    state_bytes: 10_000,
+    next_poll_after: PAST,
+};
+
+/// The Stop hook against a script that parses every state file whole; nothing is actionable, so both read all.
+fn hook(place: &Place, of: &Specification, limit_ms: u64) -> anyhow::Result<Row> {
+    workspace::generate(&place.folder, of)?;
+    let programs = |exit| -> anyhow::Result<[Program; 2]> {
+        Ok([ours(place, &["hook", "stop"], exit), script(place, exit)?])
+    };
+    // Both find the one project that is due, so neither is fast for not looking.
+    let last = of.projects - 1;
+    workspace::set_actionable(&place.folder, of, last, true)?;
+    for program in programs(2)? {
+        measure::output(&program)?;
+    }
+    workspace::set_actionable(&place.folder, of, last, false)?;
+    let idle = programs(0)?;
+    let times = measure::in_turns(TURNS, &idle)?;
+    Ok(Row {
+        case: format!("Stop hook, {} × {} kB", of.projects, of.state_bytes / 1_000),
+        ours: times[0],
+        compared: Some(times[1]),
+        peak_bytes: measure::peak_memory(&idle[0])?,
+        limits: Limits {
+            milliseconds: limit_ms,
+            ratio: Some(10.0),
+            megabytes: None,
+        },
+    })
+}
+
+/// `dispatch --dry-run` over 1,000 projects with 5,000 live runs, all of them due.
+fn dispatch(place: &Place) -> anyhow::Result<Row> {
+    workspace::generate(&place.folder, &MANY_RUNS)?;
+    let program = ours(place, &["dispatch", "--dry-run", "--json"], 0);
+    let shown = measure::output(&program)?;
+    let shown = String::from_utf8_lossy(&shown.stdout);
+    let last = workspace::slug(MANY_RUNS.projects - 1);
+    ensure!(
+        shown.contains(&last),
+        "the plan says nothing about the project {last}"
+    );
+    let times = measure::in_turns(TURNS, std::slice::from_ref(&program))?;
+    Ok(Row {
+        case: format!(
+            "dispatch --dry-run, {} projects, {} live runs",
+            MANY_RUNS.projects,
+            MANY_RUNS.projects * MANY_RUNS.active_runs
+        ),
+        ours: times[0],
+        compared: None,
+        peak_bytes: measure::peak_memory(&program)?,
+        limits: Limits {
+            milliseconds: 250,
+            ratio: None,
+            megabytes: Some(100),
+        },
+    })
+}
+
+fn ours(place: &Place, args: &[&str], exit: i32) -> Program {
+    Program {
+        path: place.ralph.clone(),
+        args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+        folder: place.folder.clone(),
+        input: PAYLOAD,
+        exit,
+    }
+}
+
+/// The script, run by the interpreter itself: a shim in front of it would be measured too.
+fn script(place: &Place, exit: i32) -> anyhow::Result<Program> {
+    let sh = Shell::new()?;
+    let path = cmd!(sh, "python3 -c 'import sys; print(sys.executable)'")
+        .quiet()
+        .read()
+        .context("looking for python3, which the comparison needs")?;
+    Ok(Program {
+        path: PathBuf::from(path),
+        args: vec![
+            place
+                .root
+                .join("xtask/bench/stop_hook.py")
+                .display()
+                .to_string(),
+        ],
+        folder: place.folder.clone(),
+        input: PAYLOAD,
+        exit,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_script_of_the_comparison_answers_as_it_should() -> anyhow::Result<()> {
+        if !crate::setup::on_path("python3") {
+            eprintln!("SKIPPED: python3: not installed, the bench's script was not run");
+            return Ok(());
+        }
+        let folder = Shell::new()?.create_temp_dir()?;
+        let place = Place {
+            ralph: PathBuf::from("ralph"),
+            root: crate::workspace::root(),
+            folder: folder.path().join("workspace"),
+        };
+        let of = Specification {
+            projects: 3,
+            ..SMALL
+        };
+        workspace::generate(&place.folder, &of)?;
+        measure::output(&script(&place, 0)?)?;
+        workspace::set_actionable(&place.folder, &of, 2, true)?;
+        let blocked = measure::output(&script(&place, 2)?)?;
+        let said = String::from_utf8_lossy(&blocked.stderr).into_owned();
+        assert_eq!(said.lines().count(), 4);
+        assert!(said.contains("Next: p0002."), "{said}");
+        Ok(())
+    }
+}

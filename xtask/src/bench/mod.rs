@@ -1,0 +1,58 @@
+//! `cargo xtask bench`: the release build against its targets. What is compared runs in turns in the same run,
+//! so that a busy machine slows both; the ratio is what counts. Nothing fails here for being slow: the table
+//! says what was met, and `target/bench.json` keeps it.
+
+mod cases;
+mod measure;
+mod table;
+mod workspace;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use serde_json::json;
+use xshell::Shell;
+
+use crate::setup;
+use crate::workspace::{Profile, build_binaries, target_folder};
+use table::Row;
+
+/// Runs the cases whose names contain one of the words, or all.
+pub(crate) fn run(root: &Path, words: &[&str]) -> anyhow::Result<ExitCode> {
+    let chosen: Vec<&cases::Case> = cases::ALL
+        .iter()
+        .filter(|case| words.is_empty() || words.iter().any(|word| case.name.contains(word)))
+        .collect();
+    if chosen.is_empty() {
+        let names: Vec<&str> = cases::ALL.iter().map(|case| case.name).collect();
+        bail!("no case has such a name; there are {}", names.join(", "));
+    }
+    let flags = setup::prepare(root, setup::Purpose::Test)?;
+    let ralph = build_binaries(root, Profile::Release, &flags)?.join("ralph");
+    let target = target_folder(root)?;
+    let mut rows = Vec::new();
+    for case in chosen {
+        eprintln!("measuring {}", case.name);
+        let place = cases::Place {
+            ralph: ralph.clone(),
+            root: root.to_path_buf(),
+            folder: target.join("bench").join(case.name),
+        };
+        rows.push((case.run)(&place).with_context(|| format!("in the case {}", case.name))?);
+    }
+    print!("{}", table::text(&rows));
+    write(&target.join("bench.json"), &rows)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write(path: &Path, rows: &[Row]) -> anyhow::Result<()> {
+    let report = json!({
+        "schema_version": 1,
+        "processors": std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
+        "cases": rows.iter().map(Row::json).collect::<Vec<_>>(),
+    });
+    Shell::new()?.write_file(path, format!("{report:#}\n"))?;
+    println!("written: {}", path.display());
+    Ok(())
+}

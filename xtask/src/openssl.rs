@@ -1,0 +1,56 @@
+//! Whether this machine can build against its own OpenSSL. Decides only; installs nothing.
+
+use std::process::{Command, Stdio};
+
+use crate::env_vars;
+
+/// The feature that builds OpenSSL from source, as a flag for cargo.
+pub(crate) const VENDORED: &str = "--features=ralph-cli/vendored-openssl";
+
+/// Where Homebrew and MacPorts put the headers; the build finds them there without `pkg-config`.
+const MAC_HEADERS: [&str; 4] = [
+    "/opt/homebrew/opt/openssl@3/include/openssl/ssl.h",
+    "/usr/local/opt/openssl@3/include/openssl/ssl.h",
+    "/opt/homebrew/opt/openssl/include/openssl/ssl.h",
+    "/opt/local/include/openssl/ssl.h",
+];
+
+/// Whether the headers are where the build looks for them.
+pub(crate) fn has_headers() -> bool {
+    env_vars::has_openssl_folder()
+        || pkg_config_knows("openssl")
+        || (cfg!(target_os = "macos")
+            && MAC_HEADERS
+                .iter()
+                .any(|path| std::path::Path::new(path).exists()))
+}
+
+/// The flags that a build on this machine needs.
+pub(crate) fn build_flags(has_headers: bool) -> Vec<String> {
+    if has_headers {
+        Vec::new()
+    } else {
+        vec![VENDORED.to_owned()]
+    }
+}
+
+/// On Linux the build asks `pkg-config` and nothing else, so headers without it count as missing.
+fn pkg_config_knows(library: &str) -> bool {
+    Command::new("pkg-config")
+        .args(["--exists", library])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_machine_without_headers_builds_openssl() {
+        assert!(build_flags(true).is_empty());
+        assert_eq!(build_flags(false), [VENDORED]);
+    }
+}

@@ -2,8 +2,8 @@
 # federation (or nothing); a script sees what follows them. Output outside the marks is noise to the reader.
 mark="@ralph $1"
 case $2 in
-  "~") root=$HOME ;;
-  "~/"*) root=$HOME/${2#??} ;;
+  \~) root=$HOME ;;
+  \~/*) root=$HOME/${2#??} ;;
   /*) root=$2 ;;
   *) root=$HOME/$2 ;;
 esac

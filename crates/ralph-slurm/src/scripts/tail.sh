@@ -14,15 +14,12 @@ raw_id() {
   printf '%s\n' "${id:-$base}"
 }
 
-newest() { # GLOB: the newest file that matches
-  found=''
+newest() { # PATTERN: the newest file that matches
   IFS=''
-  for file in $1; do
-    [ -f "$file" ] || continue
-    [ -n "$found" ] && [ "$found" -nt "$file" ] || found=$file
-  done
+  # shellcheck disable=SC2086 # the pattern is to be expanded, and without a separator it is not split
+  found=$(ls -td $1 2>/dev/null | head -n 1)
   unset IFS
-  [ -n "$found" ]
+  [ -f "$found" ]
 }
 
 # Where the submission said that its logs go: %x, %u and the like stand as *, the ids are put in here.

@@ -44,6 +44,8 @@ impl<'a> Document<'a> {
     pub(super) fn parse(path: &'a str, text: &'a str) -> Result<Self, Box<Finding>> {
         // A byte order mark is no JSON and no harm.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        // The judge of what is JSON is the parser that the rest of the product reads with; the other one only
+        // knows positions.
         serde_json::from_str::<serde::de::IgnoredAny>(text)
             .map_err(|error| corrupt(path, text, &error))?;
         let parsed = parse_to_ast(text, &CollectOptions::default(), &STRICT);
@@ -71,6 +73,7 @@ impl<'a> Document<'a> {
         }
     }
 
+    /// The object at the top.
     pub(super) fn root(&self) -> &Value<'a> {
         &self.root
     }
@@ -97,6 +100,7 @@ impl<'a> Document<'a> {
     /// One finding for every key that an object has twice; other readers silently keep one of them (incident 3).
     pub(super) fn duplicate_keys(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
+        // A list instead of recursion: depth is bounded by the parser, and stays harmless if that changes.
         let mut open = vec![&self.root];
         while let Some(value) = open.pop() {
             match value {

@@ -2,8 +2,7 @@
 //!
 //! Every problem with a file ends in one of the two exits. A block is only told after it was counted.
 
-use std::fs;
-use std::io::Write as _;
+use std::error::Error as _;
 use std::path::Path;
 
 use jiff::tz::TimeZone;
@@ -11,8 +10,9 @@ use jiff::tz::TimeZone;
 use super::decide::{HookDecision, decide, spent};
 use super::files::{HookConfig, HookInput, LoopState};
 use super::glance::{Skim, needs_zone};
-use super::scan::scan;
+use super::scan::{content, scan};
 use crate::env::Env;
+use crate::store::{atomic, layout};
 
 /// What the process does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,14 +26,13 @@ pub struct HookOutcome {
 /// Runs the hook for the workspace at `root`. `zone` is asked for the local time zone only when a project has a
 /// time without one, since finding it out can cost more than everything else.
 pub fn run(root: &Path, stdin: &[u8], env: &Env, zone: impl FnOnce() -> TimeZone) -> HookOutcome {
-    let folder = root.join(".claude/ralph");
-    if !folder.join("enabled").exists() {
+    if !root.join(layout::ENABLED).exists() {
         return may_stop(&[]);
     }
-    let read = |name: &str| fs::read(folder.join(name)).unwrap_or_default();
+    let read = |path: &str| content(&root.join(path));
     let input = HookInput::parse(stdin);
-    let config = HookConfig::parse(&read("config.json"));
-    let state = LoopState::parse(&read("loop-state.json"))
+    let config = HookConfig::parse(&read(layout::CONFIG));
+    let state = LoopState::parse(&read(layout::LOOP_STATE))
         .unwrap_or_else(|| LoopState::fresh(input.session()));
     let now = env.now();
     if spent(&config, &state, &input, now).is_some() {
@@ -49,7 +48,7 @@ pub fn run(root: &Path, stdin: &[u8], env: &Env, zone: impl FnOnce() -> TimeZone
         HookDecision::Block {
             message_lines,
             new_state,
-        } => block(&folder.join("loop-state.json"), &new_state, &message_lines),
+        } => block(root, &new_state, &message_lines),
     }
 }
 
@@ -61,30 +60,24 @@ fn may_stop(lines: &[String]) -> HookOutcome {
 }
 
 /// Counts, then blocks. What could not be counted is not blocked: nothing would ever end it.
-fn block(counter: &Path, state: &LoopState, lines: &[String]) -> HookOutcome {
-    match keep(counter, state.text().as_bytes()) {
+fn block(root: &Path, state: &LoopState, lines: &[String]) -> HookOutcome {
+    match atomic::replace(&root.join(layout::LOOP_STATE), state.text().as_bytes()) {
         Ok(()) => HookOutcome {
             exit: 2,
             stderr: text(lines),
         },
-        Err(error) => may_stop(&[format!(
-            "Work is due, but the agent may stop: {} cannot be written ({error}), so the loop could not be bounded.",
-            counter.display()
-        )]),
+        Err(error) => {
+            let cause = error.source().map(|cause| format!(": {cause}"));
+            let cause = cause.unwrap_or_default();
+            may_stop(&[format!(
+                "Work is due, but the agent may stop: this block could not be counted ({error}{cause})."
+            )])
+        }
     }
 }
 
 fn text(lines: &[String]) -> String {
     lines.iter().map(|line| format!("{line}\n")).collect()
-}
-
-// STOPGAP until store::atomic and pipeline::skim are merged.
-fn keep(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or(path);
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(bytes)?;
-    file.persist(path)?;
-    Ok(())
 }
 
 pub(super) fn skim(bytes: &[u8]) -> Result<Skim, String> {

@@ -389,16 +389,26 @@ fn whatever_the_small_files_hold_the_exit_is_zero_or_two() {
 
 #[test]
 fn a_counter_that_cannot_be_written_lets_the_agent_stop() {
-    let workspace = Workspace::new();
-    workspace.project("toy", WORK);
-    workspace.put(".claude/ralph/loop-state.json/in-the-way", "");
-    let outcome = workspace.run("{}");
-    assert_eq!(outcome.exit, 0);
-    assert!(
-        outcome.stderr.contains("loop-state.json"),
-        "{}",
-        outcome.stderr
-    );
+    let counter = ".claude/ralph/loop-state.json";
+    let in_the_way: [&dyn Fn(&Workspace); 2] = [
+        &|workspace| workspace.put(&format!("{counter}/folder"), ""),
+        &|workspace| make_pipe(&workspace.path(counter)),
+    ];
+    for put in in_the_way {
+        let workspace = Workspace::new();
+        workspace.project("toy", WORK);
+        put(&workspace);
+        let outcome = workspace.run("{}");
+        assert_eq!(outcome.exit, 0);
+        assert!(outcome.stderr.contains(counter), "{}", outcome.stderr);
+    }
+}
+
+/// A pipe that nobody writes to: opening it the usual way waits for ever.
+fn make_pipe(path: &Path) {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    mknodat(CWD, path, FileType::Fifo, Mode::RUSR, 0).unwrap();
 }
 
 #[test]
@@ -407,16 +417,8 @@ fn files_that_are_none_are_named_and_never_waited_for() {
     workspace.project("alpha", WORK);
     workspace.put("projects/folder/.state/pipeline.json/x", "");
     workspace.put("projects/flat/.state", "a file where a folder should be");
-    let fifo = workspace.path("projects/pipe/.state/pipeline.json");
-    fs::create_dir_all(fifo.parent().unwrap()).unwrap();
-    rustix::fs::mknodat(
-        rustix::fs::CWD,
-        &fifo,
-        rustix::fs::FileType::Fifo,
-        rustix::fs::Mode::RUSR,
-        0,
-    )
-    .unwrap();
+    make_pipe(&workspace.path("projects/pipe/.state/pipeline.json"));
+    make_pipe(&workspace.path(".claude/ralph/config.json"));
     let round = workspace.path("projects/round");
     std::os::unix::fs::symlink(&round, &round).unwrap();
     std::os::unix::fs::symlink("/dev/null", workspace.path("projects/null")).unwrap();

@@ -9,9 +9,10 @@ use jiff::tz::TimeZone;
 
 use super::decide::{HookDecision, decide, spent};
 use super::files::{HookConfig, HookInput, LoopState};
-use super::glance::{Skim, needs_zone};
+use super::glance::needs_zone;
 use super::scan::{content, scan};
 use crate::env::Env;
+use crate::pipeline::skim;
 use crate::store::{atomic, layout};
 
 /// What the process does.
@@ -78,47 +79,4 @@ fn block(root: &Path, state: &LoopState, lines: &[String]) -> HookOutcome {
 
 fn text(lines: &[String]) -> String {
     lines.iter().map(|line| format!("{line}\n")).collect()
-}
-
-pub(super) fn skim(bytes: &[u8]) -> Result<Skim, String> {
-    use serde_json::Value;
-    let value: Value = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-    let object = value.as_object().ok_or("expected an object")?;
-    let truthy = |value: &Value| match value {
-        Value::Null => false,
-        Value::String(text) => !text.is_empty(),
-        Value::Object(members) => !members.is_empty(),
-        _ => true,
-    };
-    let time = |value: &Value| match value {
-        Value::Null => None,
-        Value::String(text) => Some(crate::time::LooseTime::parse(text)),
-        _ => Some(crate::time::LooseTime::Unreadable),
-    };
-    let runs = object.get("active_runs").and_then(Value::as_array);
-    let live = |run: &&Value| match run.get("status").and_then(Value::as_str) {
-        Some(text) => !matches!(text, "completed" | "failed" | "cancelled" | "timeout"),
-        None => run.is_object(),
-    };
-    let needs = object.get("needs_user_input");
-    Ok(Skim {
-        phase: crate::phase::Phase::parse(
-            object.get("phase").and_then(Value::as_str).unwrap_or(""),
-        ),
-        next_action: object
-            .get("next_action")
-            .filter(|v| truthy(v))
-            .map(ToString::to_string),
-        needs_user_input: needs
-            .and_then(|v| v.get("value"))
-            .or(needs)
-            .and_then(Value::as_bool)
-            .unwrap_or(false),
-        live_runs: runs.map_or(0, |runs| runs.iter().filter(live).count()),
-        next_poll_after: object
-            .get("slurm_wait")
-            .and_then(|wait| wait.get("next_poll_after"))
-            .and_then(time),
-        run_polls: Vec::new(),
-    })
 }

@@ -15,7 +15,8 @@ use std::thread;
 
 use rustix::fs::OFlags;
 
-use super::glance::{ProjectGlance, Skim, glance};
+use super::glance::{ProjectGlance, glance};
+use crate::pipeline::Skim;
 use crate::store::layout;
 
 /// More than any state that was seen, by a factor of eighty.

@@ -11,6 +11,7 @@ use super::scan::scan;
 use super::*;
 use crate::env::Env;
 use crate::phase::Phase;
+use crate::pipeline::{Skim, skim};
 use crate::time::{LooseTime, ManualClock, Timestamp};
 
 const NOW: &str = "2026-11-20T12:00:00Z";
@@ -267,7 +268,7 @@ fn projects_are_named_up_to_the_batch_size_and_unread_ones_never_hide_others() {
     Next step: `/dispatch`, which takes up to 2 of them one step further.
     To pause the loop: `/ralph-off`, or delete .claude/ralph/enabled.
     (loop iteration 1/25; stop_hook_active=False)
-    Not read, so not counted: beta (trailing comma at line 2 column 21). Run `ralph validate`.
+    Not read, so not counted: beta (line 2, column 20: expected another value after the comma, found a closing bracket). Run `ralph validate`.
     "#);
 
     for slug in ["delta", "alpha", "gamma"] {
@@ -529,7 +530,7 @@ fn real_states_are_judged_or_named_and_never_more() {
         broken += usize::from(serde_json::from_str::<serde_json::Value>(&text).is_err());
         workspace.project(path.file_stem().unwrap().to_str().unwrap(), &text);
     }
-    let projects = scan(workspace.folder.path(), run::skim);
+    let projects = scan(workspace.folder.path(), skim);
     let judged = |wanted: fn(&Standing) -> bool| {
         projects
             .iter()

@@ -9,6 +9,7 @@
 )]
 
 mod bench;
+mod cluster;
 mod demo;
 mod env_vars;
 mod generate;
@@ -32,6 +33,7 @@ Tasks:
   test [FILTER]...     installs what the tests need, where it may, and runs all of them
   tidy [DIR]           checks the sources against the invariants of docs/ARCHITECTURE.md
   bench [CASE]...      measures the release build against its targets
+  cluster COMMAND      the tests' own SLURM cluster: up, down, status, break, heal, … (`cluster help`)
   generate             rewrites the generated documents under docs/
   setup                only the installing; prints the flags that this machine's builds need
 
@@ -60,6 +62,7 @@ fn run(args: &[String]) -> anyhow::Result<ExitCode> {
         ["tidy"] => tidy::run(&root),
         ["tidy", folder] => tidy::run(std::path::Path::new(folder)),
         ["bench", cases @ ..] => bench::run(&root, cases),
+        ["cluster", command @ ..] => cluster::run(&root, command),
         ["generate"] => generate::run(&root),
         ["setup"] => setup::print_flags(&root),
         [] | ["help" | "--help" | "-h"] => {

@@ -6,18 +6,29 @@
 //!
 //! What must never be here: a scheduler's command, a terminal, an environment variable, an exit.
 
+pub mod act;
 pub mod backend;
 pub mod change;
 pub mod classify;
 pub mod cluster;
 pub mod env;
 pub mod error;
+pub mod hook;
 pub mod id;
 pub mod job;
 pub mod journal;
+pub mod ledger;
+pub mod order;
 pub mod phase;
 pub mod pipeline;
+pub mod plan;
 pub mod process;
+pub mod project;
+pub mod report;
 pub mod sbatch;
+pub mod settings;
+pub mod settle;
 pub mod store;
 pub mod time;
+pub mod validate;
+pub mod world;

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use xshell::{Shell, cmd};
 
-use crate::{env_vars, setup};
+use crate::{cluster, env_vars, setup};
 use report::{Demand, Report};
 
 /// Runs all tests, or those whose names contain one of the filters.
@@ -21,12 +21,17 @@ pub(crate) fn run(root: &Path, filters: &[&str]) -> anyhow::Result<ExitCode> {
     sh.change_dir(root);
     // Built first, with the features of the test build, so that end-to-end tests find both binaries.
     cmd!(sh, "cargo build --workspace --all-targets {flags...}").run()?;
+    let cluster = cluster::for_tests(root);
+    let environment = cluster
+        .as_ref()
+        .map(|cluster| ("RALPH_CLUSTER_ENV", cluster.env_file.as_path()));
     let mut report = if runner::has_nextest(&sh) {
-        runner::nextest(&sh, root, flags, filters)?
+        runner::nextest(&sh, root, flags, filters, environment)?
     } else {
         eprintln!("note: cargo-nextest is not installed; `cargo test` runs the tests");
-        runner::cargo_test(root, flags, filters)?
+        runner::cargo_test(root, flags, filters, environment)?
     };
+    drop(cluster);
     if filters.is_empty() {
         report.doctests_failed = cmd!(sh, "cargo test --doc --workspace {flags...}")
             .run()

@@ -26,6 +26,7 @@ pub(super) fn nextest(
     root: &Path,
     flags: &[String],
     filters: &[&str],
+    environment: Option<(&str, &Path)>,
 ) -> anyhow::Result<Report> {
     let junit = target_folder(root)?.join("nextest/ci/junit.xml");
     // A file of an earlier run must not stand in for this one.
@@ -34,6 +35,7 @@ pub(super) fn nextest(
         sh,
         "cargo nextest run --workspace --profile ci {flags...} {filters...}"
     )
+    .envs(environment)
     .run()
     .is_ok();
     let text = sh
@@ -47,6 +49,7 @@ pub(super) fn cargo_test(
     root: &Path,
     flags: &[String],
     filters: &[&str],
+    environment: Option<(&str, &Path)>,
 ) -> anyhow::Result<Report> {
     let mut child = Command::new("cargo")
         .args(["test", "--workspace", "--no-fail-fast"])
@@ -54,6 +57,7 @@ pub(super) fn cargo_test(
         .args(flags)
         .args(["--", "--show-output"])
         .args(filters)
+        .envs(environment)
         .current_dir(root)
         .stdout(Stdio::piped())
         .spawn()

@@ -1,0 +1,194 @@
+//! All that the logs of a case say, in the order in which it decides. Nothing here weighs the scheduler's record.
+
+use super::class::{FailureClass, Rank, Scope};
+use super::log::LogText;
+use super::signatures::{self, SIGNATURES, Weight};
+use super::{Case, python, traceback};
+use crate::backend::Stream;
+use crate::job::JobState;
+
+/// How close to the end of a log the script's own report of its end must stand.
+const LAST_LINES: usize = 50;
+
+/// What a script prints as its last act, in lower case and at the start of a line. What a program prints about
+/// its own part (`Training completed`) is not the end of the job.
+const ENDINGS: &[&str] = &[
+    "job completed",
+    "job complete",
+    "job finished",
+    "job done",
+    "cleaning up work",
+];
+
+/// Whether the job says of itself that it succeeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Success {
+    /// Accounting says `COMPLETED`.
+    Reported,
+    /// Accounting says nothing, and the log says that the script came to its end.
+    Claimed,
+    /// Neither.
+    No,
+}
+
+/// Evidence for one class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Candidate {
+    pub(super) class: FailureClass,
+    pub(super) rank: Rank,
+    pub(super) scope: Scope,
+    /// Index of the log in [`Evidence::logs`] and of the line in it.
+    pub(super) place: Option<(usize, usize)>,
+    /// What is searched for in the line.
+    pub(super) text: &'static str,
+    pub(super) source: Option<(String, usize)>,
+    /// Whether it may decide; the rest is only shown.
+    decisive: bool,
+}
+
+impl Candidate {
+    /// A class without a line.
+    pub(super) fn bare(class: FailureClass) -> Self {
+        Self {
+            class,
+            rank: class.rank(),
+            scope: class.scope(),
+            place: None,
+            text: "",
+            source: None,
+            decisive: true,
+        }
+    }
+}
+
+/// What the logs say.
+#[derive(Debug)]
+pub(super) struct Evidence<'a> {
+    /// Standard error first: standard output often only repeats it.
+    pub(super) logs: Vec<&'a LogText>,
+    /// In the order of precedence.
+    pub(super) candidates: Vec<Candidate>,
+    pub(super) success: Success,
+    /// Whether a log says that the script came to its end, whatever accounting says.
+    pub(super) came_to_end: bool,
+    raised: bool,
+}
+
+impl<'a> Evidence<'a> {
+    pub(super) fn gather(case: &Case<'a>) -> Self {
+        let mut logs: Vec<&LogText> = case.logs.iter().collect();
+        logs.sort_by_key(|log| log.stream() == Stream::Out);
+        let came_to_end = logs.iter().any(|log| says_end(log));
+        let success = success(case, came_to_end);
+        let mut candidates: Vec<Candidate> = logs
+            .iter()
+            .enumerate()
+            .flat_map(|(index, log)| hits(index, log, success))
+            .collect();
+        let raised = python::decide(&logs);
+        candidates.extend(raised.as_ref().map(from_python));
+        // Stable: within a rank the table's order decides, then standard error.
+        candidates.sort_by_key(|found| (found.rank, row_of(found)));
+        Self {
+            logs,
+            candidates,
+            success,
+            came_to_end,
+            raised: raised.is_some(),
+        }
+    }
+
+    /// Whether a Python traceback ended something.
+    pub(super) fn raised(&self) -> bool {
+        self.raised
+    }
+
+    /// The first decisive evidence of this rank or a later one.
+    pub(super) fn first(&self, from: Rank) -> Option<Candidate> {
+        let mut decisive = self.candidates.iter().filter(|found| found.decisive);
+        decisive.find(|found| found.rank >= from).cloned()
+    }
+
+    /// The first decisive evidence of exactly this rank.
+    pub(super) fn first_of(&self, rank: Rank) -> Option<Candidate> {
+        self.first(rank).filter(|found| found.rank == rank)
+    }
+
+    /// The class that was decided elsewhere, with its line in the logs if there is one.
+    pub(super) fn of_class(&self, class: FailureClass) -> Candidate {
+        let known = self.candidates.iter().find(|found| found.class == class);
+        known.cloned().unwrap_or_else(|| Candidate::bare(class))
+    }
+}
+
+/// Rows of the table first, then what Python raised.
+fn row_of(found: &Candidate) -> usize {
+    SIGNATURES
+        .iter()
+        .position(|row| row.class == found.class && row.needle() == found.text)
+        .unwrap_or(SIGNATURES.len())
+}
+
+/// What the table finds in one log, and whether it may decide: a job that reports success is only doubted for
+/// what proves that something ended, and the scheduler is believed before the script.
+fn hits(index: usize, log: &LogText, success: Success) -> Vec<Candidate> {
+    let last_traceback = traceback::last_start(log);
+    let candidate = |hit: signatures::Hit| {
+        let signature = SIGNATURES.get(hit.row)?;
+        let passed = signature.weight == Weight::Passing && last_traceback > Some(hit.line);
+        let proves = signature.weight == Weight::Fatal
+            || success == Success::No
+            || signature.class.rank() == Rank::Scheduler && success == Success::Claimed;
+        Some(Candidate {
+            place: Some((index, hit.line)),
+            text: signature.needle(),
+            decisive: proves && !passed,
+            source: source_before(log, hit.line).filter(|_| signature.class.rank() == Rank::Python),
+            ..Candidate::bare(signature.class)
+        })
+    };
+    signatures::search(log)
+        .into_iter()
+        .filter_map(candidate)
+        .collect()
+}
+
+/// The place that Python prints above a syntax error.
+fn source_before(log: &LogText, line: usize) -> Option<(String, usize)> {
+    (line.saturating_sub(4)..line)
+        .rev()
+        .find_map(|index| traceback::frame(log.line(index)?.text))
+        .map(|(path, number)| (path.to_owned(), number))
+}
+
+fn from_python(verdict: &python::Verdict) -> Candidate {
+    Candidate {
+        class: verdict.class,
+        rank: verdict.rank,
+        scope: verdict.scope,
+        place: Some((verdict.log, verdict.line)),
+        text: "",
+        source: verdict.source.clone(),
+        decisive: true,
+    }
+}
+
+/// An exit code of zero proves nothing by itself; another one disproves what the log claims.
+fn success(case: &Case<'_>, came_to_end: bool) -> Success {
+    let clean_exit = case
+        .exit
+        .is_none_or(|exit| exit.code == 0 && exit.signal == 0);
+    match case.state {
+        Some(JobState::Completed) => Success::Reported,
+        None if came_to_end && clean_exit => Success::Claimed,
+        _ => Success::No,
+    }
+}
+
+fn says_end(log: &LogText) -> bool {
+    log.lines().rev().take(LAST_LINES).any(|line| {
+        let start: String = line.text.trim_start().chars().take(20).collect();
+        let start = start.to_ascii_lowercase();
+        ENDINGS.iter().any(|ending| start.starts_with(ending))
+    })
+}

@@ -1,0 +1,395 @@
+//! What the last Python exception of a job means.
+//!
+//! The rules look at the exception's name, its message and where it was raised; the first rule that fits
+//! decides, and an exception that no rule knows is [`FailureClass::PyException`].
+
+use super::class::{FailureClass, Rank, Scope};
+use super::log::LogText;
+use super::traceback::{self, Standing, Traceback};
+
+/// One row: names are compared without their module, texts without case; an empty list fits everything.
+struct Rule {
+    names: &'static [&'static str],
+    message: &'static [&'static str],
+    /// The innermost frame's path must contain this.
+    raised_in: &'static str,
+    class: FailureClass,
+}
+
+const fn rule(
+    names: &'static [&'static str],
+    message: &'static [&'static str],
+    class: FailureClass,
+) -> Rule {
+    Rule {
+        names,
+        message,
+        raised_in: "",
+        class,
+    }
+}
+
+impl Rule {
+    const fn raised_in(mut self, path: &'static str) -> Self {
+        self.raised_in = path;
+        self
+    }
+
+    fn fits(&self, found: &Traceback<'_>, message: &str) -> bool {
+        (self.names.is_empty() || self.names.contains(&found.name))
+            && (self.message.is_empty() || self.message.iter().any(|text| message.contains(text)))
+            && found.innermost.contains(self.raised_in)
+    }
+}
+
+/// Libraries whose missing attribute means a version that does not fit, not a mistake in the program.
+const LIBRARIES: &[&str] = &[
+    "module 'torch",
+    "module 'numpy",
+    "module 'scipy",
+    "module 'pandas",
+    "module 'jax",
+    "module 'tensorflow",
+    "module 'transformers",
+    "module 'diffusers",
+    "module 'accelerate",
+    "module 'sklearn",
+    "module 'matplotlib",
+    "module 'timm",
+    "module 'triton",
+    "module 'cv2",
+    "module 'pil",
+    "module 'lightning",
+    "module 'pytorch_lightning",
+    "module 'datasets",
+    "module 'huggingface_hub",
+    "module 'wandb",
+    "module 'flash_attn",
+    "module 'xformers",
+];
+
+/// From the specific to the general: a checkpoint whose tensors do not fit is a matter of the checkpoint, so its
+/// rule stands before that of shapes.
+const RULES: &[Rule] = &[
+    rule(&["KeyboardInterrupt"], &[], FailureClass::SlurmSignal),
+    rule(
+        &["ImportError", "OSError"],
+        &[
+            "cannot open shared object file",
+            "glibc",
+            "undefined symbol",
+        ],
+        FailureClass::LibraryMismatch,
+    ),
+    rule(
+        &["ModuleNotFoundError", "ImportError"],
+        &[],
+        FailureClass::ModuleNotFound,
+    ),
+    rule(
+        &["AttributeError"],
+        LIBRARIES,
+        FailureClass::LibraryMismatch,
+    ),
+    rule(
+        &["MemoryError", "_ArrayMemoryError"],
+        &[],
+        FailureClass::HostMemory,
+    ),
+    rule(
+        &[],
+        &[
+            "cannot allocate memory",
+            "can't allocate memory",
+            "defaultcpuallocator",
+        ],
+        FailureClass::HostMemory,
+    ),
+    rule(
+        &[],
+        &["dataloader worker (pid"],
+        FailureClass::DataloaderWorker,
+    ),
+    rule(
+        &[
+            "ConnectionResetError",
+            "EOFError",
+            "BrokenPipeError",
+            "ConnectionRefusedError",
+        ],
+        &[],
+        FailureClass::DataloaderWorker,
+    )
+    .raised_in("/multiprocessing/"),
+    rule(&["KeyError"], &[], FailureClass::UnsetEnvironment).raised_in("/os.py"),
+    rule(&["FileNotFoundError"], &[], FailureClass::PyFileNotFound),
+    rule(
+        &[],
+        &[
+            "no such file or directory",
+            "checkpoint not found",
+            "file not found",
+        ],
+        FailureClass::PyFileNotFound,
+    ),
+    rule(&["PermissionError"], &[], FailureClass::PermissionDenied),
+    rule(
+        &[
+            "ConnectionError",
+            "ConnectTimeout",
+            "ReadTimeout",
+            "ConnectTimeoutError",
+            "URLError",
+            "gaierror",
+            "SSLError",
+        ],
+        &[],
+        FailureClass::Network,
+    ),
+    rule(
+        &[],
+        &[
+            "temporary failure in name resolution",
+            "max retries exceeded",
+            "network is unreachable",
+        ],
+        FailureClass::Network,
+    ),
+    rule(&["UnpicklingError"], &[], FailureClass::PyCheckpointFormat),
+    rule(
+        &[],
+        &[
+            "loading state_dict",
+            "key(s) in state_dict",
+            "checkpoint format",
+            "in checkpoint",
+            "in the checkpoint",
+            "from checkpoint",
+            "incompatible checkpoint",
+            "invalid checkpoint",
+            "corrupt checkpoint",
+            "checkpoint is ",
+            "checkpoint does not",
+            "checkpoint has ",
+            "checkpoint missing",
+            "pytorchstreamreader failed",
+            "invalid load key",
+            "weights only load failed",
+        ],
+        FailureClass::PyCheckpointFormat,
+    ),
+    rule(
+        &["KeyError"],
+        &["state_dict"],
+        FailureClass::PyCheckpointFormat,
+    ),
+    rule(
+        &["RuntimeError", "NotImplementedError"],
+        &[
+            "does not require grad",
+            "does not have a grad_fn",
+            "modified by an inplace operation",
+            "backward through the graph",
+            "implicitly created only for scalar",
+            "not have been used in the graph",
+            "requires grad. use",
+            "leaf variable that requires grad",
+            "inference tensors",
+            "derivative for",
+        ],
+        FailureClass::PyAutograd,
+    ),
+    rule(
+        &[],
+        &[
+            "must match the size of tensor",
+            "shapes cannot be multiplied",
+            "size mismatch",
+            "is invalid for input of size",
+            "could not be broadcast",
+            "not broadcastable",
+            "sizes of tensors must match",
+            "stack expects each tensor",
+            "inhomogeneous",
+            "expected input",
+            "shape mismatch",
+            "same number of dimensions",
+            "must have the same shape",
+            "not aligned:",
+            "input and weight",
+            "expanded size of the tensor",
+            "mismatch in shape",
+            "dimension mismatch",
+            "size of axis is",
+            "did not match indexed array",
+        ],
+        FailureClass::PyShapeMismatch,
+    ),
+    rule(
+        &[],
+        &[
+            "loss is nan",
+            "loss nan",
+            "nan loss",
+            "nan in loss",
+            "loss became nan",
+            "loss is not finite",
+            "non-finite loss",
+            "nan gradient",
+            "gradient is nan",
+            "nan in gradient",
+            "loss diverged",
+            "training diverged",
+            "loss is inf",
+        ],
+        FailureClass::LossNan,
+    ),
+    rule(&["FloatingPointError"], &[], FailureClass::LossNan),
+];
+
+/// Folders of configurations: a file missing there is a submission older than its configuration (incident 28).
+const CONFIG_FOLDERS: &[&str] = &["configs/", "config/", "conf/"];
+
+/// What the deciding traceback of a job says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Verdict {
+    pub(super) class: FailureClass,
+    pub(super) rank: Rank,
+    pub(super) scope: Scope,
+    /// Which of the job's logs.
+    pub(super) log: usize,
+    /// Index of the line with the exception.
+    pub(super) line: usize,
+    /// File and line of the innermost frame of the user's own code.
+    pub(super) source: Option<(String, usize)>,
+}
+
+/// The meaning of the last traceback that ended the program. Standard error is believed before standard output,
+/// which may only repeat it; the logs must come in that order.
+pub(super) fn decide(logs: &[&LogText]) -> Option<Verdict> {
+    let mut best: Option<(Standing, usize, Traceback<'_>)> = None;
+    for (index, log) in logs.iter().enumerate() {
+        for found in traceback::find(log) {
+            let better = best.as_ref().is_none_or(|(standing, of, _)| {
+                found.standing > *standing || found.standing == *standing && *of == index
+            });
+            if better {
+                best = Some((found.standing, index, found));
+            }
+        }
+    }
+    let (standing, log, found) = best?;
+    (standing > Standing::Ignored).then(|| verdict(&found, log))
+}
+
+/// The class by the first rule that fits; rank and scope follow the class, except for a missing configuration.
+fn verdict(found: &Traceback<'_>, log: usize) -> Verdict {
+    let message = found.message.to_lowercase();
+    let class = RULES
+        .iter()
+        .find(|rule| rule.fits(found, &message))
+        .map_or(FailureClass::PyException, |rule| rule.class);
+    let of_submission = class == FailureClass::PyFileNotFound
+        && CONFIG_FOLDERS.iter().any(|folder| message.contains(folder));
+    // A class of the scheduler that Python reports is still only Python's word.
+    let rank = if of_submission {
+        Rank::Submission
+    } else {
+        class.rank().clamp(Rank::Submission, Rank::Python)
+    };
+    Verdict {
+        class,
+        rank,
+        scope: if of_submission {
+            Scope::Submission
+        } else {
+            class.scope()
+        },
+        log,
+        line: found.line,
+        source: found.user_frame.map(|(path, line)| (path.to_owned(), line)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::Stream;
+
+    fn class_of(frame: &str, exception: &str) -> FailureClass {
+        let text = format!(
+            "Traceback (most recent call last):\n  File \"{frame}\", line 3, in f\n    g()\n{exception}\n"
+        );
+        let log = LogText::from_bytes("job.err", Stream::Err, text.as_bytes());
+        decide(&[&log]).map_or(FailureClass::Unknown, |verdict| verdict.class)
+    }
+
+    #[test]
+    fn exceptions_and_their_classes() {
+        let table = [
+            "ModuleNotFoundError: No module named 'matplotlib'",
+            "ImportError: libcudart.so.11: cannot open shared object file: No such file or directory",
+            "AttributeError: module 'torch.backends.cuda' has no attribute 'enable_cudnn_sdp'",
+            "AttributeError: module 'helpers' has no attribute 'x'",
+            "FileNotFoundError: [Errno 2] No such file or directory: 'data/a.npy'",
+            "RuntimeError: Checkpoint not found: a.pt",
+            "RuntimeError: Unrecognized checkpoint format. Keys: ['a']",
+            "RuntimeError: Error(s) in loading state_dict for Net: size mismatch for w",
+            "_pickle.UnpicklingError: invalid load key, 'v'.",
+            "RuntimeError: The size of tensor a (4) must match the size of tensor b (2) at non-singleton dimension 1",
+            "RuntimeError: mat1 and mat2 shapes cannot be multiplied (1x8 and 800x512)",
+            "ValueError: operands could not be broadcast together with shapes (2,) (3,)",
+            "RuntimeError: element 0 of tensors does not require grad and does not have a grad_fn",
+            "RuntimeError: Trying to backward through the graph a second time",
+            "numpy.core._exceptions._ArrayMemoryError: Unable to allocate 3 GiB",
+            "RuntimeError: DataLoader worker (pid 12) is killed by signal: Killed.",
+            "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='x')",
+            "ValueError: Loss is NaN at step 3",
+            "KeyboardInterrupt",
+            "TypeError: 'int' object is not callable",
+            "KeyError: 'mu'",
+            "AssertionError",
+        ]
+        .map(|text| format!("{:<22}{text}", class_of("/w/a.py", text).name()))
+        .join("\n");
+        insta::assert_snapshot!(table, @r"
+        module_not_found      ModuleNotFoundError: No module named 'matplotlib'
+        library_mismatch      ImportError: libcudart.so.11: cannot open shared object file: No such file or directory
+        library_mismatch      AttributeError: module 'torch.backends.cuda' has no attribute 'enable_cudnn_sdp'
+        py_exception          AttributeError: module 'helpers' has no attribute 'x'
+        py_file_not_found     FileNotFoundError: [Errno 2] No such file or directory: 'data/a.npy'
+        py_file_not_found     RuntimeError: Checkpoint not found: a.pt
+        py_checkpoint_format  RuntimeError: Unrecognized checkpoint format. Keys: ['a']
+        py_checkpoint_format  RuntimeError: Error(s) in loading state_dict for Net: size mismatch for w
+        py_checkpoint_format  _pickle.UnpicklingError: invalid load key, 'v'.
+        py_shape_mismatch     RuntimeError: The size of tensor a (4) must match the size of tensor b (2) at non-singleton dimension 1
+        py_shape_mismatch     RuntimeError: mat1 and mat2 shapes cannot be multiplied (1x8 and 800x512)
+        py_shape_mismatch     ValueError: operands could not be broadcast together with shapes (2,) (3,)
+        py_autograd           RuntimeError: element 0 of tensors does not require grad and does not have a grad_fn
+        py_autograd           RuntimeError: Trying to backward through the graph a second time
+        host_memory           numpy.core._exceptions._ArrayMemoryError: Unable to allocate 3 GiB
+        dataloader_worker     RuntimeError: DataLoader worker (pid 12) is killed by signal: Killed.
+        network               requests.exceptions.ConnectionError: HTTPSConnectionPool(host='x')
+        loss_nan              ValueError: Loss is NaN at step 3
+        slurm_signal          KeyboardInterrupt
+        py_exception          TypeError: 'int' object is not callable
+        py_exception          KeyError: 'mu'
+        py_exception          AssertionError
+        ");
+    }
+
+    #[test]
+    fn the_place_matters() {
+        let key = "KeyError: 'ENTITY'";
+        assert_eq!(
+            class_of("/usr/lib/python3.10/os.py", key),
+            FailureClass::UnsetEnvironment
+        );
+        let reset = "ConnectionResetError: [Errno 104] Connection reset by peer";
+        assert_eq!(
+            class_of("/usr/lib/python3.10/multiprocessing/connection.py", reset),
+            FailureClass::DataloaderWorker
+        );
+        assert_eq!(class_of("/w/a.py", reset), FailureClass::PyException);
+    }
+}

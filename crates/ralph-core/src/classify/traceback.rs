@@ -1,0 +1,266 @@
+//! Finding Python tracebacks in a log: where they start, which line is the exception, which frame is the user's.
+//!
+//! Tracebacks come with the label of a rank (`[rank0]: `), inside boxes, behind a progress bar, cut off, and with
+//! other output in between. Nothing here says what an exception means; [`super::python`] does.
+
+use super::log::{Line, LogText};
+
+const HEADER: &str = "Traceback (most recent call last)";
+
+/// Bounds of the work: how many tracebacks of a log are read, counted from its end, and how long one may be.
+const LAST_TRACEBACKS: usize = 64;
+const LONGEST: usize = 400;
+/// How many lines of other output may stand between the frames and the exception.
+const FOREIGN_LINES: usize = 20;
+
+/// How much a traceback says about the end of the program; a greater one is believed first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Standing {
+    /// Python went on (`Exception ignored in …`).
+    Ignored,
+    /// Does not say how it ended.
+    CutOff,
+    /// Only reports that another process failed.
+    Wrapper,
+    /// Ended one thread.
+    Thread,
+    /// Ended the program.
+    Main,
+}
+
+/// Exceptions that only report the failure of another process.
+const WRAPPERS: &[&str] = &["ChildFailedError", "CalledProcessError"];
+
+/// Endings of the names of exceptions; other names are only believed directly below a frame.
+const ENDINGS: &[&str] = &[
+    "Error",
+    "Exception",
+    "Interrupt",
+    "Exit",
+    "Warning",
+    "Timeout",
+    "Iteration",
+    "Group",
+];
+
+/// Folders of installed code.
+const INSTALLED: &[&str] = &[
+    "/site-packages/",
+    "/dist-packages/",
+    "/lib/python",
+    "/lib64/python",
+    "\\Lib\\",
+];
+
+/// One traceback.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Traceback<'a> {
+    /// Index of the line with the header.
+    pub(super) start: usize,
+    /// Index of the line with the exception; the header's where the traceback is cut off.
+    pub(super) line: usize,
+    /// The exception's name without its module; empty where the traceback is cut off.
+    pub(super) name: &'a str,
+    /// What follows the name, or the next line where nothing does.
+    pub(super) message: &'a str,
+    pub(super) standing: Standing,
+    /// File and line of the innermost frame that is not installed code.
+    pub(super) user_frame: Option<(&'a str, usize)>,
+    /// File of the innermost frame.
+    pub(super) innermost: &'a str,
+}
+
+/// The tracebacks of a log, the last [`LAST_TRACEBACKS`] of them, in their order.
+pub(super) fn find(log: &LogText) -> Vec<Traceback<'_>> {
+    let mut starts: Vec<usize> = memchr::memmem::rfind_iter(log.text().as_bytes(), HEADER)
+        .map(|offset| log.line_at(offset))
+        .take(LAST_TRACEBACKS)
+        .collect();
+    starts.reverse();
+    starts
+        .into_iter()
+        .filter_map(|start| read(log, start))
+        .collect()
+}
+
+/// Index of the line where the last traceback of a log starts.
+pub(super) fn last_start(log: &LogText) -> Option<usize> {
+    let offset = memchr::memmem::rfind(log.text().as_bytes(), HEADER.as_bytes())?;
+    Some(log.line_at(offset))
+}
+
+fn read(log: &LogText, start: usize) -> Option<Traceback<'_>> {
+    let header = log.line(start)?.text;
+    let prefix = header.split(HEADER).next().unwrap_or_default();
+    let mut found = Traceback {
+        start,
+        line: start,
+        name: "",
+        message: "",
+        standing: standing(log, start),
+        user_frame: None,
+        innermost: "",
+    };
+    let mut foreign = 0;
+    let mut below_frame = false;
+    for index in start + 1..(start + LONGEST).min(log.line_count()) {
+        let Some(text) = log.line(index).and_then(|line| own_text(line, prefix)) else {
+            continue;
+        };
+        if text.contains(HEADER) || foreign > FOREIGN_LINES {
+            break;
+        }
+        if text.starts_with([' ', '\t', '│', '╭', '╰']) {
+            below_frame = true;
+            found.add_frame(text);
+        } else if let Some((name, message)) = exception(text, below_frame) {
+            let next = log.line(index + 1).and_then(|line| own_text(line, prefix));
+            found.line = index;
+            found.name = name;
+            found.message = if message.is_empty() {
+                next.unwrap_or_default()
+            } else {
+                message
+            };
+            if WRAPPERS.contains(&name) {
+                found.standing = found.standing.min(Standing::Wrapper);
+            }
+            break;
+        } else {
+            foreign += 1;
+            below_frame = false;
+        }
+    }
+    if found.name.is_empty() {
+        found.standing = found.standing.min(Standing::CutOff);
+    }
+    Some(found)
+}
+
+impl<'a> Traceback<'a> {
+    fn add_frame(&mut self, text: &'a str) {
+        let Some((path, line)) = frame(text) else {
+            return;
+        };
+        self.innermost = path;
+        if !path.starts_with('<') && !INSTALLED.iter().any(|folder| path.contains(folder)) {
+            self.user_frame = Some((path, line));
+        }
+    }
+}
+
+/// The line without the prefix that the header had; `None` for a line with the label of another process.
+fn own_text<'a>(line: Line<'a>, prefix: &str) -> Option<&'a str> {
+    let text = match line.text.strip_prefix(prefix) {
+        Some(rest) => rest,
+        None if is_label(prefix) => return None,
+        None => line.text,
+    };
+    // An exception group draws its members behind a bar.
+    Some(text.trim_start().strip_prefix("| ").unwrap_or(text))
+}
+
+fn is_label(prefix: &str) -> bool {
+    prefix.len() <= 40 && prefix.ends_with(": ") && !prefix.trim_end_matches(": ").contains(' ')
+}
+
+fn standing(log: &LogText, start: usize) -> Standing {
+    let before = start.checked_sub(1).and_then(|index| log.line(index));
+    match before {
+        Some(line) if line.text.contains("Exception ignored in") => Standing::Ignored,
+        Some(line) if line.text.contains("Exception in thread") => Standing::Thread,
+        _ => Standing::Main,
+    }
+}
+
+/// `File "path", line 12, in name` of a frame.
+pub(super) fn frame(text: &str) -> Option<(&str, usize)> {
+    let (_, rest) = text.split_once("File \"")?;
+    let (path, rest) = rest.split_once("\", line ")?;
+    let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    Some((path, rest.get(..digits)?.parse().ok()?))
+}
+
+/// The name, without its module, and the message of a line that looks like an exception.
+fn exception(text: &str, below_frame: bool) -> Option<(&str, &str)> {
+    let (path, message) = text.split_once(':').unwrap_or((text.trim_end(), ""));
+    let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');
+    if path.is_empty() || path.len() > 120 || !path.chars().all(is_name) {
+        return None;
+    }
+    let name = path.rsplit('.').next().unwrap_or(path);
+    let believed = ENDINGS.iter().any(|ending| name.ends_with(ending))
+        || below_frame && name.starts_with(|c: char| c.is_uppercase());
+    believed.then_some((name, message.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::Stream;
+
+    fn shown(text: &str) -> String {
+        let log = LogText::from_bytes("job.err", Stream::Err, text.as_bytes());
+        let line = |found: &Traceback<'_>| log.line(found.line).map_or(0, |line| line.number);
+        find(&log)
+            .iter()
+            .map(|found| {
+                format!(
+                    "{} {:?} [{}|{}] user={:?} innermost={}",
+                    line(found),
+                    found.standing,
+                    found.name,
+                    found.message,
+                    found.user_frame,
+                    found.innermost
+                )
+            })
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+
+    #[test]
+    fn plain_chained_and_cut_off() {
+        let text = "Traceback (most recent call last):\n  File \"/w/a.py\", line 3, in <module>\n    f()\n\
+            KeyError: 'x'\n\nDuring handling of the above exception, another exception occurred:\n\n\
+            \x20 0%|  | 0/9Traceback (most recent call last):\n  File \"/w/b.py\", line 7, in g\n    h()\n    ~^^\n\
+            \x20 File \"/env/lib/python3.11/json/decoder.py\", line 9, in raw\n    raise\n\
+            loss: 0.1 step: 3\njson.decoder.JSONDecodeError: bad\n\
+            Traceback (most recent call last):\n  File \"<frozen runpy>\", line 1, in run\n";
+        insta::assert_snapshot!(shown(text), @r#"
+        4 Main [KeyError|'x'] user=Some(("/w/a.py", 3)) innermost=/w/a.py
+        15 Main [JSONDecodeError|bad] user=Some(("/w/b.py", 7)) innermost=/env/lib/python3.11/json/decoder.py
+        16 CutOff [|] user=None innermost=<frozen runpy>
+        "#);
+    }
+
+    #[test]
+    fn lines_of_other_ranks_do_not_cut_a_traceback() {
+        let noise = "[rank0]: step\n".repeat(FOREIGN_LINES + 5);
+        let text = format!(
+            "[rank1]: Traceback (most recent call last):\n{noise}[rank1]: RuntimeError: boom\n"
+        );
+        assert!(
+            shown(&text).contains("[RuntimeError|boom]"),
+            "{}",
+            shown(&text)
+        );
+    }
+
+    #[test]
+    fn labels_threads_wrappers_and_boxes() {
+        let text = "[rank1]: Traceback (most recent call last):\n[rank0]: noise\n[rank1]:   File \"/w/t.py\", line 4, in f\n\
+            [rank1]: RuntimeError: boom\nException ignored in: <function D.__del__>\nTraceback (most recent call last):\n\
+            AttributeError: x\nException in thread Thread-1:\nTraceback (most recent call last):\n  File \"/w/u.py\", line 2, in g\n\
+            ConnectionResetError: [Errno 104] reset\nTraceback (most recent call last):\n  File \"/w/v.py\", line 5, in g\n\
+            torch.distributed.elastic.multiprocessing.errors.ChildFailedError: \n====\n\
+            ╭─ Traceback (most recent call last) ─╮\n│ /w/x.py:3 in f │\n╰───╯\nNanLoss\n";
+        insta::assert_snapshot!(shown(text), @r#"
+        4 Main [RuntimeError|boom] user=Some(("/w/t.py", 4)) innermost=/w/t.py
+        7 Ignored [AttributeError|x] user=None innermost=
+        11 Thread [ConnectionResetError|[Errno 104] reset] user=Some(("/w/u.py", 2)) innermost=/w/u.py
+        14 Wrapper [ChildFailedError|====] user=Some(("/w/v.py", 5)) innermost=/w/v.py
+        19 Main [NanLoss|] user=None innermost=
+        "#);
+    }
+}

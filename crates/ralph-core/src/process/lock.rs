@@ -1,0 +1,120 @@
+//! The lock that a supervisor holds for its whole life, and that nobody else ever holds for long.
+//!
+//! An advisory lock of the operating system (flock) on a file that is never deleted: it is gone with the process,
+//! however that ends. The file is opened close-on-exec, so a worker never inherits it. On a network file system
+//! flock may be local to one machine, which is enough: a supervisor and its observers share one. A look takes a
+//! *shared* lock for a moment, so looks do not disturb each other.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+/// How often an exclusive attempt is repeated; a look holds its shared lock for microseconds.
+const ATTEMPTS: u32 = 50;
+
+/// Pause between two attempts.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// An exclusive lock, held until it is dropped or the process ends.
+#[derive(Debug)]
+pub struct LifeLock {
+    _file: File,
+}
+
+impl LifeLock {
+    /// Takes the lock, or says that another process holds it (`None`).
+    ///
+    /// # Errors
+    /// The file cannot be created or locked at all.
+    pub fn try_take(path: &Path) -> io::Result<Option<Self>> {
+        let file = open(path)?;
+        for _ in 0..ATTEMPTS {
+            match file.try_lock() {
+                Ok(()) => return Ok(Some(Self { _file: file })),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes the lock at once or not at all; for locks that nobody looks at.
+    ///
+    /// # Errors
+    /// As [`LifeLock::try_take`].
+    pub fn try_take_once(path: &Path) -> io::Result<Option<Self>> {
+        let file = open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// Takes the lock, however long that takes.
+    ///
+    /// # Errors
+    /// As [`LifeLock::try_take`].
+    pub fn take(path: &Path) -> io::Result<Self> {
+        let file = open(path)?;
+        file.lock()?;
+        Ok(Self { _file: file })
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(path)
+}
+
+/// Whether a process holds the lock now. A file that does not exist is held by nobody.
+///
+/// # Errors
+/// The file cannot be opened or locked.
+pub fn is_held(path: &Path) -> io::Result<bool> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Returns when nobody holds the lock any more.
+///
+/// # Errors
+/// As [`is_held`].
+pub fn wait_until_free(path: &Path) -> io::Result<()> {
+    match File::open(path) {
+        Ok(file) => file.lock_shared(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn held_until_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        assert!(!is_held(&path).unwrap());
+        let lock = LifeLock::try_take(&path).unwrap().unwrap();
+        assert!(is_held(&path).unwrap());
+        assert!(LifeLock::try_take_once(&path).unwrap().is_none());
+        drop(lock);
+        assert!(!is_held(&path).unwrap());
+        wait_until_free(&path).unwrap();
+    }
+}

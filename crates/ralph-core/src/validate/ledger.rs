@@ -1,0 +1,92 @@
+//! The ledger of one run, `runs/<run_id>/submit.json`, by itself and against the state file (incident 16).
+
+use super::json::{Document, elements, member, scalar};
+use super::runs::{self, KnownRuns, Status, status};
+use super::{Finding, ProjectFiles};
+
+/// The keys that every reader of a ledger needs, each with the other names in use.
+const KEYS: &[&[&str]] = &[
+    &["run_id"],
+    &["job_id", "job_ids", "slurm_job_id"],
+    &["status"],
+    &["submitted_at"],
+];
+
+/// Whether a path, relative to the project, is that of a ledger.
+pub(super) fn is_ledger(path: &str) -> bool {
+    folder(path).is_some()
+}
+
+/// The run id that the path names.
+fn folder(path: &str) -> Option<&str> {
+    let run = path.strip_prefix("runs/")?.strip_suffix("/submit.json")?;
+    (!run.contains('/')).then_some(run)
+}
+
+/// Checks one ledger; `known` is `None` where the state file could not be read.
+pub(super) fn check(
+    project: &ProjectFiles,
+    document: &Document<'_>,
+    known: Option<&KnownRuns>,
+    findings: &mut Vec<Finding>,
+) {
+    let (path, root) = (document.path, document.root());
+    for names in KEYS {
+        if names.iter().all(|name| member(root, name).is_none()) {
+            let message = format!(
+                "the key `{}` is missing",
+                names.first().copied().unwrap_or_default()
+            );
+            let fix = "Add it, as far as it is known.";
+            findings.push(Finding::warning(path, "missing_key", message, fix));
+        }
+    }
+    runs::times(project, document, root, findings);
+    let folder = folder(path).unwrap_or_default();
+    let id = member(root, "run_id");
+    if let Some((value, name)) = id
+        .and_then(|value| Some((value, scalar(value)?)))
+        .filter(|(_, name)| *name != folder)
+    {
+        let message = format!("expected the folder's name `{folder}` in `run_id`, found `{name}`");
+        let fix = "Rename the folder or correct the id; runs are found by it.";
+        findings.push(Finding::error(path, "wrong_run_id", message, fix).at(document.place(value)));
+    }
+    // Against a state file that cannot be read nothing is compared.
+    if let Some(known) = known {
+        agreement(document, known, folder, findings);
+    }
+}
+
+/// What the ledger says against what the state file says.
+fn agreement(document: &Document<'_>, known: &KnownRuns, run: &str, findings: &mut Vec<Finding>) {
+    let root = document.root();
+    let own = member(root, "status").and_then(scalar).map(status);
+    match (own, known.by_run.get(run)) {
+        (Some(Status::Live), Some(ended)) if !matches!(ended, Status::Live | Status::Unclear) => {
+            let message =
+                "the ledger says that the run is live, the state file says that it has ended";
+            let fix = "The next verification settles both.";
+            findings.push(Finding::warning(
+                document.path,
+                "ledger_disagrees",
+                message,
+                fix,
+            ));
+        }
+        // The run may be recorded under another name, so its job is looked for too.
+        (Some(Status::Live), None) => {
+            let job = member(root, "job_id").or_else(|| elements(member(root, "job_ids")).first());
+            let tracked = job
+                .and_then(scalar)
+                .is_some_and(|job| known.jobs.contains(job));
+            if !tracked {
+                let message =
+                    "the ledger says that the run is live, and the state file does not know it";
+                let fix = "Record it in `active_runs`, or write down how it ended (incident 13).";
+                findings.push(Finding::error(document.path, "untracked_run", message, fix));
+            }
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,168 @@
+//! The state file: the keys of the contract and their types. The run lists have rules of their own, in
+//! [`super::runs`].
+
+use std::collections::BTreeSet;
+
+use jsonc_parser::ast::Value;
+
+use super::json::{Document, elements, kind, member, scalar};
+use super::runs::{self, KnownRuns, Status};
+use super::{Finding, ProjectFiles};
+use crate::phase::Phase;
+
+/// The keys of the contract and what they should be.
+const KEYS: &[(&str, &[&str])] = &[
+    ("project", &["a text"]),
+    ("phase", &["a text"]),
+    ("next_action", &["an object", "a text", "null"]),
+    ("needs_user_input", &["an object"]),
+    ("active_runs", &["a list"]),
+    ("slurm_wait", &["an object"]),
+    ("events", &["a list"]),
+];
+
+pub(super) fn check(
+    project: &ProjectFiles,
+    document: &Document<'_>,
+    findings: &mut Vec<Finding>,
+) -> KnownRuns {
+    keys(document, findings);
+    project_name(project, document, findings);
+    waiting(project, document, findings);
+    events(project, document, findings);
+    if let Some(input) = member(document.root(), "needs_user_input") {
+        runs::times(project, document, input, findings);
+    }
+    let known = runs::check(project, document, findings);
+    phase(document, &known, findings);
+    known
+}
+
+/// Keys that are missing are warnings only, because nearly all real files miss some and are read all the same.
+fn keys(document: &Document<'_>, findings: &mut Vec<Finding>) {
+    for (key, expected) in KEYS {
+        let Some(value) = member(document.root(), key) else {
+            let message = format!("the key `{key}` is missing");
+            let fix = "Add it; `ralph new` shows a complete file.";
+            findings.push(Finding::warning(document.path, "missing_key", message, fix));
+            continue;
+        };
+        let found = kind(value);
+        if expected.contains(&found) {
+            continue;
+        }
+        let message = format!(
+            "expected {} in `{key}`, found {found}",
+            expected.join(" or ")
+        );
+        let fix = "Correct the value; older readers stop at it (incident 22).";
+        let readable = found == "null" || matches!(*key, "needs_user_input" | "slurm_wait");
+        let finding = if readable {
+            Finding::warning
+        } else {
+            Finding::error
+        };
+        findings.push(finding(document.path, "wrong_type", message, fix).at(document.place(value)));
+    }
+}
+
+/// A copied state file keeps the name of the project it was copied from.
+fn project_name(project: &ProjectFiles, document: &Document<'_>, findings: &mut Vec<Finding>) {
+    let Some(value) = member(document.root(), "project") else {
+        return;
+    };
+    if let Some(name) = scalar(value).filter(|name| *name != project.slug.as_str()) {
+        let message = format!(
+            "expected the folder's name `{}` in `project`, found `{name}`",
+            project.slug
+        );
+        let fix = "Write the folder's name.";
+        findings.push(
+            Finding::warning(document.path, "wrong_project", message, fix)
+                .at(document.place(value)),
+        );
+    }
+}
+
+/// When the jobs are asked about next. A time in the past is normal there: it means now.
+fn waiting(project: &ProjectFiles, document: &Document<'_>, findings: &mut Vec<Finding>) {
+    let Some(wait) = member(document.root(), "slurm_wait") else {
+        return;
+    };
+    runs::times(project, document, wait, findings);
+    if let Some(value) = member(wait, "poll_interval_seconds") {
+        let seconds = match value {
+            Value::NumberLit(number) => number.value.parse::<u64>().ok(),
+            _ => None,
+        };
+        if seconds.is_none_or(|seconds| seconds == 0) && value.as_null_keyword().is_none() {
+            let message = "expected a number of seconds above zero in `poll_interval_seconds`";
+            let fix = "Write seconds, such as 900; until then the default is used.";
+            findings.push(
+                Finding::warning(document.path, "wrong_interval", message, fix)
+                    .at(document.place(value)),
+            );
+        }
+    }
+}
+
+/// The log of what happened. Its order is not judged: two writers with different clocks are common.
+fn events(project: &ProjectFiles, document: &Document<'_>, findings: &mut Vec<Finding>) {
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
+    for event in elements(member(document.root(), "events")) {
+        runs::times(project, document, event, findings);
+        let Some(id) = member(event, "id").and_then(scalar) else {
+            continue;
+        };
+        if !seen.insert(id) {
+            let message = format!("the event id `{id}` is used twice");
+            let fix = "Give the later event the next free number; events are only ever appended (incident 17).";
+            findings.push(
+                Finding::warning(document.path, "duplicate_event", message, fix)
+                    .at(document.place(event)),
+            );
+        }
+    }
+}
+
+/// The phase is one that the machine knows, and fits what runs.
+fn phase(document: &Document<'_>, known: &KnownRuns, findings: &mut Vec<Finding>) {
+    let Some(value) = member(document.root(), "phase") else {
+        return;
+    };
+    let Some(text) = scalar(value) else { return };
+    let live = known
+        .by_run
+        .values()
+        .filter(|status| **status == Status::Live)
+        .count();
+    let phase = Phase::parse(text);
+    let (code, message, fix) = if !phase.is_canonical() {
+        let shown: String = text.chars().take(60).collect();
+        let message = format!(
+            "the phase `{shown}` is not one of the machine's; it is kept and never stepped"
+        );
+        (
+            "foreign_phase",
+            message,
+            "Use IDLE, INIT, IMPLEMENT, TEST, RUN, WAIT_SLURM, CHECK, DEBUG, DEBATE or DONE to let `ralph dispatch` step it.",
+        )
+    } else if phase == Phase::WaitSlurm && live == 0 {
+        let message = "the phase waits for jobs, and no run is live".to_owned();
+        (
+            "nothing_to_wait_for",
+            message,
+            "The next dispatch goes on to CHECK.",
+        )
+    } else if live > 0 && matches!(phase, Phase::Idle | Phase::Init | Phase::Done) {
+        let message = format!("{live} runs are live in the phase {phase} (incident 23)");
+        (
+            "live_runs_unattended",
+            message,
+            "Set the phase to WAIT_SLURM.",
+        )
+    } else {
+        return;
+    };
+    findings.push(Finding::warning(document.path, code, message, fix).at(document.place(value)));
+}

@@ -1,0 +1,423 @@
+//! Projects in one text each: `//- path` starts a file. What is found is shown as one line per finding.
+
+#![expect(clippy::print_stderr, reason = "a skipped test says so aloud")]
+
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// A project with all folders and documents of the contract, and these files.
+fn project(fixture: &str) -> ProjectFiles {
+    let mut files = BTreeMap::new();
+    for part in fixture.split("//- ").skip(1) {
+        let (path, text) = part.split_once('\n').unwrap();
+        files.insert(path.trim().to_owned(), Some(text.as_bytes().to_vec()));
+    }
+    let contract = [
+        ".state/pipeline.json",
+        "documentation/debugging.md",
+        "documentation/implementation-todo.md",
+        "documentation/queue.md",
+        "configs",
+        "experiments",
+        "results",
+        "runs",
+        "slurm/jobs",
+        "slurm/logs",
+    ];
+    let names = contract
+        .iter()
+        .map(|name| (*name).to_owned())
+        .chain(files.keys().cloned())
+        .collect();
+    ProjectFiles {
+        slug: "demo".parse().unwrap(),
+        files,
+        names,
+        queue: Vec::new(),
+        lock_ignored: Some(true),
+        now: "2026-08-01T12:00:00Z".parse().unwrap(),
+        zone: TimeZone::UTC,
+    }
+}
+
+fn shown(findings: &[Finding]) -> String {
+    let place = |number: Option<usize>| number.map_or("-".to_owned(), |number| number.to_string());
+    let lines = findings.iter().map(|found| {
+        let severity = if found.severity == Severity::Error {
+            "E"
+        } else {
+            "w"
+        };
+        format!(
+            "{severity} {}:{}:{} {}: {} | {}",
+            found.path,
+            place(found.line),
+            place(found.column),
+            found.code,
+            found.message,
+            found.fix
+        )
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn check(fixture: &str) -> String {
+    shown(&check_project(&project(fixture)))
+}
+
+fn codes(fixture: &str) -> Vec<&'static str> {
+    check_project(&project(fixture))
+        .into_iter()
+        .map(|found| found.code)
+        .collect()
+}
+
+const CLEAN: &str = r#"//- .state/pipeline.json
+{
+  "project": "demo",
+  "phase": "WAIT_SLURM",
+  "next_action": null,
+  "needs_user_input": {"value": false, "prompt": ""},
+  "active_runs": [
+    {"run_id": "q001_20260731_120000", "experiment": "Q-001", "status": "running", "job_id": "4711", "submitted_at": "2026-07-31T12:00:00Z"}
+  ],
+  "completed_runs": [],
+  "slurm_wait": {"next_poll_after": "2027-01-01T00:00:00Z", "poll_interval_seconds": 900, "last_polled_at": null},
+  "events": [{"id": "evt-0001", "ts": "2026-07-31T12:00:00Z", "action": "RUN"}]
+}
+//- runs/q001_20260731_120000/submit.json
+{"run_id": "q001_20260731_120000", "job_id": "4711", "status": "running", "submitted_at": "2026-07-31T12:00:00Z"}
+//- slurm/jobs/q001.sbatch
+#!/bin/bash
+#SBATCH --job-name=q001
+#SBATCH --output=slurm/logs/%x_%j.out
+#SBATCH --error=/dev/null
+set -euo pipefail
+python a.py | tee log.txt
+"#;
+
+#[test]
+fn a_project_that_keeps_the_contract_has_no_findings() {
+    insta::assert_snapshot!(check(CLEAN), @"");
+}
+
+#[test]
+fn the_state_file_and_its_runs() {
+    let fixture = r#"//- .state/pipeline.json
+{
+  "project": "<slug>",
+  "phase": "RUN of the sweep",
+  "next_action": 3,
+  "needs_user_input": true,
+  "active_runs": [
+    {"run_id": "a", "experiment": "x", "status": "failed", "job_id": "101"},
+    {"run_id": "b", "status": "pending", "job_id": "PENDING"},
+    "loose"
+  ],
+  "completed_runs": [
+    {"run_id": "a", "job_id": "101", "status": "completed"},
+    {"run_id": "c", "job_id": 102, "status": "running"},
+    {"run_id": "d", "job_id": "103,104_2", "status": "completed", "completed_at": "2026-07-01"},
+    {"run_id": "e", "job_id": "job", "status": "failed", "failed_at": "2026-08-06T14:XX:00-04:00"},
+    {"run_id": "f", "job_id": "1051234", "status": "timeout", "submitted_at": "2026-09-01T00:00:00Z"}
+  ],
+  "slurm_wait": {"poll_interval_seconds": 0},
+  "slurm_wait": 900,
+  "events": [{"id": "evt-1", "ts": "soon"}, {"id": "evt-1"}]
+}
+"#;
+    insta::assert_snapshot!(check(fixture), @r#"
+        w .state/pipeline.json:2:14 wrong_project: expected the folder's name `demo` in `project`, found `<slug>` | Write the folder's name.
+        w .state/pipeline.json:3:12 foreign_phase: the phase `RUN of the sweep` is not one of the machine's; it is kept and never stepped | Use IDLE, INIT, IMPLEMENT, TEST, RUN, WAIT_SLURM, CHECK, DEBUG, DEBATE or DONE to let `ralph dispatch` step it.
+        E .state/pipeline.json:4:18 wrong_type: expected an object or a text or null in `next_action`, found a number | Correct the value; older readers stop at it (incident 22).
+        w .state/pipeline.json:5:23 wrong_type: expected an object in `needs_user_input`, found true or false | Correct the value; older readers stop at it (incident 22).
+        w .state/pipeline.json:7:5 ended_run_active: the run a has ended and still stands in `active_runs` | The next verification moves it to `completed_runs`.
+        w .state/pipeline.json:7:5 run_without_ledger: the run `a` has no ledger `runs/a/submit.json` | Write the ledger; it is how a lost record is found again (incident 16).
+        w .state/pipeline.json:8:5 missing_run_key: a run in `active_runs` has no `experiment` | Add it; it is part of the contract for live runs.
+        w .state/pipeline.json:8:5 run_without_ledger: the run `b` has no ledger `runs/b/submit.json` | Write the ledger; it is how a lost record is found again (incident 16).
+        w .state/pipeline.json:8:52 placeholder_job_id: `job_id` is the placeholder `PENDING` | Write null until the scheduler has given an id.
+        E .state/pipeline.json:9:5 run_not_an_object: expected an object in `active_runs`, found a text | Write the run as an object with `run_id`, `job_id` and `status`.
+        E .state/pipeline.json:12:5 run_in_both_lists: the run a stands in `active_runs` and in `completed_runs`, first on line 7 | Keep the one that is true.
+        E .state/pipeline.json:12:5 two_ends: the job 101 is recorded as failed and as completed | Ask accounting how it ended, and correct the wrong record (incident 14).
+        E .state/pipeline.json:13:5 live_run_completed: the run c is live and stands in `completed_runs`, where nobody polls it | Move it to `active_runs`, or record how it ended (incident 14).
+        w .state/pipeline.json:14:83 time_without_zone: `completed_at` is `2026-07-01`, which has no time zone | Take times from the clock or from accounting, in UTC; write null until one is known.
+        E .state/pipeline.json:15:31 implausible_job_id: expected a job id such as `123` or `123_4` in `job_id`, found `job` | Take the id from the scheduler's answer; an id is never typed or computed (incident 6).
+        E .state/pipeline.json:15:71 invented_time: `failed_at` is `2026-08-06T14:XX:00-04:00`, which nobody measured | Take times from the clock or from accounting, in UTC; write null until one is known.
+        w .state/pipeline.json:16:5 job_id_out_of_line: the job id 1051234 has more digits than all 5 others | Compare it with the scheduler's record.
+        w .state/pipeline.json:16:79 time_in_future: `submitted_at` is `2026-09-01T00:00:00Z`, which is still to come; perhaps local time marked as UTC | Take times from the clock or from accounting, in UTC; write null until one is known.
+        E .state/pipeline.json:19:3 duplicate_key: the key `slurm_wait` stands twice in one object, first on line 18 | Merge both values into one; readers disagree about which of them counts.
+        w .state/pipeline.json:19:17 wrong_type: expected an object in `slurm_wait`, found a number | Correct the value; older readers stop at it (incident 22).
+        w .state/pipeline.json:20:36 unreadable_time: `ts` is `soon`, which is no time | Take times from the clock or from accounting, in UTC; write null until one is known.
+        w .state/pipeline.json:20:45 duplicate_event: the event id `evt-1` is used twice | Give the later event the next free number; events are only ever appended (incident 17).
+        "#);
+}
+
+#[test]
+fn broken_json_is_named_with_its_place() {
+    let trailing = "//- .state/pipeline.json\n{\n  \"active_runs\": [\n    {\"a\": 1},\n  ]\n}\n";
+    insta::assert_snapshot!(check(trailing), @r#"E .state/pipeline.json:3:13 trailing_comma: there is a comma before the closing bracket | Remove the comma (`ralph validate --repair` does just that)."#);
+    insta::assert_snapshot!(check("//- .state/pipeline.json\n{\"é\": 1 \"b\": 2}"), @r#"E .state/pipeline.json:1:10 corrupt_json: this is no JSON: expected `,` or `}` | Correct the place by hand, or restore the file from git."#);
+    assert_eq!(codes("//- .state/pipeline.json\n[1]"), ["not_an_object"]);
+    let mut latin = project("//- .state/pipeline.json\n{}");
+    latin
+        .files
+        .insert(STATE_FILE.to_owned(), Some(b"{\n\"a\": \"\xe9\"}".to_vec()));
+    let found = check_project(&latin);
+    assert_eq!(
+        found
+            .first()
+            .map(|found| (found.code, found.line, found.column)),
+        Some(("invalid_utf8", Some(2), Some(7)))
+    );
+    latin.files.insert(STATE_FILE.to_owned(), None);
+    assert_eq!(
+        check_project(&latin).first().map(|found| found.code),
+        Some("unreadable")
+    );
+}
+
+#[test]
+fn phases_and_live_runs_fit() {
+    let with = |phase: &str| CLEAN.replace("WAIT_SLURM", phase);
+    assert_eq!(codes(&with("DONE")), ["live_runs_unattended"]);
+    assert_eq!(codes(&with("CHECK")), [""; 0]);
+    let ended = CLEAN.replace("\"running\", \"job_id\"", "\"cancelled\", \"job_id\"");
+    assert_eq!(
+        codes(&ended),
+        [
+            "nothing_to_wait_for",
+            "ended_run_active",
+            "ledger_disagrees"
+        ]
+    );
+}
+
+#[test]
+fn ledgers_are_compared_with_the_state() {
+    let fixture = format!(
+        "{CLEAN}//- runs/r2/submit.json\n{{\"run_id\": \"other\", \"job_id\": \"9\", \"status\": \"running\"}}\n//- runs/r3/submit.json\n{{,}}\n"
+    );
+    insta::assert_snapshot!(check(&fixture), @r#"
+        w runs/r2/submit.json:-:- missing_key: the key `submitted_at` is missing | Add it, as far as it is known.
+        E runs/r2/submit.json:-:- untracked_run: the ledger says that the run is live, and the state file does not know it | Record it in `active_runs`, or write down how it ended (incident 13).
+        E runs/r2/submit.json:1:12 wrong_run_id: expected the folder's name `r2` in `run_id`, found `other` | Rename the folder or correct the id; runs are found by it.
+        E runs/r3/submit.json:1:2 corrupt_json: this is no JSON: key must be a string | Correct the place by hand, or restore the file from git.
+        "#);
+}
+
+#[test]
+fn scripts() {
+    let fixture = format!(
+        "{CLEAN}//- slurm/jobs/bad.sbatch\n{}",
+        "#SBATCH --job-name=seed%a --time=soon --array=5-1\n#SBATCH --output=logs/%A.out --export=ALL,SEEDS=1,2,3\n\
+         # SBATCH --mem=4G\n#SBATCH --requeue\necho \"${GIT_SHA:?it's missing}\"\n#SBATCH --mem=4G\npython a.py --seed $SLURM_ARRAY_TASK_ID | tee log\r\n"
+    );
+    insta::assert_snapshot!(check(&fixture), @r#"
+        w slurm/jobs/bad.sbatch:-:- no_errexit: nothing stops the script at a failed command, so the job may report success (incident 61) | Start the commands with `set -euo pipefail`.
+        E slurm/jobs/bad.sbatch:1:- bad_array: the range `5-1` runs backwards | Write it as `0-9%2` or `1,3,5`.
+        E slurm/jobs/bad.sbatch:1:- bad_time: `soon` is no time limit | Write `hours:minutes:seconds` or `days-hours`.
+        E slurm/jobs/bad.sbatch:1:- no_shell: expected `#!` and a shell on the first line | Start the script with `#!/bin/bash`.
+        w slurm/jobs/bad.sbatch:1:- symbol_in_job_name: `seed%a` is taken literally: symbols are not filled in a job's name (incident 41) | Use the symbol in --output, where it is filled.
+        E slurm/jobs/bad.sbatch:2:- comma_in_export: `ALL,SEEDS=1,2,3` is split at its commas, so a list keeps only its first value (incident 33) | Pass the list through a file or the configuration.
+        E slurm/jobs/bad.sbatch:2:- no_log_folder: the folder `logs` of --output is not in the project: without it the job dies at once and leaves no log (incident 42) | Make the folder, or name one that exists, such as slurm/logs.
+        w slurm/jobs/bad.sbatch:2:- shared_log_file: `logs/%A.out` is the same file for several jobs or tasks, which overwrite each other | Use `%A_%a` in the name.
+        w slurm/jobs/bad.sbatch:3:- not_a_directive: only a line that starts with `#SBATCH` is a directive | Write `#SBATCH` without blanks at the start of the line.
+        w slurm/jobs/bad.sbatch:4:- log_overwritten: a requeued job overwrites its log (incident 68) | Add `#SBATCH --open-mode=append`.
+        E slurm/jobs/bad.sbatch:5:- apostrophe_in_expansion: an apostrophe inside `${…}` opens a quotation, and the shell cannot read the script (incident 43) | Reword the text without an apostrophe.
+        w slurm/jobs/bad.sbatch:6:- not_a_directive: a directive after the first command is ignored | Move it above the first command.
+        E slurm/jobs/bad.sbatch:7:- dos_line_ends: the line ends as on DOS, which the scheduler refuses | Convert the file (`sed -i 's/\r$//'`).
+        w slurm/jobs/bad.sbatch:7:- exit_code_lost: the exit code of `tee` hides that of the program | Add `set -o pipefail`.
+        "#);
+    let unsafe_set = CLEAN.replace("-euo pipefail", "-uo pipefail");
+    assert_eq!(codes(&unsafe_set), ["no_errexit"]);
+    let spelled_out = CLEAN.replace("-euo pipefail", "-o errexit -o pipefail # errexit");
+    assert_eq!(codes(&spelled_out), [""; 0]);
+    let alone = "//- slurm/jobs/one.sbatch\n#!/bin/bash -e\n#SBATCH -o out.txt\necho ${SLURM_ARRAY_TASK_ID:-0}\nrun ${X:-'a b'} $SLURM_ARRAY_TASK_ID\n";
+    insta::assert_snapshot!(check(&format!("{CLEAN}{alone}")), @r#"
+        w slurm/jobs/one.sbatch:2:- shared_log_file: `out.txt` is the same file for several jobs or tasks, which overwrite each other | Use `%j` in the name.
+        w slurm/jobs/one.sbatch:4:- no_array: SLURM_ARRAY_TASK_ID is only set in an array, and the script asks for none | Add `#SBATCH --array`, or give the variable a default.
+        "#);
+}
+
+#[test]
+fn the_queue_points_at_files_that_exist() {
+    let mut project = project(&format!(
+        "{CLEAN}//- configs/a.json\n{{}}\n//- slurm/jobs/q002_pilot.sbatch\n#!/bin/bash -e\n"
+    ));
+    let entry = |id: &str, line, script: Option<&str>, config: Option<&str>| QueueEntry {
+        id: id.to_owned(),
+        line,
+        ready: true,
+        script: script.map(str::to_owned),
+        config: config.map(str::to_owned),
+    };
+    project.queue = vec![
+        entry("Q-001", 3, None, Some("configs/a.json")),
+        entry("Q-002", 8, None, Some("configs/b.json")),
+        entry("Q-003", 12, None, None),
+        entry("Q-002", 15, Some("slurm/jobs/x.sbatch"), None),
+    ];
+    insta::assert_snapshot!(shown(&check_project(&project)), @r#"
+        E documentation/queue.md:8:- missing_config: `Q-002` is READY and its configuration `configs/b.json` does not exist | Write the file and commit it, or correct the item's `- Config:` line.
+        E documentation/queue.md:12:- missing_script: `Q-003` is READY and names no script, and there is no `slurm/jobs/q003.sbatch` | Write the script, or correct the item's `- Script:` line.
+        w documentation/queue.md:15:- duplicate_queue_id: `Q-002` stands here for the second time | Give one of them a new id; an ambiguous item is never moved.
+        E documentation/queue.md:15:- missing_script: `Q-002` is READY and names the script `slurm/jobs/x.sbatch`, which does not exist | Write the script, or correct the item's `- Script:` line.
+        "#);
+    assert_eq!(
+        script_of(&project.queue[1], &project.names),
+        Ok("slurm/jobs/q002_pilot.sbatch".to_owned())
+    );
+    project.names.remove("slurm/jobs/q001.sbatch");
+    assert_eq!(
+        script_of(&project.queue[2], &project.names),
+        Ok("slurm/jobs/q002_pilot.sbatch".to_owned())
+    );
+    project.lock_ignored = Some(false);
+    project.names.remove("documentation/queue.md");
+    let found: Vec<&str> = check_project(&project)
+        .iter()
+        .map(|found| found.code)
+        .take(2)
+        .collect();
+    assert_eq!(found, ["lock_not_ignored", "missing_file"]);
+}
+
+#[test]
+fn many_findings_of_one_kind_are_counted() {
+    let runs: Vec<String> = (0..25)
+        .map(|n| {
+            format!(
+                "{{\"run_id\": \"r{n}\", \"job_id\": {}, \"status\": \"running\"}}",
+                100 + n
+            )
+        })
+        .collect();
+    let fixture = CLEAN.replace(
+        "\"completed_runs\": []",
+        &format!("\"completed_runs\": [{}]", runs.join(",\n")),
+    );
+    let findings = check_project(&project(&fixture));
+    let live: Vec<&Finding> = findings
+        .iter()
+        .filter(|found| found.code == "live_run_completed")
+        .collect();
+    assert_eq!(live.len(), LISTED);
+    assert!(
+        live.last()
+            .is_some_and(|last| last.message.ends_with("(and 15 more of this kind)"))
+    );
+}
+
+/// Where the real files are: `RALPH_CORPUS`, else beside the workspace.
+#[expect(clippy::disallowed_methods, reason = "a test says where its data is")]
+fn corpus() -> Option<PathBuf> {
+    let folder = std::env::var_os("RALPH_CORPUS").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus"),
+        PathBuf::from,
+    );
+    folder.join("pipeline").is_dir().then_some(folder)
+}
+
+#[test]
+fn real_files_are_read_to_their_end() {
+    let Some(corpus) = corpus() else {
+        eprintln!("SKIPPED: no corpus of real files is here (set RALPH_CORPUS)");
+        return;
+    };
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for (folder, place) in [
+        ("pipeline", STATE_FILE),
+        ("sbatch", "slurm/jobs/a.sbatch"),
+        ("runs", "runs/a/submit.json"),
+    ] {
+        for entry in std::fs::read_dir(corpus.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "md" || extension == "tsv")
+            {
+                continue;
+            }
+            let mut project = project("");
+            let bytes = std::fs::read(&path).unwrap();
+            let lines = bytes.split(|b| *b == b'\n').count();
+            project.files.insert(place.to_owned(), Some(bytes));
+            for found in check_project(&project) {
+                assert!(
+                    found.line.is_none_or(|line| (1..=lines).contains(&line)),
+                    "{}: {found:?}",
+                    path.display()
+                );
+                *counts.entry(found.code).or_default() += 1;
+            }
+        }
+    }
+    eprintln!("{counts:#?}");
+    // What the study counted in these very files: broken commas, doubled keys, live runs among the ended.
+    for code in [
+        "trailing_comma",
+        "duplicate_key",
+        "live_run_completed",
+        "two_ends",
+        "invented_time",
+    ] {
+        assert!(counts.contains_key(code), "{code} was not found");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_checked(state in proptest::collection::vec(any::<u8>(), 0..200), script in "(#SBATCH -[-a-z=%0-9,]{0,20}\n|[ -~]{0,30}\n|\\PC{0,9}){0,6}") {
+        let mut project = project("");
+        project.files.insert(STATE_FILE.to_owned(), Some(state));
+        project.files.insert("slurm/jobs/a.sbatch".to_owned(), Some(script.into_bytes()));
+        let _ = check_project(&project);
+    }
+
+    #[test]
+    fn any_shape_of_state_is_checked(value in shape()) {
+        let mut project = project("");
+        project.files.insert(STATE_FILE.to_owned(), Some(value.to_string().into_bytes()));
+        prop_assert!(check_project(&project).iter().all(|found| found.code != "corrupt_json"));
+    }
+}
+
+/// JSON with the keys that matter and any values below them.
+fn shape() -> impl Strategy<Value = serde_json::Value> {
+    use serde_json::Value;
+    let key = proptest::sample::select(vec![
+        "phase",
+        "project",
+        "active_runs",
+        "completed_runs",
+        "slurm_wait",
+        "events",
+        "run_id",
+        "job_id",
+        "status",
+        "submitted_at",
+        "needs_user_input",
+        "id",
+        "ts",
+        "poll_interval_seconds",
+    ]);
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        "[0-9_,]{0,12}".prop_map(Value::from),
+        "\\PC{0,8}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 40, 6, move |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            proptest::collection::vec((key.clone(), inner), 0..8).prop_map(|members| members
+                .into_iter()
+                .map(|(key, value)| (key.to_owned(), value))
+                .collect()),
+        ]
+    })
+}

@@ -1,0 +1,98 @@
+//! Arrays and heterogeneous jobs: one verdict per part, and the whole as what follows from all of them. Pure.
+
+use std::collections::BTreeSet;
+
+use ralph_core::id::{JobId, JobPart};
+use ralph_core::job::{Evidence, Finality, JobReport, JobState, Sighting};
+
+use super::merge::Facts;
+
+/// The state of a part that was submitted but is in no row yet: it counts as alive.
+const UNREPORTED: &str = "not reported yet";
+
+/// The verdict about an array or a heterogeneous job as a whole.
+pub(super) fn whole(facts: &Facts<'_>, job: JobId) -> Sighting {
+    let parts: Vec<JobReport> = parts(facts, job)
+        .into_iter()
+        .map(|part| verdict(facts, part))
+        .collect();
+    let Some(first) = parts.first() else {
+        return facts.single(job);
+    };
+    let state = overall(&parts);
+    let all_ended = parts.iter().all(|part| part.finality() != Finality::Alive);
+    let told = parts
+        .iter()
+        .find(|part| part.state == state)
+        .unwrap_or(first)
+        .evidence
+        .clone();
+    let mut report = facts.blank(job, state.clone(), &told.source);
+    report.name.clone_from(&first.name);
+    report.submitted = parts.iter().filter_map(|part| part.submitted).min();
+    report.started = parts.iter().filter_map(|part| part.started).min();
+    report.ended = parts
+        .iter()
+        .filter_map(|part| part.ended)
+        .max()
+        .filter(|_| all_ended);
+    report.exit = parts
+        .iter()
+        .find(|part| part.state == state)
+        .and_then(|part| part.exit)
+        .filter(|_| all_ended);
+    report.reason = parts
+        .iter()
+        .find(|part| part.state == state)
+        .and_then(|part| part.reason.clone());
+    report.cancelled_by = parts.iter().find_map(|part| part.cancelled_by);
+    report.restarts = parts.iter().map(|part| part.restarts).max().unwrap_or(0);
+    report.evidence = Evidence {
+        line: told.line,
+        ..report.evidence
+    };
+    report.tasks = parts;
+    Sighting::Seen(Box::new(report))
+}
+
+/// Every part that any source names, and every task that the array was submitted with.
+fn parts(facts: &Facts<'_>, job: JobId) -> BTreeSet<JobId> {
+    let rows = facts
+        .queue
+        .iter()
+        .chain(&facts.accounting)
+        .flat_map(|row| row.jobs());
+    let expected = facts.sources.records.arrays.get(&job).into_iter().flatten();
+    rows.filter(|part| part.part() != JobPart::Whole)
+        .chain(expected.map(|index| job.task(*index)))
+        .collect()
+}
+
+fn verdict(facts: &Facts<'_>, part: JobId) -> JobReport {
+    match facts.single(part) {
+        Sighting::Seen(report) => *report,
+        Sighting::Absent { .. } => facts.blank(
+            part,
+            JobState::Other(UNREPORTED.to_owned()),
+            "the array's specification",
+        ),
+        Sighting::Unknown { why } => {
+            let mut report = facts.blank(part, JobState::Other(UNREPORTED.to_owned()), "sacct");
+            report.reason = Some(why);
+            report
+        }
+    }
+}
+
+/// Alive as long as one part is; then `COMPLETED` only if all are, else the first other end.
+fn overall(parts: &[JobReport]) -> JobState {
+    let states = || parts.iter().map(|part| &part.state);
+    let alive = || states().filter(|state| state.finality() == Finality::Alive);
+    alive()
+        .find(|state| state.is_started())
+        .or_else(|| alive().find(|state| **state == JobState::Pending))
+        .or_else(|| alive().next())
+        .or_else(|| states().find(|state| **state != JobState::Completed))
+        .cloned()
+        .unwrap_or(JobState::Completed)
+}

@@ -1,0 +1,13 @@
+# What the synchronised folders of a project hold there: size, time and path of each file. Arguments: project, folders.
+project=$root/projects/$1
+shift
+[ -d "$root" ] || { part missing printf '%s\n' "$root" && finish 0; }
+list() {
+  [ -d "$project" ] || return 0
+  cd "$project" || return
+  for folder in "$@"; do
+    [ ! -d "$folder" ] || find "$folder" -type f -printf '%s %T@ %p\n' || return
+  done
+}
+part listing list "$@"
+finish 0

@@ -1,0 +1,164 @@
+//! Submitting exactly once: the intent is on local disk before this is called; here the token is claimed on the
+//! cluster, the script runs through `sbatch` once, and the receipt comes back, now or when it is asked for later.
+//!
+//! Nothing here retries. What is unclear is looked up and otherwise handed back as unclear.
+
+mod order;
+mod receipt;
+mod script_text;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use ralph_core::backend::{BackendError, Receipt, SubmitRequest};
+use ralph_core::id::Token;
+use ralph_core::time::{Timestamp, elapsed};
+
+use crate::frame::Part;
+use crate::remote::{Call, Remote, Reply};
+use crate::script::{RECEIPT, SUBMIT};
+use order::Order;
+use receipt::{Findings, Marker};
+
+/// Orders in one call; their tokens are the arguments of one command line.
+const BUNDLE: usize = 400;
+
+/// Submits all requests, in as few calls as they fit into; `recorded` gets each receipt as it arrives.
+pub(crate) async fn submit_all(
+    remote: &Remote,
+    requests: &[SubmitRequest],
+    recorded: &mut (dyn FnMut(usize, Receipt) + Send),
+) -> Result<(), BackendError> {
+    let indexed: Vec<(usize, &SubmitRequest)> = requests.iter().enumerate().collect();
+    for bundle in indexed.chunks(BUNDLE) {
+        submit_bundle(remote, bundle, recorded).await?;
+    }
+    Ok(())
+}
+
+/// What the cluster knows about a token, without submitting.
+pub(crate) async fn look(
+    remote: &Remote,
+    token: &Token,
+    since: Timestamp,
+) -> Result<Receipt, BackendError> {
+    // A day more than its age: the cluster's clock may be behind.
+    let seconds = elapsed(since, remote.now()).as_secs() + 86_400;
+    let reply = remote
+        .call(Call {
+            script: &RECEIPT,
+            arguments: &[token.as_str(), &seconds.to_string()],
+            data: b"",
+            limit: Duration::from_secs(90),
+        })
+        .await?
+        .whole()?;
+    let marker = reply
+        .answer("marker")
+        .map_err(|detail| BackendError::Storage {
+            path: remote.root().to_owned(),
+            detail,
+        })?;
+    receipt::conclude(&Findings {
+        marker: Marker::parse(&marker),
+        queue: reply.answer("queue").map(|text| receipt::jobs_in(&text)),
+        accounting: reply
+            .answer("accounting")
+            .map(|text| receipt::jobs_in(&text)),
+    })
+}
+
+async fn submit_bundle(
+    remote: &Remote,
+    bundle: &[(usize, &SubmitRequest)],
+    recorded: &mut (dyn FnMut(usize, Receipt) + Send),
+) -> Result<(), BackendError> {
+    let mut orders = Vec::new();
+    let mut preflighted = BTreeSet::new();
+    for (index, request) in bundle {
+        match Order::new(request) {
+            Ok(mut order) => {
+                order.preflight = preflighted.insert(order.directives.clone());
+                orders.push((*index, order));
+            }
+            Err(message) => recorded(
+                *index,
+                Receipt::Refused {
+                    message,
+                    limit: false,
+                },
+            ),
+        }
+    }
+    if orders.is_empty() {
+        return Ok(());
+    }
+    let mut open: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (index, order) in &orders {
+        open.entry(order.token().to_string())
+            .or_default()
+            .push(*index);
+    }
+    let mut doubtful = Vec::new();
+    let reply = send(remote, &orders, &open, &mut |token, receipt| {
+        let indices = open.get(token).cloned().unwrap_or_default();
+        for index in indices {
+            match receipt {
+                Receipt::Unclear { .. } | Receipt::Claimed { .. } => {
+                    doubtful.push((index, receipt.clone()));
+                }
+                _ => recorded(index, receipt.clone()),
+            }
+        }
+    })
+    .await?;
+    for (index, receipt) in doubtful {
+        let found = match bundle.iter().find(|(at, _)| *at == index) {
+            Some((_, request)) => look(remote, &request.token, request.intent_at)
+                .await
+                .unwrap_or(receipt),
+            None => receipt,
+        };
+        recorded(index, found);
+    }
+    reply.whole().map(drop)
+}
+
+/// One call for a bundle; `arrived` gets each receipt as it arrives.
+async fn send(
+    remote: &Remote,
+    orders: &[(usize, Order<'_>)],
+    open: &BTreeMap<String, Vec<usize>>,
+    arrived: &mut (dyn FnMut(&str, &Receipt) + Send),
+) -> Result<Reply, BackendError> {
+    let archive = order::archive(orders.iter().map(|(_, order)| order)).map_err(|error| {
+        BackendError::Storage {
+            path: "the bundle of scripts".to_owned(),
+            detail: error.to_string(),
+        }
+    })?;
+    let tokens: Vec<&str> = open.keys().map(String::as_str).collect();
+    let reply = remote
+        .stream(
+            Call {
+                script: &SUBMIT,
+                arguments: &tokens,
+                data: &archive,
+                // `sbatch` itself waits up to two minutes for a busy controller.
+                limit: Duration::from_secs(180 + 2 * orders.len() as u64),
+            },
+            &mut |part: &Part| {
+                if let Some(token) = part.name.strip_prefix("receipt.") {
+                    arrived(token, &Marker::parse(&part.text()).receipt());
+                }
+            },
+        )
+        .await?;
+    match reply.part("storage") {
+        Some(problem) => Err(BackendError::Storage {
+            path: remote.root().to_owned(),
+            detail: problem.text().trim().to_owned(),
+        }),
+        None => Ok(reply),
+    }
+}

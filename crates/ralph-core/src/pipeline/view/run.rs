@@ -178,6 +178,12 @@ pub struct RunView {
     pub next_poll_after: Option<LooseTime>,
     /// The queue item, where it is named on its own.
     pub queue_id: Option<String>,
+    /// When it was submitted, as found.
+    pub submitted_text: Option<String>,
+    /// The partition it was submitted to.
+    pub partition: Option<String>,
+    /// The nodes it ran on, as the scheduler printed them.
+    pub nodes: Option<String>,
     /// Why it failed, in the word of the classifier.
     pub failure_class: Option<String>,
     /// Which attempt this is.
@@ -214,6 +220,9 @@ impl RunView {
             submitted_at: time("submitted_at").or_else(|| time("submitted_to_slurm_at")),
             next_poll_after: time("next_poll_after"),
             queue_id: text("queue_id"),
+            submitted_text: text("submitted_at"),
+            partition: text("partition"),
+            nodes: text("nodes"),
             failure_class: text("failure_class"),
             attempt: record.get("attempt").as_ref().and_then(shape::seconds),
             members: if whole { record.members() } else { Map::new() },

@@ -185,3 +185,46 @@ fn unintended(detail: &str) -> PipelineError {
         detail: detail.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// What the check says about `after`, when the phase was meant to become `B`.
+    fn check(before: &str, after: &str) -> Option<String> {
+        let parse = |text: &str| PipelineFile::parse(text.to_owned()).unwrap();
+        let set = json!({"phase": "B"}).as_object().cloned().unwrap();
+        let at = resolve::Target::Root;
+        let draft = Draft {
+            file: parse(after),
+            done: vec![Action::Merge { at, set }],
+            renamed: Vec::new(),
+        };
+        draft
+            .check(&parse(before))
+            .err()
+            .map(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_result_that_is_not_what_was_intended_is_refused() {
+        let before = r#"{"phase": "A", "loss": 1.460, "list": [1, {"a": null}]}"#;
+        let good = before.replace("\"A\"", "\"B\"");
+        assert_eq!(check(before, &good), None);
+        for (wrong, place) in [
+            (before.to_owned(), "phase.value"),
+            (good.replace("1.460", "1.46"), "loss.value"),
+            (good.replace("null", "false"), "list.[1].a.value"),
+            (good.replace("[1, ", "["), "list.[0].value"),
+            (good.replace("null}", "null}, 2"), "list.length"),
+            (good.replace("\"loss\"", "\"lost\""), "lost"),
+            (good.replace("null}]", "null}], \"more\": 1"), "length"),
+        ] {
+            let message = check(before, &wrong).unwrap();
+            let start = format!("expected only the intended change, found another at {place}:");
+            assert!(message.starts_with(&start), "{message}");
+        }
+    }
+}

@@ -5,7 +5,8 @@
 
 use std::fmt;
 
-use super::grammar::{Fault, FaultKind, Kind};
+use super::fault::{Fault, FaultKind};
+use super::grammar::Kind;
 use super::lines::{Lines, Place};
 use super::tree::{self, Duplicate, Node};
 use crate::error::{Code, Coded, Hint};

@@ -7,6 +7,8 @@
 //!
 //! What must never be here: a value, an allocation per token, a meaning of any key.
 
+use super::fault::{Fault, FaultKind};
+
 /// The nesting that `serde_json` accepts, so that what is read here can be read by the rest of the product.
 const MAX_DEPTH: u32 = 127;
 
@@ -43,56 +45,6 @@ pub(super) trait Sink {
     fn key(&mut self, start: usize, end: usize, escaped: bool);
     /// A value that is neither object nor list.
     fn scalar(&mut self, kind: Kind, start: usize, end: usize);
-}
-
-/// Where a text stops being JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Fault {
-    /// Offset in bytes of what has to be changed, which is not always where a parser notices.
-    pub(super) at: usize,
-    /// What is wrong there.
-    pub(super) kind: FaultKind,
-}
-
-/// The ways in which a text is not JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum FaultKind {
-    /// The text ends inside an object or a list.
-    Truncated,
-    /// There is no value at all.
-    Empty,
-    /// A comma before `]` or `}` (incidents 1 and 2).
-    TrailingComma,
-    /// Two values, or a value and a key, without a comma between them.
-    MissingComma,
-    /// Something else than a comma or a closing bracket after a value.
-    AfterValue,
-    /// No `:` after a key.
-    MissingColon,
-    /// Something that is no key where one has to be.
-    Key,
-    /// Something that is no value where one has to be.
-    Value,
-    /// `]` where `}` has to be, or the other way round.
-    WrongBracket,
-    /// A string that never ends; the place is its opening quote.
-    OpenString,
-    /// A byte below 0x20 inside a string.
-    Control,
-    /// A backslash followed by something else than the escapes of JSON.
-    Escape,
-    /// Half of a surrogate pair.
-    Surrogate,
-    /// A number in a form that JSON does not have.
-    Number,
-    /// A number that no 64-bit float can hold.
-    Range,
-    /// Nested deeper than [`MAX_DEPTH`].
-    Depth,
-    /// Something after the end of the document.
-    Rest,
-    /// Bytes that are not UTF-8.
-    Utf8,
 }
 
 /// Reads one document.

@@ -10,6 +10,7 @@
 
 mod edit;
 mod error;
+mod fault;
 mod grammar;
 mod lines;
 mod record;
@@ -32,7 +33,8 @@ pub use self::view::{
     JobRef, NeedsInput, NextAction, PipelineView, RunStatus, RunView, SlurmWait, Warning,
 };
 
-use self::grammar::{Fault, FaultKind, Kind};
+use self::fault::{Fault, FaultKind};
+use self::grammar::Kind;
 use self::tree::{NodeId, Tree};
 
 /// The newest format of a state file that this version writes. A file may name its own in `schema_version` or in
@@ -101,7 +103,11 @@ impl PipelineFile {
 
     /// A value, decoded.
     fn value(&self, id: NodeId) -> Value {
-        serde_json::from_str(self.raw(id)).unwrap_or_default()
+        let raw = self.raw(id);
+        match self.tree.node(id).kind {
+            Kind::Text => Value::String(tree::decode(raw).into_owned()),
+            _ => serde_json::from_str(raw).unwrap_or_default(),
+        }
     }
 
     /// A member at the top of the file.

@@ -51,12 +51,7 @@ impl Skim {
 pub fn skim(bytes: &[u8]) -> Result<Skim, PipelineError> {
     let file = PipelineFile::parse_bytes(bytes.to_vec())?;
     let mut reader = Reader::new(&file);
-    let live: Vec<_> = reader
-        .runs("active_runs", false)
-        .into_iter()
-        .filter(|run| run.status.is_live())
-        .map(|run| run.next_poll_after)
-        .collect();
+    let live = reader.live_polls();
     Ok(Skim {
         phase: reader.phase(),
         next_action: short(&reader.next_action()),

@@ -7,7 +7,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::grammar::{self, Fault, Kind, Sink};
+use super::fault::Fault;
+use super::grammar::{self, Kind, Sink};
 
 /// The place of a node in its [`Tree`].
 pub(super) type NodeId = usize;
@@ -143,10 +144,10 @@ fn decoded_key<'t>(text: &'t str, node: &Node) -> Cow<'t, str> {
 
 fn key_matches(text: &str, node: &Node, key: &str) -> bool {
     if node.key_escaped {
-        decoded_key(text, node) == key
-    } else {
-        raw_key(text, node) == key
+        return decoded_key(text, node) == key;
     }
+    // Nearly all keys already differ in length; two of the bytes are the quotes.
+    node.key_end - node.key_start == key.len() + 2 && raw_key(text, node) == key
 }
 
 /// The text of a string token, given with its quotes.

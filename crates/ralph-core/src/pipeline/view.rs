@@ -6,6 +6,7 @@
 mod run;
 mod shape;
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
@@ -15,7 +16,7 @@ pub use self::shape::{NeedsInput, NextAction, SlurmWait};
 
 use super::grammar::Kind;
 use super::lines::Lines;
-use super::record::{Identity, RUN_LISTS, Record};
+use super::record::{RUN_LISTS, Record};
 use super::tree::{NodeId, Tree};
 use super::{FORMAT, PipelineFile};
 use crate::phase::Phase;
@@ -112,7 +113,8 @@ pub(super) fn is_newer(format: f64) -> bool {
 /// Reads single members and collects warnings.
 pub(super) struct Reader<'f> {
     file: &'f PipelineFile,
-    lines: Lines,
+    /// Found when the first place is asked for; a skim may never need it.
+    lines: OnceCell<Lines>,
     warnings: Vec<Warning>,
 }
 
@@ -121,14 +123,14 @@ impl<'f> Reader<'f> {
     pub(super) fn new(file: &'f PipelineFile) -> Self {
         Self {
             file,
-            lines: Lines::of(file.text.as_bytes()),
+            lines: OnceCell::new(),
             warnings: Vec::new(),
         }
     }
 
     fn warn(&mut self, id: NodeId, path: impl Into<String>, message: impl Into<String>) {
         let at = self.file.tree.node(id).outer_start();
-        let place = self.lines.place(self.file.text.as_bytes(), at);
+        let place = self.lines().place(self.file.text.as_bytes(), at);
         self.warnings.push(Warning {
             line: place.line,
             column: place.column,
@@ -137,8 +139,13 @@ impl<'f> Reader<'f> {
         });
     }
 
+    fn lines(&self) -> &Lines {
+        self.lines
+            .get_or_init(|| Lines::of(self.file.text.as_bytes()))
+    }
+
     fn line(&self, id: NodeId) -> usize {
-        self.lines.line(self.file.tree.node(id).outer_start())
+        self.lines().line(self.file.tree.node(id).outer_start())
     }
 
     /// The phase; one that is no text is kept as it is written.
@@ -242,7 +249,7 @@ impl<'f> Reader<'f> {
     }
 
     /// The runs of a list; `whole` keeps their members.
-    pub(super) fn runs(&mut self, list: &'static str, whole: bool) -> Vec<RunView> {
+    fn runs(&mut self, list: &'static str, whole: bool) -> Vec<RunView> {
         let mut runs = Vec::new();
         for (index, id) in self.entries(list).into_iter().enumerate() {
             match Record::at(self.file, id) {
@@ -255,6 +262,22 @@ impl<'f> Reader<'f> {
             }
         }
         runs
+    }
+
+    /// For each live run in `active_runs` the time that it names for itself.
+    pub(super) fn live_polls(&mut self) -> Vec<Option<LooseTime>> {
+        let file = self.file;
+        self.entries("active_runs")
+            .into_iter()
+            .filter_map(|id| Record::at(file, id))
+            .filter(|record| run::read_status(*record, &mut Vec::new()).0.is_live())
+            .map(|record| {
+                record
+                    .get("next_poll_after")
+                    .as_ref()
+                    .and_then(shape::loose_time)
+            })
+            .collect()
     }
 
     fn run(&mut self, list: &str, index: usize, record: Record<'f>, whole: bool) -> RunView {
@@ -278,24 +301,21 @@ impl<'f> Reader<'f> {
 
     /// The same record in two places contradicts itself sooner or later (incident 14).
     fn warn_about_twins(&mut self, lists: &[&[RunView]; 3]) {
-        let mut seen: BTreeMap<Identity, (&str, usize)> = BTreeMap::new();
+        let mut seen: BTreeMap<(Option<&str>, Option<&str>), (&str, usize)> = BTreeMap::new();
         let mut twins = Vec::new();
         for (list, runs) in RUN_LISTS.into_iter().zip(lists) {
             for run in *runs {
-                let identity = run.key.identity();
-                if identity.is_empty() {
+                let ids = (run.key.run_id.as_deref(), run.key.job_id.as_deref());
+                if ids == (None, None) {
                     continue;
                 }
-                match seen.get(&identity) {
-                    Some((first, line)) => twins.push((
-                        list,
-                        run.index,
-                        format!("{} stands in {first} too, in line {line}", identity.words()),
-                    )),
-                    None => {
-                        seen.insert(identity, (list, run.line));
-                    }
-                }
+                let Some((first, line)) = seen.get(&ids) else {
+                    seen.insert(ids, (list, run.line));
+                    continue;
+                };
+                let words = run.key.identity().words();
+                let message = format!("{words} stands in {first} too, in line {line}");
+                twins.push((list, run.index, message));
             }
         }
         for (list, index, message) in twins {

@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 use proptest::prelude::*;
 
 use super::super::grammar::{self, Kind, Sink};
-use super::super::{PipelineError, PipelineFile, repair_trailing_commas};
+use super::super::{PipelineError, PipelineFile, repair_trailing_commas, skim};
 use super::generate;
 use crate::error::{Code, Coded as _};
 
@@ -220,9 +220,11 @@ proptest! {
     fn no_bytes_make_it_panic_and_places_are_inside(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
         let lines = bytes.iter().filter(|byte| **byte == b'\n').count() + 1;
         for text in [bytes.clone(), [b"{\"a\": \"".as_slice(), &bytes].concat()] {
+            let skimmed = skim(&text).err();
             match PipelineFile::parse_bytes(text) {
                 Ok(file) => drop(file.view()),
-                Err(PipelineError::Corrupt { line, column, .. }) => {
+                Err(error @ PipelineError::Corrupt { line, column, .. }) => {
+                    prop_assert_eq!(skimmed, Some(error));
                     prop_assert!((1..=lines).contains(&line) && column >= 1);
                 }
                 Err(_) => {}

@@ -1,203 +1,52 @@
-//! What the end-to-end tests share: a workspace in a temporary folder and the real binaries.
-//!
-//! Nothing here asserts; a test does.
+//! What the end-to-end tests share. Nothing here belongs to the product.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+pub mod workspace;
+
+pub use workspace::{Ran, Workspace, binary, wait_until};
+
+use std::future::Future;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-use tempfile::TempDir;
+use ralph_core::env::{Env, RandomIds};
+use ralph_core::time::SystemClock;
 
-/// Path of a binary of this workspace, built for these tests.
-///
-/// # Panics
-/// The test program has no path.
+/// The environment of a real run, on a machine and for a user whose names do not change.
 #[must_use]
-pub fn binary(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a test program has a path");
-    let profile = test.ancestors().nth(2).expect("tests are in target/PROFILE/deps");
-    profile.join(name)
-}
-
-/// A workspace of its own.
-#[derive(Debug)]
-pub struct Workspace {
-    folder: TempDir,
-}
-
-/// What a command printed and how it ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ran {
-    /// Exit code; 128 + signal when a signal ended it.
-    pub code: i32,
-    /// Standard output.
-    pub stdout: String,
-    /// Standard error.
-    pub stderr: String,
-}
-
-impl Ran {
-    fn of(output: &Output) -> Self {
-        use std::os::unix::process::ExitStatusExt as _;
-        Self {
-            code: output.status.code().unwrap_or_else(|| 128 + output.status.signal().unwrap_or(0)),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
-    }
-
-    /// The same, when it ended as expected.
-    ///
-    /// # Panics
-    /// It did not.
-    #[must_use]
-    #[track_caller]
-    pub fn ended(self, code: i32) -> Self {
-        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
-        self
-    }
-
-    /// Standard output as JSON.
-    ///
-    /// # Panics
-    /// It is none.
-    #[must_use]
-    #[track_caller]
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
+pub fn env() -> Env {
+    Env {
+        clock: Arc::new(SystemClock::new()),
+        ids: Arc::new(RandomIds::default()),
+        host: "node1".to_owned(),
+        user: "tester".to_owned(),
+        pid: std::process::id(),
     }
 }
 
-impl Default for Workspace {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Workspace {
-    /// An empty folder.
-    ///
-    /// # Panics
-    /// There is no place for temporary files.
-    #[must_use]
-    pub fn new() -> Self {
-        Self { folder: TempDir::new().expect("a temporary folder") }
-    }
-
-    /// A workspace with the embedded cluster and quick polls.
-    #[must_use]
-    pub fn local() -> Self {
-        let workspace = Self::new();
-        workspace.write(
-            ".claude/ralph/config.json",
-            r#"{"cluster": {"kind": "local"}, "poll": {"first": 0.2, "base": 0.2, "cap": 0.5}, "test_command": ["true"]}"#,
-        );
-        let _ = workspace.ralph(&["init", "--cluster", "local"]).ended(0);
-        workspace
-    }
-
-    /// Its folder.
-    #[must_use]
-    pub fn root(&self) -> &Path {
-        self.folder.path()
-    }
-
-    /// A path in it.
-    #[must_use]
-    pub fn path(&self, path: &str) -> PathBuf {
-        self.root().join(path)
-    }
-
-    /// Writes a file, with the folders above it.
-    ///
-    /// # Panics
-    /// It cannot be written.
-    #[expect(clippy::disallowed_methods, reason = "tests write what users would write")]
-    pub fn write(&self, path: &str, text: &str) {
-        let path = self.path(path);
-        fs::create_dir_all(path.parent().expect("a file is in a folder")).expect("a folder");
-        fs::write(&path, text).expect("a file");
-    }
-
-    /// Reads a file.
-    ///
-    /// # Panics
-    /// It cannot be read.
-    #[must_use]
-    #[track_caller]
-    pub fn read(&self, path: &str) -> String {
-        fs::read_to_string(self.path(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-    }
-
-    /// `ralph` with these arguments, in an environment that repeats itself.
-    #[must_use]
-    pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(binary("ralph"));
-        command
-            .args(arguments)
-            .current_dir(self.root())
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", self.root())
-            .env("USER", "tester")
-            .env("NO_COLOR", "1")
-            .env("TZ", "UTC")
-            .stdin(Stdio::null());
-        command
-    }
-
-    /// Runs `ralph` to its end.
-    ///
-    /// # Panics
-    /// It cannot be started.
-    #[must_use]
-    pub fn ralph(&self, arguments: &[&str]) -> Ran {
-        Ran::of(&self.command(arguments).output().expect("ralph can be started"))
-    }
-
-    /// Makes a project in a phase, with one job script per item; the items are READY.
-    pub fn project(&self, slug: &str, phase: &str, items: &[(&str, &str)]) {
-        let _ = self.ralph(&["new", slug]).ended(0);
-        let mut queue = String::from("# Queue\n\n## READY\n\n");
-        for (id, script) in items {
-            queue.push_str(&format!("### {id}: experiment {id}\n\n- Hypothesis: it works\n\n"));
-            let name = id.to_lowercase().replace('-', "");
-            let text = format!("#!/bin/sh\n#SBATCH --job-name={name}\n#SBATCH --time=00:05:00\n{script}\n");
-            self.write(&format!("projects/{slug}/slurm/jobs/{name}.sbatch"), &text);
-        }
-        queue.push_str("## IN_PROGRESS\n\n(none)\n\n## DONE\n\n(none)\n\n## FAILED\n\n(none)\n");
-        self.write(&format!("projects/{slug}/documentation/queue.md"), &queue);
-        self.write(&format!("projects/{slug}/documentation/implementation-todo.md"), "# TODO\n\n## Ready\n\n(none)\n");
-        let state = format!("projects/{slug}/.state/pipeline.json");
-        let text = self.read(&state).replace("\"INIT\"", &format!("{phase:?}"));
-        self.write(&state, &text);
-    }
-
-    /// The state of a project.
-    #[must_use]
-    #[track_caller]
-    pub fn state(&self, slug: &str) -> Value {
-        serde_json::from_str(&self.read(&format!("projects/{slug}/.state/pipeline.json"))).expect("valid JSON")
-    }
-
-    /// How many jobs the embedded cluster was ever given.
-    #[must_use]
-    pub fn jobs(&self) -> usize {
-        fs::read_dir(self.path(".claude/ralph/cluster/jobs")).map_or(0, Iterator::count)
-    }
-}
-
-/// Looks again and again until something is so.
+/// Runs a future to its end.
 ///
 /// # Panics
-/// It is not so after half a minute.
-#[track_caller]
-pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < Duration::from_secs(30), "not within 30 s: {what}");
-        std::thread::sleep(Duration::from_millis(20));
+/// No runtime can be made.
+#[expect(clippy::unwrap_used, reason = "a test without a runtime cannot go on")]
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+/// Waits until `look` sees something. The deadline is only reached by a broken build.
+///
+/// # Panics
+/// It was reached.
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        assert!(Instant::now() < deadline, "never seen: {what}");
+        std::thread::sleep(Duration::from_millis(5));
     }
 }

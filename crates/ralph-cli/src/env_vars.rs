@@ -1,14 +1,17 @@
 //! Every environment variable that `ralph` reads, and the only place that reads them.
 #![expect(clippy::disallowed_methods, reason = "this module owns the environment")]
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// The caller of a lock when it is not the parent process; `scripts/ralph/lock.sh` had it first.
 pub(crate) const LOCK_OWNER_PID: &str = "LOCK_OWNER_PID";
 /// Where a crash is provoked, as `point:n`; only in builds with the feature `crash-points`.
+#[cfg(feature = "crash-points")]
 pub(crate) const RALPH_CRASH_AT: &str = "RALPH_CRASH_AT";
 /// A file that lists the crash points passed; only in builds with the feature `crash-points`.
+#[cfg(feature = "crash-points")]
 pub(crate) const RALPH_CRASH_LOG: &str = "RALPH_CRASH_LOG";
 /// Set by Claude Code for hooks: the folder of the project.
 pub(crate) const CLAUDE_PROJECT_DIR: &str = "CLAUDE_PROJECT_DIR";
@@ -26,6 +29,11 @@ pub(crate) fn path(name: &str) -> Option<PathBuf> {
 /// The arguments of this process.
 pub(crate) fn arguments() -> Vec<OsString> {
     std::env::args_os().collect()
+}
+
+/// All variables; a job of the embedded cluster gets those that `--export` lets through.
+pub(crate) fn all() -> BTreeMap<OsString, OsString> {
+    std::env::vars_os().collect()
 }
 
 /// The current folder.

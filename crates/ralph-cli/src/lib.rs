@@ -26,6 +26,8 @@ pub fn command() -> clap::Command {
 /// Parses the command line, runs the verb, prints what went wrong, returns the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
+    #[cfg(feature = "crash-points")]
+    arm_crash_points();
     let matches = match command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => return exit::usage(&error, env_vars::arguments()),
@@ -35,4 +37,12 @@ pub fn main() -> ExitCode {
         Err(error) => return exit::usage(&error, env_vars::arguments()),
     };
     exit::run(cli)
+}
+
+/// Lets a test say where this process dies. A text that names no point is no plan.
+#[cfg(feature = "crash-points")]
+fn arm_crash_points() {
+    use ralph_core::store::crash::{CrashPlan, arm};
+    let at = env_vars::text(env_vars::RALPH_CRASH_AT).and_then(|text| text.parse::<CrashPlan>().ok());
+    arm(CrashPlan { log: env_vars::path(env_vars::RALPH_CRASH_LOG), ..at.unwrap_or_default() });
 }

@@ -17,12 +17,18 @@ pub(crate) struct Output {
     /// Say more.
     pub(crate) verbose: u8,
     color: When,
+    silent: bool,
 }
 
 impl Output {
     pub(crate) fn new(global: &Global) -> Self {
         let format = if global.json { Format::Json } else { global.format };
-        Self { format, quiet: global.quiet, verbose: global.verbose, color: global.color }
+        Self { format, quiet: global.quiet, verbose: global.verbose, color: global.color, silent: false }
+    }
+
+    /// Prints nothing: for verbs that are steps of another.
+    pub(crate) fn silent() -> Self {
+        Self { format: Format::Human, quiet: true, verbose: 0, color: When::Never, silent: true }
     }
 
     /// Whether results are for a program.
@@ -42,6 +48,9 @@ impl Output {
 
     /// Prints results.
     pub(crate) fn print(&self, text: &str) -> io::Result<()> {
+        if self.silent {
+            return Ok(());
+        }
         let mut stdout = AutoStream::new(io::stdout().lock(), self.choice());
         stdout.write_all(text.as_bytes())?;
         if !text.is_empty() && !text.ends_with('\n') {

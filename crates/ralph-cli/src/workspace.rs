@@ -10,10 +10,10 @@ use jiff::tz::TimeZone;
 use ralph_core::act::Dispatcher;
 use ralph_core::act::git::GitSource;
 use ralph_core::backend::{BackendError, ClusterBackend};
-use ralph_core::cluster::local::{LocalCluster, LocalSettings};
+use ralph_core::cluster::local::{KILL_WAIT, LocalCluster, LocalSettings};
 use ralph_core::env::{Env, RandomIds};
 use ralph_core::error::Code;
-use ralph_core::process::Supervisor;
+use ralph_core::process::{Supervisor, identity};
 use ralph_core::settings::{self, ClusterKind, Settings, SettingsProblem};
 use ralph_core::store::layout;
 use ralph_core::time::SystemClock;
@@ -113,8 +113,15 @@ impl Workspace {
             path: "ralph".to_owned(),
             detail: format!("the running program cannot be found: {error}"),
         })?;
-        let supervisor = Supervisor { program, args: vec!["__supervise".to_owned()] };
-        Ok(LocalCluster::new(LocalSettings::new(self.root.clone(), supervisor), env.clone()))
+        let settings = LocalSettings {
+            state_dir: self.root.join(layout::CLUSTER_DIR),
+            workspace: self.root.clone(),
+            supervisor: Supervisor { program, args: vec!["__job".to_owned()] },
+            max_parallel: std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(1)),
+            boot_id: identity::boot_id().unwrap_or_default(),
+            kill_wait: KILL_WAIT,
+        };
+        Ok(LocalCluster::new(settings, env.clone()))
     }
 
     /// Where jobs clone from; `None` where the project's files are used as they are.

@@ -208,7 +208,7 @@ pub fn result_of(run: &str, status: &str, reports: &[JobReport], diagnosis: &Dia
         reports: reports.to_vec(),
         failure_class: diagnosis.class.name().to_owned(),
         suspicious: diagnosis.suspicious,
-        summary: diagnosis.summary.clone(),
+        summary: crate::settle::finish::headline(diagnosis),
         logs: logs.to_vec(),
         recorded_at: stamp(now),
     }

@@ -8,6 +8,7 @@ use crate::time::Timestamp;
 /// What kind of work is asked for; `RALPH_KIND` of the `command` engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum OrderKind {
     /// Write code for one todo item.
     Implement,
@@ -34,12 +35,14 @@ impl OrderKind {
 
 /// One piece of work, complete in itself: this is the JSON object on the agent's standard input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WorkOrder {
     /// Version of this shape.
     pub schema_version: u32,
     /// What kind of work.
     pub kind: OrderKind,
     /// The project.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub project: Slug,
     /// What it is about: a task id, a debugging entry, `TEST`, a question.
     pub target: String,

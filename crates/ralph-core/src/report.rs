@@ -11,6 +11,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 
 /// One dispatch, or one verification.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DispatchReport {
     /// Version of this shape.
     pub schema_version: u32,
@@ -36,6 +37,7 @@ pub struct DispatchReport {
 
 /// An error as data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Problem {
     /// Stable name of the class.
     pub code: String,
@@ -63,6 +65,7 @@ impl Problem {
 
 /// One finding of the verification.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Verified {
     /// The project.
     pub project: String,
@@ -84,6 +87,7 @@ pub struct Verified {
 
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StepReport {
     /// The project.
     pub project: String,
@@ -99,7 +103,7 @@ pub struct StepReport {
     pub phase_after: String,
     /// The job that was submitted.
     pub job: Option<String>,
-    /// The work order that was handed out.
+    /// The work order that was handed to the caller.
     pub order: Option<WorkOrder>,
     /// Files that changed, relative to the project's folder.
     pub files: Vec<String>,
@@ -113,6 +117,7 @@ pub struct StepReport {
 
 /// A project without a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PassedReport {
     /// The project.
     pub project: String,

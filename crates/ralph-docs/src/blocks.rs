@@ -171,7 +171,11 @@ impl Scanner {
         let mut cursor = Cursor::new(doc.get(line.start..line.text_end).unwrap_or(""));
         let matched = self.match_containers(&mut cursor);
         let all = matched == self.stack.len();
-        let kind = if all { self.continue_leaf(&cursor) } else { None };
+        let kind = if all {
+            self.continue_leaf(&cursor)
+        } else {
+            None
+        };
         let kind = match kind {
             Some(kind) => kind,
             None => self.open_blocks(&mut cursor, index, line.start, matched),
@@ -250,7 +254,11 @@ impl Scanner {
             };
             if cursor.is_blank() {
                 self.close_to(matched);
-                return if opened { LineKind::Text } else { LineKind::Blank };
+                return if opened {
+                    LineKind::Text
+                } else {
+                    LineKind::Blank
+                };
             }
             if cursor.indent() >= 4 {
                 if paragraph.is_none() {
@@ -298,7 +306,10 @@ impl Scanner {
         }
         if let Some(fence) = Fence::open(content) {
             self.close_to(matched);
-            self.leaf = Leaf::Fence { fence, first: index };
+            self.leaf = Leaf::Fence {
+                fence,
+                first: index,
+            };
             return Some(LineKind::Code);
         }
         if let Some(end) = block_start(content, paragraph.is_some()) {
@@ -326,7 +337,13 @@ impl Scanner {
         None
     }
 
-    fn open_item(&mut self, cursor: &mut Cursor<'_>, marker: Marker, index: usize, line_start: usize) {
+    fn open_item(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        marker: Marker,
+        index: usize,
+        line_start: usize,
+    ) {
         let indent = cursor.indent();
         let marker_at = line_start + cursor.content_position();
         cursor.take_marker(marker.width());
@@ -379,7 +396,10 @@ impl Scanner {
             _ => None,
         };
         for container in &mut self.stack {
-            let Container::Item { index: item, empty, .. } = container else {
+            let Container::Item {
+                index: item, empty, ..
+            } = container
+            else {
                 continue;
             };
             let Some(item) = self.blocks.items.get_mut(*item) else {
@@ -396,7 +416,10 @@ impl Scanner {
     }
 
     fn depth(&self) -> usize {
-        let items = self.stack.iter().filter(|c| matches!(c, Container::Item { .. }));
+        let items = self
+            .stack
+            .iter()
+            .filter(|c| matches!(c, Container::Item { .. }));
         items.count()
     }
 

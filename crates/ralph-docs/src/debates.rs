@@ -11,7 +11,13 @@ use crate::section::{self, Position};
 use crate::verify::checked_result;
 
 /// The headings that hold what is open.
-const OPEN: [&str; 5] = ["debates", "open debates", "active debates", "open questions", "open"];
+const OPEN: [&str; 5] = [
+    "debates",
+    "open debates",
+    "active debates",
+    "open questions",
+    "open",
+];
 
 /// Writes a question and the lines that explain it below the heading of the open debates (`Debates`, `Open
 /// Debates`, `Open Questions`, `Open`), or in a section `Debates` that is appended. A debate whose key is
@@ -58,7 +64,11 @@ mod tests {
         let body = ["Option A: stop".to_owned(), "- Option B: go on".to_owned()];
         let doc = "# Debates\n\nHow we decide.\n";
         let added = add(doc, "Scale up?", "scale-up", &body).unwrap().apply(doc);
-        assert!(add(&added, "Scale up?", "scale-up", &body).unwrap().is_empty());
+        assert!(
+            add(&added, "Scale up?", "scale-up", &body)
+                .unwrap()
+                .is_empty()
+        );
         let resolved = resolve(&added, "scale-up", "no").unwrap().apply(&added);
         insta::assert_snapshot!(resolved, @r#"
         # Debates
@@ -75,9 +85,15 @@ mod tests {
 
     #[test]
     fn into_an_empty_file_and_into_its_own_section() {
-        assert_eq!(add("", "q", "k", &[]).unwrap().apply(""), "## Debates\n\n- [ ] q <!-- ralph: k -->\n");
+        assert_eq!(
+            add("", "q", "k", &[]).unwrap().apply(""),
+            "## Debates\n\n- [ ] q <!-- ralph: k -->\n"
+        );
         let doc = "## Decided\n\n## Open Questions\n- [ ] old\n";
         let result = add(doc, "q", "k", &[]).unwrap().apply(doc);
-        assert_eq!(result, "## Decided\n\n## Open Questions\n- [ ] q <!-- ralph: k -->\n- [ ] old\n");
+        assert_eq!(
+            result,
+            "## Decided\n\n## Open Questions\n- [ ] q <!-- ralph: k -->\n- [ ] old\n"
+        );
     }
 }

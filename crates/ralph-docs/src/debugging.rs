@@ -11,7 +11,7 @@ use crate::document::Document;
 use crate::edit::EditSet;
 use crate::error::DocError;
 use crate::ids::{numbers_in, split_numbered};
-use crate::items::{list_item, TaskMark};
+use crate::items::{TaskMark, list_item};
 use crate::key;
 use crate::keyed::{self, EntryText, entry_field, places, render};
 use crate::machine::split_field;
@@ -84,7 +84,11 @@ pub fn add_entry(doc: &str, entry: &NewEntry) -> Result<EditSet, DocError> {
     }
     let section = section_for(&document, entry.blocking);
     let id = format!("D{}", next_number(&document));
-    let mut lines: Vec<String> = entry.fields.iter().map(|(key, value)| entry_field(key, value)).collect();
+    let mut lines: Vec<String> = entry
+        .fields
+        .iter()
+        .map(|(key, value)| entry_field(key, value))
+        .collect();
     if entry.blocking && section.is_none_or(|span| normalise(&span.title) != "blocking") {
         lines.push("Blocking: yes".to_owned());
     }
@@ -100,7 +104,9 @@ pub fn add_entry(doc: &str, entry: &NewEntry) -> Result<EditSet, DocError> {
         Some(span) => section::place(&document, span, &block, Position::Top),
         None => section::append(&document, "Active Issues", &block),
     };
-    checked_result(&document, vec![edit], |after| is_added(&document, after, &entry.key))
+    checked_result(&document, vec![edit], |after| {
+        is_added(&document, after, &entry.key)
+    })
 }
 
 /// Ticks the mark of the entry with a key, and notes how it ended in an own line `- Resolved: note` at the
@@ -118,12 +124,20 @@ pub fn resolve_entry(doc: &str, key: &str, note: &str) -> Result<EditSet, DocErr
 /// # Errors
 /// No entry has the key, or more than one has; a line's key cannot be one; the edit would change how the
 /// text around it is read.
-pub fn annotate_entry(doc: &str, key: &str, lines: &[(String, String)]) -> Result<EditSet, DocError> {
+pub fn annotate_entry(
+    doc: &str,
+    key: &str,
+    lines: &[(String, String)],
+) -> Result<EditSet, DocError> {
     keyed::annotate(doc, key, lines)
 }
 
 fn section_for<'d>(document: &'d Document<'_>, blocking: bool) -> Option<&'d Span> {
-    let own = if blocking { None } else { section::find(document, &[NON_BLOCKING]) };
+    let own = if blocking {
+        None
+    } else {
+        section::find(document, &[NON_BLOCKING])
+    };
     own.or_else(|| section::find(document, &ACTIVE))
 }
 
@@ -131,14 +145,22 @@ fn section_for<'d>(document: &'d Document<'_>, blocking: bool) -> Option<&'d Spa
 fn next_number(document: &Document<'_>) -> u32 {
     let lines = (0..document.count()).filter(|&line| document.kind(line) != Some(LineKind::Code));
     let numbers = lines.flat_map(|line| numbers_in(document.line_text(line), 'D'));
-    numbers.filter(|&number| number < 1_000_000).max().unwrap_or(0) + 1
+    numbers
+        .filter(|&number| number < 1_000_000)
+        .max()
+        .unwrap_or(0)
+        + 1
 }
 
 /// Whether the entry with the key is there now, and every other entry is what it was.
 fn is_added(before: &Document<'_>, after: &Document<'_>, key: &str) -> bool {
     let others = |document: &Document<'_>| -> Vec<_> {
-        let others = read(document).into_iter().filter(|entry| entry.key.as_deref() != Some(key));
-        others.map(|entry| (entry.id, entry.title, entry.open, entry.range.len())).collect()
+        let others = read(document)
+            .into_iter()
+            .filter(|entry| entry.key.as_deref() != Some(key));
+        others
+            .map(|entry| (entry.id, entry.title, entry.open, entry.range.len()))
+            .collect()
     };
     places(after, key).len() == 1 && others(before) == others(after)
 }
@@ -157,9 +179,16 @@ fn read(document: &Document<'_>) -> Vec<Entry> {
         end = end.max(lines.end);
         lines.end = end;
     }
-    for item in document.blocks.items.iter().filter(|item| item.depth == 0 && !item.quoted) {
+    for item in document
+        .blocks
+        .items
+        .iter()
+        .filter(|item| item.depth == 0 && !item.quoted)
+    {
         let behind = heading_lines.partition_point(|lines| lines.start <= item.first);
-        let around = behind.checked_sub(1).and_then(|last| heading_lines.get(last));
+        let around = behind
+            .checked_sub(1)
+            .and_then(|last| heading_lines.get(last));
         let inside = around.is_some_and(|lines| item.first < lines.end);
         entries.extend(task_entry(document, item, inside));
     }
@@ -233,17 +262,21 @@ fn task_entry(document: &Document<'_>, block: &ItemBlock, inside_entry: bool) ->
 }
 
 fn is_debug_id(id: &str) -> bool {
-    id.strip_prefix('D').is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_digit()))
+    id.strip_prefix('D')
+        .is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// The id of `Issue 12: t`, `Issue #11: t` or `DBG-001: t`, and the title behind it.
 fn issue_id(title: &str) -> (Option<String>, &str) {
     let bare = title.trim_start_matches(|c: char| !c.is_alphanumeric());
-    let number = bare.strip_prefix("Issue ").map(|rest| rest.trim_start_matches('#'));
+    let number = bare
+        .strip_prefix("Issue ")
+        .map(|rest| rest.trim_start_matches('#'));
     let split = match number {
         Some(rest) => {
             let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-            rest.split_at_checked(digits).filter(|(number, _)| !number.is_empty())
+            rest.split_at_checked(digits)
+                .filter(|(number, _)| !number.is_empty())
         }
         None => split_numbered(bare),
     };
@@ -255,30 +288,48 @@ fn issue_id(title: &str) -> (Option<String>, &str) {
 
 /// Whether a title begins with a day such as `2026-06-04`.
 fn starts_with_date(title: &str) -> bool {
-    let shape = title.bytes().take(10).map(|b| if b.is_ascii_digit() { b'0' } else { b });
+    let shape = title
+        .bytes()
+        .take(10)
+        .map(|b| if b.is_ascii_digit() { b'0' } else { b });
     shape.eq(*b"0000-00-00")
 }
 
 fn is_over_title(title: &str) -> bool {
-    let words: Vec<&str> = title.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).collect();
+    let words: Vec<&str> = title
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|w| !w.is_empty())
+        .collect();
     let over = |index: usize, word: &&str| {
         let before = index.checked_sub(1).and_then(|before| words.get(before));
         OVER.contains(word) && before.is_none_or(|word| !word.eq_ignore_ascii_case("not"))
     };
-    words.iter().enumerate().any(|(index, word)| over(index, word))
+    words
+        .iter()
+        .enumerate()
+        .any(|(index, word)| over(index, word))
 }
 
 /// Whether the first `Status:` below the heading says that it is over.
 fn is_over_status(document: &Document<'_>, span: &Span) -> bool {
-    let texts = span.direct().filter(|&line| document.kind(line) == Some(LineKind::Text));
+    let texts = span
+        .direct()
+        .filter(|&line| document.kind(line) == Some(LineKind::Text));
     let fields = texts.filter_map(|line| {
-        let text = document.line_text(line).trim().trim_start_matches(['-', '+']);
+        let text = document
+            .line_text(line)
+            .trim()
+            .trim_start_matches(['-', '+']);
         split_field(text.strip_prefix("* ").unwrap_or(text))
     });
     let mut statuses = fields.filter(|(key, _)| key.eq_ignore_ascii_case("status"));
     statuses.next().is_some_and(|(_, value)| {
-        let mut words = value.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-        words.next().is_some_and(|word| OVER.contains(&word.to_uppercase().as_str()))
+        let mut words = value
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|word| !word.is_empty());
+        words
+            .next()
+            .is_some_and(|word| OVER.contains(&word.to_uppercase().as_str()))
     })
 }
 

@@ -24,7 +24,12 @@ impl<'a> Document<'a> {
         let blocks = scan(text);
         let style = Style::from_blocks(text, &blocks);
         let spans = spans(text, &blocks);
-        Self { text, blocks, spans, style }
+        Self {
+            text,
+            blocks,
+            spans,
+            style,
+        }
     }
 
     /// The number of lines.
@@ -104,6 +109,9 @@ impl<'a> Document<'a> {
     /// The lines as one block, each with the document's line ending.
     pub(crate) fn join(&self, lines: &[String]) -> String {
         let newline = self.style.newline.as_str();
-        lines.iter().flat_map(|line| [line.as_str(), newline]).collect()
+        lines
+            .iter()
+            .flat_map(|line| [line.as_str(), newline])
+            .collect()
     }
 }

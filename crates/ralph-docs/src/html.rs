@@ -21,7 +21,9 @@ impl HtmlEnd {
             Self::Text(end) => line.contains(end),
             Self::RawTag => {
                 let lower = line.to_ascii_lowercase();
-                RAW_TAGS.iter().any(|tag| lower.contains(&format!("</{tag}>")))
+                RAW_TAGS
+                    .iter()
+                    .any(|tag| lower.contains(&format!("</{tag}>")))
             }
             Self::Blank => false,
         }
@@ -31,12 +33,68 @@ impl HtmlEnd {
 const RAW_TAGS: [&str; 4] = ["script", "pre", "style", "textarea"];
 
 const BLOCK_TAGS: [&str; 62] = [
-    "address", "article", "aside", "base", "basefont", "blockquote", "body", "caption", "center",
-    "col", "colgroup", "dd", "details", "dialog", "dir", "div", "dl", "dt", "fieldset",
-    "figcaption", "figure", "footer", "form", "frame", "frameset", "h1", "h2", "h3", "h4", "h5",
-    "h6", "head", "header", "hr", "html", "iframe", "legend", "li", "link", "main", "menu",
-    "menuitem", "nav", "noframes", "ol", "optgroup", "option", "p", "param", "search", "section",
-    "summary", "table", "tbody", "td", "tfoot", "th", "thead", "title", "tr", "track", "ul",
+    "address",
+    "article",
+    "aside",
+    "base",
+    "basefont",
+    "blockquote",
+    "body",
+    "caption",
+    "center",
+    "col",
+    "colgroup",
+    "dd",
+    "details",
+    "dialog",
+    "dir",
+    "div",
+    "dl",
+    "dt",
+    "fieldset",
+    "figcaption",
+    "figure",
+    "footer",
+    "form",
+    "frame",
+    "frameset",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "head",
+    "header",
+    "hr",
+    "html",
+    "iframe",
+    "legend",
+    "li",
+    "link",
+    "main",
+    "menu",
+    "menuitem",
+    "nav",
+    "noframes",
+    "ol",
+    "optgroup",
+    "option",
+    "p",
+    "param",
+    "search",
+    "section",
+    "summary",
+    "table",
+    "tbody",
+    "td",
+    "tfoot",
+    "th",
+    "thead",
+    "title",
+    "tr",
+    "track",
+    "ul",
 ];
 
 /// The end of the HTML block that begins with `content`, or `None` where none begins. A lone tag of an
@@ -93,7 +151,10 @@ fn is_lone_tag(after_name: &str, closing: bool) -> bool {
     loop {
         let trimmed = rest.trim_start_matches([' ', '\t']);
         let spaced = trimmed.len() < rest.len();
-        if let Some(behind) = trimmed.strip_prefix("/>").or_else(|| trimmed.strip_prefix('>')) {
+        if let Some(behind) = trimmed
+            .strip_prefix("/>")
+            .or_else(|| trimmed.strip_prefix('>'))
+        {
             return behind.trim_matches([' ', '\t']).is_empty();
         }
         match after_attribute(trimmed) {

@@ -11,7 +11,11 @@ pub(crate) fn split_numbered(text: &str) -> Option<(&str, &str)> {
     let words = id.get(..digit)?.strip_suffix('-')?;
     let is_capital = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_uppercase());
     let fits = id.len() <= 60 && (words == "q" || words.split('-').all(is_capital));
-    if fits { text.split_at_checked(id.len()) } else { None }
+    if fits {
+        text.split_at_checked(id.len())
+    } else {
+        None
+    }
 }
 
 /// Splits off a short id: one to four letters, then a number with parts joined by `.` or `-`: `T1`, `T0.1`,
@@ -82,7 +86,15 @@ mod tests {
         assert_eq!(id("**Q-004**: Larger").as_deref(), Some("Q-004|Larger"));
         assert_eq!(id("**Q-004:** Larger").as_deref(), Some("Q-004|Larger"));
         assert_eq!(id("(T1)").as_deref(), Some("T1|"));
-        for none in ["Import errors (timm)", "P9 without a colon", "(none)", "(a) one", "GPU: x", "10: y", "A1:b"] {
+        for none in [
+            "Import errors (timm)",
+            "P9 without a colon",
+            "(none)",
+            "(a) one",
+            "GPU: x",
+            "10: y",
+            "A1:b",
+        ] {
             assert_eq!(id(none), None, "{none}");
         }
     }
@@ -93,14 +105,22 @@ mod tests {
         assert_eq!(id("Q-001: x").as_deref(), Some("Q-001|: x"));
         assert_eq!(id("IRED-CD-004.").as_deref(), Some("IRED-CD-004|."));
         assert_eq!(id("q-7b").as_deref(), Some("q-7b|"));
-        for none in ["Q001", "Q-", "x-1", "-1", "2026-06-04", "IRED-CD Experiments"] {
+        for none in [
+            "Q001",
+            "Q-",
+            "x-1",
+            "-1",
+            "2026-06-04",
+            "IRED-CD Experiments",
+        ] {
             assert_eq!(id(none), None, "{none}");
         }
     }
 
     #[test]
     fn numbers_of_a_letter() {
-        let numbers: Vec<u32> = numbers_in("(D1) (D07) (Dx) (D2 (E3) (D99999999999)", 'D').collect();
+        let numbers: Vec<u32> =
+            numbers_in("(D1) (D07) (Dx) (D2 (E3) (D99999999999)", 'D').collect();
         assert_eq!(numbers, [1, 7]);
     }
 }

@@ -61,7 +61,12 @@ pub struct ListItem {
 #[must_use]
 pub fn list_items(doc: &str) -> Vec<ListItem> {
     let document = Document::new(doc);
-    document.blocks.items.iter().map(|block| list_item(&document, block)).collect()
+    document
+        .blocks
+        .items
+        .iter()
+        .map(|block| list_item(&document, block))
+        .collect()
 }
 
 pub(crate) fn list_item(document: &Document<'_>, block: &ItemBlock) -> ListItem {
@@ -71,7 +76,11 @@ pub(crate) fn list_item(document: &Document<'_>, block: &ItemBlock) -> ListItem 
         ..mark
     });
     let text = content.joined();
-    let text = if task.is_some() { text.get(3..).unwrap_or("").trim_start() } else { &text };
+    let text = if task.is_some() {
+        text.get(3..).unwrap_or("").trim_start()
+    } else {
+        &text
+    };
     let (id, text) = match leading_short(text) {
         Some((id, rest)) => (Some(id.to_owned()), rest),
         None => (None, text),
@@ -130,7 +139,10 @@ mod tests {
             .into_iter()
             .map(|i| {
                 let state = i.task.map(|t| &doc[t.at..t.at + 1]);
-                format!("{} {} {:?} {} {state:?} {:?} {:?} {:?}", i.line, i.depth, i.parent, i.quoted, i.id, i.text, i.range)
+                format!(
+                    "{} {} {:?} {} {state:?} {:?} {:?} {:?}",
+                    i.line, i.depth, i.parent, i.quoted, i.id, i.text, i.range
+                )
             })
             .collect();
         insta::assert_snapshot!(found.join("\n"), @r#"

@@ -9,11 +9,11 @@ use crate::edit::{Edit, EditSet};
 use crate::error::DocError;
 use crate::items::TaskMark;
 use crate::key;
-use crate::machine::{Host, bullet_of, indent_of, set_lines};
+use crate::machine::{Host, bullet_of, has_lines, indent_of, set_lines};
 use crate::outline::Span;
 use crate::quote::{fence, plain};
 use crate::section::Position;
-use crate::verify::checked;
+use crate::verify::checked_result;
 
 /// The longest title and the longest line of an entry, in characters, and the longest quote, in bytes.
 const MAX_TITLE: usize = 160;
@@ -52,16 +52,30 @@ pub(crate) fn entry_line(text: &str) -> String {
 
 /// The entry as a block of whole lines, with the bullet and indentation of the list that it is put in front
 /// of, or the document's.
-pub(crate) fn render(document: &Document<'_>, section: Option<&Span>, text: &EntryText<'_>) -> String {
+pub(crate) fn render(
+    document: &Document<'_>,
+    section: Option<&Span>,
+    text: &EntryText<'_>,
+) -> String {
     let (indent, bullet) = list_style(document, section);
-    let id = text.id.as_deref().map_or_else(String::new, |id| format!("({id}) "));
+    let id = text
+        .id
+        .as_deref()
+        .map_or_else(String::new, |id| format!("({id}) "));
     let title = plain(text.title, MAX_TITLE);
-    let mut lines = vec![format!("{bullet} [ ] {id}{title} {}", key::comment(text.key))];
+    let mut lines = vec![format!(
+        "{bullet} [ ] {id}{title} {}",
+        key::comment(text.key)
+    )];
     lines.extend(text.lines.iter().map(|line| format!("  {bullet} {line}")));
     if let Some(quote) = text.quote {
         lines.push(format!("  {bullet} {}:", plain(&quote.label, MAX_TITLE)));
         let fenced = fence(&quote.text, MAX_QUOTE);
-        lines.extend(fenced.split('\n').map(|line| format!("    {line}").trim_end().to_owned()));
+        lines.extend(
+            fenced
+                .split('\n')
+                .map(|line| format!("    {line}").trim_end().to_owned()),
+        );
     }
     for line in lines.iter_mut().filter(|line| !line.is_empty()) {
         line.insert_str(0, &indent);
@@ -97,32 +111,49 @@ fn find(document: &Document<'_>, key: &str) -> Result<usize, DocError> {
             "{what} is not there; it was never written, or its comment was removed."
         ))),
         _ => {
-            let items = places.iter().filter_map(|&index| document.blocks.items.get(index));
+            let items = places
+                .iter()
+                .filter_map(|&index| document.blocks.items.get(index));
             let lines: Vec<usize> = items.map(|item| item.first + 1).collect();
-            Err(DocError::ambiguous(&what, &lines, "remove the comment from the copy."))
+            Err(DocError::ambiguous(
+                &what,
+                &lines,
+                "remove the comment from the copy.",
+            ))
         }
     }
 }
 
 /// Updates the machine's own lines of the entry with a key.
-pub(crate) fn annotate(doc: &str, key: &str, lines: &[(String, String)]) -> Result<EditSet, DocError> {
+pub(crate) fn annotate(
+    doc: &str,
+    key: &str,
+    lines: &[(String, String)],
+) -> Result<EditSet, DocError> {
     let document = Document::new(doc);
-    let index = find(&document, key)?;
-    checked(&document, own_lines(&document, index, lines)?)
+    let edits = set_lines(&document, &host(find(&document, key)?), lines)?;
+    checked_result(&document, edits, |after| reads_back(after, key, lines))
 }
 
 /// Ticks the entry with a key and notes how it ended in an own line.
 pub(crate) fn resolve(doc: &str, key: &str, note: &str) -> Result<EditSet, DocError> {
     let document = Document::new(doc);
     let index = find(&document, key)?;
-    let resolved = [("Resolved".to_owned(), note.to_owned())];
-    let mut edits = own_lines(&document, index, &resolved)?;
+    let lines = [("Resolved".to_owned(), note.to_owned())];
+    let mut edits = set_lines(&document, &host(index), &lines)?;
     edits.extend(tick(&document, index));
-    checked(&document, edits)
+    checked_result(&document, edits, |after| reads_back(after, key, &lines))
 }
 
-fn own_lines(document: &Document<'_>, index: usize, lines: &[(String, String)]) -> Result<Vec<Edit>, DocError> {
-    set_lines(document, &Host::Item { index, position: Position::Bottom }, lines)
+fn host(index: usize) -> Host {
+    Host::Item {
+        index,
+        position: Position::Bottom,
+    }
+}
+
+fn reads_back(document: &Document<'_>, key: &str, lines: &[(String, String)]) -> bool {
+    find(document, key).is_ok_and(|index| has_lines(document, &host(index), lines))
 }
 
 /// The edit that ticks an open entry; an entry whose task mark was removed is not given a new one.

@@ -48,7 +48,9 @@ impl OwnLine {
 /// The own lines of an item, in their order.
 pub(crate) fn own_lines(document: &Document<'_>, host: &Host) -> Vec<OwnLine> {
     let items = children(document, host);
-    items.filter_map(|item| parse_own_line(document, item)).collect()
+    items
+        .filter_map(|item| parse_own_line(document, item))
+        .collect()
 }
 
 /// The list items directly in an item, or directly below a heading and before its first subsection.
@@ -60,16 +62,29 @@ pub(crate) fn children<'d, 't>(
         Host::Heading { body } => {
             let items = &document.blocks.items;
             let from = items.partition_point(|item| item.first < body.start);
-            (from, items.partition_point(|item| item.first < body.end), None)
+            (
+                from,
+                items.partition_point(|item| item.first < body.end),
+                None,
+            )
         }
         Host::Item { index, .. } => {
-            let last = document.blocks.items.get(*index).map_or(0, |item| item.last);
-            let to = document.blocks.items.partition_point(|item| item.first <= last);
+            let last = document
+                .blocks
+                .items
+                .get(*index)
+                .map_or(0, |item| item.last);
+            let to = document
+                .blocks
+                .items
+                .partition_point(|item| item.first <= last);
             (index + 1, to.max(index + 1), Some(*index))
         }
     };
     let items = document.blocks.items.get(from..to).unwrap_or(&[]);
-    items.iter().filter(move |item| item.parent == parent && !item.quoted)
+    items
+        .iter()
+        .filter(move |item| item.parent == parent && !item.quoted)
 }
 
 fn parse_own_line(document: &Document<'_>, item: &ItemBlock) -> Option<OwnLine> {
@@ -112,6 +127,15 @@ pub(crate) fn set_lines(
     Ok(edits)
 }
 
+/// Whether an item has own lines that say what was asked for.
+pub(crate) fn has_lines(document: &Document<'_>, host: &Host, lines: &[(String, String)]) -> bool {
+    let own = own_lines(document, host);
+    lines.iter().all(|(key, value)| {
+        let found = own.iter().find(|line| line.key == *key);
+        found.is_some_and(|line| document.slice(line.content.clone()) == render(key, value))
+    })
+}
+
 fn check_keys(lines: &[(String, String)]) -> Result<(), DocError> {
     for (index, (key, _)) in lines.iter().enumerate() {
         let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, ' ' | '_' | '-');
@@ -131,14 +155,19 @@ fn check_keys(lines: &[(String, String)]) -> Result<(), DocError> {
 }
 
 /// What stands behind the bullet of an own line.
-pub(crate) fn render(key: &str, value: &str) -> String {
+fn render(key: &str, value: &str) -> String {
     let value = quote::plain(value, MAX_VALUE);
     let gap = if value.is_empty() { "" } else { " " };
     format!("{key}:{gap}{value} {LINE_MARK}")
 }
 
 /// Inserts lines below the last own line, or where own lines begin.
-fn insert(document: &Document<'_>, host: &Host, last: Option<&OwnLine>, missing: &[String]) -> Edit {
+fn insert(
+    document: &Document<'_>,
+    host: &Host,
+    last: Option<&OwnLine>,
+    missing: &[String],
+) -> Edit {
     let spot = match (last, host) {
         (Some(line), _) => Spot::beside(document, &line.item, line.item.last + 1),
         (None, Host::Heading { body }) => below_heading(document, body),
@@ -177,7 +206,9 @@ impl Spot {
 /// In front of the list that the body begins with; else directly below the heading, set off from what
 /// follows.
 fn below_heading(document: &Document<'_>, body: &Range<usize>) -> Spot {
-    let first = body.clone().find(|&line| document.kind(line) != Some(LineKind::Blank));
+    let first = body
+        .clone()
+        .find(|&line| document.kind(line) != Some(LineKind::Blank));
     if let Some((_, item)) = first.and_then(|line| document.item_at(line)) {
         return Spot::beside(document, item, item.first);
     }
@@ -218,7 +249,10 @@ fn in_item(document: &Document<'_>, host: &Host, index: usize, position: Positio
 /// repeated.
 pub(crate) fn indent_of(document: &Document<'_>, item: &ItemBlock) -> String {
     let prefix = document.slice(document.start_of(item.first)..item.marker_at);
-    prefix.chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect()
+    prefix
+        .chars()
+        .map(|c| if c == '\t' { '\t' } else { ' ' })
+        .collect()
 }
 
 /// The bullet of an item, or the document's where the item is numbered.
@@ -232,7 +266,10 @@ pub(crate) fn bullet_of(document: &Document<'_>, item: &ItemBlock) -> char {
 /// Splits `Key: value` or `**Key**: value`.
 pub(crate) fn split_field(text: &str) -> Option<(String, String)> {
     let (key, value) = text.split_once(':')?;
-    let value = value.strip_prefix("**").or_else(|| value.strip_prefix("__")).unwrap_or(value);
+    let value = value
+        .strip_prefix("**")
+        .or_else(|| value.strip_prefix("__"))
+        .unwrap_or(value);
     let key = key.trim().trim_matches(['*', '_']).trim();
     let plain = !key.is_empty() && key.len() <= 60 && !key.contains(['`', '[', '<', '|']);
     plain.then(|| (key.to_owned(), value.trim().to_owned()))

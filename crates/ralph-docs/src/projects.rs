@@ -17,7 +17,14 @@ use crate::verify::checked_result;
 
 /// The columns that name a project, and those that take the note.
 const NAME_COLUMNS: [&str; 4] = ["Project", "Slug", "Name", "Projects"];
-const NOTE_COLUMNS: [&str; 6] = ["Note", "Notes", "Description", "Summary", "Purpose", "About"];
+const NOTE_COLUMNS: [&str; 6] = [
+    "Note",
+    "Notes",
+    "Description",
+    "Summary",
+    "Purpose",
+    "About",
+];
 
 /// The longest note, in characters.
 const MAX_NOTE: usize = 300;
@@ -60,7 +67,9 @@ fn is_listed(document: &Document<'_>, slug: &str) -> bool {
 /// Whether a text has a slug as a word of its own.
 fn names(text: &str, slug: &str) -> bool {
     let words = text.split(|c: char| !is_id_char(c));
-    words.into_iter().any(|word| word == slug || word.trim_end_matches('.') == slug)
+    words
+        .into_iter()
+        .any(|word| word == slug || word.trim_end_matches('.') == slug)
 }
 
 fn edit_for(document: &Document<'_>, slug: &str, note: &str) -> Edit {
@@ -71,7 +80,8 @@ fn edit_for(document: &Document<'_>, slug: &str, note: &str) -> Edit {
     let section = section::find(document, &["projects", "active projects", "project list"]);
     let lines = section.map_or(0..document.count(), crate::outline::Span::direct);
     let mut items = document.blocks.items.iter();
-    let in_section = |item: &&ItemBlock| lines.contains(&item.first) && item.depth == 0 && !item.quoted;
+    let in_section =
+        |item: &&ItemBlock| lines.contains(&item.first) && item.depth == 0 && !item.quoted;
     if let Some(first) = items.find(in_section) {
         let last = last_of_list(document, first);
         let line = item_line(document, last, slug, note);
@@ -90,7 +100,12 @@ fn name_column(table: &Table) -> Option<usize> {
 }
 
 fn table_edit(document: &Document<'_>, table: &Table, slug: &str, note: &str) -> Edit {
-    let named = |names: &[&'static str]| names.iter().copied().find(|name| table.column(name).is_some());
+    let named = |names: &[&'static str]| {
+        names
+            .iter()
+            .copied()
+            .find(|name| table.column(name).is_some())
+    };
     let mut values = Vec::new();
     values.extend(named(&NAME_COLUMNS).map(|name| (name, slug)));
     values.extend(named(&NOTE_COLUMNS).map(|name| (name, note)));
@@ -101,7 +116,11 @@ fn table_edit(document: &Document<'_>, table: &Table, slug: &str, note: &str) ->
 /// between.
 fn last_of_list<'d>(document: &'d Document<'_>, first: &'d ItemBlock) -> &'d ItemBlock {
     let mut last = first;
-    let siblings = document.blocks.items.iter().filter(|item| item.depth == 0 && item.first > first.first);
+    let siblings = document
+        .blocks
+        .items
+        .iter()
+        .filter(|item| item.depth == 0 && item.first > first.first);
     for item in siblings {
         let mut between = last.last + 1..item.first;
         if between.any(|line| document.kind(line) != Some(LineKind::Blank)) {
@@ -116,8 +135,16 @@ fn last_of_list<'d>(document: &'d Document<'_>, first: &'d ItemBlock) -> &'d Ite
 /// between that word and the rest.
 fn item_line(document: &Document<'_>, like: &ItemBlock, slug: &str, note: &str) -> String {
     let text = item_text(document, like);
-    let mark = if TaskMark::parse(&text).is_some() { "[ ] " } else { "" };
-    let text = if mark.is_empty() { text.as_str() } else { text.get(3..).unwrap_or("").trim_start() };
+    let mark = if TaskMark::parse(&text).is_some() {
+        "[ ] "
+    } else {
+        ""
+    };
+    let text = if mark.is_empty() {
+        text.as_str()
+    } else {
+        text.get(3..).unwrap_or("").trim_start()
+    };
     let shaped = shape_of(text).map(|shape| shape.write(slug, note));
     let content = shaped.unwrap_or_else(|| plain_item(slug, note));
     let (indent, bullet) = (indent_of(document, like), bullet_of(document, like));
@@ -156,14 +183,24 @@ fn shape_of(text: &str) -> Option<Shape<'_>> {
     let closing = match before {
         "" => 0,
         "`" | "**" | "*" => rest.starts_with(before).then_some(before.len())?,
-        "[" => rest.strip_prefix("](").and_then(|target| target.find(')')).map(|end| end + 3)?,
+        "[" => rest
+            .strip_prefix("](")
+            .and_then(|target| target.find(')'))
+            .map(|end| end + 3)?,
         _ => return None,
     };
     let (after, rest) = rest.split_at_checked(closing)?;
-    let separator = [": ", " — ", " – ", " - "].into_iter().find(|s| rest.starts_with(s));
+    let separator = [": ", " — ", " – ", " - "]
+        .into_iter()
+        .find(|s| rest.starts_with(s));
     let separator = separator.unwrap_or(": ");
     let named = !before.is_empty() || rest.is_empty() || rest.starts_with(separator);
-    named.then_some(Shape { before, name, after, separator })
+    named.then_some(Shape {
+        before,
+        name,
+        after,
+        separator,
+    })
 }
 
 #[cfg(test)]
@@ -173,23 +210,41 @@ mod tests {
 
     fn listed(doc: &str, slug: &str, note: &str) -> String {
         let result = register(doc, slug, note).unwrap().apply(doc);
-        assert!(register(&result, slug, "other").unwrap().is_empty(), "{result}");
+        assert!(
+            register(&result, slug, "other").unwrap().is_empty(),
+            "{result}"
+        );
         result
     }
 
     #[test]
     fn an_empty_list_is_begun() {
-        assert_eq!(listed("", "ired", "matrix inversion"), "## Projects\n\n- `ired`: matrix inversion\n");
-        assert_eq!(listed("# Projects\n\n(none)\n", "ired", ""), "# Projects\n\n- `ired`\n");
-        assert_eq!(listed("# Projects\n\nProse.\n", "ired", ""), "# Projects\n\nProse.\n\n- `ired`\n");
+        assert_eq!(
+            listed("", "ired", "matrix inversion"),
+            "## Projects\n\n- `ired`: matrix inversion\n"
+        );
+        assert_eq!(
+            listed("# Projects\n\n(none)\n", "ired", ""),
+            "# Projects\n\n- `ired`\n"
+        );
+        assert_eq!(
+            listed("# Projects\n\nProse.\n", "ired", ""),
+            "# Projects\n\nProse.\n\n- `ired`\n"
+        );
     }
 
     #[test]
     fn the_style_of_the_list_is_copied() {
         let cases = [
             ("- one\n", "- one\n- two: x\n"),
-            ("* **one** — a\n  more\n\ntext\n", "* **one** — a\n  more\n* **two** — x\n\ntext\n"),
-            ("- [one](one/README.md): a", "- [one](one/README.md): a\n- [two](two/README.md): x"),
+            (
+                "* **one** — a\n  more\n\ntext\n",
+                "* **one** — a\n  more\n* **two** — x\n\ntext\n",
+            ),
+            (
+                "- [one](one/README.md): a",
+                "- [one](one/README.md): a\n- [two](two/README.md): x",
+            ),
             ("- [x] `one` - a\n", "- [x] `one` - a\n- [ ] `two` - x\n"),
             ("1. `one`\n", "1. `one`\n- `two`: x\n"),
             ("- some sentence\n", "- some sentence\n- `two`: x\n"),
@@ -201,20 +256,32 @@ mod tests {
 
     #[test]
     fn a_table_gets_a_row() {
-        let doc = "| # | Project | Status | Description |\n|-|-|-|-|\n| 1 | one | on | a |\n\n- a list\n";
+        let doc =
+            "| # | Project | Status | Description |\n|-|-|-|-|\n| 1 | one | on | a |\n\n- a list\n";
         let wanted = "| 1 | one | on | a |\n|  | two |  | x \\| &lt;y> |\n\n- a list\n";
         assert!(listed(doc, "two", "x | <y>").ends_with(wanted));
     }
 
     #[test]
     fn a_project_is_listed_once() {
-        for doc in ["- **ired**: x\n", "* [ired](ired/)\n", "|Project|\n|-|\n|`ired`|\n", "- see projects/ired.\n"] {
+        for doc in [
+            "- **ired**: x\n",
+            "* [ired](ired/)\n",
+            "|Project|\n|-|\n|`ired`|\n",
+            "- see projects/ired.\n",
+        ] {
             assert!(register(doc, "ired", "").unwrap().is_empty(), "{doc}");
         }
         for doc in ["ired in prose\n", "```\n- ired\n```\n", "- ired-baseline\n"] {
             assert!(!register(doc, "ired", "").unwrap().is_empty(), "{doc}");
         }
-        assert_eq!(register("", "a b", "").unwrap_err().code, DocErrorCode::Refused);
-        assert_eq!(register("", "", "").unwrap_err().code, DocErrorCode::Refused);
+        assert_eq!(
+            register("", "a b", "").unwrap_err().code,
+            DocErrorCode::Refused
+        );
+        assert_eq!(
+            register("", "", "").unwrap_err().code,
+            DocErrorCode::Refused
+        );
     }
 }

@@ -11,9 +11,9 @@ use std::ops::Range;
 use crate::document::Document;
 use crate::edit::EditSet;
 use crate::error::{DocError, DocErrorCode};
-use crate::machine::set_lines;
+use crate::machine::{has_lines, set_lines};
 use crate::section::normalise;
-use crate::verify::checked;
+use crate::verify::checked_result;
 
 mod moves;
 mod read;
@@ -53,7 +53,9 @@ impl QueueSection {
     pub fn from_title(title: &str) -> Option<Self> {
         let name = normalise(title);
         let known = [Self::Ready, Self::InProgress, Self::Done, Self::Failed];
-        known.into_iter().find(|section| section.names().contains(&name))
+        known
+            .into_iter()
+            .find(|section| section.names().contains(&name))
     }
 
     /// The normalised titles that mean this section.
@@ -117,7 +119,10 @@ pub struct QueueItem {
 #[must_use]
 pub fn items(doc: &str) -> Vec<QueueItem> {
     let document = Document::new(doc);
-    read::scan(&document).into_iter().map(|found| found.item).collect()
+    read::scan(&document)
+        .into_iter()
+        .map(|found| found.item)
+        .collect()
 }
 
 /// What a person should mend: an id that is used twice, a section that is there twice, a fence that is
@@ -141,11 +146,18 @@ pub fn problems(doc: &str) -> Vec<DocError> {
 fn duplicate_ids(document: &Document<'_>) -> Vec<DocError> {
     let mut lines: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for found in read::scan(document) {
-        lines.entry(found.item.id.to_ascii_uppercase()).or_default().push(found.item.line);
+        lines
+            .entry(found.item.id.to_ascii_uppercase())
+            .or_default()
+            .push(found.item.line);
     }
     lines.retain(|_, lines| lines.len() > 1);
     let problem = |(id, lines): (&String, &Vec<usize>)| {
-        DocError::ambiguous(id, lines, "the item cannot be moved until each has an id of its own.")
+        DocError::ambiguous(
+            id,
+            lines,
+            "the item cannot be moved until each has an id of its own.",
+        )
     };
     lines.iter().map(problem).collect()
 }
@@ -154,12 +166,19 @@ fn duplicate_sections(document: &Document<'_>) -> Vec<DocError> {
     let mut lines: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for span in document.spans.iter().filter(|span| span.level <= 2) {
         if let Some(section) = QueueSection::from_title(&span.title) {
-            lines.entry(section.title().to_owned()).or_default().push(span.first + 1);
+            lines
+                .entry(section.title().to_owned())
+                .or_default()
+                .push(span.first + 1);
         }
     }
     lines.retain(|_, lines| lines.len() > 1);
     let problem = |(title, lines): (&String, &Vec<usize>)| {
-        DocError::ambiguous(&format!("the section {title}"), lines, "items are moved into the first one.")
+        DocError::ambiguous(
+            &format!("the section {title}"),
+            lines,
+            "items are moved into the first one.",
+        )
     };
     lines.iter().map(problem).collect()
 }
@@ -174,7 +193,10 @@ fn duplicate_sections(document: &Document<'_>) -> Vec<DocError> {
 pub fn annotate(doc: &str, id: &str, lines: &[(String, String)]) -> Result<EditSet, DocError> {
     let document = Document::new(doc);
     let found = read::find(&document, id)?;
-    checked(&document, set_lines(&document, &found.host, lines)?)
+    let edits = set_lines(&document, &found.host, lines)?;
+    checked_result(&document, edits, |after| {
+        read::find(after, id).is_ok_and(|found| has_lines(after, &found.host, lines))
+    })
 }
 
 #[cfg(test)]

@@ -32,7 +32,9 @@ pub fn unescape(text: &str) -> String {
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
         let entity = ENTITIES.iter().find(|(_, name)| rest.starts_with(name));
-        let escaped = rest.strip_prefix('\\').and_then(|after| after.chars().next());
+        let escaped = rest
+            .strip_prefix('\\')
+            .and_then(|after| after.chars().next());
         let taken = match (entity, escaped) {
             (Some((plain, name)), _) => {
                 out.push(*plain);
@@ -204,12 +206,17 @@ mod tests {
         for text in [
             "Run q001_20260112_233413 failed: CUDA out of memory",
             "[Errno 28] No space left on device: '/tmp/x.pt'",
-            "slurmstepd: error: *** JOB 1 ***".trim_end_matches(" ***").trim_start_matches('*'),
+            "slurmstepd: error: *** JOB 1 ***"
+                .trim_end_matches(" ***")
+                .trim_start_matches('*'),
             "loss -> nan at step 12 (lr = 3e-4)",
             "~/runs/a-b.log",
             "AT&T is not R&D;",
         ] {
-            let wanted = text.replace("***", "\\*\\*\\*").replace("AT&T", "AT&amp;T").replace("R&D", "R&amp;D");
+            let wanted = text
+                .replace("***", "\\*\\*\\*")
+                .replace("AT&T", "AT&amp;T")
+                .replace("R&D", "R&amp;D");
             assert_eq!(plain(text, 200), wanted);
         }
     }
@@ -252,13 +259,19 @@ mod tests {
     #[test]
     fn fences_are_longer_than_what_they_hold() {
         assert_eq!(fence("a", 99), "```text\na\n```");
-        assert_eq!(fence("```\n# x\n````\n", 99), "`````text\n```\n# x\n````\n`````");
+        assert_eq!(
+            fence("```\n# x\n````\n", 99),
+            "`````text\n```\n# x\n````\n`````"
+        );
         assert_eq!(fence("", 99), "```text\n```");
     }
 
     #[test]
     fn progress_bars_are_settled() {
-        assert_eq!(fence(" 10%\r 50%\r100%\r\ndone\r\n", 99), "```text\n100%\ndone\n```");
+        assert_eq!(
+            fence(" 10%\r 50%\r100%\r\ndone\r\n", 99),
+            "```text\n100%\ndone\n```"
+        );
     }
 
     #[test]

@@ -54,23 +54,47 @@ pub fn record(doc: &str, row: &SummaryRow) -> Result<EditSet, DocError> {
     let edits = match section::find(&document, &["runs"]) {
         Some(span) => {
             let tables = table::read(&document, span.direct());
-            match tables.into_iter().find(|table| table.column("Run").is_some()) {
+            match tables
+                .into_iter()
+                .find(|table| table.column("Run").is_some())
+            {
                 Some(table) => row_edits(&document, &table, row)?,
-                None => vec![section::place(&document, span, &new_table(&document, row), Position::Bottom)],
+                None => vec![section::place(
+                    &document,
+                    span,
+                    &new_table(&document, row),
+                    Position::Bottom,
+                )],
             }
         }
-        None => vec![section::append(&document, "Runs", &new_table(&document, row))],
+        None => vec![section::append(
+            &document,
+            "Runs",
+            &new_table(&document, row),
+        )],
     };
     checked_result(&document, edits, |after| has_row(after, row))
 }
 
-fn row_edits(document: &Document<'_>, table: &Table, row: &SummaryRow) -> Result<Vec<Edit>, DocError> {
+fn row_edits(
+    document: &Document<'_>,
+    table: &Table,
+    row: &SummaryRow,
+) -> Result<Vec<Edit>, DocError> {
     let key_column = table.column("Run").unwrap_or(0);
     let Some(found) = row_of(table, key_column, row.run.trim())? else {
-        return Ok(vec![add_row(document, table, &row_text(table, &row.values()))]);
+        return Ok(vec![add_row(
+            document,
+            table,
+            &row_text(table, &row.values()),
+        )]);
     };
-    let known = row.values().into_iter().filter(|(name, value)| *name != "Run" && !value.is_empty());
-    let edits = known.filter_map(|(name, value)| cell_edit(document, found, table.column(name)?, value));
+    let known = row
+        .values()
+        .into_iter()
+        .filter(|(name, value)| *name != "Run" && !value.is_empty());
+    let edits =
+        known.filter_map(|(name, value)| cell_edit(document, found, table.column(name)?, value));
     Ok(edits.collect())
 }
 
@@ -93,7 +117,12 @@ fn has_row(document: &Document<'_>, row: &SummaryRow) -> bool {
     let tables = table::read(document, span.direct());
     tables.iter().any(|table| {
         let column = table.column("Run");
-        column.is_some_and(|column| table.rows.iter().any(|found| found.text(column) == row.run.trim()))
+        column.is_some_and(|column| {
+            table
+                .rows
+                .iter()
+                .any(|found| found.text(column) == row.run.trim())
+        })
     })
 }
 
@@ -123,7 +152,13 @@ mod tests {
         let doc = "# Results\n\nProse.\n";
         let one = recorded(doc, &row("q001_a", "running", ""));
         let two = recorded(&one, &row("q002_b", "failed", "OOM | # x\n<b>"));
-        let three = recorded(&two, &SummaryRow { finished: "2026-01-12".to_owned(), ..row("q001_a", "completed", "") });
+        let three = recorded(
+            &two,
+            &SummaryRow {
+                finished: "2026-01-12".to_owned(),
+                ..row("q001_a", "completed", "")
+            },
+        );
         insta::assert_snapshot!(three, @r#"
         # Results
 
@@ -144,8 +179,14 @@ mod tests {
         let result = recorded(doc, &row("q001_a", "completed", "fine"));
         assert_eq!(result, doc.replace("running", "completed"));
         let result = recorded(doc, &row("q002_b", "failed", ""));
-        assert_eq!(result, doc.replace("0.1 |\n", "0.1 |\n|  | q002_b | failed |  |\n"));
-        let kept = recorded(&recorded("", &row("a", "failed", "why")), &row("a", "failed", ""));
+        assert_eq!(
+            result,
+            doc.replace("0.1 |\n", "0.1 |\n|  | q002_b | failed |  |\n")
+        );
+        let kept = recorded(
+            &recorded("", &row("a", "failed", "why")),
+            &row("a", "failed", ""),
+        );
         assert!(kept.contains("| why |"), "{kept}");
     }
 
@@ -154,13 +195,22 @@ mod tests {
         let doc = "## Runs\n\n(none yet)\n\n## Notes\n";
         let result = recorded(doc, &row("a", "running", ""));
         assert!(result.starts_with("## Runs\n\n| Run | Job |"), "{result}");
-        assert!(result.ends_with("| a | 7 | running |  |  |\n\n## Notes\n"), "{result}");
+        assert!(
+            result.ends_with("| a | 7 | running |  |  |\n\n## Notes\n"),
+            "{result}"
+        );
     }
 
     #[test]
     fn a_run_needs_an_id_and_one_row() {
-        assert_eq!(record("", &row(" ", "x", "")).unwrap_err().code, DocErrorCode::Refused);
+        assert_eq!(
+            record("", &row(" ", "x", "")).unwrap_err().code,
+            DocErrorCode::Refused
+        );
         let twice = "## Runs\n|Run|Job|\n|-|-|\n|a|1|\n|a|2|\n";
-        assert_eq!(record(twice, &row("a", "x", "")).unwrap_err().code, DocErrorCode::Ambiguous);
+        assert_eq!(
+            record(twice, &row("a", "x", "")).unwrap_err().code,
+            DocErrorCode::Ambiguous
+        );
     }
 }

@@ -88,7 +88,10 @@ pub fn set_cell(doc: &str, row_key: &str, column: &str, value: &str) -> Result<E
         };
         with_column = true;
         let rows = table.rows.into_iter();
-        found.extend(rows.filter(|row| row.text(0) == row_key.trim()).map(|row| (row, place)));
+        found.extend(
+            rows.filter(|row| row.text(0) == row_key.trim())
+                .map(|row| (row, place)),
+        );
     }
     let (column, key) = (plain(column, 60), plain(row_key, 60));
     match &found[..] {
@@ -99,10 +102,16 @@ pub fn set_cell(doc: &str, row_key: &str, column: &str, value: &str) -> Result<E
         [] if with_column => Err(DocError::not_found(format!(
             "no row of a table with a column `{column}` begins with `{key}`."
         ))),
-        [] => Err(DocError::not_found(format!("no table has a column `{column}`."))),
+        [] => Err(DocError::not_found(format!(
+            "no table has a column `{column}`."
+        ))),
         _ => {
             let lines: Vec<usize> = found.iter().map(|(row, _)| row.line).collect();
-            Err(DocError::ambiguous(&format!("the row `{key}`"), &lines, "give each a first cell of its own."))
+            Err(DocError::ambiguous(
+                &format!("the row `{key}`"),
+                &lines,
+                "give each a first cell of its own.",
+            ))
         }
     }
 }
@@ -202,13 +211,23 @@ fn trim(text: &str, range: Range<usize>) -> Range<usize> {
 
 fn cell_text(text: &str) -> String {
     let text = text.trim();
-    let marked = |mark: &str| text.strip_prefix(mark).and_then(|rest| rest.strip_suffix(mark));
-    let bare = marked("**").or_else(|| marked("`")).filter(|bare| !bare.is_empty());
+    let marked = |mark: &str| {
+        text.strip_prefix(mark)
+            .and_then(|rest| rest.strip_suffix(mark))
+    };
+    let bare = marked("**")
+        .or_else(|| marked("`"))
+        .filter(|bare| !bare.is_empty());
     unescape(bare.unwrap_or(text).trim())
 }
 
 /// The edit that makes a cell say something, or nothing where it does.
-pub(crate) fn cell_edit(document: &Document<'_>, row: &Row, column: usize, value: &str) -> Option<Edit> {
+pub(crate) fn cell_edit(
+    document: &Document<'_>,
+    row: &Row,
+    column: usize,
+    value: &str,
+) -> Option<Edit> {
     let shown = cell(value, MAX_CELL);
     if unescape(&shown) == row.text(column) {
         return None;
@@ -219,7 +238,10 @@ pub(crate) fn cell_edit(document: &Document<'_>, row: &Row, column: usize, value
             let text = if empty { format!(" {shown} ") } else { shown };
             Some(Edit::replace(found.range.clone(), text))
         }
-        None => Some(Edit::insert(row.range.end, missing_cells(document, row, column, &shown))),
+        None => Some(Edit::insert(
+            row.range.end,
+            missing_cells(document, row, column, &shown),
+        )),
     }
 }
 
@@ -238,7 +260,9 @@ fn missing_cells(document: &Document<'_>, row: &Row, column: usize, shown: &str)
 /// A row for a table, as a whole line: each column's value by its name, where there is one.
 pub(crate) fn row_text(table: &Table, values: &[(&str, &str)]) -> String {
     let value = |column: &String| {
-        let named = values.iter().find(|(name, _)| column.eq_ignore_ascii_case(name));
+        let named = values
+            .iter()
+            .find(|(name, _)| column.eq_ignore_ascii_case(name));
         named.map_or_else(String::new, |(_, value)| cell(value, MAX_CELL))
     };
     let cells: Vec<String> = table.columns.iter().map(value).collect();
@@ -249,8 +273,16 @@ pub(crate) fn row_text(table: &Table, values: &[(&str, &str)]) -> String {
 ///
 /// # Errors
 /// More than one row has it.
-pub(crate) fn row_of<'t>(table: &'t Table, column: usize, key: &str) -> Result<Option<&'t Row>, DocError> {
-    let found: Vec<&Row> = table.rows.iter().filter(|row| row.text(column) == key).collect();
+pub(crate) fn row_of<'t>(
+    table: &'t Table,
+    column: usize,
+    key: &str,
+) -> Result<Option<&'t Row>, DocError> {
+    let found: Vec<&Row> = table
+        .rows
+        .iter()
+        .filter(|row| row.text(column) == key)
+        .collect();
     match found[..] {
         [] => Ok(None),
         [only] => Ok(Some(only)),
@@ -302,9 +334,23 @@ mod tests {
     fn reads_columns_and_cells() {
         let found = tables(EPIC);
         assert_eq!(found.len(), 2);
-        assert_eq!(found[0].columns, ["PRD", "Status", "fix_plan repos", "Exec"]);
-        let keys: Vec<_> = found[0].rows.iter().map(|row| (row.line, row.text(0), row.text(3))).collect();
-        assert_eq!(keys, [(6, "PRD-007 Title", "~"), (7, "**PRD-008** x | y", ""), (8, "PRD-009", "")]);
+        assert_eq!(
+            found[0].columns,
+            ["PRD", "Status", "fix_plan repos", "Exec"]
+        );
+        let keys: Vec<_> = found[0]
+            .rows
+            .iter()
+            .map(|row| (row.line, row.text(0), row.text(3)))
+            .collect();
+        assert_eq!(
+            keys,
+            [
+                (6, "PRD-007 Title", "~"),
+                (7, "**PRD-008** x | y", ""),
+                (8, "PRD-009", "")
+            ]
+        );
         assert!(EPIC[found[0].range.clone()].ends_with("draft\n"));
     }
 
@@ -313,31 +359,61 @@ mod tests {
         let line = |result: &str, n: usize| result.lines().nth(n).unwrap().to_owned();
         let done = set("PRD-007 Title", "exec", "✓").unwrap();
         assert_eq!(done, EPIC.replace("svc-web | ~ |", "svc-web | ✓ |"));
-        assert_eq!(line(&set("**PRD-008** x | y", "Exec", "✗").unwrap(), 6), "| **PRD-008** x \\| y | approved | svc-b | ✗ |");
-        assert_eq!(line(&set("PRD-009", "Exec", "a|b").unwrap(), 7), "| `PRD-009` | draft | | a\\|b");
-        assert_eq!(line(&set("PRD-009", "Status", "approved").unwrap(), 7), "| `PRD-009` | approved");
+        assert_eq!(
+            line(&set("**PRD-008** x | y", "Exec", "✗").unwrap(), 6),
+            "| **PRD-008** x \\| y | approved | svc-b | ✗ |"
+        );
+        assert_eq!(
+            line(&set("PRD-009", "Exec", "a|b").unwrap(), 7),
+            "| `PRD-009` | draft | | a\\|b"
+        );
+        assert_eq!(
+            line(&set("PRD-009", "Status", "approved").unwrap(), 7),
+            "| `PRD-009` | approved"
+        );
     }
 
     #[test]
     fn a_short_row_is_filled_up() {
         let doc = "|a|b|c|\n|-|-|-|\n| x |\n||y|z|\n";
-        assert_eq!(set_cell(doc, "x", "c", "v").unwrap().apply(doc), "|a|b|c|\n|-|-|-|\n| x | | v |\n||y|z|\n");
+        assert_eq!(
+            set_cell(doc, "x", "c", "v").unwrap().apply(doc),
+            "|a|b|c|\n|-|-|-|\n| x | | v |\n||y|z|\n"
+        );
         let row = &tables(doc)[0].rows[1];
         assert_eq!((row.text(0), row.text(1), row.text(2)), ("", "y", "z"));
-        assert_eq!(set_cell(doc, "", "a", "k").unwrap().apply(doc), doc.replace("||y", "| k |y"));
+        assert_eq!(
+            set_cell(doc, "", "a", "k").unwrap().apply(doc),
+            doc.replace("||y", "| k |y")
+        );
     }
 
     #[test]
     fn what_cannot_be_found_is_said() {
-        assert_eq!(set("PRD-1", "Exec", "x").unwrap_err(), DocErrorCode::NotFound);
-        assert_eq!(set("PRD-009", "None", "x").unwrap_err(), DocErrorCode::NotFound);
+        assert_eq!(
+            set("PRD-1", "Exec", "x").unwrap_err(),
+            DocErrorCode::NotFound
+        );
+        assert_eq!(
+            set("PRD-009", "None", "x").unwrap_err(),
+            DocErrorCode::NotFound
+        );
         let twice = "|a|b|\n|-|-|\n|x|1|\n|x|2|\n";
-        assert_eq!(set_cell(twice, "x", "b", "3").unwrap_err().code, DocErrorCode::Ambiguous);
+        assert_eq!(
+            set_cell(twice, "x", "b", "3").unwrap_err().code,
+            DocErrorCode::Ambiguous
+        );
     }
 
     #[test]
     fn what_is_no_table() {
-        for doc in ["a | b\n", "a\n---\n", "| a |\n| - | - |\n", "```\n|a|\n|-|\n```\n", "- |a|\n  |-|\n"] {
+        for doc in [
+            "a | b\n",
+            "a\n---\n",
+            "| a |\n| - | - |\n",
+            "```\n|a|\n|-|\n```\n",
+            "- |a|\n  |-|\n",
+        ] {
             assert_eq!(tables(doc), [], "{doc:?}");
         }
         assert_eq!(tables("text\n|a|\n|-|\nrow\n\nafter\n")[0].rows.len(), 1);

@@ -12,7 +12,7 @@ use crate::edit::{Edit, EditSet};
 use crate::error::{DocError, DocErrorCode};
 use crate::ids::leading_short;
 use crate::items::{TaskMark, list_item};
-use crate::machine::{Host, set_lines};
+use crate::machine::{Host, has_lines, set_lines};
 use crate::outline::Span;
 use crate::quote::{plain, unescape};
 use crate::section::{self, Position, innermost, normalise, with_ancestors};
@@ -67,7 +67,10 @@ pub struct Task {
 #[must_use]
 pub fn tasks(doc: &str) -> Vec<Task> {
     let document = Document::new(doc);
-    read(&document).into_iter().map(|found| found.task).collect()
+    read(&document)
+        .into_iter()
+        .map(|found| found.task)
+        .collect()
 }
 
 /// Ticks a task. Of several with one id the only one that is open is meant; when all are ticked already,
@@ -112,7 +115,9 @@ pub fn add<'i>(
         None => section::append(&document, &plain(section, 120), &block),
     };
     let count = read(&document).len();
-    checked_result(&document, vec![edit], |after| read(after).len() == count + 1)
+    checked_result(&document, vec![edit], |after| {
+        read(after).len() == count + 1
+    })
 }
 
 /// Writes or updates the machine's own lines at the end of a task; they end with a comment that is not
@@ -128,12 +133,23 @@ pub fn note<'a>(
 ) -> Result<EditSet, DocError> {
     let document = Document::new(doc);
     let key = key.into();
-    let found = matching(&document, key)?;
-    let [only] = &found[..] else {
-        return Err(ambiguous(key, &found));
-    };
-    let host = Host::Item { index: only.index, position: Position::Bottom };
-    checked(&document, set_lines(&document, &host, lines)?)
+    let host = host_of(&document, key)?;
+    let edits = set_lines(&document, &host, lines)?;
+    checked_result(&document, edits, |after| {
+        host_of(after, key).is_ok_and(|host| has_lines(after, &host, lines))
+    })
+}
+
+/// The one task that own lines are put below.
+fn host_of(document: &Document<'_>, key: TaskKey<'_>) -> Result<Host, DocError> {
+    let found = matching(document, key)?;
+    match &found[..] {
+        [only] => Ok(Host::Item {
+            index: only.index,
+            position: Position::Bottom,
+        }),
+        _ => Err(ambiguous(key, &found)),
+    }
 }
 
 struct Found {
@@ -143,13 +159,23 @@ struct Found {
 }
 
 fn read(document: &Document<'_>) -> Vec<Found> {
-    let with_ready = document.spans.iter().any(|span| Shelf::of(span) == Some(Shelf::Ready));
+    let with_ready = document
+        .spans
+        .iter()
+        .any(|span| Shelf::of(span) == Some(Shelf::Ready));
     let items = document.blocks.items.iter().enumerate();
     let tasks = items.filter(|(_, item)| !item.quoted);
-    tasks.filter_map(|(index, item)| task(document, index, item, with_ready)).collect()
+    tasks
+        .filter_map(|(index, item)| task(document, index, item, with_ready))
+        .collect()
 }
 
-fn task(document: &Document<'_>, index: usize, block: &ItemBlock, with_ready: bool) -> Option<Found> {
+fn task(
+    document: &Document<'_>,
+    index: usize,
+    block: &ItemBlock,
+    with_ready: bool,
+) -> Option<Found> {
     let item = list_item(document, block);
     let mark = item.task?;
     let nearest = innermost(document, block.first);
@@ -210,7 +236,9 @@ impl Shelf {
 /// Whether a heading says that all below it is done: `Phase 0: Analysis [COMPLETED]`.
 fn is_marked_finished(title: &str) -> bool {
     let title = title.trim_end();
-    ["[COMPLETED]", "(COMPLETED)", "[DONE]", "(DONE)"].iter().any(|mark| title.ends_with(mark))
+    ["[COMPLETED]", "(COMPLETED)", "[DONE]", "(DONE)"]
+        .iter()
+        .any(|mark| title.ends_with(mark))
 }
 
 /// The tasks a key stands for, at least one.
@@ -243,7 +271,11 @@ fn describe(key: TaskKey<'_>) -> String {
 fn ambiguous(key: TaskKey<'_>, found: &[Found]) -> DocError {
     let lines: Vec<usize> = found.iter().map(|found| found.task.line).collect();
     let what = format!("the task {}", describe(key));
-    DocError::ambiguous(&what, &lines, "nothing was changed; give each an id of its own.")
+    DocError::ambiguous(
+        &what,
+        &lines,
+        "nothing was changed; give each an id of its own.",
+    )
 }
 
 fn set_state(doc: &str, key: TaskKey<'_>, state: char) -> Result<EditSet, DocError> {
@@ -288,7 +320,10 @@ fn is_there(document: &Document<'_>, id: Option<&str>, text: &str) -> Result<boo
     let Some(id) = id else {
         return Ok(tasks.iter().any(|found| has_text(&found.task)));
     };
-    let mut same_id = tasks.iter().filter(|found| found.task.id.as_deref() == Some(id)).peekable();
+    let mut same_id = tasks
+        .iter()
+        .filter(|found| found.task.id.as_deref() == Some(id))
+        .peekable();
     let Some(first) = same_id.peek().map(|found| found.task.line) else {
         return Ok(false);
     };
@@ -298,15 +333,23 @@ fn is_there(document: &Document<'_>, id: Option<&str>, text: &str) -> Result<boo
     Err(DocError::new(
         DocErrorCode::Refused,
         Some(first),
-        format!("the id `{}` belongs to another task; use one that is free.", plain(id, 60)),
+        format!(
+            "the id `{}` belongs to another task; use one that is free.",
+            plain(id, 60)
+        ),
     ))
 }
 
 /// The first section with the meaning or, for other names, the title that was asked for.
-fn find_section<'d>(document: &'d Document<'_>, section: &str) -> Result<Option<&'d Span>, DocError> {
+fn find_section<'d>(
+    document: &'d Document<'_>,
+    section: &str,
+) -> Result<Option<&'d Span>, DocError> {
     let name = normalise(section);
     if name.is_empty() {
-        return Err(DocError::refused("a section needs a title with letters or digits in it."));
+        return Err(DocError::refused(
+            "a section needs a title with letters or digits in it.",
+        ));
     }
     let names = match Shelf::named(&name) {
         Some(Shelf::Completed) => vec!["completed", "done"],

@@ -24,6 +24,8 @@ pub enum Fault {
     LostReply,
     /// The command runs to its end; the reply breaks off after so many bytes.
     CutAfter(usize),
+    /// The command runs to its end; the reply breaks off behind the first place of this text.
+    CutBehind(String),
     /// The command runs; the reply comes back with this text in place of another.
     Replace(String, String),
     /// The command runs; noise stands before the reply.
@@ -109,6 +111,14 @@ impl Transport for Faulty {
             Fault::LostReply => return Err(self.lost()),
             Fault::CutAfter(length) => {
                 let _ = output(reply.get(..length.min(reply.len())).unwrap_or_default());
+                return Err(self.lost());
+            }
+            Fault::CutBehind(text) => {
+                let found = reply
+                    .windows(text.len())
+                    .position(|piece| piece == text.as_bytes());
+                let end = found.map_or(reply.len(), |at| at + text.len());
+                let _ = output(reply.get(..end).unwrap_or_default());
                 return Err(self.lost());
             }
             Fault::Replace(from, to) => {

@@ -108,7 +108,10 @@ pub enum Verb {
     Man,
     /// Supervises a detached process; started by ralph itself
     #[command(name = "__supervise", hide = true)]
-    Supervise(Supervise),
+    Supervise(Supervised),
+    /// Runs a job of the embedded cluster; started by ralph itself
+    #[command(name = "__job", hide = true)]
+    Job(Supervised),
     /// Prints the JSON schemas of every `--json` output
     #[command(name = "__schema", hide = true)]
     Schema,
@@ -311,10 +314,10 @@ pub struct Completions {
     pub shell: clap_complete::Shell,
 }
 
-/// `__supervise`.
+/// `__supervise` and `__job`.
 #[derive(Debug, Args)]
-pub struct Supervise {
-    /// What to supervise
-    #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
-    pub arguments: Vec<String>,
+pub struct Supervised {
+    /// The folder of its records
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
 }

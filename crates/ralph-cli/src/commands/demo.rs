@@ -23,11 +23,11 @@ use crate::workspace::env;
 const CONFIG: &str = include_str!("../templates/demo/config.json");
 const AGENT: &str = include_str!("../templates/demo/agent.sh");
 
-/// Project, its todo list, its queue.
-const PROJECTS: [(&str, &str, &str); 3] = [
-    ("estimate-pi", include_str!("../templates/demo/pi-todo.md"), include_str!("../templates/demo/pi-queue.md")),
-    ("matrix-shapes", include_str!("../templates/demo/shapes-todo.md"), include_str!("../templates/demo/shapes-queue.md")),
-    ("new-dataset", include_str!("../templates/demo/dataset-todo.md"), include_str!("../templates/demo/dataset-queue.md")),
+/// Project, what it is for, its todo list, its queue.
+const PROJECTS: [(&str, &str, &str, &str); 3] = [
+    ("estimate-pi", "two experiments, the second needs the first", include_str!("../templates/demo/pi-todo.md"), include_str!("../templates/demo/pi-queue.md")),
+    ("matrix-shapes", "an experiment that fails", include_str!("../templates/demo/shapes-todo.md"), include_str!("../templates/demo/shapes-queue.md")),
+    ("new-dataset", "a question that only a person can answer", include_str!("../templates/demo/dataset-todo.md"), include_str!("../templates/demo/dataset-queue.md")),
 ];
 
 /// Makes the workspace, dispatches until nothing is actionable, shows what happened and where to look.
@@ -75,9 +75,11 @@ fn make(global: &Global, root: &Path, output: &Output) -> Result<(), Failure> {
     atomic::replace(&agent, AGENT.as_bytes())?;
     let config = CONFIG.replace("AGENT", &agent.display().to_string());
     atomic::replace(&root.join(layout::CONFIG), config.as_bytes())?;
-    commands::init::run(global, &args::Init { cluster: Some(args::Cluster::Local), claude: false }, output)?;
-    for (slug, todo, queue) in PROJECTS {
-        commands::new::run(global, &args::New { slug: slug.to_owned() }, output)?;
+    let quiet = Output::silent();
+    commands::init::run(global, &args::Init { cluster: Some(args::Cluster::Local), claude: false }, &quiet)?;
+    for (slug, what, todo, queue) in PROJECTS {
+        commands::new::run(global, &args::New { slug: slug.to_owned() }, &quiet)?;
+        printed(output.print(&format!("  {slug}: {what}")))?;
         let project = root.join(layout::PROJECTS).join(slug);
         atomic::replace(&project.join(layout::TODO), todo.as_bytes())?;
         atomic::replace(&project.join(layout::QUEUE), queue.as_bytes())?;

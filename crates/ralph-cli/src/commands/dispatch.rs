@@ -51,13 +51,18 @@ async fn rounds(dispatcher: &Arc<Dispatcher>, options: &Options, arguments: &Dis
         if !report.dry_run {
             keep(dispatcher, &report)?;
         }
-        show(&report, output)?;
+        let goes_on = arguments.until_idle && report.took_a_step();
+        if goes_on && !output.is_json() {
+            printed(output.print(&render::report::round(&report)))?;
+        } else {
+            show(&report, output)?;
+        }
         let last = arguments.max_steps.is_some_and(|most| round >= most);
         if !arguments.until_idle || last {
             let idle = arguments.fail_if_idle && report.steps.is_empty() && report.verified.is_empty();
             return Ok(report.code().or(idle.then_some(Code::Idle)));
         }
-        if report.took_a_step() {
+        if goes_on {
             continue;
         }
         let Some(due) = report.next_due else { return Ok(report.code()) };

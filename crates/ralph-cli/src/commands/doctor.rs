@@ -2,7 +2,6 @@
 
 use std::process::Command;
 
-use ralph_core::backend::ClusterBackend as _;
 use ralph_core::error::{Code, Coded as _};
 use ralph_core::settings::{AgentChoice, ClusterKind};
 use ralph_core::store::layout;

@@ -21,7 +21,7 @@ pub(crate) fn stop(global: &Global, output: &Output) -> Outcome {
         Some(root) => root,
         None => find_root(global)?,
     };
-    let outcome = ralph_core::hook::run(&root, &input, &env(), &TimeZone::system());
+    let outcome = ralph_core::hook::run(&root, &input, &env(), TimeZone::system);
     if !outcome.stderr.is_empty() {
         output.error_line(outcome.stderr.trim_end());
     }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use ralph_core::error::Code;
-use ralph_core::store::lock::{self, LockRequest, LockStatus, Release};
+use ralph_core::store::lock::{self, Holder, LockRequest, LockStatus, Release};
+use ralph_core::store::owner::Owner;
+use ralph_core::time::stamp;
 
 use crate::args::{Lock, LockDir};
 use crate::env_vars;
@@ -21,7 +23,7 @@ pub(crate) fn run(verb: &Lock, output: &Output) -> Outcome {
         }
         Lock::Release(arguments) => match lock::release_for(&request(arguments)?, &env())? {
             Release::Released => Ok(None),
-            Release::NotHeld => {
+            Release::WasFree => {
                 output.note("the lock was not held");
                 Ok(None)
             }
@@ -43,16 +45,40 @@ fn request(arguments: &LockDir) -> Result<LockRequest, Failure> {
     };
     let timeout = Duration::try_from_secs_f64(arguments.timeout)
         .map_err(|_| Failure::new(Code::Usage, format!("--timeout: expected seconds, found {}", arguments.timeout)))?;
-    Ok(LockRequest { timeout, ..LockRequest::new(dir, "lock", &env()).owned_by(owner) })
+    Ok(LockRequest { timeout, owner: Owner { pid: owner }, ..LockRequest::new(dir, "lock", &env()) })
 }
 
 fn status(arguments: &LockDir, output: &Output) -> Outcome {
     let status = lock::status(&arguments.dir, lock::DEFAULT_GRACE, &env());
     let held = !matches!(status, LockStatus::Free);
     if output.is_json() {
-        printed(output.json(&serde_json::json!({ "schema_version": 1, "held": held, "status": status.to_string() })))?;
+        let (word, holder, takeover_at) = match &status {
+            LockStatus::Free => ("free", None, None),
+            LockStatus::Held { holder } => ("held", Some(holder), None),
+            LockStatus::Stale { holder, takeover_at, .. } => ("stale", Some(holder), Some(stamp(*takeover_at))),
+        };
+        printed(output.json(&serde_json::json!({
+            "schema_version": 1,
+            "held": held,
+            "status": word,
+            "pid": holder.and_then(|holder| holder.pid),
+            "host": holder.and_then(|holder| holder.host.clone()),
+            "since": holder.and_then(|holder| holder.since).map(stamp),
+            "takeover_at": takeover_at,
+        })))?;
     } else {
-        printed(output.print(&status.to_string()))?;
+        printed(output.print(&words(&status)))?;
     }
     Ok(None)
+}
+
+fn words(status: &LockStatus) -> String {
+    let by = |holder: &Holder| format!("by {holder}");
+    match status {
+        LockStatus::Free => "free".to_owned(),
+        LockStatus::Held { holder } => format!("held {}", by(holder)),
+        LockStatus::Stale { holder, takeover_at, .. } => {
+            format!("stale: was held {}; whoever wants it takes it over from {}", by(holder), stamp(*takeover_at))
+        }
+    }
 }

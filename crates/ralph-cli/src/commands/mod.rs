@@ -19,12 +19,16 @@ mod submit;
 mod switch;
 mod validate;
 
+use std::path::Path;
+
 use ralph_core::error::Code;
 use ralph_core::id::Slug;
 
 use crate::args::{Cli, Hook, Verb};
+use crate::env_vars;
 use crate::exit::{Failure, Outcome};
 use crate::output::Output;
+use crate::workspace::env;
 
 /// Runs the verb of a command line.
 pub(crate) fn run(cli: Cli, output: &Output) -> Outcome {
@@ -50,16 +54,25 @@ pub(crate) fn run(cli: Cli, output: &Output) -> Outcome {
         Verb::Demo(arguments) => demo::run(&arguments, output),
         Verb::Completions(arguments) => shell::completions(&arguments, output),
         Verb::Man => shell::man(output),
-        Verb::Supervise(arguments) => Ok(supervise(&arguments.arguments)),
+        Verb::Supervise(arguments) => supervise(&arguments.dir),
+        Verb::Job(arguments) => job(&arguments.dir),
         Verb::Schema => schema::run(output),
     }
 }
 
-fn supervise(arguments: &[String]) -> Option<Code> {
-    match ralph_core::process::supervise::main(arguments) {
-        0 => None,
-        _ => Some(Code::Failed),
-    }
+/// The hidden verbs answer on standard output, to the process that started them.
+fn supervised(outcome: Result<(), String>) -> Outcome {
+    outcome.map(|()| None).map_err(|error| Failure::new(Code::Failed, error))
+}
+
+fn supervise(dir: &Path) -> Outcome {
+    let done = ralph_core::process::supervise::main(dir, &env(), &mut std::io::stdout());
+    supervised(done.map(drop).map_err(|error| error.to_string()))
+}
+
+fn job(dir: &Path) -> Outcome {
+    let done = ralph_core::cluster::local::run_job(dir, &env(), env_vars::all(), &mut std::io::stdout());
+    supervised(done.map(drop).map_err(|error| error.to_string()))
 }
 
 /// Runs a future to its end on a small runtime.

@@ -57,7 +57,8 @@ pub(crate) fn run(global: &Global, arguments: &New, output: &Output) -> Outcome 
 fn register(root: &std::path::Path, slug: &Slug) -> Result<(), Failure> {
     let path = root.join(layout::PROJECTS_LIST);
     let before = atomic::read_text(&path)?.unwrap_or_else(|| "# Projects\n\n".to_owned());
-    let edits = ralph_docs::projects::register(&before, slug.as_str(), "");
+    let edits = ralph_docs::projects::register(&before, slug.as_str(), "")
+        .map_err(|error| Failure::new(Code::Conflict, format!("{}: {error}", path.display())))?;
     Ok(atomic::replace(&path, edits.apply(&before).as_bytes())?)
 }
 

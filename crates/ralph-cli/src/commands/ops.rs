@@ -2,7 +2,7 @@
 
 use ralph_core::error::Code;
 use ralph_core::id::{OpId, Slug};
-use ralph_core::journal::{Journal, OpRecord};
+use ralph_core::journal::{Journal, OpRecord, OpState};
 use ralph_core::project;
 use ralph_core::store::lock::{LockRequest, ProjectLock};
 use ralph_core::time::stamp;
@@ -67,7 +67,7 @@ fn list(workspace: &Workspace, slugs: &[Slug], output: &Output) -> Outcome {
     }
     let mut table = render::table(&["Operation", "Project", "Time", "State", "What"], output.width());
     for (slug, record) in &all {
-        table.add_row([record.op.to_string(), slug.to_string(), stamp(record.made_at), record.state.to_string(), record.summary.clone()]);
+        table.add_row([record.op.to_string(), slug.to_string(), stamp(record.made_at), state(record), record.summary.clone()]);
     }
     printed(output.print(&if all.is_empty() { "No operations yet.\n".to_owned() } else { render::lines(&table) }))?;
     Ok(None)
@@ -78,7 +78,7 @@ fn row(slug: &Slug, record: &OpRecord) -> Value {
         "id": record.op.as_str(),
         "project": slug.as_str(),
         "at": stamp(record.made_at),
-        "state": record.state.to_string(),
+        "state": state(record),
         "summary": record.summary,
         "files": record.files.iter().map(|file| file.path.clone()).collect::<Vec<_>>(),
     })
@@ -92,5 +92,14 @@ fn find(workspace: &Workspace, known: &[Slug], id: &str) -> Result<(Slug, OpId),
         (Some((slug, record)), None) => Ok((slug.clone(), record.op.clone())),
         (None, _) => Err(Failure::new(Code::Failed, format!("there is no operation {id:?}")).hint("See `ralph ops list`.")),
         (Some(_), Some(_)) => Err(Failure::new(Code::Failed, format!("several operations begin with {id:?}")).hint("Give more of the id.")),
+    }
+}
+
+fn state(record: &OpRecord) -> String {
+    match &record.state {
+        OpState::Prepared => "unfinished".to_owned(),
+        OpState::Applied => "applied".to_owned(),
+        OpState::Conflict => "conflict".to_owned(),
+        OpState::UndoneBy(op) => format!("undone by {op}"),
     }
 }

@@ -28,7 +28,7 @@ pub(crate) fn paint(style: Style, text: &str) -> String {
 /// A table without lines, as wide as the terminal.
 pub(crate) fn table(header: &[&str], width: usize) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
     table.set_header(header.iter().map(|name| paint(BOLD, name)));
     table

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use ralph_core::plan::rules::plural;
 use ralph_core::report::{DispatchReport, PassedReport, StepReport, Verified};
 use ralph_core::time::{elapsed, span_text, stamp};
 
@@ -10,6 +11,20 @@ use crate::render::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, cut, paint};
 
 /// What was verified, what was done, what was passed over and why, and when something is due.
 pub(crate) fn human(report: &DispatchReport, output: &Output) -> String {
+    let mut text = round(report);
+    passed_over(&mut text, report, output);
+    if report.steps.is_empty() && report.verified.is_empty() {
+        let _ = writeln!(text, "Nothing to do.");
+    }
+    if let Some(due) = report.next_due {
+        let wait = span_text(elapsed(report.finished_at, due));
+        let _ = writeln!(text, "{}", paint(DIM, &format!("Next poll due at {} (in {wait}).", stamp(due))));
+    }
+    text
+}
+
+/// One round of `--until-idle`: what was verified and done.
+pub(crate) fn round(report: &DispatchReport) -> String {
     let mut text = String::new();
     if report.dry_run {
         let _ = writeln!(text, "{}", paint(YELLOW, "Dry run: nothing is changed."));
@@ -25,20 +40,16 @@ pub(crate) fn human(report: &DispatchReport, output: &Output) -> String {
     }
     section(&mut text, "Verified", &report.verified, verified);
     section(&mut text, if report.dry_run { "Plan" } else { "Steps" }, &report.steps, step);
+    text
+}
+
+fn passed_over(text: &mut String, report: &DispatchReport, output: &Output) {
     let told: Vec<PassedReport> = report.passed_over.iter().filter(|passed| output.verbose > 0 || worth_telling(passed)).cloned().collect();
-    section(&mut text, "Passed over", &told, passed);
+    section(text, "Passed over", &told, passed);
     let silent = report.passed_over.len() - told.len();
     if silent > 0 {
-        let _ = writeln!(text, "{}", paint(DIM, &format!("{silent} projects have nothing to do (-v lists them)")));
+        let _ = writeln!(text, "{}", paint(DIM, &format!("{} with nothing to do (-v lists them)", plural(silent, "project"))));
     }
-    if report.steps.is_empty() && report.verified.is_empty() {
-        let _ = writeln!(text, "Nothing to do.");
-    }
-    if let Some(due) = report.next_due {
-        let wait = span_text(elapsed(report.finished_at, due));
-        let _ = writeln!(text, "{}", paint(DIM, &format!("Next poll due at {} (in {wait}).", stamp(due))));
-    }
-    text
 }
 
 fn worth_telling(passed: &PassedReport) -> bool {

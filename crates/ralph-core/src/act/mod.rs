@@ -26,7 +26,7 @@ use crate::backend::{BackendError, ClusterBackend};
 use crate::change::EditError;
 use crate::env::Env;
 use crate::error::{Code, Coded, Hint};
-use crate::id::Slug;
+use crate::id::{OpId, Slug};
 use crate::journal::JournalError;
 use crate::plan::Context;
 use crate::settings::Settings;
@@ -135,8 +135,10 @@ pub enum ActError {
     Preflight {
         /// Item and problems.
         outcome: String,
-        /// The question that was put to a person.
-        committed: Box<commit::Committed>,
+        /// Files that changed: the question that was put to a person.
+        files: Vec<String>,
+        /// The operation that changed them.
+        op: Option<OpId>,
     },
     /// The configured agent cannot be used here.
     #[error("agent engine {engine:?} is not one that dispatch can start")]

@@ -1,7 +1,7 @@
 //! What is checked before an item is submitted. Everything that can be known to fail is refused here, with
 //! what to mend, and never reaches the cluster.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Component, Path};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::backend::GitCommit;
 use crate::sbatch::{self, Directive};
 use crate::settings::PartitionPolicy;
 use crate::store::layout;
-use crate::validate::Severity;
+use crate::validate::{QueueEntry, Severity};
 
 /// Everything of an item that is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,33 +80,16 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// `- Script:` of the item, else `slurm/jobs/q001*.sbatch`, else the only script there.
+/// The script that the item means, by the same rule as `ralph validate`.
 fn script_path(item: &QueueItem, folder: &Path) -> Result<String, String> {
-    if let Some(stated) = item.script.as_deref().map(bare_path).filter(|path| !path.is_empty()) {
-        return Ok(stated);
-    }
-    let jobs = folder.join(layout::SLURM_JOBS);
-    let mut names: Vec<String> = fs::read_dir(&jobs)
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| name.ends_with(".sbatch"))
-        .collect();
-    names.sort();
-    let stem = item.id.to_lowercase().replace('-', "");
-    let own: Vec<&String> = names
-        .iter()
-        .filter(|name| {
-            let rest = name.strip_prefix(stem.as_str()).and_then(|rest| rest.strip_suffix(".sbatch"));
-            rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
-        })
-        .collect();
-    match (own.as_slice(), names.as_slice()) {
-        ([only], _) => Ok(format!("{}/{only}", layout::SLURM_JOBS)),
-        ([], [only]) => Ok(format!("{}/{only}", layout::SLURM_JOBS)),
-        ([], _) => Err(format!("there is no script for it; write {}/{stem}.sbatch, or name one with `- Script:`", layout::SLURM_JOBS)),
-        (several, _) => Err(format!("{} scripts could be meant; name one with `- Script:`", several.len())),
-    }
+    let names = fs::read_dir(folder.join(layout::SLURM_JOBS)).into_iter().flatten();
+    let names = names.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut names: BTreeSet<String> = names.map(|name| format!("{}/{name}", layout::SLURM_JOBS)).collect();
+    let script = item.script.as_deref().map(bare_path).filter(|path| !path.is_empty());
+    // A script that is named may lie anywhere in the project; whether it exists is found when it is read.
+    names.extend(script.clone());
+    let entry = QueueEntry { id: item.id.clone(), line: item.line, ready: true, script, config: None };
+    crate::validate::script_of(&entry, &names).map_err(|problem| format!("it {problem}; write it, or name one with `- Script:`"))
 }
 
 /// A path as people write it into an item: in backticks, as a link, with a remark after it.

@@ -36,6 +36,10 @@ impl Dispatcher {
         match self.locked_step(planned, seen, &mut report).await {
             Ok(taken) => {
                 report.outcome = taken.outcome;
+                if !matches!(self.settings.agent, AgentChoice::Caller) {
+                    // What the agent has done is no order to the caller any more.
+                    report.order = None;
+                }
                 report.job = taken.job;
                 report.problem = taken.problem;
                 report.files = taken.committed.files;
@@ -45,9 +49,9 @@ impl Dispatcher {
             Err(error) => {
                 report.problem = Some(Problem::of(&error));
                 report.outcome = error.to_string();
-                if let ActError::Preflight { committed, .. } = error {
-                    report.files = committed.files;
-                    report.op = committed.op.map(|op| op.to_string());
+                if let ActError::Preflight { files, op, .. } = error {
+                    report.files = files;
+                    report.op = op.map(|op| op.to_string());
                 }
             }
         }
@@ -70,13 +74,13 @@ impl Dispatcher {
             *report = step_report(&step, report.phase_before.clone());
         }
         self.say(&format!("{}: {}", step.slug, step.because));
-        self.perform(&facts, &step.step, lock).await
+        self.perform(&facts, &step, lock).await
     }
 
-    async fn perform(&self, facts: &Facts, step: &Step, lock: ProjectLock) -> Result<Taken, ActError> {
+    async fn perform(&self, facts: &Facts, planned: &ProjectStep, lock: ProjectLock) -> Result<Taken, ActError> {
         let now = self.env.now();
         let context = self.context(now);
-        match step {
+        match &planned.step {
             Step::Submit { item, attempt } => {
                 let submitted = self.submit(facts, item, *attempt).await?;
                 drop(lock);
@@ -92,8 +96,8 @@ impl Dispatcher {
             Step::Poll => self.settle(facts, "the jobs are alive; the next poll is set", check::polled(facts, &context)),
             Step::Check { runs } => self.check(facts, runs),
             Step::Advance { to } => {
-                let because = "nothing keeps the project in its phase";
-                self.settle(facts, &format!("moved on to {to}"), check::advanced(facts, to, because, &context))
+                let because = &planned.because;
+                self.settle(facts, &format!("moved on to {to}: {because}"), check::advanced(facts, to, because, &context))
             }
             Step::Test(command) => self.test(facts, command, lock).await,
             Step::Order(order) => self.order(facts, order, lock).await,

@@ -44,7 +44,7 @@ impl Dispatcher {
             Err(problems) => {
                 let committed = commit(&folder, submission::preflight_failed(facts, item, &problems, self.env.now()), &self.env)?;
                 let outcome = format!("{item} cannot be submitted: {}", problems.join("; "));
-                return Err(ActError::Preflight { outcome, committed: Box::new(committed) });
+                return Err(ActError::Preflight { outcome, files: committed.files, op: committed.op });
             }
         };
         let intent = self.intent(facts, item, attempt, prepared);

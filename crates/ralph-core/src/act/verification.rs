@@ -287,7 +287,7 @@ impl Dispatcher {
         let ending = finish::Ending { run, reports, diagnosis, logs };
         let changes = finish::ended(facts, &ending, &self.context(self.env.now()));
         let committed = self.apply(target, changes)?;
-        let found = Verified { detail: diagnosis.summary.clone(), ..found(facts, &finish::name(&run.key), word) };
+        let found = Verified { detail: finish::headline(diagnosis), ..found(facts, &finish::name(&run.key), word) };
         Ok(with(Verified { job: run.key.job_id.clone(), ..found }, committed))
     }
 

@@ -5,6 +5,7 @@
 use jiff::tz::TimeZone;
 
 use crate::phase::Phase;
+use crate::pipeline::Skim;
 use crate::time::{LooseTime, Timestamp};
 
 /// A project, and what a glance at it brought.
@@ -14,24 +15,6 @@ pub struct ProjectGlance {
     pub slug: String,
     /// The facts, or why there are none.
     pub seen: Result<Skim, String>,
-}
-
-// STOPGAP: becomes `crate::pipeline::Skim`.
-/// What the hook has to know of a project.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Skim {
-    /// Its phase.
-    pub phase: Phase,
-    /// The next action.
-    pub next_action: Option<String>,
-    /// Whether a person's input is needed.
-    pub needs_user_input: bool,
-    /// The project's next poll.
-    pub next_poll_after: Option<LooseTime>,
-    /// Runs whose job may be alive.
-    pub live_runs: usize,
-    /// Times of live runs.
-    pub run_polls: Vec<LooseTime>,
 }
 
 /// What is due in a project.

@@ -39,5 +39,5 @@ mod tests;
 
 pub use decide::{HookDecision, StopReason, decide};
 pub use files::{HookConfig, HookInput, LoopState};
-pub use glance::{Due, ProjectGlance, Skim, Standing, glance, standing};
+pub use glance::{Due, ProjectGlance, Standing, glance, standing};
 pub use run::{HookOutcome, run};

@@ -11,6 +11,7 @@ use super::scan::scan;
 use super::*;
 use crate::env::Env;
 use crate::phase::Phase;
+use crate::pipeline::{Skim, skim};
 use crate::time::{LooseTime, ManualClock, Timestamp};
 
 const NOW: &str = "2026-11-20T12:00:00Z";
@@ -267,7 +268,7 @@ fn projects_are_named_up_to_the_batch_size_and_unread_ones_never_hide_others() {
     Next step: `/dispatch`, which takes up to 2 of them one step further.
     To pause the loop: `/ralph-off`, or delete .claude/ralph/enabled.
     (loop iteration 1/25; stop_hook_active=False)
-    Not read, so not counted: beta (trailing comma at line 2 column 21). Run `ralph validate`.
+    Not read, so not counted: beta (line 2, column 20: expected another value after the comma, found a closing bracket). Run `ralph validate`.
     "#);
 
     for slug in ["delta", "alpha", "gamma"] {
@@ -389,16 +390,26 @@ fn whatever_the_small_files_hold_the_exit_is_zero_or_two() {
 
 #[test]
 fn a_counter_that_cannot_be_written_lets_the_agent_stop() {
-    let workspace = Workspace::new();
-    workspace.project("toy", WORK);
-    workspace.put(".claude/ralph/loop-state.json/in-the-way", "");
-    let outcome = workspace.run("{}");
-    assert_eq!(outcome.exit, 0);
-    assert!(
-        outcome.stderr.contains("loop-state.json"),
-        "{}",
-        outcome.stderr
-    );
+    let counter = ".claude/ralph/loop-state.json";
+    let in_the_way: [&dyn Fn(&Workspace); 2] = [
+        &|workspace| workspace.put(&format!("{counter}/folder"), ""),
+        &|workspace| make_pipe(&workspace.path(counter)),
+    ];
+    for put in in_the_way {
+        let workspace = Workspace::new();
+        workspace.project("toy", WORK);
+        put(&workspace);
+        let outcome = workspace.run("{}");
+        assert_eq!(outcome.exit, 0);
+        assert!(outcome.stderr.contains(counter), "{}", outcome.stderr);
+    }
+}
+
+/// A pipe that nobody writes to: opening it the usual way waits for ever.
+fn make_pipe(path: &Path) {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    mknodat(CWD, path, FileType::Fifo, Mode::RUSR, 0).unwrap();
 }
 
 #[test]
@@ -407,16 +418,8 @@ fn files_that_are_none_are_named_and_never_waited_for() {
     workspace.project("alpha", WORK);
     workspace.put("projects/folder/.state/pipeline.json/x", "");
     workspace.put("projects/flat/.state", "a file where a folder should be");
-    let fifo = workspace.path("projects/pipe/.state/pipeline.json");
-    fs::create_dir_all(fifo.parent().unwrap()).unwrap();
-    rustix::fs::mknodat(
-        rustix::fs::CWD,
-        &fifo,
-        rustix::fs::FileType::Fifo,
-        rustix::fs::Mode::RUSR,
-        0,
-    )
-    .unwrap();
+    make_pipe(&workspace.path("projects/pipe/.state/pipeline.json"));
+    make_pipe(&workspace.path(".claude/ralph/config.json"));
     let round = workspace.path("projects/round");
     std::os::unix::fs::symlink(&round, &round).unwrap();
     std::os::unix::fs::symlink("/dev/null", workspace.path("projects/null")).unwrap();
@@ -527,7 +530,7 @@ fn real_states_are_judged_or_named_and_never_more() {
         broken += usize::from(serde_json::from_str::<serde_json::Value>(&text).is_err());
         workspace.project(path.file_stem().unwrap().to_str().unwrap(), &text);
     }
-    let projects = scan(workspace.folder.path(), run::skim);
+    let projects = scan(workspace.folder.path(), skim);
     let judged = |wanted: fn(&Standing) -> bool| {
         projects
             .iter()

@@ -199,6 +199,15 @@ impl Journal {
         recover::recover(&self.project, env)
     }
 
+    /// Whether a crash left an operation that [`Journal::recover`] would finish or discard.
+    ///
+    /// # Errors
+    /// As [`Journal::list`].
+    pub fn has_unfinished(&self) -> Result<bool, JournalError> {
+        let scan = Scan::read(&self.project)?;
+        Ok(!scan.incomplete.is_empty() || scan.records.iter().any(OpRecord::is_unfinished))
+    }
+
     /// All operations that are kept, oldest first.
     ///
     /// # Errors

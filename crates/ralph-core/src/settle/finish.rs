@@ -77,7 +77,7 @@ pub fn ended(facts: &Facts, ending: &Ending<'_>, context: &Context<'_>) -> Chang
     let set = run_members(ending, status, context.now);
     draft.pipeline(PipelineEdit::CompleteRun { run: ending.run.key.clone(), set });
     next_phase(&mut draft, facts, ending, consequence);
-    let what = format!("{}: {}", name(&ending.run.key), one_line(&ending.diagnosis.summary));
+    let what = format!("{}: {}", name(&ending.run.key), headline(ending.diagnosis));
     draft.event(if consequence == Consequence::Success { "JOB_COMPLETED" } else { "JOB_FAILED" }, &what);
     draft.finish(format!("{} {status}", name(&ending.run.key)))
 }
@@ -173,7 +173,7 @@ fn entry(ending: &Ending<'_>, consequence: Consequence, now: Timestamp) -> Entry
     let diagnosis = ending.diagnosis;
     let key = &ending.run.key;
     let mut fields = vec![
-        ("Error".to_owned(), one_line(&diagnosis.summary)),
+        ("Error".to_owned(), headline(diagnosis)),
         ("Root cause".to_owned(), diagnosis.cause.clone()),
         ("Class".to_owned(), format!("{} (scope: {})", diagnosis.class.name(), diagnosis.scope.name())),
         ("Run".to_owned(), key.run_id.clone().unwrap_or_else(|| "(no run id)".to_owned())),
@@ -204,9 +204,16 @@ fn entry(ending: &Ending<'_>, consequence: Consequence, now: Timestamp) -> Entry
     }
 }
 
+/// What happened, without the class: the line that decided and where it stands.
+#[must_use]
+pub fn headline(diagnosis: &Diagnosis) -> String {
+    let class = format!("{}: ", diagnosis.label());
+    one_line(diagnosis.summary.strip_prefix(&class).unwrap_or(&diagnosis.summary))
+}
+
 fn title(ending: &Ending<'_>) -> String {
     let subject = ending.run.queue_id.clone().or_else(|| ending.run.key.run_id.clone()).unwrap_or_default();
-    ralph_docs::quote::plain(&format!("{subject}: {}", ending.diagnosis.summary), 120)
+    format!("{subject}: {}", headline(ending.diagnosis)).chars().take(120).collect()
 }
 
 fn next_words(consequence: Consequence, diagnosis: &Diagnosis) -> String {
@@ -238,7 +245,7 @@ fn run_members(ending: &Ending<'_>, status: &str, now: Timestamp) -> Map<String,
         ("exit_code", report.and_then(|report| report.exit).map(|exit| json!(exit.to_string()))),
         ("completed_at", success.then(|| json!(stamp(ended_at)))),
         ("failed_at", (!success).then(|| json!(stamp(ended_at)))),
-        ("error", failed.then(|| json!(one_line(&ending.diagnosis.summary)))),
+        ("error", failed.then(|| json!(headline(ending.diagnosis)))),
         ("failure_class", failed.then(|| json!(ending.diagnosis.class.name()))),
         ("suspicious", ending.diagnosis.suspicious.then_some(Value::Bool(true))),
         ("nodes", report.and_then(|report| report.nodes.as_ref()).map(|nodes| json!(nodes))),
@@ -253,7 +260,7 @@ fn next_phase(draft: &mut Draft<'_>, facts: &Facts, ending: &Ending<'_>, consequ
     if consequence == Consequence::Block {
         draft.phase(&Phase::Debug);
         let hint = format!("see {} in documentation/debugging.md", entry_key(&ending.run.key));
-        draft.next_action(Some((&one_line(&ending.diagnosis.summary), &hint)));
+        draft.next_action(Some((&headline(ending.diagnosis), &hint)));
     } else if others == 0 && *facts.phase() == Phase::WaitSlurm {
         draft.phase(&Phase::Check);
         draft.next_action(Some((&format!("{} ended", name(&ending.run.key)), "dispatch checks the results")));

@@ -169,6 +169,16 @@ pub(crate) fn lines<const N: usize>(pairs: [(&str, &str); N]) -> Vec<(String, St
     pairs.into_iter().map(|(key, text)| (key.to_owned(), text.to_owned())).collect()
 }
 
+/// One line of at most 400 characters without control characters, for the state file. Documents escape what they
+/// are given themselves.
 pub(crate) fn one_line(text: &str) -> String {
-    ralph_docs::quote::plain(text, 400)
+    let words: Vec<String> = text
+        .split_whitespace()
+        .map(|word| word.chars().filter(|c| !c.is_control()).collect())
+        .collect();
+    let line = words.join(" ");
+    match line.char_indices().nth(400) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or(&line)),
+        None => line,
+    }
 }

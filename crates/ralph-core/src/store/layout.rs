@@ -19,6 +19,10 @@ pub const LOCK_GUARD: &str = ".state/lock.guard";
 pub const OPS: &str = ".state/ops";
 /// Submissions that were begun: one file per run.
 pub const INTENTS: &str = ".state/intents";
+/// What earlier passes saw of jobs that the cluster did not report; ours.
+pub const SIGHTINGS: &str = ".state/sightings.json";
+/// The work order that was handed out; ours.
+pub const ORDER: &str = ".state/order.json";
 
 /// What went wrong and what became of it.
 pub const DEBUGGING: &str = "documentation/debugging.md";
@@ -54,6 +58,8 @@ pub const CONFIG: &str = ".claude/ralph/config.json";
 pub const ENABLED: &str = ".claude/ralph/enabled";
 /// The Stop hook's counter.
 pub const LOOP_STATE: &str = ".claude/ralph/loop-state.json";
+/// The report of the last dispatch, for `ralph results`.
+pub const LAST_DISPATCH: &str = ".claude/ralph/last-dispatch.json";
 /// The embedded cluster's own files.
 pub const CLUSTER_DIR: &str = ".claude/ralph/cluster";
 /// The advisory lock of one dispatch over the whole workspace. Never deleted.

@@ -32,8 +32,14 @@ fn small(key: &str) -> NewEntry {
 
 fn added(doc: &str, entry: &NewEntry) -> String {
     let result = add_entry(doc, entry).unwrap().apply(doc);
-    assert!(add_entry(&result, entry).unwrap().is_empty(), "a second entry in {result}");
-    let found: Vec<_> = entries(&result).into_iter().filter(|e| e.key.as_deref() == Some(&entry.key)).collect();
+    assert!(
+        add_entry(&result, entry).unwrap().is_empty(),
+        "a second entry in {result}"
+    );
+    let found: Vec<_> = entries(&result)
+        .into_iter()
+        .filter(|e| e.key.as_deref() == Some(&entry.key))
+        .collect();
     assert_eq!(found.len(), 1);
     assert!(found[0].open);
     result
@@ -41,10 +47,17 @@ fn added(doc: &str, entry: &NewEntry) -> String {
 
 fn summary(doc: &str) -> String {
     let line = |e: Entry| {
-        let (id, state) = (e.id.unwrap_or("-".to_owned()), if e.open { "open" } else { "over" });
+        let (id, state) = (
+            e.id.unwrap_or("-".to_owned()),
+            if e.open { "open" } else { "over" },
+        );
         format!("{} {id} {state} {} {:?}", e.line, e.title, e.key)
     };
-    entries(doc).into_iter().map(line).collect::<Vec<_>>().join("\n")
+    entries(doc)
+        .into_iter()
+        .map(line)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[test]
@@ -120,7 +133,10 @@ fn into_the_files_own_sections() {
 
 #[test]
 fn into_a_file_without_a_section() {
-    assert_eq!(added("", &small("k")), "## Active Issues\n\n- [ ] (D1) about k <!-- ralph: k -->\n");
+    assert_eq!(
+        added("", &small("k")),
+        "## Active Issues\n\n- [ ] (D1) about k <!-- ralph: k -->\n"
+    );
     assert_eq!(
         added("# Debugging\r\n\r\nnotes (D7)", &small("k")),
         "# Debugging\r\n\r\nnotes (D7)\r\n\r\n## Active Issues\r\n\r\n- [ ] (D8) about k <!-- ralph: k -->"
@@ -132,7 +148,9 @@ fn resolving_ticks_our_mark_and_leaves_a_persons_words() {
     let doc = added("## Active Issues\n", &failed());
     let edited = doc.replace("  - Job:", "  - Status: investigating, see Bob\n  - Job:");
     let key = &failed().key;
-    let result = resolve_entry(&edited, key, "resubmitted as job 2 with `--mem=64G`").unwrap().apply(&edited);
+    let result = resolve_entry(&edited, key, "resubmitted as job 2 with `--mem=64G`")
+        .unwrap()
+        .apply(&edited);
     insta::assert_snapshot!(result, @r#"
     ## Active Issues
 
@@ -151,21 +169,36 @@ fn resolving_ticks_our_mark_and_leaves_a_persons_words() {
       - Resolved: resubmitted as job 2 with \`--mem=64G\` <!-- ralph -->
     "#);
     assert!(!entries(&result)[0].open);
-    assert!(resolve_entry(&result, key, "resubmitted as job 2 with `--mem=64G`").unwrap().is_empty());
+    assert!(
+        resolve_entry(&result, key, "resubmitted as job 2 with `--mem=64G`")
+            .unwrap()
+            .is_empty()
+    );
     let noted = annotate_entry(&result, key, &[("Retry".to_owned(), "2 of 3".to_owned())]).unwrap();
-    assert!(noted.apply(&result).contains("<!-- ralph -->\n  - Retry: 2 of 3 <!-- ralph -->\n"));
+    assert!(
+        noted
+            .apply(&result)
+            .contains("<!-- ralph -->\n  - Retry: 2 of 3 <!-- ralph -->\n")
+    );
 }
 
 #[test]
 fn an_entry_is_found_by_its_key_alone() {
     let doc = added("## Active Issues\n", &small("a"));
-    assert_eq!(resolve_entry(&doc, "b", "x").unwrap_err().code, DocErrorCode::NotFound);
+    assert_eq!(
+        resolve_entry(&doc, "b", "x").unwrap_err().code,
+        DocErrorCode::NotFound
+    );
     let copied = format!("{doc}{}", doc.lines().last().unwrap());
     let error = annotate_entry(&copied, "a", &[]).unwrap_err();
     assert_eq!((error.code, error.line), (DocErrorCode::Ambiguous, Some(3)));
     let renamed = doc.replace("- [ ] (D1) about a", "- seen twice now");
-    let result = resolve_entry(&renamed, "a", "gone").unwrap().apply(&renamed);
-    assert!(result.ends_with("- seen twice now <!-- ralph: a -->\n  - Resolved: gone <!-- ralph -->\n"));
+    let result = resolve_entry(&renamed, "a", "gone")
+        .unwrap()
+        .apply(&renamed);
+    assert!(
+        result.ends_with("- seen twice now <!-- ralph: a -->\n  - Resolved: gone <!-- ralph -->\n")
+    );
 }
 
 #[test]
@@ -224,12 +257,21 @@ fn a_hostile_log_cannot_change_the_outline() {
         key: hostile.to_owned(),
         blocking: true,
         fields: vec![(hostile.to_owned(), hostile.to_owned())],
-        quote: Some(Quote { label: hostile.to_owned(), text: hostile.to_owned() }),
+        quote: Some(Quote {
+            label: hostile.to_owned(),
+            text: hostile.to_owned(),
+        }),
     };
     let result = added(doc, &entry);
-    let titles: Vec<_> = crate::outline::sections(&result).into_iter().map(|s| s.title).collect();
+    let titles: Vec<_> = crate::outline::sections(&result)
+        .into_iter()
+        .map(|s| s.title)
+        .collect();
     assert_eq!(titles, ["Active Issues", "Resolved"]);
-    let ids: Vec<_> = entries(&result).into_iter().map(|e| e.id.unwrap()).collect();
+    let ids: Vec<_> = entries(&result)
+        .into_iter()
+        .map(|e| e.id.unwrap())
+        .collect();
     assert_eq!(ids, ["D2", "D1"]);
     assert!(result.ends_with("- [ ] (D1) y\n\n## Resolved\n"));
     insta::assert_snapshot!(result, @r#"

@@ -3,17 +3,17 @@
 
 use std::ops::Range;
 
-use super::read::{Found, find, scan};
 use super::QueueSection;
+use super::read::{Found, find, scan};
 use crate::blocks::LineKind;
 use crate::document::Document;
 use crate::edit::{Edit, EditSet};
 use crate::error::DocError;
-use crate::machine::set_lines;
+use crate::machine::{has_lines, set_lines};
 use crate::outline::Span;
 use crate::quote::plain;
 use crate::section::{self, Position, innermost, normalise, with_ancestors};
-use crate::verify::{checked, checked_result};
+use crate::verify::checked_result;
 
 /// Moves an item below the heading of a section, behind what stands before the section's first item, and
 /// writes the machine's own lines as [`annotate`](super::annotate) does, in one edit set. An item that is there
@@ -30,24 +30,33 @@ pub fn move_item(
     lines: &[(String, String)],
 ) -> Result<EditSet, DocError> {
     if normalise(to.title()).is_empty() {
-        return Err(DocError::refused("a section needs a title with letters or digits in it."));
+        return Err(DocError::refused(
+            "a section needs a title with letters or digits in it.",
+        ));
     }
     let document = Document::new(doc);
     let found = find(&document, id)?;
     let own = set_lines(&document, &found.host, lines)?;
-    if found.item.section.is_same(to) {
-        return checked(&document, own);
-    }
-    let block = moved_block(&document, &found, own)?;
-    let edits = vec![cut(&document, found.lines.clone()), paste(&document, to, &block)];
-    checked_result(&document, edits, |after| is_moved(&document, after, id, to))
+    let edits = if found.item.section.is_same(to) {
+        own
+    } else {
+        let block = moved_block(&document, &found, own)?;
+        vec![
+            cut(&document, found.lines.clone()),
+            paste(&document, to, &block),
+        ]
+    };
+    checked_result(&document, edits, |after| {
+        is_moved(&document, after, id, to, lines)
+    })
 }
 
 /// The item's bytes with its own lines up to date, ending with one line ending.
 fn moved_block(document: &Document<'_>, found: &Found, own: Vec<Edit>) -> Result<String, DocError> {
     let bytes = document.bytes_of(found.lines.clone());
     let shift = |edit: Edit| Edit {
-        range: edit.range.start.saturating_sub(bytes.start)..edit.range.end.saturating_sub(bytes.start),
+        range: edit.range.start.saturating_sub(bytes.start)
+            ..edit.range.end.saturating_sub(bytes.start),
         text: edit.text,
     };
     let own = EditSet::new(own.into_iter().map(shift).collect())?;
@@ -72,15 +81,24 @@ fn cut(document: &Document<'_>, lines: Range<usize>) -> Edit {
         && becomes_empty(document, span, &lines)
     {
         let start = document.start_of(lines.start);
-        let end = lines.end.checked_sub(1).and_then(|last| document.line(last));
+        let end = lines
+            .end
+            .checked_sub(1)
+            .and_then(|last| document.line(last));
         return Edit::replace(start..end.map_or(start, |line| line.text_end), "(none)");
     }
     let next = (lines.end..document.count()).find(|&line| !is_blank(document, line));
     let Some(next) = next else {
         return cut_at_end(document, lines.start);
     };
-    let above = lines.start.checked_sub(1).and_then(|line| document.kind(line));
-    let apart = matches!(above, None | Some(LineKind::Blank | LineKind::Heading | LineKind::Underline));
+    let above = lines
+        .start
+        .checked_sub(1)
+        .and_then(|line| document.kind(line));
+    let apart = matches!(
+        above,
+        None | Some(LineKind::Blank | LineKind::Heading | LineKind::Underline)
+    );
     let end = if apart { next } else { lines.end };
     Edit::replace(document.bytes_of(lines.start..end), "")
 }
@@ -99,7 +117,9 @@ fn cut_at_end(document: &Document<'_>, first: usize) -> Edit {
 /// The section that an item is listed in: the nearest heading of level 1 or 2 around it.
 fn section_around<'d>(document: &'d Document<'_>, line: usize) -> Option<&'d Span> {
     let around = with_ancestors(document, innermost(document, line));
-    around.into_iter().find(|span| span.level <= 2 && span.first < line)
+    around
+        .into_iter()
+        .find(|span| span.level <= 2 && span.first < line)
 }
 
 fn becomes_empty(document: &Document<'_>, span: &Span, lines: &Range<usize>) -> bool {
@@ -111,17 +131,30 @@ fn is_blank(document: &Document<'_>, line: usize) -> bool {
     document.kind(line) == Some(LineKind::Blank)
 }
 
-/// Whether the item, and nothing else, is in the other section now.
-fn is_moved(before: &Document<'_>, after: &Document<'_>, id: &str, to: &QueueSection) -> bool {
+/// Whether the item is in the section now, with its lines, and every other item is where it was.
+fn is_moved(
+    before: &Document<'_>,
+    after: &Document<'_>,
+    id: &str,
+    to: &QueueSection,
+    lines: &[(String, String)],
+) -> bool {
     let others = |document: &Document<'_>| {
         let mut others: Vec<_> = scan(document)
             .into_iter()
             .filter(|found| !found.item.id.eq_ignore_ascii_case(id))
-            .map(|found| (found.item.id, found.item.title, found.item.section.title().to_owned()))
+            .map(|found| {
+                (
+                    found.item.id,
+                    found.item.title,
+                    found.item.section.title().to_owned(),
+                )
+            })
             .collect();
         others.sort();
         others
     };
-    let there = find(after, id).is_ok_and(|found| found.item.section.is_same(to));
+    let there = find(after, id)
+        .is_ok_and(|found| found.item.section.is_same(to) && has_lines(after, &found.host, lines));
     there && others(before) == others(after)
 }

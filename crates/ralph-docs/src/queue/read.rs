@@ -66,15 +66,26 @@ pub(super) fn scan(document: &Document<'_>) -> Vec<Found> {
 
 fn heading_items(document: &Document<'_>) -> Vec<Found> {
     let mut found = Vec::new();
-    for span in document.spans.iter().filter(|span| matches!(span.level, 3 | 4)) {
+    for span in document
+        .spans
+        .iter()
+        .filter(|span| matches!(span.level, 3 | 4))
+    {
         let Some((id, title)) = leading_id(&span.title) else {
             continue;
         };
         let lines = document.trimmed(span.first..span.body.end);
-        let host = Host::Heading { body: document.trimmed(span.direct()) };
-        let place = Place { lines, text_end: span.body.start, host };
+        let host = Host::Heading {
+            body: document.trimmed(span.direct()),
+        };
+        let place = Place {
+            lines,
+            text_end: span.body.start,
+            host,
+        };
         let around = span.parent.and_then(|parent| document.spans.get(parent));
-        let section = section_of(with_ancestors(document, around).map(|s| (s.level, s.title.as_str())));
+        let section =
+            section_of(with_ancestors(document, around).map(|s| (s.level, s.title.as_str())));
         found.push(build(document, place, id, title, section));
     }
     found
@@ -87,7 +98,10 @@ fn list_item(document: &Document<'_>, index: usize, block: &ItemBlock) -> Option
     let place = Place {
         lines: document.item_lines(block),
         text_end: block.text_last + 1,
-        host: Host::Item { index, position: Position::Top },
+        host: Host::Item {
+            index,
+            position: Position::Top,
+        },
     };
     let around = with_ancestors(document, innermost(document, block.first));
     let section = section_of(around.map(|s| (s.level, s.title.as_str())));
@@ -114,12 +128,30 @@ struct Place {
     host: Host,
 }
 
-fn build(document: &Document<'_>, place: Place, id: &str, title: &str, section: QueueSection) -> Found {
+fn build(
+    document: &Document<'_>,
+    place: Place,
+    id: &str,
+    title: &str,
+    section: QueueSection,
+) -> Found {
     let fields = fields_of(document, &place);
     let own = own_lines(document, &place.host);
-    let own = |key: &str| own.iter().find(|line| line.key == key).map(|line| line.value.clone());
-    let first = |names: &[&str]| fields.iter().find(|field| names.iter().any(|name| field.is(name)));
-    let text = |names: &[&str]| first(names).map(Field::text).filter(|text| !is_nothing(text));
+    let own = |key: &str| {
+        own.iter()
+            .find(|line| line.key == key)
+            .map(|line| line.value.clone())
+    };
+    let first = |names: &[&str]| {
+        fields
+            .iter()
+            .find(|field| names.iter().any(|name| field.is(name)))
+    };
+    let text = |names: &[&str]| {
+        first(names)
+            .map(Field::text)
+            .filter(|text| !is_nothing(text))
+    };
     let path = |names: &[&str]| first(names).and_then(Field::path);
     let item = QueueItem {
         id: id.to_owned(),
@@ -138,9 +170,16 @@ fn build(document: &Document<'_>, place: Place, id: &str, title: &str, section: 
         run: own("Run"),
         job: own("Job"),
         status: own("Status"),
-        fields: fields.iter().map(|field| (field.key.clone(), field.text())).collect(),
+        fields: fields
+            .iter()
+            .map(|field| (field.key.clone(), field.text()))
+            .collect(),
     };
-    Found { item, lines: place.lines, host: place.host }
+    Found {
+        item,
+        lines: place.lines,
+        host: place.host,
+    }
 }
 
 /// A `Key: value` line and the list items below it.
@@ -172,7 +211,8 @@ impl Field {
     }
 
     fn pieces(&self) -> impl Iterator<Item = &str> {
-        let all = std::iter::once(self.value.as_str()).chain(self.nested.iter().map(String::as_str));
+        let all =
+            std::iter::once(self.value.as_str()).chain(self.nested.iter().map(String::as_str));
         all.flat_map(|text| text.split(','))
             .map(|piece| piece.trim().trim_matches('`').trim())
             .filter(|piece| !is_nothing(piece))
@@ -185,7 +225,9 @@ impl Field {
     fn ids(&self) -> Vec<String> {
         let mut ids: Vec<String> = Vec::new();
         for piece in self.pieces() {
-            let found = piece.split(|c: char| !is_id_char(c)).filter_map(split_numbered);
+            let found = piece
+                .split(|c: char| !is_id_char(c))
+                .filter_map(split_numbered);
             let mut found: Vec<String> = found.map(|(id, _)| id.to_owned()).collect();
             if found.is_empty() {
                 found.push(piece.to_owned());
@@ -201,18 +243,28 @@ impl Field {
 }
 
 fn is_nothing(value: &str) -> bool {
-    let bare = value.trim_matches(['(', ')', '`', '_', '*', ' ']).to_ascii_lowercase();
+    let bare = value
+        .trim_matches(['(', ')', '`', '_', '*', ' '])
+        .to_ascii_lowercase();
     ["", "none", "-", "—", "n/a", "tbd"].contains(&bare.as_str())
 }
 
 fn fields_of(document: &Document<'_>, place: &Place) -> Vec<Field> {
-    let own: Vec<usize> = own_lines(document, &place.host).iter().map(|line| line.first_line()).collect();
+    let own: Vec<usize> = own_lines(document, &place.host)
+        .iter()
+        .map(|line| line.first_line())
+        .collect();
     let mut fields: Vec<Field> = Vec::new();
     for item in children(document, &place.host).filter(|item| !own.contains(&item.first)) {
         let Some((key, value)) = split_field(&item_text(document, item)) else {
             continue;
         };
-        fields.push(Field { line: item.first, key, value, nested: nested_texts(document, item) });
+        fields.push(Field {
+            line: item.first,
+            key,
+            value,
+            nested: nested_texts(document, item),
+        });
     }
     if let Host::Heading { body } = &place.host {
         fields.extend(body.clone().filter_map(|line| bold_field(document, line)));
@@ -225,7 +277,13 @@ fn nested_texts(document: &Document<'_>, item: &ItemBlock) -> Vec<String> {
     let Some((index, _)) = document.item_at(item.first) else {
         return Vec::new();
     };
-    let below = children(document, &Host::Item { index, position: Position::Top });
+    let below = children(
+        document,
+        &Host::Item {
+            index,
+            position: Position::Top,
+        },
+    );
     below.map(|child| item_text(document, child)).collect()
 }
 
@@ -237,7 +295,12 @@ fn bold_field(document: &Document<'_>, line: usize) -> Option<Field> {
         return None;
     }
     let (key, value) = split_field(text)?;
-    Some(Field { line, key, value, nested: Vec::new() })
+    Some(Field {
+        line,
+        key,
+        value,
+        nested: Vec::new(),
+    })
 }
 
 /// The id that a heading or a list item begins with, behind any symbols, and the title behind it.
@@ -245,13 +308,20 @@ fn leading_id(text: &str) -> Option<(&str, &str)> {
     let start = text.find(char::is_alphanumeric)?;
     let (decoration, text) = text.split_at_checked(start)?;
     let (id, rest) = split_numbered(text)?;
-    let numbered_queue_item = id.get(..2).is_some_and(|prefix| prefix.eq_ignore_ascii_case("q-"));
+    let numbered_queue_item = id
+        .get(..2)
+        .is_some_and(|prefix| prefix.eq_ignore_ascii_case("q-"));
     if !numbered_queue_item && !rest.trim_start_matches('*').starts_with(':') {
         return None;
     }
     let bold_title = decoration.contains("**") && !rest.starts_with("**");
-    let title = rest.trim_start_matches(|c: char| !c.is_alphanumeric() && !"✓✗✅❌([<`\"'".contains(c));
-    let title = if bold_title { title.trim_end_matches('*') } else { title };
+    let title =
+        rest.trim_start_matches(|c: char| !c.is_alphanumeric() && !"✓✗✅❌([<`\"'".contains(c));
+    let title = if bold_title {
+        title.trim_end_matches('*')
+    } else {
+        title
+    };
     Some((id, title.trim()))
 }
 
@@ -264,13 +334,27 @@ mod tests {
         let id = |text| leading_id(text).map(|(id, title)| format!("{id}|{title}"));
         assert_eq!(id("Q-001: <title>").as_deref(), Some("Q-001|<title>"));
         assert_eq!(id("Q-004 - ATTEMPT 9").as_deref(), Some("Q-004|ATTEMPT 9"));
-        assert_eq!(id("✓ Q-220: TAM (8-seed)").as_deref(), Some("Q-220|TAM (8-seed)"));
+        assert_eq!(
+            id("✓ Q-220: TAM (8-seed)").as_deref(),
+            Some("Q-220|TAM (8-seed)")
+        );
         assert_eq!(id("**Q-004**: Larger").as_deref(), Some("Q-004|Larger"));
         assert_eq!(id("**Q-004: Larger**").as_deref(), Some("Q-004|Larger"));
         assert_eq!(id("EXP-A-3b: x").as_deref(), Some("EXP-A-3b|x"));
         assert_eq!(id("Q-7").as_deref(), Some("Q-7|"));
-        assert_eq!(id("Q-001 ✓ COMPLETED").as_deref(), Some("Q-001|✓ COMPLETED"));
-        for none in ["Rung 10: frozen", "Q201 \"Regression\"", "IRED-CD Experiments - x", "GPU-2 notes", "Phase 1: x", "Q-: x", ""] {
+        assert_eq!(
+            id("Q-001 ✓ COMPLETED").as_deref(),
+            Some("Q-001|✓ COMPLETED")
+        );
+        for none in [
+            "Rung 10: frozen",
+            "Q201 \"Regression\"",
+            "IRED-CD Experiments - x",
+            "GPU-2 notes",
+            "Phase 1: x",
+            "Q-: x",
+            "",
+        ] {
             assert_eq!(id(none), None, "{none}");
         }
     }

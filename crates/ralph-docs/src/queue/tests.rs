@@ -36,27 +36,50 @@ const CONTRACT: &str = "\
 ";
 
 fn lines(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    pairs
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect()
 }
 
 fn submitted() -> Vec<(String, String)> {
-    lines(&[("Run", "q001_20260112_233413"), ("Job", "56017331"), ("Status", "submitted")])
+    lines(&[
+        ("Run", "q001_20260112_233413"),
+        ("Job", "56017331"),
+        ("Status", "submitted"),
+    ])
 }
 
 fn moved(doc: &str, id: &str, to: &QueueSection, own: &[(String, String)]) -> String {
     let set = move_item(doc, id, to, own).unwrap();
     let result = set.apply(doc);
     let again = move_item(&result, id, to, own).unwrap();
-    assert!(again.is_empty(), "a second move changes {:?}", again.edits());
+    assert!(
+        again.is_empty(),
+        "a second move changes {:?}",
+        again.edits()
+    );
     result
 }
 
 #[test]
 fn reads_the_fields_of_the_contract() {
     let items = items(CONTRACT);
-    let ids: Vec<_> = items.iter().map(|i| (i.id.as_str(), i.section.title(), i.line)).collect();
-    assert_eq!(ids, [("Q-001", "READY", 4), ("Q-002", "READY", 12), ("Q-004", "Future (later)", 28)]);
-    let [first, second, listed] = &items[..] else { panic!("{items:?}") };
+    let ids: Vec<_> = items
+        .iter()
+        .map(|i| (i.id.as_str(), i.section.title(), i.line))
+        .collect();
+    assert_eq!(
+        ids,
+        [
+            ("Q-001", "READY", 4),
+            ("Q-002", "READY", 12),
+            ("Q-004", "Future (later)", 28)
+        ]
+    );
+    let [first, second, listed] = &items[..] else {
+        panic!("{items:?}")
+    };
     assert_eq!(first.title, "Baseline");
     assert_eq!(first.hypothesis.as_deref(), Some("it runs"));
     assert_eq!(first.config.as_deref(), Some("configs/q001.json"));
@@ -64,13 +87,19 @@ fn reads_the_fields_of_the_contract() {
     assert_eq!(first.artifacts, ["results/a.json", "results/b.pt"]);
     assert!(first.after.is_empty());
     assert_eq!(second.config.as_deref(), Some("configs/q002.json"));
-    assert_eq!(second.script.as_deref(), Some("slurm/jobs/q002_sweep.sbatch"));
+    assert_eq!(
+        second.script.as_deref(),
+        Some("slurm/jobs/q002_sweep.sbatch")
+    );
     assert_eq!(second.artifacts, ["results/c.json"]);
     assert_eq!(second.after, ["Q-001", "Q-001b", "the calibration"]);
     assert_eq!(&CONTRACT[second.heading.clone()], "### Q-002: Sweep ✓\n");
     assert!(CONTRACT[second.body.clone()].ends_with("inside an item\n"));
     assert_eq!(listed.config.as_deref(), Some("configs/q004.json"));
-    assert_eq!(&CONTRACT[listed.heading.clone()], "- [ ] **Q-004**: Larger matrices\n");
+    assert_eq!(
+        &CONTRACT[listed.heading.clone()],
+        "- [ ] **Q-004**: Larger matrices\n"
+    );
 }
 
 #[test]
@@ -109,7 +138,10 @@ fn a_move_carries_the_item_and_writes_our_lines() {
       - Config: `configs/q004.json`
     - [ ] no id
     ");
-    let item = items(&result).into_iter().find(|item| item.id == "Q-001").unwrap();
+    let item = items(&result)
+        .into_iter()
+        .find(|item| item.id == "Q-001")
+        .unwrap();
     assert_eq!(item.run.as_deref(), Some("q001_20260112_233413"));
     assert_eq!(item.job.as_deref(), Some("56017331"));
     assert_eq!(item.status.as_deref(), Some("submitted"));
@@ -120,22 +152,36 @@ fn a_move_carries_the_item_and_writes_our_lines() {
 fn the_last_item_leaves_a_placeholder_and_the_next_takes_its_place() {
     let doc = "## READY\n\n### Q-1: a\n- x\n\n---\n\n## DONE\n(none yet)\n";
     let done = moved(doc, "Q-1", &QueueSection::Done, &[]);
-    assert_eq!(done, "## READY\n\n(none)\n\n---\n\n## DONE\n### Q-1: a\n- x\n");
+    assert_eq!(
+        done,
+        "## READY\n\n(none)\n\n---\n\n## DONE\n### Q-1: a\n- x\n"
+    );
     let back = moved(&done, "Q-1", &QueueSection::Ready, &[]);
-    assert_eq!(back, "## READY\n\n### Q-1: a\n- x\n\n---\n\n## DONE\n(none)\n");
+    assert_eq!(
+        back,
+        "## READY\n\n### Q-1: a\n- x\n\n---\n\n## DONE\n(none)\n"
+    );
 }
 
 #[test]
 fn a_placeholder_that_says_more_is_a_persons() {
     let doc = "## READY\n(none - BLOCKED on Q-7)\n\n## FAILED\n### Q-1: a\n";
     let result = moved(doc, "Q-1", &QueueSection::Ready, &[]);
-    assert_eq!(result, "## READY\n(none - BLOCKED on Q-7)\n\n### Q-1: a\n\n## FAILED\n(none)\n");
+    assert_eq!(
+        result,
+        "## READY\n(none - BLOCKED on Q-7)\n\n### Q-1: a\n\n## FAILED\n(none)\n"
+    );
 }
 
 #[test]
 fn a_missing_section_is_appended() {
     let doc = "## READY\n### Q-1: a\n- x\n\n### Q-2: b\n- y";
-    let result = moved(doc, "Q-2", &QueueSection::Failed, &lines(&[("Status", "failed")]));
+    let result = moved(
+        doc,
+        "Q-2",
+        &QueueSection::Failed,
+        &lines(&[("Status", "failed")]),
+    );
     insta::assert_snapshot!(result, @"
     ## READY
     ### Q-1: a
@@ -148,7 +194,10 @@ fn a_missing_section_is_appended() {
     ");
     assert!(!result.ends_with('\n'));
     let other = moved(doc, "Q-1", &QueueSection::Other("On hold".to_owned()), &[]);
-    assert!(other.ends_with("\n\n## On hold\n### Q-1: a\n- x"), "{other}");
+    assert!(
+        other.ends_with("\n\n## On hold\n### Q-1: a\n- x"),
+        "{other}"
+    );
 }
 
 #[test]
@@ -218,8 +267,12 @@ fn a_list_item_moves_too() {
 #[test]
 fn only_our_own_line_is_updated() {
     let doc = "## READY\n### Q-1: a\n- Status: ask Bob\n- Run: by hand\n";
-    let one = annotate(doc, "Q-1", &lines(&[("Status", "submitted")])).unwrap().apply(doc);
-    let two = annotate(&one, "q-1", &lines(&[("Status", "running"), ("Job", "7")])).unwrap().apply(&one);
+    let one = annotate(doc, "Q-1", &lines(&[("Status", "submitted")]))
+        .unwrap()
+        .apply(doc);
+    let two = annotate(&one, "q-1", &lines(&[("Status", "running"), ("Job", "7")]))
+        .unwrap()
+        .apply(&one);
     assert_eq!(
         two,
         "## READY\n### Q-1: a\n- Status: running <!-- ralph -->\n- Job: 7 <!-- ralph -->\n- Status: ask Bob\n- Run: by hand\n"
@@ -233,7 +286,9 @@ fn only_our_own_line_is_updated() {
 fn a_hostile_value_stays_one_line_of_text() {
     let doc = "## READY\n### Q-1: a\n\n### Q-2: b\n";
     let hostile = "```\n## DONE\n<!-- ralph --> \u{1b}[31m<!-- \\| x";
-    let result = annotate(doc, "Q-1", &lines(&[("Status", hostile)])).unwrap().apply(doc);
+    let result = annotate(doc, "Q-1", &lines(&[("Status", hostile)]))
+        .unwrap()
+        .apply(doc);
     insta::assert_snapshot!(result, @r#"
     ## READY
     ### Q-1: a
@@ -242,8 +297,15 @@ fn a_hostile_value_stays_one_line_of_text() {
     ### Q-2: b
     "#);
     let item = &items(&result)[0];
-    assert_eq!(item.status.as_deref(), Some("``` ## DONE <!-- ralph --> <!-- \\| x"));
-    assert!(annotate(&result, "Q-1", &lines(&[("Status", hostile)])).unwrap().is_empty());
+    assert_eq!(
+        item.status.as_deref(),
+        Some("``` ## DONE <!-- ralph --> <!-- \\| x")
+    );
+    assert!(
+        annotate(&result, "Q-1", &lines(&[("Status", hostile)]))
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[test]
@@ -263,11 +325,26 @@ fn what_is_ambiguous_is_not_moved() {
     assert_eq!((error.code, error.line), (DocErrorCode::Ambiguous, Some(2)));
     let error = annotate(twice, "Q-2", &[]).unwrap_err();
     assert_eq!(error.code, DocErrorCode::NotFound);
-    let error = move_item("### Q-1: a\n", "Q-1", &QueueSection::Other("!".to_owned()), &[]).unwrap_err();
+    let error = move_item(
+        "### Q-1: a\n",
+        "Q-1",
+        &QueueSection::Other("!".to_owned()),
+        &[],
+    )
+    .unwrap_err();
     assert_eq!(error.code, DocErrorCode::Refused);
-    for keys in [["", "Run"], ["Run", "Run"], ["a:b", "c"], ["Run ", "x"], ["é", "x"]] {
+    for keys in [
+        ["", "Run"],
+        ["Run", "Run"],
+        ["a:b", "c"],
+        ["Run ", "x"],
+        ["é", "x"],
+    ] {
         let own = lines(&keys.map(|key| (key, "v")));
-        assert_eq!(annotate("### Q-1: a\n", "Q-1", &own).unwrap_err().code, DocErrorCode::Refused);
+        assert_eq!(
+            annotate("### Q-1: a\n", "Q-1", &own).unwrap_err().code,
+            DocErrorCode::Refused
+        );
     }
 }
 
@@ -296,5 +373,8 @@ fn problems_are_named_with_their_lines() {
 fn an_items_rule_and_next_section_stay_behind() {
     let doc = "## READY\n\n### Q-1: a\n- x\n\n### Q-2: b\n- y\n\n---\n\n## FAILED\n\n(none)\n";
     let result = moved(doc, "Q-2", &QueueSection::Failed, &[]);
-    assert_eq!(result, "## READY\n\n### Q-1: a\n- x\n\n---\n\n## FAILED\n\n### Q-2: b\n- y\n");
+    assert_eq!(
+        result,
+        "## READY\n\n### Q-1: a\n- x\n\n---\n\n## FAILED\n\n### Q-2: b\n- y\n"
+    );
 }

@@ -1,6 +1,7 @@
 //! Jobs on the real cluster, each body over both transports: submit, observe, logs, cancel, list.
 
-use crate::site::{accepted, cluster, end, query, slug, until};
+use crate::shared::{accepted, query};
+use crate::site::{cluster, end, until};
 use ralph_core::backend::{ClusterBackend as _, FetchRequest, FoundBy, Receipt, Stream};
 use ralph_core::job::{ExitInfo, JobState, Sighting};
 
@@ -25,7 +26,7 @@ async fn a_job_from_its_submission_to_its_logs() {
             "{}",
             site.name
         );
-        let job = accepted(backend.submit(&request).await.unwrap());
+        let job = accepted(&backend.submit(&request).await.unwrap());
         let again = backend.submit(&request).await.unwrap();
         assert_eq!(
             again,
@@ -56,7 +57,7 @@ async fn a_job_from_its_submission_to_its_logs() {
 
         let out = backend
             .fetch(&FetchRequest {
-                project: slug(),
+                project: "demo".parse().unwrap(),
                 job,
                 token: Some(request.token.clone()),
                 stream: Stream::Out,
@@ -77,7 +78,7 @@ async fn a_job_from_its_submission_to_its_logs() {
             .join(format!("projects/demo/slurm/logs/q001.sbatch_{job}.out"));
         assert_eq!(out.path, Some(expected.display().to_string()));
         let err = FetchRequest {
-            project: slug(),
+            project: "demo".parse().unwrap(),
             job,
             token: None,
             stream: Stream::Err,
@@ -110,7 +111,7 @@ async fn a_job_from_its_submission_to_its_logs() {
 
         let found = backend
             .existing(
-                &slug(),
+                &"demo".parse().unwrap(),
                 &["slurm/logs".to_owned(), "results/it's.json".to_owned()],
             )
             .await
@@ -128,7 +129,7 @@ async fn a_cancel_is_seen_with_who_did_it() {
     for site in cluster.sites().await {
         let backend = site.backend();
         let request = site.request("#!/bin/bash\n#SBATCH --time=5 --mem=10M\nsleep 300\n");
-        let job = accepted(backend.submit(&request).await.unwrap());
+        let job = accepted(&backend.submit(&request).await.unwrap());
         let jobs = backend.jobs().await.unwrap();
         let ours = jobs.iter().find(|report| report.job == job).unwrap();
         assert!(
@@ -170,7 +171,7 @@ async fn a_hundred_jobs_in_one_call_each_with_its_own_script() {
         let start = std::time::Instant::now();
         backend
             .submit_all(&requests, &mut |index, receipt| {
-                jobs.insert(index, accepted(receipt));
+                jobs.insert(index, accepted(&receipt));
             })
             .await
             .unwrap();

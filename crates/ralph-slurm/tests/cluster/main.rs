@@ -8,4 +8,6 @@
 )]
 
 mod jobs;
+#[path = "../shared.rs"]
+mod shared;
 mod site;

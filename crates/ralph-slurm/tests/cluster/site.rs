@@ -7,15 +7,15 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ralph_core::backend::{ClusterBackend as _, Receipt, SubmitRequest};
-use ralph_core::env::{Env, RandomIds};
-use ralph_core::id::{JobId, Slug};
+use ralph_core::backend::{ClusterBackend as _, SubmitRequest};
+use ralph_core::env::Env;
 use ralph_core::job::{Finality, JobQuery, JobReport, Observation, Sighting};
-use ralph_core::time::SystemClock;
 use ralph_slurm::{
     ClusterSettings, ControlMaster, Libssh2, Rate, Session, SlurmBackend, SlurmOptions, Transport,
 };
 use tempfile::TempDir;
+
+use crate::shared::{env, request};
 
 /// The user of the cluster that logs in with a key.
 const USER_ID: u32 = 61001;
@@ -253,70 +253,6 @@ impl Drop for Site<'_> {
                 .args(["-O", "exit", "ralph"])
                 .output();
         }
-    }
-}
-
-pub(crate) fn env() -> Env {
-    Env {
-        clock: Arc::new(SystemClock::new()),
-        ids: Arc::new(RandomIds::default()),
-        host: "test".to_owned(),
-        user: "test".to_owned(),
-        pid: 1,
-    }
-}
-
-pub(crate) fn slug() -> Slug {
-    "demo".parse().unwrap()
-}
-
-pub(crate) fn request(env: &Env, script: &str) -> SubmitRequest {
-    let run = "q001_20261120_140000".parse().unwrap();
-    SubmitRequest {
-        token: env.ids.token(&run),
-        run,
-        project: slug(),
-        script_path: "slurm/jobs/q001.sbatch".to_owned(),
-        script: script.to_owned(),
-        script_sha256: sha256(script),
-        config_path: Some("configs/q001.json".to_owned()),
-        config: Some("{\"lr\": 1e-3}\n".to_owned()),
-        variables: BTreeMap::from([("LIST".to_owned(), "a,b|c 'd' $HOME".to_owned())]),
-        git: None,
-        after: Vec::new(),
-        exclude: Vec::new(),
-        intent_at: env.now(),
-    }
-}
-
-pub(crate) fn sha256(text: &str) -> String {
-    let mut child = Command::new("sha256sum")
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    std::io::Write::write_all(&mut child.stdin.take().unwrap(), text.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    String::from_utf8(output.stdout)
-        .unwrap()
-        .split(' ')
-        .next()
-        .unwrap()
-        .to_owned()
-}
-
-pub(crate) fn accepted(receipt: Receipt) -> JobId {
-    match receipt {
-        Receipt::Accepted { job, .. } => job,
-        other => panic!("not accepted: {other:?}"),
-    }
-}
-
-pub(crate) fn query(job: JobId, request: &SubmitRequest) -> JobQuery {
-    JobQuery {
-        job,
-        token: Some(request.token.clone()),
-        submitted_after: Some(request.intent_at),
     }
 }
 

@@ -1,0 +1,300 @@
+//! One question, three answers: seen, absent, could not ask.
+
+use ralph_core::backend::{BackendError, ClusterBackend as _};
+use ralph_core::job::{Finality, JobQuery, Sighting};
+use ralph_core::time::Timestamp;
+use ralph_slurm::Fault;
+
+use crate::scheduler::Scheduler;
+use crate::shared::{accepted, query, request};
+
+fn ask(jobs: &[&str]) -> Vec<JobQuery> {
+    jobs.iter()
+        .map(|job| JobQuery {
+            job: job.parse().unwrap(),
+            token: None,
+            submitted_after: None,
+        })
+        .collect()
+}
+
+/// The answers in a few words each.
+async fn look(cluster: &Scheduler, queries: &[JobQuery]) -> Vec<String> {
+    let seen = cluster.backend().observe(queries).await.unwrap();
+    seen.into_iter()
+        .map(|observation| match observation.sighting {
+            Sighting::Seen(report) => {
+                let tasks: Vec<String> = report
+                    .tasks
+                    .iter()
+                    .map(|task| format!("{}={}", task.job, task.state))
+                    .collect();
+                let exit = report
+                    .exit
+                    .map(|exit| format!(" {exit}"))
+                    .unwrap_or_default();
+                let by = report
+                    .cancelled_by
+                    .map(|uid| format!(" by {uid}"))
+                    .unwrap_or_default();
+                format!(
+                    "{} {}{exit}{by} r{} {:?} ({}) {}",
+                    observation.job,
+                    report.state,
+                    report.restarts,
+                    report.finality(),
+                    report.evidence.source,
+                    tasks.join(" ")
+                )
+                .trim_end()
+                .to_owned()
+            }
+            Sighting::Absent { asked } => {
+                format!("{} absent from {}", observation.job, asked.join(", "))
+            }
+            Sighting::Unknown { why } => format!("{} unknown: {why}", observation.job),
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn the_queue_speaks_for_the_living_and_accounting_for_the_gone() {
+    let cluster = Scheduler::new();
+    cluster.set(
+        "queue",
+        "1|1|RUNNING|None|1795184200|1795184201|1795184801|cpu01|a\n\
+         2|2|COMPLETED|None|1795184200|1795184201|1795184205|cpu01|b\n\
+         3|3|COMPLETED|None|1795184200|1795184201|1795184205|cpu01|late in accounting\n\
+         4|4|QUANTUM|None|1795184200|N/A|N/A||new word\n\
+         5|5|REQUEUE_HOLD|job requeued in held state|1795184200|N/A|N/A||held\n\
+         6_[2-3,x%1]|6|PENDING|Resources|1795184200|N/A|N/A||cannot be counted\n",
+    );
+    cluster.set(
+        "accounting",
+        "2|2|COMPLETED|0:0|1795184200|1795184201|1795184205|cpu01|b\n\
+         3|3|RUNNING|0:0|1795184200|1795184201|Unknown|cpu01|allocation\n\
+         7|7|CANCELLED by 61001|0:0|1795184200|1795184201|1795184205|cpu01|c\n\
+         8|8|RUNNING|0:0|1795184200|1795184201|Unknown|cpu01|gone\n\
+         9|9|REQUEUED|0:0|1795184200|1795184201|1795184205|cpu01|again\n\
+         9|9|FAILED|3:0|1795184300|1795184301|1795184305|cpu01|again\n\
+         10+0|10|COMPLETED|0:0|1795184200|1795184201|1795184205|cpu01|het\n\
+         10+1|11|FAILED|0:11|1795184200|1795184201|1795184205|cpu02|het\n",
+    );
+    let seen = look(
+        &cluster,
+        &ask(&["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "12"]),
+    )
+    .await;
+    insta::assert_snapshot!(seen.join("\n"), @"
+    1 RUNNING r0 Alive (squeue)
+    2 COMPLETED 0:0 r0 Final (sacct)
+    3 COMPLETED r0 Final (squeue)
+    4 QUANTUM r0 Alive (squeue)
+    5 REQUEUE_HOLD r0 Alive (squeue)
+    6 unknown: squeue prints a list of tasks that cannot be read: 6_[2-3,x%1] 6 PENDING Resources 1795184200 N/A N/A  cannot be counted
+    7 CANCELLED 0:0 by 61001 r0 Final (sacct)
+    8 unknown: it has left the queue, and accounting still says RUNNING
+    9 FAILED 3:0 r1 Final (sacct)
+    10 FAILED 0:11 r0 Final (sacct) 10+0=COMPLETED 10+1=FAILED
+    12 absent from squeue, sacct
+    ");
+    assert_eq!(cluster.log("squeue").lines().count(), 1);
+    assert_eq!(cluster.log("sacct").lines().count(), 1);
+    assert!(
+        cluster.log("sacct").contains("-j 2,3,6,7,8,9,10,12")
+            || cluster.log("sacct").contains("-j 10,12,2,3,6,7,8,9")
+    );
+}
+
+#[tokio::test]
+async fn accounting_is_not_asked_while_everything_is_in_the_queue() {
+    let cluster = Scheduler::new();
+    cluster.set("queue", "1|1|PENDING|Priority|1795184200|N/A|N/A||a\n");
+    look(&cluster, &ask(&["1"])).await;
+    assert_eq!(cluster.log("sacct"), "");
+}
+
+#[tokio::test]
+async fn a_source_that_fails_makes_unknown_never_gone() {
+    let cluster = Scheduler::new();
+    cluster.set("accounting", "1|1|FAILED|1:0|1795184200|1795184201|1795184205|cpu01|a\n2|2|RUNNING|0:0|1795184200|1795184201|Unknown|cpu01|b\n");
+    cluster.set(
+        "squeue.fail",
+        "slurm_load_jobs error: Unable to contact slurm controller (connect failure)",
+    );
+    let queue_down = look(&cluster, &ask(&["1", "2", "3"])).await;
+    cluster.unset("squeue.fail");
+    cluster.set(
+        "queue",
+        "1|1|RUNNING|None|1795184200|1795184201|1795184801|cpu01|a\n",
+    );
+    cluster.set(
+        "sacct.fail",
+        "sacct: error: Problem talking to the database: Connection refused",
+    );
+    let accounting_down = look(&cluster, &ask(&["1", "2"])).await;
+    insta::assert_snapshot!([queue_down, accounting_down].concat().join("\n"), @"
+    1 FAILED 1:0 r0 Final (sacct)
+    2 unknown: accounting says RUNNING, but squeue failed: exit code 1: slurm_load_jobs error: Unable to contact slurm controller (connect failure)
+    3 unknown: accounting does not know it, and squeue failed: exit code 1: slurm_load_jobs error: Unable to contact slurm controller (connect failure)
+    1 RUNNING r0 Alive (squeue)
+    2 unknown: it has left the queue, and sacct failed: exit code 1: sacct: error: Problem talking to the database: Connection refused
+    ");
+    cluster.set("squeue.fail", "down");
+    let neither = cluster.backend().observe(&ask(&["1"])).await;
+    assert!(
+        matches!(neither, Err(BackendError::Unreachable { .. })),
+        "{neither:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_reply_that_breaks_off_keeps_the_queue_and_invents_nothing() {
+    let cluster = Scheduler::new();
+    cluster.set(
+        "queue",
+        "1|1|RUNNING|None|1795184200|1795184201|1795184801|cpu01|a\n",
+    );
+    cluster.set(
+        "accounting",
+        "2|2|COMPLETED|0:0|1795184200|1795184201|1795184205|cpu01|b\n",
+    );
+    let mut complete = 0;
+    for length in (0..900).step_by(17) {
+        let backend = cluster.backend_with([Fault::CutAfter(length)]);
+        let Ok(seen) = backend.observe(&ask(&["1", "2"])).await else {
+            continue;
+        };
+        for observation in seen {
+            match observation.sighting {
+                Sighting::Seen(report) if observation.job.base() == 1 => {
+                    assert_eq!(report.finality(), Finality::Alive)
+                }
+                Sighting::Seen(report) => {
+                    assert_eq!(report.state.as_str(), "COMPLETED");
+                    complete += 1;
+                }
+                Sighting::Absent { asked } => panic!("cut after {length}: absent from {asked:?}"),
+                Sighting::Unknown { .. } => {}
+            }
+        }
+    }
+    assert!(complete > 0, "no reply was long enough");
+}
+
+#[tokio::test]
+async fn an_id_that_was_used_before_is_not_ours() {
+    let cluster = Scheduler::new();
+    cluster.set(
+        "accounting",
+        "1|1|FAILED|1:0|1500000000|1500000001|1500000002|cpu01|old\n",
+    );
+    let mut queries = ask(&["1"]);
+    assert!(look(&cluster, &queries).await[0].contains("FAILED"));
+    queries[0].submitted_after = Some(Timestamp::from_second(1_795_184_000).unwrap());
+    assert_eq!(
+        look(&cluster, &queries).await,
+        ["1 absent from squeue, sacct"]
+    );
+}
+
+#[tokio::test]
+async fn an_array_has_ended_when_every_task_that_was_submitted_has() {
+    let cluster = Scheduler::new();
+    let request = request(&cluster.env, "#!/bin/bash\n#SBATCH --array=0-3%2\ntrue\n");
+    let job = accepted(&cluster.backend().submit(&request).await.unwrap());
+    let ask = [
+        query(job, &request),
+        JobQuery {
+            job: job.task(2),
+            ..query(job, &request)
+        },
+    ];
+    let at = request.intent_at.as_second();
+    let row = |task: u32, state: &str| {
+        format!("{job}_{task}|9{task}|{state}|0:0|{at}|{at}|{at}|cpu01|a\n")
+    };
+    let mut seen = Vec::new();
+    cluster.set(
+        "queue",
+        &format!("{job}_[2-3%2]|{job}|PENDING|JobArrayTaskLimit|{at}|N/A|N/A||a\n"),
+    );
+    cluster.set("accounting", &(row(0, "COMPLETED") + &row(1, "COMPLETED")));
+    seen.extend(look(&cluster, &ask).await);
+    cluster.set("queue", "");
+    seen.extend(look(&cluster, &ask).await);
+    cluster.set(
+        "accounting",
+        &(row(0, "COMPLETED") + &row(1, "COMPLETED") + &row(2, "FAILED") + &row(3, "COMPLETED")),
+    );
+    seen.extend(look(&cluster, &ask).await);
+    let text = seen.join("\n").replace(&job.to_string(), "JOB");
+    insta::assert_snapshot!(text, @"
+    JOB PENDING r0 Alive (squeue) JOB_0=COMPLETED JOB_1=COMPLETED JOB_2=PENDING JOB_3=PENDING
+    JOB_2 PENDING r0 Alive (squeue)
+    JOB not reported yet r0 Alive (the array's specification) JOB_0=COMPLETED JOB_1=COMPLETED JOB_2=not reported yet JOB_3=not reported yet
+    JOB_2 absent from squeue, sacct
+    JOB FAILED 0:0 r0 Final (sacct) JOB_0=COMPLETED JOB_1=COMPLETED JOB_2=FAILED JOB_3=COMPLETED
+    JOB_2 FAILED 0:0 r0 Final (sacct)
+    ");
+}
+
+#[tokio::test]
+async fn success_needs_the_job_s_own_word_where_there_is_one() {
+    let cluster = Scheduler::new();
+    let request = request(&cluster.env, "#!/bin/bash\ntrue\n");
+    let job = accepted(&cluster.backend().submit(&request).await.unwrap());
+    let folder = cluster.receipt_folder(request.token.as_str());
+    let record = |code: i32, at: i64| {
+        std::io::Write::write_all(
+            &mut std::fs::File::create(folder.join(format!("ended.{job}"))).unwrap(),
+            format!("{code} {at} 0\n").as_bytes(),
+        )
+        .unwrap();
+    };
+    let at = request.intent_at.as_second();
+    let ask = [query(job, &request)];
+    let mut seen = Vec::new();
+    cluster.set(
+        "accounting",
+        &format!("{job}|{job}|COMPLETED|0:0|{at}|{at}|{at}|cpu01|a\n"),
+    );
+    seen.extend(look(&cluster, &ask).await);
+    record(1, at - 500);
+    seen.extend(look(&cluster, &ask).await);
+    record(1, at + 5);
+    seen.extend(look(&cluster, &ask).await);
+    // A cluster that keeps no accounting: the record is the only witness.
+    cluster.unset("accounting");
+    cluster.set("sacct.fail", "Slurm accounting storage is disabled");
+    seen.extend(look(&cluster, &ask).await);
+    std::fs::remove_file(folder.join(format!("ended.{job}"))).unwrap();
+    seen.extend(look(&cluster, &ask).await);
+    let text = seen.join("\n").replace(&job.to_string(), "JOB");
+    insta::assert_snapshot!(text, @"
+    JOB COMPLETED 0:0 r0 Final (sacct)
+    JOB COMPLETED 0:0 r0 Final (sacct)
+    JOB COMPLETED, but its script recorded exit code 1 0:0 r0 Alive (sacct)
+    JOB FAILED 1:0 r0 Final (the job's own record)
+    JOB absent from squeue, the job's own record
+    ");
+}
+
+#[tokio::test]
+async fn five_thousand_jobs_are_one_question() {
+    let cluster = Scheduler::new();
+    let rows: String = (1..=5000)
+        .map(|id| {
+            format!(
+                "{id}|{id}|RUNNING|None|1795184200|1795184201|1795184801|cpu01|a job with a name\n"
+            )
+        })
+        .collect();
+    cluster.set("queue", &rows);
+    let queries: Vec<JobQuery> = (1..=5000)
+        .map(|id: u32| ask(&[&id.to_string()]).remove(0))
+        .collect();
+    let seen = look(&cluster, &queries).await;
+    assert!(seen.iter().all(|line| line.contains("RUNNING")));
+    assert_eq!(cluster.log("squeue").lines().count(), 1);
+}

@@ -10,15 +10,14 @@ use super::tree::Tree;
 const CORE: &str = "crates/ralph-core/src/";
 
 /// Modules of ralph-core that decide: planning and what it calls.
-const PURE: [&str; 11] = [
-    "change", "classify", "error", "id", "job", "phase", "pipeline", "plan", "sbatch", "validate",
-    "world",
+const PURE: [&str; 15] = [
+    "change", "classify", "error", "id", "job", "ledger", "order", "phase", "pipeline", "plan",
+    "sbatch", "settings", "settle", "validate", "world",
 ];
 
 /// Modules that a pure one may name for their types, and the names in them that it may not use.
-const TYPES: [(&str, &[&str]); 3] = [
+const TYPES: [(&str, &[&str]); 2] = [
     ("backend", &["ClusterBackend"]),
-    ("config", &[]),
     ("time", &["Clock", "ManualClock", "SystemClock"]),
 ];
 

@@ -51,6 +51,11 @@ pub(crate) fn user() -> String {
     text("USER").or_else(|| text("LOGNAME")).unwrap_or_else(|| "unknown".to_owned())
 }
 
+/// Where what all processes of this user share is kept.
+pub(crate) fn runtime_dir() -> Option<PathBuf> {
+    path("XDG_RUNTIME_DIR").or_else(|| path("XDG_STATE_HOME")).or_else(|| Some(path("HOME")?.join(".local/state")))
+}
+
 /// The folder for temporary files.
 pub(crate) fn temporary_dir() -> PathBuf {
     std::env::temp_dir()

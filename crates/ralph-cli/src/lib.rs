@@ -9,6 +9,7 @@ mod env_vars;
 mod exit;
 mod output;
 mod render;
+mod slurm;
 mod workspace;
 
 use std::process::ExitCode;

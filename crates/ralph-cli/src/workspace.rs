@@ -99,9 +99,7 @@ impl Workspace {
     pub(crate) fn cluster(&self, env: &Env) -> Result<Arc<dyn ClusterBackend>, BackendError> {
         match self.cluster_kind() {
             Some(ClusterKind::Local) => Ok(Arc::new(self.local_cluster(env)?)),
-            Some(ClusterKind::Slurm) => Err(BackendError::NoConfig {
-                detail: "this build has no SLURM backend".to_owned(),
-            }),
+            Some(ClusterKind::Slurm) => crate::slurm::backend(&self.root, env),
             None => Err(BackendError::NoConfig {
                 detail: format!("neither {} says `cluster` nor is there a {}", layout::CONFIG, layout::CLUSTER_CONFIG),
             }),

@@ -83,6 +83,9 @@ pub enum Verb {
     Logs(Logs),
     /// Cancel a run's jobs, and see that they end
     Cancel(Cancel),
+    /// The SSH session, and this user's jobs
+    #[command(subcommand)]
+    Cluster(ClusterVerb),
     /// The lock of a project, shared with old lock.sh users
     #[command(subcommand)]
     Lock(Lock),
@@ -235,6 +238,31 @@ pub struct Cancel {
     /// The run
     #[arg(value_name = "RUN_ID")]
     pub run: String,
+}
+
+/// `cluster`.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "Examples:\n  ralph cluster connect\n  ralph cluster jobs\n  ralph cluster jobs --adopt 4711 --project toy")]
+pub enum ClusterVerb {
+    /// Open the shared SSH session on this terminal (password, 2FA)
+    Connect,
+    /// Exit 0 when the cluster can be asked, 20 without a configuration, 21 without a session
+    Check,
+    /// Close the shared SSH session
+    Disconnect,
+    /// This user's jobs, with those marked that no project knows
+    Jobs(ClusterJobs),
+}
+
+/// `cluster jobs`.
+#[derive(Debug, Args)]
+pub struct ClusterJobs {
+    /// Take this job into the books of --project
+    #[arg(long, value_name = "JOB", requires = "project")]
+    pub adopt: Option<String>,
+    /// The project that adopts
+    #[arg(long, value_name = "SLUG")]
+    pub project: Option<String>,
 }
 
 /// `lock`.

@@ -1,6 +1,7 @@
 //! One file per verb: resolve, call the library, print. No verb decides anything itself.
 
 mod cancel;
+mod cluster;
 mod demo;
 mod dispatch;
 mod doctor;
@@ -44,6 +45,7 @@ pub(crate) fn run(cli: Cli, output: &Output) -> Outcome {
         Verb::Runs(arguments) => runs::run(global, &arguments, output),
         Verb::Logs(arguments) => logs::run(global, &arguments, output),
         Verb::Cancel(arguments) => cancel::run(global, &arguments, output),
+        Verb::Cluster(arguments) => cluster::run(global, &arguments, output),
         Verb::Lock(arguments) => lock::run(&arguments, output),
         Verb::On => switch::on(global, output),
         Verb::Off => switch::off(global, output),

@@ -3,6 +3,7 @@
 //! Order of one dispatch: guard the workspace, finish interrupted operations, verify every outstanding job of every
 //! project, plan, take the steps, report. Whatever fails in one project is that project's outcome.
 
+mod adopt;
 pub mod agent;
 pub mod child;
 mod commit;

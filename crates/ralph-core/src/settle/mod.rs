@@ -113,6 +113,15 @@ impl<'a> Draft<'a> {
     }
 }
 
+/// A job that nobody recorded is in the books from now on.
+#[must_use]
+pub fn adopted(facts: &Facts, record: Map<String, Value>, run: &str, job: crate::id::JobId, now: Timestamp) -> ChangeSet {
+    let mut draft = Draft::new(facts, now);
+    draft.pipeline(PipelineEdit::AddRun { run: record });
+    draft.event("ADOPT", &format!("job {job} is in the books as {run}"));
+    draft.finish(format!("adopt job {job}"))
+}
+
 /// An object from pairs, without the absent ones.
 pub(crate) fn members<const N: usize>(pairs: [(&str, Option<Value>); N]) -> Map<String, Value> {
     pairs.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()

@@ -17,7 +17,10 @@ use tempfile::TempDir;
 #[must_use]
 pub fn binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test program has a path");
-    let profile = test.ancestors().nth(2).expect("tests are in target/PROFILE/deps");
+    let profile = test
+        .ancestors()
+        .nth(2)
+        .expect("tests are in target/PROFILE/deps");
     profile.join(name)
 }
 
@@ -42,7 +45,10 @@ impl Ran {
     fn of(output: &Output) -> Self {
         use std::os::unix::process::ExitStatusExt as _;
         Self {
-            code: output.status.code().unwrap_or_else(|| 128 + output.status.signal().unwrap_or(0)),
+            code: output
+                .status
+                .code()
+                .unwrap_or_else(|| 128 + output.status.signal().unwrap_or(0)),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
@@ -55,7 +61,11 @@ impl Ran {
     #[must_use]
     #[track_caller]
     pub fn ended(self, code: i32) -> Self {
-        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        assert_eq!(
+            self.code, code,
+            "stdout:\n{}\nstderr:\n{}",
+            self.stdout, self.stderr
+        );
         self
     }
 
@@ -66,7 +76,8 @@ impl Ran {
     #[must_use]
     #[track_caller]
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
     }
 }
 
@@ -83,7 +94,9 @@ impl Workspace {
     /// There is no place for temporary files.
     #[must_use]
     pub fn new() -> Self {
-        Self { folder: TempDir::new().expect("a temporary folder") }
+        Self {
+            folder: TempDir::new().expect("a temporary folder"),
+        }
     }
 
     /// A workspace with the embedded cluster and quick polls.
@@ -114,7 +127,10 @@ impl Workspace {
     ///
     /// # Panics
     /// It cannot be written.
-    #[expect(clippy::disallowed_methods, reason = "tests write what users would write")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "tests write what users would write"
+    )]
     pub fn write(&self, path: &str, text: &str) {
         let path = self.path(path);
         fs::create_dir_all(path.parent().expect("a file is in a folder")).expect("a folder");
@@ -154,7 +170,12 @@ impl Workspace {
     /// It cannot be started.
     #[must_use]
     pub fn ralph(&self, arguments: &[&str]) -> Ran {
-        Ran::of(&self.command(arguments).output().expect("ralph can be started"))
+        Ran::of(
+            &self
+                .command(arguments)
+                .output()
+                .expect("ralph can be started"),
+        )
     }
 
     /// Makes a project in a phase, with one job script per item; the items are READY.
@@ -162,14 +183,21 @@ impl Workspace {
         let _ = self.ralph(&["new", slug]).ended(0);
         let mut queue = String::from("# Queue\n\n## READY\n\n");
         for (id, script) in items {
-            queue.push_str(&format!("### {id}: experiment {id}\n\n- Hypothesis: it works\n\n"));
+            queue.push_str(&format!(
+                "### {id}: experiment {id}\n\n- Hypothesis: it works\n\n"
+            ));
             let name = id.to_lowercase().replace('-', "");
-            let text = format!("#!/bin/sh\n#SBATCH --job-name={name}\n#SBATCH --time=00:05:00\n{script}\n");
+            let text = format!(
+                "#!/bin/sh\n#SBATCH --job-name={name}\n#SBATCH --time=00:05:00\n{script}\n"
+            );
             self.write(&format!("projects/{slug}/slurm/jobs/{name}.sbatch"), &text);
         }
         queue.push_str("## IN_PROGRESS\n\n(none)\n\n## DONE\n\n(none)\n\n## FAILED\n\n(none)\n");
         self.write(&format!("projects/{slug}/documentation/queue.md"), &queue);
-        self.write(&format!("projects/{slug}/documentation/implementation-todo.md"), "# TODO\n\n## Ready\n\n(none)\n");
+        self.write(
+            &format!("projects/{slug}/documentation/implementation-todo.md"),
+            "# TODO\n\n## Ready\n\n(none)\n",
+        );
         let state = format!("projects/{slug}/.state/pipeline.json");
         let text = self.read(&state).replace("\"INIT\"", &format!("{phase:?}"));
         self.write(&state, &text);
@@ -179,7 +207,8 @@ impl Workspace {
     #[must_use]
     #[track_caller]
     pub fn state(&self, slug: &str) -> Value {
-        serde_json::from_str(&self.read(&format!("projects/{slug}/.state/pipeline.json"))).expect("valid JSON")
+        serde_json::from_str(&self.read(&format!("projects/{slug}/.state/pipeline.json")))
+            .expect("valid JSON")
     }
 
     /// How many jobs the embedded cluster was ever given.
@@ -197,7 +226,10 @@ impl Workspace {
 pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
-        assert!(begun.elapsed() < Duration::from_secs(30), "not within 30 s: {what}");
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "not within 30 s: {what}"
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
 }

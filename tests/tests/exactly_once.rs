@@ -9,26 +9,46 @@ fn points() -> Vec<String> {
     let workspace = Workspace::local();
     workspace.project("toy", "RUN", &[("Q-001", "echo once >> started")]);
     let log = workspace.path("points");
-    let status = workspace.command(&["dispatch"]).env("RALPH_CRASH_LOG", &log).status().expect("ralph");
+    let status = workspace
+        .command(&["dispatch"])
+        .env("RALPH_CRASH_LOG", &log)
+        .status()
+        .expect("ralph");
     assert!(status.success());
-    let text = fs::read_to_string(log).expect("the points that were passed; is the feature `crash-points` on?");
+    let text = fs::read_to_string(log)
+        .expect("the points that were passed; is the feature `crash-points` on?");
     text.lines().map(str::to_owned).collect()
 }
 
 #[test]
 fn killed_at_any_point_the_job_starts_exactly_once() {
     let points = points();
-    assert!(points.iter().any(|point| point.starts_with("submit.")), "{points:?}");
+    assert!(
+        points.iter().any(|point| point.starts_with("submit.")),
+        "{points:?}"
+    );
     for at in points {
         let workspace = Workspace::local();
         workspace.project("toy", "RUN", &[("Q-001", "echo once >> started")]);
-        let status = workspace.command(&["dispatch"]).env("RALPH_CRASH_AT", &at).status().expect("ralph");
+        let status = workspace
+            .command(&["dispatch"])
+            .env("RALPH_CRASH_AT", &at)
+            .status()
+            .expect("ralph");
         assert!(!status.success(), "{at}");
         let rest = workspace.ralph(&["dispatch", "--until-idle"]);
         let state = workspace.state("toy");
-        assert_eq!(state["phase"], "DONE", "{at}\n{}\n{}", rest.stdout, rest.stderr);
+        assert_eq!(
+            state["phase"], "DONE",
+            "{at}\n{}\n{}",
+            rest.stdout, rest.stderr
+        );
         assert_eq!(workspace.read("projects/toy/started"), "once\n", "{at}");
-        assert_eq!(state["completed_runs"].as_array().map(Vec::len), Some(1), "{at}");
+        assert_eq!(
+            state["completed_runs"].as_array().map(Vec::len),
+            Some(1),
+            "{at}"
+        );
     }
 }
 
@@ -36,7 +56,9 @@ fn killed_at_any_point_the_job_starts_exactly_once() {
 fn two_dispatches_at_once_submit_one_job() {
     let workspace = Workspace::local();
     workspace.project("toy", "RUN", &[("Q-001", "echo once >> started")]);
-    let mut children: Vec<_> = (0..4).map(|_| workspace.command(&["dispatch"]).spawn().expect("ralph")).collect();
+    let mut children: Vec<_> = (0..4)
+        .map(|_| workspace.command(&["dispatch"]).spawn().expect("ralph"))
+        .collect();
     for child in &mut children {
         let _ = child.wait().expect("an end");
     }
@@ -49,9 +71,20 @@ fn two_dispatches_at_once_submit_one_job() {
 fn eight_people_submit_the_same_item_and_one_job_runs() {
     let workspace = Workspace::local();
     workspace.project("toy", "RUN", &[("Q-001", "echo once >> started")]);
-    let mut children: Vec<_> =
-        (0..8).map(|_| workspace.command(&["submit", "--project", "toy"]).stderr(std::process::Stdio::null()).spawn().expect("ralph")).collect();
-    let accepted = children.iter_mut().map(|child| child.wait().expect("an end")).filter(std::process::ExitStatus::success).count();
+    let mut children: Vec<_> = (0..8)
+        .map(|_| {
+            workspace
+                .command(&["submit", "--project", "toy"])
+                .stderr(std::process::Stdio::null())
+                .spawn()
+                .expect("ralph")
+        })
+        .collect();
+    let accepted = children
+        .iter_mut()
+        .map(|child| child.wait().expect("an end"))
+        .filter(std::process::ExitStatus::success)
+        .count();
     assert_eq!(accepted, 1);
     assert_eq!(workspace.jobs(), 1);
 }

@@ -1,5 +1,8 @@
 //! Every environment variable that `ralph` reads, and the only place that reads them.
-#![expect(clippy::disallowed_methods, reason = "this module owns the environment")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this module owns the environment"
+)]
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -23,7 +26,9 @@ pub(crate) fn text(name: &str) -> Option<String> {
 
 /// A variable as a path.
 pub(crate) fn path(name: &str) -> Option<PathBuf> {
-    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+    std::env::var_os(name)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
 }
 
 /// The arguments of this process.
@@ -48,12 +53,16 @@ pub(crate) fn program() -> std::io::Result<PathBuf> {
 
 /// This user's name.
 pub(crate) fn user() -> String {
-    text("USER").or_else(|| text("LOGNAME")).unwrap_or_else(|| "unknown".to_owned())
+    text("USER")
+        .or_else(|| text("LOGNAME"))
+        .unwrap_or_else(|| "unknown".to_owned())
 }
 
 /// Where what all processes of this user share is kept.
 pub(crate) fn runtime_dir() -> Option<PathBuf> {
-    path("XDG_RUNTIME_DIR").or_else(|| path("XDG_STATE_HOME")).or_else(|| Some(path("HOME")?.join(".local/state")))
+    path("XDG_RUNTIME_DIR")
+        .or_else(|| path("XDG_STATE_HOME"))
+        .or_else(|| Some(path("HOME")?.join(".local/state")))
 }
 
 /// The folder for temporary files.

@@ -25,7 +25,11 @@ pub(crate) type Outcome = Result<Option<Code>, Failure>;
 impl Failure {
     /// A failure of this class.
     pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, hint: None, source: anyhow::Error::msg(message.into()) }
+        Self {
+            code,
+            hint: None,
+            source: anyhow::Error::msg(message.into()),
+        }
     }
 
     /// What to do about it.
@@ -37,7 +41,11 @@ impl Failure {
 
 impl<E: Coded + Send + Sync + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self { code: error.code(), hint: error.hint(), source: error.into() }
+        Self {
+            code: error.code(),
+            hint: error.hint(),
+            source: error.into(),
+        }
     }
 }
 
@@ -45,7 +53,10 @@ impl<E: Coded + Send + Sync + 'static> From<E> for Failure {
 pub(crate) fn printed(result: io::Result<()>) -> Result<(), Failure> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(Failure::new(Code::Failed, format!("standard output: cannot be written: {error}"))),
+        Err(error) => Err(Failure::new(
+            Code::Failed,
+            format!("standard output: cannot be written: {error}"),
+        )),
         Ok(()) => Ok(()),
     }
 }
@@ -67,8 +78,14 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
 fn explain(failure: &Failure, output: &Output) {
     if output.is_json() {
         let message = chain(&failure.source).join(": ");
-        let problem = ralph_core::report::Problem::new(failure.code, message, failure.hint.clone().map(|hint| hint.0));
-        if let Ok(text) = serde_json::to_string(&serde_json::json!({ "schema_version": 1, "error": problem })) {
+        let problem = ralph_core::report::Problem::new(
+            failure.code,
+            message,
+            failure.hint.clone().map(|hint| hint.0),
+        );
+        if let Ok(text) =
+            serde_json::to_string(&serde_json::json!({ "schema_version": 1, "error": problem }))
+        {
             output.error_line(&text);
         }
         return;
@@ -76,7 +93,11 @@ fn explain(failure: &Failure, output: &Output) {
     let red = AnsiColor::Red.on_default().bold();
     let cyan = AnsiColor::Cyan.on_default();
     for (index, line) in chain(&failure.source).iter().enumerate() {
-        let (style, label) = if index == 0 { (red, "error") } else { (Style::new(), "caused by") };
+        let (style, label) = if index == 0 {
+            (red, "error")
+        } else {
+            (Style::new(), "caused by")
+        };
         output.error_line(&format!("{style}{label}{style:#}: {line}"));
     }
     if let Some(hint) = &failure.hint {

@@ -44,6 +44,10 @@ pub fn main() -> ExitCode {
 #[cfg(feature = "crash-points")]
 fn arm_crash_points() {
     use ralph_core::store::crash::{CrashPlan, arm};
-    let at = env_vars::text(env_vars::RALPH_CRASH_AT).and_then(|text| text.parse::<CrashPlan>().ok());
-    arm(CrashPlan { log: env_vars::path(env_vars::RALPH_CRASH_LOG), ..at.unwrap_or_default() });
+    let at =
+        env_vars::text(env_vars::RALPH_CRASH_AT).and_then(|text| text.parse::<CrashPlan>().ok());
+    arm(CrashPlan {
+        log: env_vars::path(env_vars::RALPH_CRASH_LOG),
+        ..at.unwrap_or_default()
+    });
 }

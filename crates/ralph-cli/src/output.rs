@@ -22,13 +22,29 @@ pub(crate) struct Output {
 
 impl Output {
     pub(crate) fn new(global: &Global) -> Self {
-        let format = if global.json { Format::Json } else { global.format };
-        Self { format, quiet: global.quiet, verbose: global.verbose, color: global.color, silent: false }
+        let format = if global.json {
+            Format::Json
+        } else {
+            global.format
+        };
+        Self {
+            format,
+            quiet: global.quiet,
+            verbose: global.verbose,
+            color: global.color,
+            silent: false,
+        }
     }
 
     /// Prints nothing: for verbs that are steps of another.
     pub(crate) fn silent() -> Self {
-        Self { format: Format::Human, quiet: true, verbose: 0, color: When::Never, silent: true }
+        Self {
+            format: Format::Human,
+            quiet: true,
+            verbose: 0,
+            color: When::Never,
+            silent: true,
+        }
     }
 
     /// Whether results are for a program.

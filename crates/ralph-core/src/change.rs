@@ -182,14 +182,19 @@ impl FileEdit {
     /// because the state file stays authoritative (section C, rule 3).
     #[must_use]
     pub fn is_document(&self) -> bool {
-        !matches!(self, Self::Create { .. } | Self::Replace { .. } | Self::Remove | Self::Pipeline { .. })
+        !matches!(
+            self,
+            Self::Create { .. } | Self::Replace { .. } | Self::Remove | Self::Pipeline { .. }
+        )
     }
 
     fn apply_to_document(&self, before: Option<&str>) -> Result<Option<String>, EditError> {
         let text = before.unwrap_or("");
         let edits = match self {
             // An absent queue or todo list has no item to move or tick.
-            Self::Queue { .. } | Self::Todo { .. } | Self::DebuggingResolved { .. } if before.is_none() => {
+            Self::Queue { .. } | Self::Todo { .. } | Self::DebuggingResolved { .. }
+                if before.is_none() =>
+            {
                 return Ok(None);
             }
             Self::Queue { id, to, lines } => queue::move_item(text, id, &to.section(), lines),
@@ -197,7 +202,13 @@ impl FileEdit {
             Self::DebuggingResolved { key, note } => debugging::resolve_entry(text, key, note),
             Self::Todo { task, done, lines } => task_edits(text, task, *done, lines),
             Self::Debate { title, key, body } => debates::add(text, title, key, body),
-            Self::Summary { run, job, status, finished, note } => summary::record(
+            Self::Summary {
+                run,
+                job,
+                status,
+                finished,
+                note,
+            } => summary::record(
                 text,
                 &summary::SummaryRow {
                     run: run.clone(),
@@ -219,22 +230,47 @@ fn pipeline(before: Option<&str>, edits: &[PipelineEdit]) -> Result<String, Edit
         reason: "the state file is gone".to_owned(),
         hint: Some("Restore it from version control; nothing was written.".to_owned()),
     })?;
-    PipelineFile::parse(text.to_owned()).and_then(|file| file.edit(edits)).map_err(|error| EditError {
-        code: error.code(),
-        reason: error.to_string(),
-        hint: error.hint().map(|hint| hint.0),
-    })
+    PipelineFile::parse(text.to_owned())
+        .and_then(|file| file.edit(edits))
+        .map_err(|error| EditError {
+            code: error.code(),
+            reason: error.to_string(),
+            hint: error.hint().map(|hint| hint.0),
+        })
 }
 
-fn task_edits(text: &str, task: &str, done: bool, lines: &[(String, String)]) -> Result<EditSet, DocError> {
-    let by_id = todo::tasks(text).iter().any(|found| found.id.as_deref() == Some(task));
-    let key = if by_id { todo::TaskKey::Id(task) } else { todo::TaskKey::Text(task) };
-    let noted = if lines.is_empty() { EditSet::empty() } else { todo::note(text, key, lines)? };
-    if done { todo::check(text, key)?.merge(noted) } else { Ok(noted) }
+fn task_edits(
+    text: &str,
+    task: &str,
+    done: bool,
+    lines: &[(String, String)],
+) -> Result<EditSet, DocError> {
+    let by_id = todo::tasks(text)
+        .iter()
+        .any(|found| found.id.as_deref() == Some(task));
+    let key = if by_id {
+        todo::TaskKey::Id(task)
+    } else {
+        todo::TaskKey::Text(task)
+    };
+    let noted = if lines.is_empty() {
+        EditSet::empty()
+    } else {
+        todo::note(text, key, lines)?
+    };
+    if done {
+        todo::check(text, key)?.merge(noted)
+    } else {
+        Ok(noted)
+    }
 }
 
 fn document_error(error: DocError) -> EditError {
-    EditError { code: Code::Conflict, reason: error.to_string(), hint: None }
+    EditError {
+        code: Code::Conflict,
+        reason: error.to_string(),
+        hint: None,
+    }
 }
 
 impl QueuePlace {
@@ -255,7 +291,10 @@ impl EntryText {
             key: self.key.clone(),
             blocking: self.blocking,
             fields: self.fields.clone(),
-            quote: self.quote.clone().map(|(label, text)| debugging::Quote { label, text }),
+            quote: self
+                .quote
+                .clone()
+                .map(|(label, text)| debugging::Quote { label, text }),
         }
     }
 }

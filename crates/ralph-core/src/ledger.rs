@@ -60,7 +60,13 @@ pub struct SubmitLedger {
 impl SubmitLedger {
     /// The ledger of an intent.
     #[must_use]
-    pub fn of(intent: &Intent, experiment: &str, partition: Option<String>, status: &str, at: Timestamp) -> Self {
+    pub fn of(
+        intent: &Intent,
+        experiment: &str,
+        partition: Option<String>,
+        status: &str,
+        at: Timestamp,
+    ) -> Self {
         let request: &SubmitRequest = &intent.request;
         Self {
             version: VERSION,
@@ -124,7 +130,9 @@ pub fn path(run: &RunId, file: &str) -> String {
 pub fn snapshot_name(config_path: &str) -> String {
     let name = config_path.rsplit('/').next().unwrap_or(config_path);
     match name.rsplit_once('.') {
-        Some((_, extension)) if !extension.is_empty() && extension.len() <= 10 => format!("config_snapshot.{extension}"),
+        Some((_, extension)) if !extension.is_empty() && extension.len() <= 10 => {
+            format!("config_snapshot.{extension}")
+        }
         _ => "config_snapshot.txt".to_owned(),
     }
 }
@@ -133,7 +141,11 @@ pub fn snapshot_name(config_path: &str) -> String {
 #[must_use]
 pub fn spec(intent: &Intent, item: &QueueItem) -> String {
     let request = &intent.request;
-    let mut text = format!("# {}: {}\n\n", item.id, ralph_docs::quote::plain(&item.title, 200));
+    let mut text = format!(
+        "# {}: {}\n\n",
+        item.id,
+        ralph_docs::quote::plain(&item.title, 200)
+    );
     let mut line = |name: &str, value: &str| {
         let _ = writeln!(text, "- {name}: {}", ralph_docs::quote::plain(value, 1_000));
     };
@@ -163,11 +175,26 @@ pub fn spec(intent: &Intent, item: &QueueItem) -> String {
 /// `results.md`: how the run ended.
 #[must_use]
 pub fn results(result: &ResultLedger, artifacts: &[String]) -> String {
-    let mut text = format!("# Results of {}\n\n- Status: {}\n", result.run_id, result.status);
+    let mut text = format!(
+        "# Results of {}\n\n- Status: {}\n",
+        result.run_id, result.status
+    );
     for report in &result.reports {
-        let _ = writeln!(text, "- Job: {} {}{}", report.job, report.state, exit_text(report));
+        let _ = writeln!(
+            text,
+            "- Job: {} {}{}",
+            report.job,
+            report.state,
+            exit_text(report)
+        );
         if let (Some(started), Some(ended)) = (report.started, report.ended) {
-            let _ = writeln!(text, "- Time: {} to {} ({})", stamp(started), stamp(ended), span_text(elapsed(started, ended)));
+            let _ = writeln!(
+                text,
+                "- Time: {} to {} ({})",
+                stamp(started),
+                stamp(ended),
+                span_text(elapsed(started, ended))
+            );
         }
         if let Some(nodes) = &report.nodes {
             let _ = writeln!(text, "- Nodes: {}", ralph_docs::quote::plain(nodes, 200));
@@ -176,14 +203,26 @@ pub fn results(result: &ResultLedger, artifacts: &[String]) -> String {
     if result.failure_class != "none" {
         let _ = writeln!(text, "- Class: {}", result.failure_class);
     }
-    let _ = writeln!(text, "- Summary: {}", ralph_docs::quote::plain(&result.summary, 500));
+    let _ = writeln!(
+        text,
+        "- Summary: {}",
+        ralph_docs::quote::plain(&result.summary, 500)
+    );
     for log in &result.logs {
         let _ = writeln!(text, "- Log: {log}");
     }
     for artifact in artifacts {
-        let _ = writeln!(text, "- Artifact: {}", ralph_docs::quote::plain(artifact, 300));
+        let _ = writeln!(
+            text,
+            "- Artifact: {}",
+            ralph_docs::quote::plain(artifact, 300)
+        );
     }
-    let tasks: Vec<&JobReport> = result.reports.iter().flat_map(|report| &report.tasks).collect();
+    let tasks: Vec<&JobReport> = result
+        .reports
+        .iter()
+        .flat_map(|report| &report.tasks)
+        .collect();
     if !tasks.is_empty() {
         text.push_str("\n| Task | State | Exit |\n| --- | --- | --- |\n");
         for task in tasks {
@@ -195,12 +234,21 @@ pub fn results(result: &ResultLedger, artifacts: &[String]) -> String {
 }
 
 fn exit_text(report: &JobReport) -> String {
-    report.exit.map_or_else(String::new, |exit| format!(" (exit {exit})"))
+    report
+        .exit
+        .map_or_else(String::new, |exit| format!(" (exit {exit})"))
 }
 
 /// The ledger of an ended run.
 #[must_use]
-pub fn result_of(run: &str, status: &str, reports: &[JobReport], diagnosis: &Diagnosis, logs: &[String], now: Timestamp) -> ResultLedger {
+pub fn result_of(
+    run: &str,
+    status: &str,
+    reports: &[JobReport],
+    diagnosis: &Diagnosis,
+    logs: &[String],
+    now: Timestamp,
+) -> ResultLedger {
     ResultLedger {
         version: VERSION,
         run_id: run.to_owned(),

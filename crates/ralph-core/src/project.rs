@@ -38,7 +38,10 @@ pub fn discover(root: &Path) -> io::Result<Vec<Slug>> {
     let mut slugs = Vec::new();
     for entry in entries {
         let entry = entry?;
-        let slug = entry.file_name().to_str().and_then(|name| name.parse::<Slug>().ok());
+        let slug = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<Slug>().ok());
         if let Some(slug) = slug
             && entry.path().join(layout::PIPELINE).exists()
         {
@@ -52,13 +55,23 @@ pub fn discover(root: &Path) -> io::Result<Vec<Slug>> {
 /// Reads all these projects, on as many threads as there are processors.
 #[must_use]
 pub fn load_all(root: &Path, slugs: &[Slug]) -> World {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(slugs.len().div_ceil(16)).max(1);
+    let threads = std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(slugs.len().div_ceil(16))
+        .max(1);
     let share = slugs.len().div_ceil(threads).max(1);
     let mut projects = Vec::with_capacity(slugs.len());
     std::thread::scope(|scope| {
         let readers: Vec<_> = slugs
             .chunks(share)
-            .map(|chunk| scope.spawn(move || chunk.iter().map(|slug| load(root, slug)).collect::<Vec<_>>()))
+            .map(|chunk| {
+                scope.spawn(move || {
+                    chunk
+                        .iter()
+                        .map(|slug| load(root, slug))
+                        .collect::<Vec<_>>()
+                })
+            })
             .collect();
         for (reader, chunk) in readers.into_iter().zip(slugs.chunks(share)) {
             match reader.join() {
@@ -76,17 +89,25 @@ fn panicked(slug: &Slug) -> Project {
         message: "reading the project failed in a way that is a bug of ralph".to_owned(),
         hint: Some("Please report it with the project's files.".to_owned()),
     };
-    Project { slug: slug.clone(), state: ProjectState::Unreadable(unreadable) }
+    Project {
+        slug: slug.clone(),
+        state: ProjectState::Unreadable(unreadable),
+    }
 }
 
 /// Reads one project.
 #[must_use]
 pub fn load(root: &Path, slug: &Slug) -> Project {
     let state = match texts(&folder(root, slug)) {
-        Ok(texts) => facts(slug, &texts).map_or_else(ProjectState::Unreadable, |facts| ProjectState::Readable(Box::new(facts))),
+        Ok(texts) => facts(slug, &texts).map_or_else(ProjectState::Unreadable, |facts| {
+            ProjectState::Readable(Box::new(facts))
+        }),
         Err(unreadable) => ProjectState::Unreadable(unreadable),
     };
-    Project { slug: slug.clone(), state }
+    Project {
+        slug: slug.clone(),
+        state,
+    }
 }
 
 /// The texts of a project that planning reads. Absent documents are simply not there.
@@ -95,7 +116,14 @@ pub fn load(root: &Path, slug: &Slug) -> Project {
 /// A file that exists cannot be read.
 pub fn texts(folder: &Path) -> Result<Texts, Unreadable> {
     let mut texts = Texts::new();
-    let fixed = [layout::PIPELINE, layout::QUEUE, layout::TODO, layout::DEBUGGING, layout::SIGHTINGS, layout::ORDER];
+    let fixed = [
+        layout::PIPELINE,
+        layout::QUEUE,
+        layout::TODO,
+        layout::DEBUGGING,
+        layout::SIGHTINGS,
+        layout::ORDER,
+    ];
     for path in fixed {
         read_into(&mut texts, folder, path)?;
     }
@@ -164,8 +192,12 @@ pub fn facts(slug: &Slug, texts: &Texts) -> Result<Facts, Unreadable> {
     let text = |path: &str| texts.get(path).map_or("", String::as_str);
     let pipeline = PipelineFile::parse(text(layout::PIPELINE).to_owned());
     let pipeline = pipeline.map_err(|error| state_error(layout::PIPELINE, &error))?;
-    let intents = texts.range(layout::INTENTS.to_owned()..).filter(|(path, _)| path.starts_with(layout::INTENTS));
-    let intents = intents.map(|(path, text)| ours::<Intent>(path, text)).collect::<Result<_, _>>()?;
+    let intents = texts
+        .range(layout::INTENTS.to_owned()..)
+        .filter(|(path, _)| path.starts_with(layout::INTENTS));
+    let intents = intents
+        .map(|(path, text)| ours::<Intent>(path, text))
+        .collect::<Result<_, _>>()?;
     let optional = |path: &str| texts.get(path).map(|text| (path.to_owned(), text));
     Ok(Facts {
         slug: slug.clone(),
@@ -186,7 +218,13 @@ pub fn facts(slug: &Slug, texts: &Texts) -> Result<Facts, Unreadable> {
 fn ours<T: serde::de::DeserializeOwned>(path: &str, text: &str) -> Result<T, Unreadable> {
     serde_json::from_str(text).map_err(|error| Unreadable {
         code: Code::CorruptState,
-        message: format!("{path}:{}:{}: expected a file written by ralph: {error}", error.line(), error.column()),
-        hint: Some("Restore it, or look for the job on the cluster and remove the file.".to_owned()),
+        message: format!(
+            "{path}:{}:{}: expected a file written by ralph: {error}",
+            error.line(),
+            error.column()
+        ),
+        hint: Some(
+            "Restore it, or look for the job on the cluster and remove the file.".to_owned(),
+        ),
     })
 }

@@ -53,13 +53,22 @@ impl Problem {
     /// A problem of this class.
     #[must_use]
     pub fn new(code: Code, message: impl Into<String>, hint: Option<String>) -> Self {
-        Self { code: code.name().to_owned(), exit_code: code.exit_code(), message: message.into(), hint }
+        Self {
+            code: code.name().to_owned(),
+            exit_code: code.exit_code(),
+            message: message.into(),
+            hint,
+        }
     }
 
     /// The problem that an error stands for.
     #[must_use]
     pub fn of(error: &impl crate::error::Coded) -> Self {
-        Self::new(error.code(), error.to_string(), error.hint().map(|hint| hint.0))
+        Self::new(
+            error.code(),
+            error.to_string(),
+            error.hint().map(|hint| hint.0),
+        )
     }
 }
 
@@ -137,15 +146,27 @@ impl DispatchReport {
             .steps
             .iter()
             .filter_map(|step| step.problem.as_ref())
-            .chain(self.verified.iter().filter_map(|found| found.problem.as_ref()))
+            .chain(
+                self.verified
+                    .iter()
+                    .filter_map(|found| found.problem.as_ref()),
+            )
             .map(|problem| problem.exit_code)
             .collect();
         let unreadable = self.passed("unreadable");
-        let handled = self.steps.iter().any(|step| step.problem.is_none()) || !self.passed_over.is_empty() && unreadable < self.passed_over.len();
-        let one = |exit_code: u8| Code::ALL.into_iter().find(|code| code.exit_code() == exit_code).unwrap_or(Code::Failed);
+        let handled = self.steps.iter().any(|step| step.problem.is_none())
+            || !self.passed_over.is_empty() && unreadable < self.passed_over.len();
+        let one = |exit_code: u8| {
+            Code::ALL
+                .into_iter()
+                .find(|code| code.exit_code() == exit_code)
+                .unwrap_or(Code::Failed)
+        };
         match (failures.first(), unreadable) {
             (None, 0) => self.waiting_code(),
-            (Some(first), 0) if !handled && failures.iter().all(|code| code == first) => Some(one(*first)),
+            (Some(first), 0) if !handled && failures.iter().all(|code| code == first) => {
+                Some(one(*first))
+            }
             (None, _) if !handled => Some(Code::CorruptState),
             _ => Some(Code::Partial),
         }
@@ -155,7 +176,9 @@ impl DispatchReport {
         if let Some(problem) = &self.cluster_problem
             && self.steps.is_empty()
         {
-            return Code::ALL.into_iter().find(|code| code.exit_code() == problem.exit_code);
+            return Code::ALL
+                .into_iter()
+                .find(|code| code.exit_code() == problem.exit_code);
         }
         let waits = self.passed("needs_input");
         let idle = self.passed("nothing") + self.passed("not_selected") + self.passed("external");
@@ -164,12 +187,17 @@ impl DispatchReport {
     }
 
     fn passed(&self, because: &str) -> usize {
-        self.passed_over.iter().filter(|passed| passed.because == because).count()
+        self.passed_over
+            .iter()
+            .filter(|passed| passed.because == because)
+            .count()
     }
 
     /// Whether a further dispatch would take a step at once.
     #[must_use]
     pub fn took_a_step(&self) -> bool {
-        self.steps.iter().any(|step| step.problem.is_none() && step.order.is_none())
+        self.steps
+            .iter()
+            .any(|step| step.problem.is_none() && step.order.is_none())
     }
 }

@@ -137,7 +137,9 @@ pub struct SettingsProblem {
 /// Reads the object of `config.json`.
 #[must_use]
 pub fn read(object: &Map<String, Value>) -> (Settings, Vec<SettingsProblem>) {
-    let mut reader = Reader { problems: Vec::new() };
+    let mut reader = Reader {
+        problems: Vec::new(),
+    };
     let mut settings = Settings::default();
     for (key, value) in object {
         reader.member(&mut settings, key, value);
@@ -163,20 +165,35 @@ impl Reader {
             "test_time_limit_seconds" => self.seconds(key, value, &mut settings.test_time_limit),
             "lost_after_seconds" => self.seconds(key, value, &mut settings.lost_after),
             "poll" => self.poll(&mut settings.poll, value),
-            "retry" => settings.retry = self.counts(key, value).into_iter().map(|(k, n)| (k, n as u32)).collect(),
+            "retry" => {
+                settings.retry = self
+                    .counts(key, value)
+                    .into_iter()
+                    .map(|(k, n)| (k, n as u32))
+                    .collect()
+            }
             "partitions" => self.partitions(&mut settings.partitions, value),
-            _ => self.problem(key, "a key that ralph does not know; it is kept and ignored"),
+            _ => self.problem(
+                key,
+                "a key that ralph does not know; it is kept and ignored",
+            ),
         }
     }
 
     fn problem(&mut self, key: &str, message: impl Into<String>) {
-        self.problems.push(SettingsProblem { key: key.to_owned(), message: message.into() });
+        self.problems.push(SettingsProblem {
+            key: key.to_owned(),
+            message: message.into(),
+        });
     }
 
     fn count(&mut self, key: &str, value: &Value, least: u64) -> Option<u64> {
         let found = value.as_u64().filter(|n| (least..=1_000_000).contains(n));
         if found.is_none() {
-            self.problem(key, format!("expected a whole number from {least} to 1000000, found {value}"));
+            self.problem(
+                key,
+                format!("expected a whole number from {least} to 1000000, found {value}"),
+            );
         }
         found
     }
@@ -193,7 +210,12 @@ impl Reader {
             Some("local") => Some(ClusterKind::Local),
             Some("slurm") => Some(ClusterKind::Slurm),
             _ => {
-                self.problem("cluster", format!("expected {{\"kind\": \"local\"}} or {{\"kind\": \"slurm\"}}, found {value}"));
+                self.problem(
+                    "cluster",
+                    format!(
+                        "expected {{\"kind\": \"local\"}} or {{\"kind\": \"slurm\"}}, found {value}"
+                    ),
+                );
                 None
             }
         }
@@ -201,7 +223,11 @@ impl Reader {
 
     fn agent(&mut self, settings: &mut Settings, value: &Value) {
         if let Some(limit) = value.get("time_limit_seconds") {
-            self.seconds("agent.time_limit_seconds", limit, &mut settings.agent_time_limit);
+            self.seconds(
+                "agent.time_limit_seconds",
+                limit,
+                &mut settings.agent_time_limit,
+            );
         }
         let command = value.get("command");
         match value.get("engine").and_then(Value::as_str) {
@@ -220,19 +246,34 @@ impl Reader {
     fn command(&mut self, key: &str, value: &Value) -> Option<CommandLine> {
         match value {
             Value::Null => None,
-            Value::String(text) if !text.trim().is_empty() => Some(CommandLine::Shell(text.clone())),
-            Value::Array(words) if !words.is_empty() && words.iter().all(Value::is_string) => Some(CommandLine::Words(
-                words.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-            )),
+            Value::String(text) if !text.trim().is_empty() => {
+                Some(CommandLine::Shell(text.clone()))
+            }
+            Value::Array(words) if !words.is_empty() && words.iter().all(Value::is_string) => {
+                Some(CommandLine::Words(
+                    words
+                        .iter()
+                        .filter_map(Value::as_str)
+                        .map(str::to_owned)
+                        .collect(),
+                ))
+            }
             _ => {
-                self.problem(key, format!("expected a list of words or one shell line, found {value}"));
+                self.problem(
+                    key,
+                    format!("expected a list of words or one shell line, found {value}"),
+                );
                 None
             }
         }
     }
 
     fn poll(&mut self, poll: &mut PollSettings, value: &Value) {
-        for (key, target) in [("first", &mut poll.first), ("base", &mut poll.base), ("cap", &mut poll.cap)] {
+        for (key, target) in [
+            ("first", &mut poll.first),
+            ("base", &mut poll.base),
+            ("cap", &mut poll.cap),
+        ] {
             if let Some(value) = value.get(key) {
                 self.seconds(&format!("poll.{key}"), value, target);
             }
@@ -246,16 +287,30 @@ impl Reader {
         };
         members
             .iter()
-            .filter_map(|(name, value)| Some((name.clone(), self.count(&format!("{key}.{name}"), value, 0)?)))
+            .filter_map(|(name, value)| {
+                Some((
+                    name.clone(),
+                    self.count(&format!("{key}.{name}"), value, 0)?,
+                ))
+            })
             .collect()
     }
 
     fn partitions(&mut self, policy: &mut PartitionPolicy, value: &Value) {
         for (key, target) in [("allow", &mut policy.allow), ("deny", &mut policy.deny)] {
-            let words = value.get(key).and_then(Value::as_array).into_iter().flatten();
+            let words = value
+                .get(key)
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten();
             target.extend(words.filter_map(Value::as_str).map(str::to_owned));
         }
-        for (name, limit) in value.get("max_time").and_then(Value::as_object).into_iter().flatten() {
+        for (name, limit) in value
+            .get("max_time")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+        {
             let seconds = limit.as_u64().map(Duration::from_secs);
             match seconds.or_else(|| limit.as_str().and_then(sbatch::time_limit).flatten()) {
                 Some(limit) => drop(policy.max_time.insert(name.clone(), limit)),
@@ -267,7 +322,9 @@ impl Reader {
         }
         if let Some(counts) = value.get("max_submit") {
             let counts = self.counts("partitions.max_submit", counts);
-            policy.max_submit.extend(counts.into_iter().map(|(name, n)| (name, n as usize)));
+            policy
+                .max_submit
+                .extend(counts.into_iter().map(|(name, n)| (name, n as usize)));
         }
     }
 }
@@ -279,13 +336,20 @@ mod tests {
     fn settings(text: &str) -> (Settings, Vec<String>) {
         let object = serde_json::from_str(text).unwrap();
         let (settings, problems) = read(&object);
-        (settings, problems.into_iter().map(|p| format!("{}: {}", p.key, p.message)).collect())
+        (
+            settings,
+            problems
+                .into_iter()
+                .map(|p| format!("{}: {}", p.key, p.message))
+                .collect(),
+        )
     }
 
     #[test]
     fn an_empty_file_is_the_defaults_and_wrong_values_are_named() {
         assert_eq!(settings("{}"), (Settings::default(), vec![]));
-        let (found, problems) = settings(r#"{"batch_size": "many", "poll": {"first": 5}, "colour": 1}"#);
+        let (found, problems) =
+            settings(r#"{"batch_size": "many", "poll": {"first": 5}, "colour": 1}"#);
         assert_eq!(found.batch_size, 3);
         assert_eq!(found.poll.first, Duration::from_secs(5));
         insta::assert_debug_snapshot!(problems, @r#"
@@ -299,9 +363,18 @@ mod tests {
     #[test]
     fn an_agent_is_a_caller_a_command_or_an_engine() {
         let agent = |text: &str| settings(text).0.agent;
-        assert_eq!(agent(r#"{"agent": {"engine": "caller"}}"#), AgentChoice::Caller);
-        assert_eq!(agent(r#"{"agent": {"engine": "claude"}}"#), AgentChoice::Engine("claude".into()));
+        assert_eq!(
+            agent(r#"{"agent": {"engine": "caller"}}"#),
+            AgentChoice::Caller
+        );
+        assert_eq!(
+            agent(r#"{"agent": {"engine": "claude"}}"#),
+            AgentChoice::Engine("claude".into())
+        );
         let words = CommandLine::Words(vec!["fix".into(), "--now".into()]);
-        assert_eq!(agent(r#"{"agent": {"engine": "command", "command": ["fix", "--now"]}}"#), AgentChoice::Command(words));
+        assert_eq!(
+            agent(r#"{"agent": {"engine": "command", "command": ["fix", "--now"]}}"#),
+            AgentChoice::Command(words)
+        );
     }
 }

@@ -128,31 +128,44 @@ pub enum SightedAs {
 impl Facts {
     /// Runs that the file says are alive.
     pub fn live_runs(&self) -> impl Iterator<Item = &RunView> {
-        self.view.active_runs.iter().filter(|run| run.status == RunStatus::Live)
+        self.view
+            .active_runs
+            .iter()
+            .filter(|run| run.status == RunStatus::Live)
     }
 
     /// Live runs that the cluster can be asked about.
     pub fn tracked_runs(&self) -> impl Iterator<Item = (&RunView, Vec<JobId>)> {
-        self.live_runs().filter_map(|run| Some((run, jobs_of(&run.jobs)?)))
+        self.live_runs()
+            .filter_map(|run| Some((run, jobs_of(&run.jobs)?)))
     }
 
     /// When the next poll is due, where the file says so readably. A time without a zone is local time, as the
     /// Stop hook has always read it.
     #[must_use]
     pub fn next_poll(&self, zone: &TimeZone) -> Option<Timestamp> {
-        self.view.slurm_wait.next_poll_after.and_then(|at| at.instant(zone))
+        self.view
+            .slurm_wait
+            .next_poll_after
+            .and_then(|at| at.instant(zone))
     }
 
     /// When something last happened, for the order among projects; unknown counts as longest ago.
     #[must_use]
     pub fn last_touched(&self, zone: &TimeZone) -> Timestamp {
-        self.view.last_event.and_then(|at| at.instant(zone)).unwrap_or(Timestamp::MIN)
+        self.view
+            .last_event
+            .and_then(|at| at.instant(zone))
+            .unwrap_or(Timestamp::MIN)
     }
 
     /// The item of the queue with this id; `None` too when there are two of them.
     #[must_use]
     pub fn item(&self, id: &str) -> Option<&queue::QueueItem> {
-        let mut found = self.queue.iter().filter(|item| item.id.eq_ignore_ascii_case(id));
+        let mut found = self
+            .queue
+            .iter()
+            .filter(|item| item.id.eq_ignore_ascii_case(id));
         found.next().filter(|_| found.next().is_none())
     }
 
@@ -176,7 +189,8 @@ pub fn jobs_of(jobs: &JobRef) -> Option<Vec<JobId>> {
 /// Whether a time has come: missing, unreadable and past all mean yes.
 #[must_use]
 pub fn is_due(at: Option<LooseTime>, now: Timestamp, zone: &TimeZone) -> bool {
-    at.and_then(|at| at.instant(zone)).is_none_or(|at| at <= now)
+    at.and_then(|at| at.instant(zone))
+        .is_none_or(|at| at <= now)
 }
 
 /// What the cluster said in this pass, and whether it could be asked.
@@ -205,6 +219,10 @@ impl Observations {
     /// A pass in which nothing was asked.
     #[must_use]
     pub fn none() -> Self {
-        Self { cluster: ClusterReach::NotAsked, jobs: BTreeMap::new(), receipts: BTreeMap::new() }
+        Self {
+            cluster: ClusterReach::NotAsked,
+            jobs: BTreeMap::new(),
+            receipts: BTreeMap::new(),
+        }
     }
 }

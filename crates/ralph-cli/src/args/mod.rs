@@ -6,8 +6,16 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Runs work that takes days and must not be babysat, and tells the truth about it.
 #[derive(Debug, Parser)]
-#[command(name = "ralph", version, propagate_version = true, max_term_width = 100, arg_required_else_help = true)]
-#[command(after_help = "Examples:\n  ralph init --cluster local && ralph new my-project\n  ralph dispatch --until-idle\n  ralph status --watch")]
+#[command(
+    name = "ralph",
+    version,
+    propagate_version = true,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
+#[command(
+    after_help = "Examples:\n  ralph init --cluster local && ralph new my-project\n  ralph dispatch --until-idle\n  ralph status --watch"
+)]
 pub struct Cli {
     /// Options of every verb.
     #[command(flatten)]
@@ -122,7 +130,9 @@ pub enum Verb {
 
 /// `init`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  ralph init --cluster local\n  ralph init --cluster slurm --claude")]
+#[command(
+    after_help = "Examples:\n  ralph init --cluster local\n  ralph init --cluster slurm --claude"
+)]
 pub struct Init {
     /// Where jobs run: on this machine, or on SLURM over SSH
     #[arg(long, value_enum)]
@@ -160,7 +170,9 @@ pub struct Chosen {
 
 /// `dispatch`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  ralph dispatch\n  ralph dispatch --dry-run\n  ralph dispatch --project toy --until-idle")]
+#[command(
+    after_help = "Examples:\n  ralph dispatch\n  ralph dispatch --dry-run\n  ralph dispatch --project toy --until-idle"
+)]
 pub struct Dispatch {
     /// Projects.
     #[command(flatten)]
@@ -184,7 +196,9 @@ pub struct Dispatch {
 
 /// `status`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  ralph status\n  ralph status --watch\n  ralph status --json | jq '.projects[].phase'")]
+#[command(
+    after_help = "Examples:\n  ralph status\n  ralph status --watch\n  ralph status --json | jq '.projects[].phase'"
+)]
 pub struct Status {
     /// Projects.
     #[command(flatten)]
@@ -207,7 +221,9 @@ pub struct Results {
 
 /// `submit`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  ralph submit --project toy\n  ralph submit --project toy --queue-id Q-002")]
+#[command(
+    after_help = "Examples:\n  ralph submit --project toy\n  ralph submit --project toy --queue-id Q-002"
+)]
 pub struct Submit {
     /// The project
     #[arg(long, value_name = "SLUG")]
@@ -219,7 +235,9 @@ pub struct Submit {
 
 /// `logs`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  ralph logs q001_20260112_233413\n  ralph logs q001_20260112_233413 --follow")]
+#[command(
+    after_help = "Examples:\n  ralph logs q001_20260112_233413\n  ralph logs q001_20260112_233413 --follow"
+)]
 pub struct Logs {
     /// The run
     #[arg(value_name = "RUN_ID")]
@@ -242,7 +260,9 @@ pub struct Cancel {
 
 /// `cluster`.
 #[derive(Debug, Subcommand)]
-#[command(after_help = "Examples:\n  ralph cluster connect\n  ralph cluster jobs\n  ralph cluster jobs --adopt 4711 --project toy")]
+#[command(
+    after_help = "Examples:\n  ralph cluster connect\n  ralph cluster jobs\n  ralph cluster jobs --adopt 4711 --project toy"
+)]
 pub enum ClusterVerb {
     /// Open the shared SSH session on this terminal (password, 2FA)
     Connect,
@@ -267,7 +287,9 @@ pub struct ClusterJobs {
 
 /// `lock`.
 #[derive(Debug, Subcommand)]
-#[command(after_help = "Examples:\n  ralph lock acquire projects/toy\n  ralph lock release projects/toy")]
+#[command(
+    after_help = "Examples:\n  ralph lock acquire projects/toy\n  ralph lock release projects/toy"
+)]
 pub enum Lock {
     /// Take the lock for the calling process (or LOCK_OWNER_PID), waiting up to 30 s
     Acquire(LockDir),

@@ -18,7 +18,11 @@ pub(crate) fn run(global: &Global, arguments: &Cancel, output: &Output) -> Outco
             "schema_version": 1, "run_id": arguments.run, "jobs": cancelled.jobs, "ended": cancelled.ended, "states": cancelled.states,
         })))?;
     } else {
-        printed(output.print(&format!("{}: {}", arguments.run, cancelled.states.join(", "))))?;
+        printed(output.print(&format!(
+            "{}: {}",
+            arguments.run,
+            cancelled.states.join(", ")
+        )))?;
     }
     // A cancel that is not seen to work is not done: the next verification tells.
     Ok((!cancelled.ended).then_some(Code::Unclear))

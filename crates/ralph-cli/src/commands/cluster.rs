@@ -45,7 +45,9 @@ fn session(workspace: &Workspace) -> Result<Option<Session>, BackendError> {
 
 /// Opens the shared session on this terminal: password, code and host key are asked by `ssh` itself.
 fn connect(workspace: &Workspace, output: &Output) -> Outcome {
-    let Some(session) = session(workspace)? else { return check(workspace, output) };
+    let Some(session) = session(workspace)? else {
+        return check(workspace, output);
+    };
     let text = match block_on(session.connect())?? {
         Connected::Already => format!("The session to {} is open already.", session.host()),
         Connected::New => format!("The session to {} is open.", session.host()),
@@ -59,13 +61,18 @@ fn check(workspace: &Workspace, output: &Output) -> Outcome {
     if let Some(session) = session(workspace)?
         && let SessionState::Closed { .. } = block_on(session.state())??
     {
-        return Err(BackendError::NoSession { host: session.host().to_owned() }.into());
+        return Err(BackendError::NoSession {
+            host: session.host().to_owned(),
+        }
+        .into());
     }
     let cluster = workspace.cluster(&env())?;
     block_on(cluster.check())??;
     let capabilities = block_on(cluster.capabilities())??;
     if output.is_json() {
-        printed(output.json(&json!({ "schema_version": 1, "kind": cluster.kind(), "capabilities": capabilities })))?;
+        printed(output.json(
+            &json!({ "schema_version": 1, "kind": cluster.kind(), "capabilities": capabilities }),
+        ))?;
     } else {
         printed(output.print(&format!("{}: {}", cluster.kind(), capabilities.version)))?;
     }
@@ -77,7 +84,11 @@ fn disconnect(workspace: &Workspace, output: &Output) -> Outcome {
         Some(session) => block_on(session.disconnect())??,
         None => false,
     };
-    printed(output.print(if closed { "The session is closed." } else { "There was no open session." }))?;
+    printed(output.print(if closed {
+        "The session is closed."
+    } else {
+        "There was no open session."
+    }))?;
     Ok(None)
 }
 
@@ -86,18 +97,33 @@ fn jobs(workspace: &Workspace, output: &Output) -> Outcome {
     let cluster = workspace.cluster(&env())?;
     let reports = block_on(cluster.jobs())??;
     let known = known(workspace, output)?;
-    let rows: Vec<Value> = reports.iter().map(|report| row(report, known.get(&report.job.master().base()))).collect();
+    let rows: Vec<Value> = reports
+        .iter()
+        .map(|report| row(report, known.get(&report.job.master().base())))
+        .collect();
     if output.is_json() {
         printed(output.json(&json!({ "schema_version": 1, "jobs": rows })))?;
         return Ok(None);
     }
     let mut table = render::table(&["Job", "State", "Name", "Project", "Run"], output.width());
     for row in &rows {
-        let text = |key: &str| row.get(key).and_then(Value::as_str).unwrap_or("").to_owned();
+        let text = |key: &str| {
+            row.get(key)
+                .and_then(Value::as_str)
+                .unwrap_or("")
+                .to_owned()
+        };
         table.add_row(["job", "state", "name", "project", "run_id"].map(text));
     }
-    let unknown = rows.iter().filter(|row| row.get("run_id").is_some_and(Value::is_null)).count();
-    let mut text = if rows.is_empty() { "No jobs.\n".to_owned() } else { render::lines(&table) };
+    let unknown = rows
+        .iter()
+        .filter(|row| row.get("run_id").is_some_and(Value::is_null))
+        .count();
+    let mut text = if rows.is_empty() {
+        "No jobs.\n".to_owned()
+    } else {
+        render::lines(&table)
+    };
     if unknown > 0 {
         text.push_str(&format!(
             "{} in no project's books; `ralph cluster jobs --adopt JOB --project SLUG` takes one in.\n",
@@ -111,7 +137,9 @@ fn jobs(workspace: &Workspace, output: &Output) -> Outcome {
 /// Takes a job into the books of a project.
 fn adopt(workspace: &Workspace, job: &str, project: Option<&str>, output: &Output) -> Outcome {
     let dispatcher = workspace.dispatcher(output);
-    let job = job.parse().map_err(|error| Failure::new(Code::Usage, format!("--adopt: {error}")))?;
+    let job = job
+        .parse()
+        .map_err(|error| Failure::new(Code::Usage, format!("--adopt: {error}")))?;
     let named: Vec<String> = project.map(str::to_owned).into_iter().collect();
     let slug = projects(&named, &dispatcher.slugs()?)?.into_iter().next();
     let slug = slug.ok_or_else(|| Failure::new(Code::Usage, "--adopt needs --project SLUG"))?;
@@ -131,19 +159,33 @@ fn row(report: &JobReport, known: Option<&(String, Option<String>)>) -> Value {
 }
 
 /// Project and run of every job in the books, by the number of the job's master.
-fn known(workspace: &Workspace, output: &Output) -> Result<BTreeMap<u64, (String, Option<String>)>, Failure> {
-    let slugs = project::discover(&workspace.root).map_err(|error| Failure::new(Code::Failed, format!("projects/: {error}")))?;
+fn known(
+    workspace: &Workspace,
+    output: &Output,
+) -> Result<BTreeMap<u64, (String, Option<String>)>, Failure> {
+    let slugs = project::discover(&workspace.root)
+        .map_err(|error| Failure::new(Code::Failed, format!("projects/: {error}")))?;
     let mut known = BTreeMap::new();
     for project in project::load_all(&workspace.root, &slugs).projects {
         match project.state {
             ProjectState::Readable(facts) => {
-                for run in facts.view.active_runs.iter().chain(&facts.view.completed_runs) {
+                for run in facts
+                    .view
+                    .active_runs
+                    .iter()
+                    .chain(&facts.view.completed_runs)
+                {
                     for job in jobs_of(&run.jobs).into_iter().flatten() {
-                        known.insert(job.base(), (project.slug.to_string(), run.key.run_id.clone()));
+                        known.insert(
+                            job.base(),
+                            (project.slug.to_string(), run.key.run_id.clone()),
+                        );
                     }
                 }
             }
-            ProjectState::Unreadable(found) => output.note(&format!("{}: {}", project.slug, found.message)),
+            ProjectState::Unreadable(found) => {
+                output.note(&format!("{}: {}", project.slug, found.message))
+            }
         }
     }
     Ok(known)

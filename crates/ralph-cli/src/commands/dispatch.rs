@@ -34,13 +34,23 @@ pub(crate) fn verify(global: &Global, arguments: &Chosen, output: &Output) -> Ou
     let workspace = Workspace::open(global, output)?;
     let dispatcher = workspace.dispatcher(output);
     let projects = projects(&arguments.projects, &dispatcher.slugs()?)?;
-    let options = Options { projects, batch_size: None, dry_run: false, verify_only: true };
+    let options = Options {
+        projects,
+        batch_size: None,
+        dry_run: false,
+        verify_only: true,
+    };
     let report = block_on(dispatcher.dispatch(&options))??;
     show(&report, output)?;
     Ok(report.code())
 }
 
-async fn rounds(dispatcher: &Arc<Dispatcher>, options: &Options, arguments: &Dispatch, output: &Output) -> Outcome {
+async fn rounds(
+    dispatcher: &Arc<Dispatcher>,
+    options: &Options,
+    arguments: &Dispatch,
+    output: &Output,
+) -> Outcome {
     let mut round = 0;
     loop {
         let report = tokio::select! {
@@ -59,15 +69,22 @@ async fn rounds(dispatcher: &Arc<Dispatcher>, options: &Options, arguments: &Dis
         }
         let last = arguments.max_steps.is_some_and(|most| round >= most);
         if !arguments.until_idle || last {
-            let idle = arguments.fail_if_idle && report.steps.is_empty() && report.verified.is_empty();
+            let idle =
+                arguments.fail_if_idle && report.steps.is_empty() && report.verified.is_empty();
             return Ok(report.code().or(idle.then_some(Code::Idle)));
         }
         if goes_on {
             continue;
         }
-        let Some(due) = report.next_due else { return Ok(report.code()) };
+        let Some(due) = report.next_due else {
+            return Ok(report.code());
+        };
         let wait = elapsed(dispatcher.env.now(), due);
-        output.note(&format!("waiting {} for the poll that is due at {}", span_text(wait), stamp(due)));
+        output.note(&format!(
+            "waiting {} for the poll that is due at {}",
+            span_text(wait),
+            stamp(due)
+        ));
         tokio::select! {
             () = tokio::time::sleep(wait.max(Duration::from_millis(100))) => {}
             signal = tokio::signal::ctrl_c() => return interrupted(signal),
@@ -78,12 +95,19 @@ async fn rounds(dispatcher: &Arc<Dispatcher>, options: &Options, arguments: &Dis
 fn interrupted(signal: std::io::Result<()>) -> Outcome {
     match signal {
         Ok(()) => Ok(Some(Code::Interrupted)),
-        Err(error) => Err(Failure::new(Code::Failed, format!("signals cannot be received: {error}"))),
+        Err(error) => Err(Failure::new(
+            Code::Failed,
+            format!("signals cannot be received: {error}"),
+        )),
     }
 }
 
 fn show(report: &DispatchReport, output: &Output) -> Result<(), Failure> {
-    printed(if output.is_json() { output.json(report) } else { output.print(&render::report::human(report, output)) })
+    printed(if output.is_json() {
+        output.json(report)
+    } else {
+        output.print(&render::report::human(report, output))
+    })
 }
 
 /// Keeps the report for `ralph results`.

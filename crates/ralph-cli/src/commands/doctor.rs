@@ -26,27 +26,53 @@ struct Check {
 
 impl Check {
     fn ok(what: &str, found: impl Into<String>) -> Self {
-        Self { what: what.to_owned(), verdict: "ok", found: found.into(), advice: None }
+        Self {
+            what: what.to_owned(),
+            verdict: "ok",
+            found: found.into(),
+            advice: None,
+        }
     }
 
     fn bad(verdict: &'static str, what: &str, found: impl Into<String>, advice: &str) -> Self {
-        Self { what: what.to_owned(), verdict, found: found.into(), advice: Some(advice.to_owned()) }
+        Self {
+            what: what.to_owned(),
+            verdict,
+            found: found.into(),
+            advice: Some(advice.to_owned()),
+        }
     }
 }
 
 /// Looks at everything; exit 1 when something is an error.
 pub(crate) fn run(global: &Global, output: &Output) -> Outcome {
-    let mut checks = vec![program("git", &["--version"], "error", "Install git."), program("bash", &["--version"], "warning", "Without bash, job scripts are not checked before they are submitted.")];
+    let mut checks = vec![
+        program("git", &["--version"], "error", "Install git."),
+        program(
+            "bash",
+            &["--version"],
+            "warning",
+            "Without bash, job scripts are not checked before they are submitted.",
+        ),
+    ];
     match find_root(global).and_then(Workspace::read) {
         Ok(workspace) => checks.extend(workspace_checks(&workspace)?),
-        Err(_) => checks.push(Check::bad("error", "workspace", "none here or above", "Run `ralph init` where it should be.")),
+        Err(_) => checks.push(Check::bad(
+            "error",
+            "workspace",
+            "none here or above",
+            "Run `ralph init` where it should be.",
+        )),
     }
     if output.is_json() {
         printed(output.json(&serde_json::json!({ "schema_version": 1, "checks": checks })))?;
     } else {
         printed(output.print(&checks.iter().map(line).collect::<String>()))?;
     }
-    Ok(checks.iter().any(|check| check.verdict == "error").then_some(Code::Failed))
+    Ok(checks
+        .iter()
+        .any(|check| check.verdict == "error")
+        .then_some(Code::Failed))
 }
 
 fn line(check: &Check) -> String {
@@ -65,7 +91,11 @@ fn line(check: &Check) -> String {
 fn program(name: &str, arguments: &[&str], verdict: &'static str, advice: &str) -> Check {
     match Command::new(name).args(arguments).output() {
         Ok(out) if out.status.success() => {
-            let text = String::from_utf8_lossy(&out.stdout).lines().next().unwrap_or("").to_owned();
+            let text = String::from_utf8_lossy(&out.stdout)
+                .lines()
+                .next()
+                .unwrap_or("")
+                .to_owned();
             Check::ok(name, text)
         }
         _ => Check::bad(verdict, name, "not found", advice),
@@ -75,15 +105,31 @@ fn program(name: &str, arguments: &[&str], verdict: &'static str, advice: &str) 
 fn workspace_checks(workspace: &Workspace) -> Result<Vec<Check>, crate::exit::Failure> {
     let mut checks = vec![Check::ok("workspace", workspace.root.display().to_string())];
     for problem in &workspace.problems {
-        checks.push(Check::bad("warning", layout::CONFIG, format!("{}: {}", problem.key, problem.message), "Correct the value."));
+        checks.push(Check::bad(
+            "warning",
+            layout::CONFIG,
+            format!("{}: {}", problem.key, problem.message),
+            "Correct the value.",
+        ));
     }
     checks.push(match &workspace.settings.agent {
         AgentChoice::Caller => Check::ok("agent", "the caller: work orders are printed"),
         AgentChoice::Command(command) => {
             let argv = command.argv();
-            program(argv.first().map_or("", String::as_str), &["--version"], "warning", "Set `agent.command` to a program that is installed.").named("agent", &argv.join(" "))
+            program(
+                argv.first().map_or("", String::as_str),
+                &["--version"],
+                "warning",
+                "Set `agent.command` to a program that is installed.",
+            )
+            .named("agent", &argv.join(" "))
         }
-        AgentChoice::Engine(engine) => Check::bad("error", "agent", engine.clone(), "Set `agent` to {\"engine\": \"caller\"} or {\"command\": [\"PROGRAM\"]}."),
+        AgentChoice::Engine(engine) => Check::bad(
+            "error",
+            "agent",
+            engine.clone(),
+            "Set `agent` to {\"engine\": \"caller\"} or {\"command\": [\"PROGRAM\"]}.",
+        ),
     });
     let env = env();
     let kind = match workspace.cluster_kind() {
@@ -92,9 +138,14 @@ fn workspace_checks(workspace: &Workspace) -> Result<Vec<Check>, crate::exit::Fa
         None => "none",
     };
     let reached = workspace.cluster(&env).and_then(|cluster| {
-        match block_on(async { cluster.check().await?; cluster.capabilities().await }) {
+        match block_on(async {
+            cluster.check().await?;
+            cluster.capabilities().await
+        }) {
             Ok(result) => result,
-            Err(_) => Err(ralph_core::backend::BackendError::Unreachable { detail: "threads cannot be started".to_owned() }),
+            Err(_) => Err(ralph_core::backend::BackendError::Unreachable {
+                detail: "threads cannot be started".to_owned(),
+            }),
         }
     });
     checks.push(match reached {
@@ -104,7 +155,9 @@ fn workspace_checks(workspace: &Workspace) -> Result<Vec<Check>, crate::exit::Fa
             Check::bad("error", "cluster", format!("{kind}: {error}"), &advice)
         }
     });
-    let slugs = ralph_core::project::discover(&workspace.root).map(|slugs| slugs.len()).unwrap_or(0);
+    let slugs = ralph_core::project::discover(&workspace.root)
+        .map(|slugs| slugs.len())
+        .unwrap_or(0);
     checks.push(Check::ok("projects", slugs.to_string()));
     Ok(checks)
 }
@@ -113,6 +166,10 @@ impl Check {
     /// The same verdict under another name, with what was looked for.
     fn named(self, what: &str, found: &str) -> Self {
         // A program need not know --version; that it could be started is enough.
-        Self { what: what.to_owned(), found: found.to_owned(), ..self }
+        Self {
+            what: what.to_owned(),
+            found: found.to_owned(),
+            ..self
+        }
     }
 }

@@ -15,8 +15,15 @@ use crate::workspace::{env, find_root};
 pub(crate) fn stop(global: &Global, output: &Output) -> Outcome {
     let mut input = Vec::new();
     // An agent that sends nothing, or rubbish, is one without a session id.
-    let _ = std::io::stdin().lock().take(1 << 20).read_to_end(&mut input);
-    let stated = global.root.is_none().then(|| env_vars::path(env_vars::CLAUDE_PROJECT_DIR)).flatten();
+    let _ = std::io::stdin()
+        .lock()
+        .take(1 << 20)
+        .read_to_end(&mut input);
+    let stated = global
+        .root
+        .is_none()
+        .then(|| env_vars::path(env_vars::CLAUDE_PROJECT_DIR))
+        .flatten();
     let root = match stated {
         Some(root) => root,
         None => find_root(global)?,

@@ -21,7 +21,10 @@ const HOOK: &str = "ralph hook stop";
 /// Makes the workspace and says what was made, what was there, and what to do next.
 pub(crate) fn run(global: &Global, arguments: &Init, output: &Output) -> Outcome {
     let root = folder(global)?;
-    let mut done = Done { root: &root, lines: Vec::new() };
+    let mut done = Done {
+        root: &root,
+        lines: Vec::new(),
+    };
     let kind = match arguments.cluster {
         Some(Cluster::Slurm) => "slurm",
         Some(Cluster::Local) => "local",
@@ -48,9 +51,16 @@ pub(crate) fn run(global: &Global, arguments: &Init, output: &Output) -> Outcome
 }
 
 fn folder(global: &Global) -> Result<PathBuf, Failure> {
-    let current = env_vars::current_dir()
-        .map_err(|error| Failure::new(Code::Failed, format!("the current folder cannot be read: {error}")))?;
-    let root = global.root.as_ref().map_or_else(|| current.clone(), |root| current.join(root));
+    let current = env_vars::current_dir().map_err(|error| {
+        Failure::new(
+            Code::Failed,
+            format!("the current folder cannot be read: {error}"),
+        )
+    })?;
+    let root = global
+        .root
+        .as_ref()
+        .map_or_else(|| current.clone(), |root| current.join(root));
     atomic::create_dir(&root)?;
     Ok(root)
 }
@@ -80,7 +90,10 @@ impl Done<'_> {
     fn ignored(&mut self) -> Result<(), Failure> {
         let path = self.root.join(".gitignore");
         let before = atomic::read_text(&path)?.unwrap_or_default();
-        let missing: Vec<&str> = IGNORED.lines().filter(|line| !before.lines().any(|have| have.trim() == *line)).collect();
+        let missing: Vec<&str> = IGNORED
+            .lines()
+            .filter(|line| !before.lines().any(|have| have.trim() == *line))
+            .collect();
         if missing.is_empty() {
             self.lines.push("  kept  .gitignore".to_owned());
             return Ok(());
@@ -92,15 +105,32 @@ impl Done<'_> {
         text.push_str(&missing.join("\n"));
         text.push('\n');
         atomic::replace(&path, text.as_bytes())?;
-        self.lines.push(format!("  {}  .gitignore ({} lines)", if before.is_empty() { "made" } else { "added to" }, missing.len()));
+        self.lines.push(format!(
+            "  {}  .gitignore ({} lines)",
+            if before.is_empty() {
+                "made"
+            } else {
+                "added to"
+            },
+            missing.len()
+        ));
         Ok(())
     }
 
     /// Slash commands, the Stop hook and the script shims.
     fn claude(&mut self) -> Result<(), Failure> {
-        self.file(".claude/commands/dispatch.md", include_str!("../templates/claude/dispatch.md"))?;
-        self.file(".claude/commands/check-status.md", include_str!("../templates/claude/check-status.md"))?;
-        self.script("scripts/ralph/lock.sh", include_str!("../templates/claude/lock.sh"))?;
+        self.file(
+            ".claude/commands/dispatch.md",
+            include_str!("../templates/claude/dispatch.md"),
+        )?;
+        self.file(
+            ".claude/commands/check-status.md",
+            include_str!("../templates/claude/check-status.md"),
+        )?;
+        self.script(
+            "scripts/ralph/lock.sh",
+            include_str!("../templates/claude/lock.sh"),
+        )?;
         self.hook()
     }
 
@@ -111,8 +141,12 @@ impl Done<'_> {
         self.file(path, text)?;
         if new {
             let executable = std::fs::Permissions::from_mode(0o755);
-            std::fs::set_permissions(&full, executable)
-                .map_err(|error| Failure::new(Code::Failed, format!("{path}: cannot be made executable: {error}")))?;
+            std::fs::set_permissions(&full, executable).map_err(|error| {
+                Failure::new(
+                    Code::Failed,
+                    format!("{path}: cannot be made executable: {error}"),
+                )
+            })?;
         }
         Ok(())
     }
@@ -123,15 +157,29 @@ impl Done<'_> {
         let full = self.root.join(path);
         let before = atomic::read_text(&full)?.unwrap_or_else(|| "{}\n".to_owned());
         let value: Value = serde_json::from_str(&before).map_err(|error| {
-            Failure::new(Code::CorruptState, format!("{path}:{}:{}: expected JSON: {error}", error.line(), error.column()))
+            Failure::new(
+                Code::CorruptState,
+                format!(
+                    "{path}:{}:{}: expected JSON: {error}",
+                    error.line(),
+                    error.column()
+                ),
+            )
         })?;
         if before.contains(HOOK) {
             self.lines.push(format!("  kept  {path}"));
             return Ok(());
         }
-        let mut hooks = value.pointer("/hooks/Stop").and_then(Value::as_array).cloned().unwrap_or_default();
+        let mut hooks = value
+            .pointer("/hooks/Stop")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
         hooks.push(json!({ "hooks": [{ "type": "command", "command": HOOK }] }));
-        let set = PipelineEdit::Set { path: ["hooks", "Stop"].map(str::to_owned).to_vec(), value: Value::Array(hooks) };
+        let set = PipelineEdit::Set {
+            path: ["hooks", "Stop"].map(str::to_owned).to_vec(),
+            value: Value::Array(hooks),
+        };
         let text = PipelineFile::parse(before)?.edit(&[set])?;
         atomic::replace(&full, text.as_bytes())?;
         self.lines.push(format!("  hook  {path}"));

@@ -36,16 +36,34 @@ pub(crate) fn run(verb: &Lock, output: &Output) -> Outcome {
 fn request(arguments: &LockDir) -> Result<LockRequest, Failure> {
     let dir = &arguments.dir;
     if !dir.is_dir() {
-        return Err(Failure::new(Code::Usage, format!("{}: expected a project's folder", dir.display())));
+        return Err(Failure::new(
+            Code::Usage,
+            format!("{}: expected a project's folder", dir.display()),
+        ));
     }
     let stated = env_vars::text(env_vars::LOCK_OWNER_PID);
     let owner = match stated {
-        Some(text) => text.parse::<u32>().map_err(|_| Failure::new(Code::Usage, format!("LOCK_OWNER_PID: expected a process id, found {text:?}")))?,
-        None => rustix::process::getppid().map_or(1, |pid| pid.as_raw_nonzero().get().unsigned_abs()),
+        Some(text) => text.parse::<u32>().map_err(|_| {
+            Failure::new(
+                Code::Usage,
+                format!("LOCK_OWNER_PID: expected a process id, found {text:?}"),
+            )
+        })?,
+        None => {
+            rustix::process::getppid().map_or(1, |pid| pid.as_raw_nonzero().get().unsigned_abs())
+        }
     };
-    let timeout = Duration::try_from_secs_f64(arguments.timeout)
-        .map_err(|_| Failure::new(Code::Usage, format!("--timeout: expected seconds, found {}", arguments.timeout)))?;
-    Ok(LockRequest { timeout, owner: Owner { pid: owner }, ..LockRequest::new(dir, "lock", &env()) })
+    let timeout = Duration::try_from_secs_f64(arguments.timeout).map_err(|_| {
+        Failure::new(
+            Code::Usage,
+            format!("--timeout: expected seconds, found {}", arguments.timeout),
+        )
+    })?;
+    Ok(LockRequest {
+        timeout,
+        owner: Owner { pid: owner },
+        ..LockRequest::new(dir, "lock", &env())
+    })
 }
 
 fn status(arguments: &LockDir, output: &Output) -> Outcome {
@@ -55,7 +73,11 @@ fn status(arguments: &LockDir, output: &Output) -> Outcome {
         let (word, holder, takeover_at) = match &status {
             LockStatus::Free => ("free", None, None),
             LockStatus::Held { holder } => ("held", Some(holder), None),
-            LockStatus::Stale { holder, takeover_at, .. } => ("stale", Some(holder), Some(stamp(*takeover_at))),
+            LockStatus::Stale {
+                holder,
+                takeover_at,
+                ..
+            } => ("stale", Some(holder), Some(stamp(*takeover_at))),
         };
         printed(output.json(&serde_json::json!({
             "schema_version": 1,
@@ -77,8 +99,16 @@ fn words(status: &LockStatus) -> String {
     match status {
         LockStatus::Free => "free".to_owned(),
         LockStatus::Held { holder } => format!("held {}", by(holder)),
-        LockStatus::Stale { holder, takeover_at, .. } => {
-            format!("stale: was held {}; whoever wants it takes it over from {}", by(holder), stamp(*takeover_at))
+        LockStatus::Stale {
+            holder,
+            takeover_at,
+            ..
+        } => {
+            format!(
+                "stale: was held {}; whoever wants it takes it over from {}",
+                by(holder),
+                stamp(*takeover_at)
+            )
         }
     }
 }

@@ -18,7 +18,11 @@ const PAUSE: Duration = Duration::from_secs(2);
 pub(crate) fn run(global: &Global, arguments: &Logs, output: &Output) -> Outcome {
     let workspace = Workspace::open(global, output)?;
     let dispatcher = workspace.dispatcher(output);
-    let stream = if arguments.err { Stream::Err } else { Stream::Out };
+    let stream = if arguments.err {
+        Stream::Err
+    } else {
+        Stream::Out
+    };
     let mut log: RunLog = dispatcher.log(&arguments.run, stream)?;
     block_on(async {
         loop {

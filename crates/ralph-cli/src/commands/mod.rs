@@ -64,7 +64,9 @@ pub(crate) fn run(cli: Cli, output: &Output) -> Outcome {
 
 /// The hidden verbs answer on standard output, to the process that started them.
 fn supervised(outcome: Result<(), String>) -> Outcome {
-    outcome.map(|()| None).map_err(|error| Failure::new(Code::Failed, error))
+    outcome
+        .map(|()| None)
+        .map_err(|error| Failure::new(Code::Failed, error))
 }
 
 fn supervise(dir: &Path) -> Outcome {
@@ -73,27 +75,47 @@ fn supervise(dir: &Path) -> Outcome {
 }
 
 fn job(dir: &Path) -> Outcome {
-    let done = ralph_core::cluster::local::run_job(dir, &env(), env_vars::all(), &mut std::io::stdout());
+    let done =
+        ralph_core::cluster::local::run_job(dir, &env(), env_vars::all(), &mut std::io::stdout());
     supervised(done.map(drop).map_err(|error| error.to_string()))
 }
 
 /// Runs a future to its end on a small runtime.
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new(Code::Failed, format!("threads cannot be started: {error}")))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|error| {
+        Failure::new(Code::Failed, format!("threads cannot be started: {error}"))
+    })?;
     Ok(runtime.block_on(future))
 }
 
 /// Names of projects, parsed; a name that no project has is a usage error that lists those there are.
-pub(crate) fn projects(names: &[String], known: &[Slug]) -> Result<std::collections::BTreeSet<Slug>, Failure> {
+pub(crate) fn projects(
+    names: &[String],
+    known: &[Slug],
+) -> Result<std::collections::BTreeSet<Slug>, Failure> {
     let mut chosen = std::collections::BTreeSet::new();
     for name in names {
         match known.iter().find(|slug| slug.as_str() == name) {
             Some(slug) => drop(chosen.insert(slug.clone())),
             None => {
                 let names: Vec<&str> = known.iter().map(Slug::as_str).collect();
-                let hint = format!("There are: {}.", if names.is_empty() { "none".to_owned() } else { names.join(", ") });
-                return Err(Failure::new(Code::Usage, format!("there is no project {name:?} in projects/")).hint(hint));
+                let hint = format!(
+                    "There are: {}.",
+                    if names.is_empty() {
+                        "none".to_owned()
+                    } else {
+                        names.join(", ")
+                    }
+                );
+                return Err(Failure::new(
+                    Code::Usage,
+                    format!("there is no project {name:?} in projects/"),
+                )
+                .hint(hint));
             }
         }
     }

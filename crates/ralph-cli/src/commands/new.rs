@@ -12,21 +12,45 @@ use crate::workspace::find_root;
 
 const FILES: [(&str, &str); 5] = [
     (layout::QUEUE, include_str!("../templates/project/queue.md")),
-    (layout::DEBUGGING, include_str!("../templates/project/debugging.md")),
-    (layout::TODO, include_str!("../templates/project/implementation-todo.md")),
-    (layout::DEBATES, include_str!("../templates/project/debates.md")),
-    (layout::RESULTS_SUMMARY, include_str!("../templates/project/summary.md")),
+    (
+        layout::DEBUGGING,
+        include_str!("../templates/project/debugging.md"),
+    ),
+    (
+        layout::TODO,
+        include_str!("../templates/project/implementation-todo.md"),
+    ),
+    (
+        layout::DEBATES,
+        include_str!("../templates/project/debates.md"),
+    ),
+    (
+        layout::RESULTS_SUMMARY,
+        include_str!("../templates/project/summary.md"),
+    ),
 ];
-const FOLDERS: [&str; 5] = [layout::EXPERIMENTS, layout::CONFIGS, layout::SLURM_JOBS, layout::SLURM_LOGS, layout::RUNS];
+const FOLDERS: [&str; 5] = [
+    layout::EXPERIMENTS,
+    layout::CONFIGS,
+    layout::SLURM_JOBS,
+    layout::SLURM_LOGS,
+    layout::RUNS,
+];
 
 /// Makes the project. The state file comes last: a project is one that has it.
 pub(crate) fn run(global: &Global, arguments: &New, output: &Output) -> Outcome {
-    let slug: Slug = arguments.slug.parse().map_err(|error| Failure::new(Code::Usage, format!("{error}")))?;
+    let slug: Slug = arguments
+        .slug
+        .parse()
+        .map_err(|error| Failure::new(Code::Usage, format!("{error}")))?;
     let root = find_root(global)?;
     let folder = layout::project_dir(&root, &slug);
     let state = folder.join(layout::PIPELINE);
     if state.exists() {
-        return Err(Failure::new(Code::Failed, format!("{}: the project exists already", folder.display())));
+        return Err(Failure::new(
+            Code::Failed,
+            format!("{}: the project exists already", folder.display()),
+        ));
     }
     for name in FOLDERS {
         // Git keeps no empty folder.

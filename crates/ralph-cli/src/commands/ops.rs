@@ -26,7 +26,9 @@ pub(crate) fn run(global: &Global, verb: &Ops, output: &Output) -> Outcome {
             let detail = Journal::open(&project::folder(&workspace.root, &slug)).show(&op)?;
             if output.is_json() {
                 let details = [(slug, detail)];
-                printed(output.json(&json!({ "schema_version": 1, "operations": render::ops::json(&details) })))?;
+                printed(output.json(
+                    &json!({ "schema_version": 1, "operations": render::ops::json(&details) }),
+                ))?;
             } else {
                 printed(output.print(&render::ops::diff(slug.as_str(), &detail)))?;
             }
@@ -45,7 +47,11 @@ pub(crate) fn run(global: &Global, verb: &Ops, output: &Output) -> Outcome {
 
 fn chosen_of(chosen: &Chosen, known: &[Slug]) -> Result<Vec<Slug>, Failure> {
     let named = projects(&chosen.projects, known)?;
-    Ok(known.iter().filter(|slug| named.is_empty() || named.contains(*slug)).cloned().collect())
+    Ok(known
+        .iter()
+        .filter(|slug| named.is_empty() || named.contains(*slug))
+        .cloned()
+        .collect())
 }
 
 fn records(workspace: &Workspace, slugs: &[Slug]) -> Result<Vec<(Slug, OpRecord)>, Failure> {
@@ -65,11 +71,24 @@ fn list(workspace: &Workspace, slugs: &[Slug], output: &Output) -> Outcome {
         printed(output.json(&json!({ "schema_version": 1, "operations": rows })))?;
         return Ok(None);
     }
-    let mut table = render::table(&["Operation", "Project", "Time", "State", "What"], output.width());
+    let mut table = render::table(
+        &["Operation", "Project", "Time", "State", "What"],
+        output.width(),
+    );
     for (slug, record) in &all {
-        table.add_row([record.op.to_string(), slug.to_string(), stamp(record.made_at), state(record), record.summary.clone()]);
+        table.add_row([
+            record.op.to_string(),
+            slug.to_string(),
+            stamp(record.made_at),
+            state(record),
+            record.summary.clone(),
+        ]);
     }
-    printed(output.print(&if all.is_empty() { "No operations yet.\n".to_owned() } else { render::lines(&table) }))?;
+    printed(output.print(&if all.is_empty() {
+        "No operations yet.\n".to_owned()
+    } else {
+        render::lines(&table)
+    }))?;
     Ok(None)
 }
 
@@ -87,11 +106,20 @@ fn row(slug: &Slug, record: &OpRecord) -> Value {
 /// The operation that an id, or a unique beginning of one, names.
 fn find(workspace: &Workspace, known: &[Slug], id: &str) -> Result<(Slug, OpId), Failure> {
     let all = records(workspace, known)?;
-    let mut found = all.iter().filter(|(_, record)| record.op.as_str().starts_with(id));
+    let mut found = all
+        .iter()
+        .filter(|(_, record)| record.op.as_str().starts_with(id));
     match (found.next(), found.next()) {
         (Some((slug, record)), None) => Ok((slug.clone(), record.op.clone())),
-        (None, _) => Err(Failure::new(Code::Failed, format!("there is no operation {id:?}")).hint("See `ralph ops list`.")),
-        (Some(_), Some(_)) => Err(Failure::new(Code::Failed, format!("several operations begin with {id:?}")).hint("Give more of the id.")),
+        (None, _) => Err(
+            Failure::new(Code::Failed, format!("there is no operation {id:?}"))
+                .hint("See `ralph ops list`."),
+        ),
+        (Some(_), Some(_)) => Err(Failure::new(
+            Code::Failed,
+            format!("several operations begin with {id:?}"),
+        )
+        .hint("Give more of the id.")),
     }
 }
 

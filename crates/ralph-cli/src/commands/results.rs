@@ -26,13 +26,28 @@ pub(crate) fn run(global: &Global, arguments: &Results, output: &Output) -> Outc
             printed(output.print("No dispatch has run in this workspace yet."))?;
             return Ok(None);
         }
-        Err(error) => return Err(Failure::new(Code::Failed, format!("{}: cannot be read: {error}", path.display()))),
+        Err(error) => {
+            return Err(Failure::new(
+                Code::Failed,
+                format!("{}: cannot be read: {error}", path.display()),
+            ));
+        }
     };
     let report: DispatchReport = serde_json::from_str(&text).map_err(|error| {
-        Failure::new(Code::CorruptState, format!("{}: expected the report of a dispatch: {error}", path.display()))
-            .hint("The next dispatch writes it anew.")
+        Failure::new(
+            Code::CorruptState,
+            format!(
+                "{}: expected the report of a dispatch: {error}",
+                path.display()
+            ),
+        )
+        .hint("The next dispatch writes it anew.")
     })?;
-    let details = if arguments.compare_last { details(&root, &report)? } else { Vec::new() };
+    let details = if arguments.compare_last {
+        details(&root, &report)?
+    } else {
+        Vec::new()
+    };
     if output.is_json() {
         let value = serde_json::json!({ "schema_version": 1, "report": report, "operations": render::ops::json(&details) });
         printed(output.json(&value))?;
@@ -47,12 +62,23 @@ pub(crate) fn run(global: &Global, arguments: &Results, output: &Output) -> Outc
 }
 
 /// The operations of a report, in the order in which they were made. One that was cleaned away is left out.
-fn details(root: &std::path::Path, report: &DispatchReport) -> Result<Vec<(Slug, OpDetail)>, Failure> {
-    let verified = report.verified.iter().map(|found| (&found.project, &found.op));
+fn details(
+    root: &std::path::Path,
+    report: &DispatchReport,
+) -> Result<Vec<(Slug, OpDetail)>, Failure> {
+    let verified = report
+        .verified
+        .iter()
+        .map(|found| (&found.project, &found.op));
     let steps = report.steps.iter().map(|step| (&step.project, &step.op));
     let mut details = Vec::new();
     for (project, op) in verified.chain(steps) {
-        let (Ok(slug), Some(op)) = (project.parse::<Slug>(), op.as_ref().and_then(|op| op.parse::<OpId>().ok())) else { continue };
+        let (Ok(slug), Some(op)) = (
+            project.parse::<Slug>(),
+            op.as_ref().and_then(|op| op.parse::<OpId>().ok()),
+        ) else {
+            continue;
+        };
         let journal = Journal::open(&project::folder(root, &slug));
         if journal.list()?.iter().any(|record| record.op == op) {
             details.push((slug, journal.show(&op)?));

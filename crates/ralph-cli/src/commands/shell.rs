@@ -24,7 +24,10 @@ fn page(command: &clap::Command, text: &mut Vec<u8>) -> std::io::Result<()> {
     let mut command = command.clone();
     command.build();
     clap_mangen::Man::new(command.clone()).render(text)?;
-    for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set() && verb.get_name() != "help") {
+    for verb in command
+        .get_subcommands()
+        .filter(|verb| !verb.is_hide_set() && verb.get_name() != "help")
+    {
         clap_mangen::Man::new(verb.clone()).render_synopsis_section(text)?;
         clap_mangen::Man::new(verb.clone()).render_description_section(text)?;
         clap_mangen::Man::new(verb.clone()).render_options_section(text)?;

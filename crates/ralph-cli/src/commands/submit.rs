@@ -13,9 +13,19 @@ use crate::workspace::Workspace;
 pub(crate) fn run(global: &Global, arguments: &Submit, output: &Output) -> Outcome {
     let workspace = Workspace::open(global, output)?;
     let dispatcher = workspace.dispatcher(output);
-    let chosen = projects(std::slice::from_ref(&arguments.project), &dispatcher.slugs()?)?;
-    let slug: Slug = chosen.into_iter().next().ok_or_else(|| Failure::new(Code::Usage, "no project is named"))?;
-    let item = arguments.queue_id.as_deref().map(str::parse::<QueueId>).transpose();
+    let chosen = projects(
+        std::slice::from_ref(&arguments.project),
+        &dispatcher.slugs()?,
+    )?;
+    let slug: Slug = chosen
+        .into_iter()
+        .next()
+        .ok_or_else(|| Failure::new(Code::Usage, "no project is named"))?;
+    let item = arguments
+        .queue_id
+        .as_deref()
+        .map(str::parse::<QueueId>)
+        .transpose();
     let item = item.map_err(|error| Failure::new(Code::Usage, error.to_string()))?;
     let submitted = block_on(dispatcher.submit_now(&slug, item.as_ref()))??;
     if output.is_json() {

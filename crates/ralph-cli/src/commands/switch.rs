@@ -13,7 +13,9 @@ pub(crate) fn on(global: &Global, output: &Output) -> Outcome {
     atomic::replace(&root.join(layout::ENABLED), b"")?;
     // A loop that is switched on begins to count anew.
     atomic::remove(&root.join(layout::LOOP_STATE))?;
-    printed(output.print("The loop is on: the Stop hook keeps a session going while work remains."))?;
+    printed(
+        output.print("The loop is on: the Stop hook keeps a session going while work remains."),
+    )?;
     Ok(None)
 }
 

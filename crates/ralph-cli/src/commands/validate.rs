@@ -40,7 +40,11 @@ pub(crate) fn run(global: &Global, arguments: &Validate, output: &Output) -> Out
     let every = || all.iter().flat_map(|(_, found)| found);
     let unreadable = every().any(|finding| matches!(finding.code, "unreadable" | "duplicate_key"));
     let errors = every().any(|finding| finding.severity == Severity::Error);
-    Ok(if unreadable { Some(Code::CorruptState) } else { errors.then_some(Code::Failed) })
+    Ok(if unreadable {
+        Some(Code::CorruptState)
+    } else {
+        errors.then_some(Code::Failed)
+    })
 }
 
 fn folders(global: &Global, arguments: &Validate) -> Result<Vec<PathBuf>, Failure> {
@@ -48,17 +52,31 @@ fn folders(global: &Global, arguments: &Validate) -> Result<Vec<PathBuf>, Failur
         return Ok(arguments.paths.clone());
     }
     let root = find_root(global)?;
-    let slugs = project::discover(&root)
-        .map_err(|error| Failure::new(Code::Failed, format!("{}: {error}", root.join(layout::PROJECTS).display())))?;
-    Ok(slugs.iter().map(|slug| project::folder(&root, slug)).collect())
+    let slugs = project::discover(&root).map_err(|error| {
+        Failure::new(
+            Code::Failed,
+            format!("{}: {error}", root.join(layout::PROJECTS).display()),
+        )
+    })?;
+    Ok(slugs
+        .iter()
+        .map(|slug| project::folder(&root, slug))
+        .collect())
 }
 
 fn slug_of(folder: &Path) -> Result<Slug, Failure> {
     let full = folder.canonicalize().map_err(|error| {
-        Failure::new(Code::Usage, format!("{}: expected a project's folder: {error}", folder.display()))
+        Failure::new(
+            Code::Usage,
+            format!("{}: expected a project's folder: {error}", folder.display()),
+        )
     })?;
-    let name = full.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    name.parse().map_err(|error| Failure::new(Code::Usage, format!("{}: {error}", folder.display())))
+    let name = full
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    name.parse()
+        .map_err(|error| Failure::new(Code::Usage, format!("{}: {error}", folder.display())))
 }
 
 /// What the contract, the queue and the documents say about a project.
@@ -70,7 +88,11 @@ fn findings(folder: &Path) -> Result<Vec<Finding>, Failure> {
             || (name.starts_with("runs/") && name.ends_with("/submit.json"))
             || name.ends_with(".sbatch")
     };
-    let files: BTreeMap<_, _> = names.iter().filter(checked).map(|name| (name.clone(), fs::read(folder.join(name)).ok())).collect();
+    let files: BTreeMap<_, _> = names
+        .iter()
+        .filter(checked)
+        .map(|name| (name.clone(), fs::read(folder.join(name)).ok()))
+        .collect();
     let document = fs::read_to_string(folder.join(layout::QUEUE)).unwrap_or_default();
     let files = ProjectFiles {
         slug,
@@ -101,7 +123,9 @@ fn names(folder: &Path) -> BTreeSet<String> {
     while let Some(current) = folders.pop() {
         for entry in fs::read_dir(&current).into_iter().flatten().flatten() {
             let path = entry.path();
-            let Ok(relative) = path.strip_prefix(folder) else { continue };
+            let Ok(relative) = path.strip_prefix(folder) else {
+                continue;
+            };
             let name = relative.to_string_lossy().into_owned();
             if name == ".git" || name == layout::OPS {
                 continue;
@@ -117,7 +141,13 @@ fn names(folder: &Path) -> BTreeSet<String> {
 
 /// Whether git ignores the visible lock; `None` where there is no repository or no git.
 fn lock_ignored(folder: &Path) -> Option<bool> {
-    let status = Command::new("git").arg("-C").arg(folder).args(["check-ignore", "--quiet", layout::LOCK]).output().ok()?.status;
+    let status = Command::new("git")
+        .arg("-C")
+        .arg(folder)
+        .args(["check-ignore", "--quiet", layout::LOCK])
+        .output()
+        .ok()?
+        .status;
     match status.code() {
         Some(0) => Some(true),
         Some(1) => Some(false),
@@ -129,13 +159,27 @@ fn lock_ignored(folder: &Path) -> Option<bool> {
 fn repair(folder: &Path, output: &Output) -> Result<(), Failure> {
     let _lock = ProjectLock::acquire(&LockRequest::new(folder, "repair", &env()), &env())?;
     let path = folder.join(layout::PIPELINE);
-    let Some(text) = atomic::read_text(&path)? else { return Ok(()) };
-    let Some((mended, places)) = repair_trailing_commas(&text).filter(|(_, places)| !places.is_empty()) else { return Ok(()) };
-    let kept = path.with_extension(format!("json.before-repair-{}", ralph_core::time::compact(env().now())));
+    let Some(text) = atomic::read_text(&path)? else {
+        return Ok(());
+    };
+    let Some((mended, places)) =
+        repair_trailing_commas(&text).filter(|(_, places)| !places.is_empty())
+    else {
+        return Ok(());
+    };
+    let kept = path.with_extension(format!(
+        "json.before-repair-{}",
+        ralph_core::time::compact(env().now())
+    ));
     atomic::create_new(&kept, text.as_bytes())?;
     atomic::replace(&path, mended.as_bytes())?;
     for place in places {
-        output.note(&format!("{}:{}:{}: removed a trailing comma", path.display(), place.line, place.column));
+        output.note(&format!(
+            "{}:{}:{}: removed a trailing comma",
+            path.display(),
+            place.line,
+            place.column
+        ));
     }
     output.note(&format!("the text before is kept as {}", kept.display()));
     Ok(())
@@ -150,15 +194,42 @@ fn human(all: &[(PathBuf, Vec<Finding>)]) -> String {
                 Severity::Error => (RED, "error"),
                 Severity::Warning => (YELLOW, "warning"),
             };
-            let number = |number: Option<usize>| number.map_or_else(String::new, |number| format!(":{number}"));
-            let at = format!("{}/{}{}{}", folder.display(), finding.path, number(finding.line), number(finding.column));
-            text.push_str(&[&at, ": ", &paint(style, word), ": ", &finding.message, "\n  ", &paint(CYAN, "fix:"), " ", &finding.fix, "\n"].concat());
+            let number = |number: Option<usize>| {
+                number.map_or_else(String::new, |number| format!(":{number}"))
+            };
+            let at = format!(
+                "{}/{}{}{}",
+                folder.display(),
+                finding.path,
+                number(finding.line),
+                number(finding.column)
+            );
+            text.push_str(
+                &[
+                    &at,
+                    ": ",
+                    &paint(style, word),
+                    ": ",
+                    &finding.message,
+                    "\n  ",
+                    &paint(CYAN, "fix:"),
+                    " ",
+                    &finding.fix,
+                    "\n",
+                ]
+                .concat(),
+            );
             match finding.severity {
                 Severity::Error => counts.0 += 1,
                 Severity::Warning => counts.1 += 1,
             }
         }
     }
-    text.push_str(&format!("{} projects: {} errors, {} warnings\n", all.len(), counts.0, counts.1));
+    text.push_str(&format!(
+        "{} projects: {} errors, {} warnings\n",
+        all.len(),
+        counts.0,
+        counts.1
+    ));
     text
 }

@@ -22,13 +22,19 @@ pub(crate) const BOLD: Style = Style::new().bold();
 
 /// Text in a style.
 pub(crate) fn paint(style: Style, text: &str) -> String {
-    if text.is_empty() { String::new() } else { format!("{style}{text}{style:#}") }
+    if text.is_empty() {
+        String::new()
+    } else {
+        format!("{style}{text}{style:#}")
+    }
 }
 
 /// A table without lines, as wide as the terminal.
 pub(crate) fn table(header: &[&str], width: usize) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic);
     table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
     table.set_header(header.iter().map(|name| paint(BOLD, name)));
     table
@@ -36,7 +42,10 @@ pub(crate) fn table(header: &[&str], width: usize) -> Table {
 
 /// A table's text, without blanks at the ends of lines.
 pub(crate) fn lines(table: &Table) -> String {
-    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+    table
+        .lines()
+        .map(|line| line.trim_end().to_owned() + "\n")
+        .collect()
 }
 
 /// At most so many characters, with an ellipsis where something was cut; always one line.

@@ -35,7 +35,11 @@ pub(crate) fn diff(project: &str, detail: &OpDetail) -> String {
 /// The same for a program.
 pub(crate) fn json(details: &[(Slug, OpDetail)]) -> Value {
     let one = |(slug, detail): &(Slug, OpDetail)| {
-        let files: Vec<Value> = detail.files.iter().map(|file| json!({ "path": file.path, "diff": file.diff })).collect();
+        let files: Vec<Value> = detail
+            .files
+            .iter()
+            .map(|file| json!({ "path": file.path, "diff": file.diff }))
+            .collect();
         json!({
             "project": slug.as_str(),
             "id": detail.record.op.as_str(),

@@ -18,7 +18,14 @@ pub(crate) fn human(report: &DispatchReport, output: &Output) -> String {
     }
     if let Some(due) = report.next_due {
         let wait = span_text(elapsed(report.finished_at, due));
-        let _ = writeln!(text, "{}", paint(DIM, &format!("Next poll due at {} (in {wait}).", stamp(due))));
+        let _ = writeln!(
+            text,
+            "{}",
+            paint(
+                DIM,
+                &format!("Next poll due at {} (in {wait}).", stamp(due))
+            )
+        );
     }
     text
 }
@@ -36,19 +43,49 @@ pub(crate) fn round(report: &DispatchReport) -> String {
         }
     }
     if report.runs_confirmed > 0 {
-        let _ = writeln!(text, "{}", paint(DIM, &format!("{} live runs are as they are said to be", report.runs_confirmed)));
+        let _ = writeln!(
+            text,
+            "{}",
+            paint(
+                DIM,
+                &format!(
+                    "{} live runs are as they are said to be",
+                    report.runs_confirmed
+                )
+            )
+        );
     }
     section(&mut text, "Verified", &report.verified, verified);
-    section(&mut text, if report.dry_run { "Plan" } else { "Steps" }, &report.steps, step);
+    section(
+        &mut text,
+        if report.dry_run { "Plan" } else { "Steps" },
+        &report.steps,
+        step,
+    );
     text
 }
 
 fn passed_over(text: &mut String, report: &DispatchReport, output: &Output) {
-    let told: Vec<PassedReport> = report.passed_over.iter().filter(|passed| output.verbose > 0 || worth_telling(passed)).cloned().collect();
+    let told: Vec<PassedReport> = report
+        .passed_over
+        .iter()
+        .filter(|passed| output.verbose > 0 || worth_telling(passed))
+        .cloned()
+        .collect();
     section(text, "Passed over", &told, passed);
     let silent = report.passed_over.len() - told.len();
     if silent > 0 {
-        let _ = writeln!(text, "{}", paint(DIM, &format!("{} with nothing to do (-v lists them)", plural(silent, "project"))));
+        let _ = writeln!(
+            text,
+            "{}",
+            paint(
+                DIM,
+                &format!(
+                    "{} with nothing to do (-v lists them)",
+                    plural(silent, "project")
+                )
+            )
+        );
     }
 }
 
@@ -72,7 +109,10 @@ fn verified(text: &mut String, found: &Verified) {
         "unconfirmed" | "settling" | "unsettled" | "cancelled" => YELLOW,
         _ => RED,
     };
-    let job = found.job.as_ref().map_or_else(String::new, |job| format!(" (job {job})"));
+    let job = found
+        .job
+        .as_ref()
+        .map_or_else(String::new, |job| format!(" (job {job})"));
     let _ = writeln!(
         text,
         "  {} {} {}{job}: {}",
@@ -98,7 +138,14 @@ fn step(text: &mut String, step: &StepReport) {
         paint(CYAN, &step.project),
         paint(style, &step.step),
         paint(DIM, &format!("[{}]", cut(&phases, 60))),
-        cut(if step.outcome.is_empty() { &step.because } else { &step.outcome }, 200)
+        cut(
+            if step.outcome.is_empty() {
+                &step.because
+            } else {
+                &step.outcome
+            },
+            200
+        )
     );
     if let Some(order) = &step.order {
         let _ = writeln!(text, "    {}", order.instructions);
@@ -131,5 +178,11 @@ fn passed(text: &mut String, passed: &PassedReport) {
         _ => DIM,
     };
     let word = passed.because.replace('_', " ");
-    let _ = writeln!(text, "  {} {}: {}", paint(CYAN, &passed.project), paint(style, &word), cut(&passed.reason, 200));
+    let _ = writeln!(
+        text,
+        "  {} {}: {}",
+        paint(CYAN, &passed.project),
+        paint(style, &word),
+        cut(&passed.reason, 200)
+    );
 }

@@ -88,15 +88,26 @@ pub(crate) struct QueueCounts {
 
 /// The status of all projects.
 pub(crate) fn build(world: &World, now: Timestamp, zone: &TimeZone) -> StatusReport {
-    let projects = world.projects.iter().map(|project| one(project, zone)).collect();
-    StatusReport { schema_version: 1, at: stamp(now), projects }
+    let projects = world
+        .projects
+        .iter()
+        .map(|project| one(project, zone))
+        .collect();
+    StatusReport {
+        schema_version: 1,
+        at: stamp(now),
+        projects,
+    }
 }
 
 fn one(project: &Project, zone: &TimeZone) -> ProjectStatus {
     match &project.state {
         ProjectState::Readable(facts) => readable(facts, zone),
         ProjectState::Unreadable(found) => {
-            let hint = found.hint.as_deref().map_or_else(String::new, |hint| format!(" ({hint})"));
+            let hint = found
+                .hint
+                .as_deref()
+                .map_or_else(String::new, |hint| format!(" ({hint})"));
             ProjectStatus {
                 project: project.slug.to_string(),
                 state: "unreadable".to_owned(),
@@ -120,23 +131,39 @@ fn one(project: &Project, zone: &TimeZone) -> ProjectStatus {
 
 fn readable(facts: &Facts, zone: &TimeZone) -> ProjectStatus {
     let input = &facts.view.needs_user_input;
-    let open = facts.debugging.iter().filter(|entry| entry.open && entry.id.is_some());
+    let open = facts
+        .debugging
+        .iter()
+        .filter(|entry| entry.open && entry.id.is_some());
     ProjectStatus {
         project: facts.slug.to_string(),
         state: "ok".to_owned(),
         phase: facts.phase().to_string(),
         stepped: facts.phase().is_canonical(),
         next_action: next_action(&facts.view.next_action),
-        needs_input: input.value.then(|| input.prompt.clone().unwrap_or_default()),
+        needs_input: input
+            .value
+            .then(|| input.prompt.clone().unwrap_or_default()),
         live_runs: facts.live_runs().map(run).collect(),
         ended_runs: facts.view.completed_runs.len(),
         next_poll: facts.next_poll(zone).map(stamp),
         queue: counts(facts),
-        open_tasks: facts.tasks.iter().filter(|task| task.ready && !task.done).count(),
-        open_entries: open.map(|entry| format!("{} {}", entry.id.as_deref().unwrap_or(""), entry.title)).collect(),
+        open_tasks: facts
+            .tasks
+            .iter()
+            .filter(|task| task.ready && !task.done)
+            .count(),
+        open_entries: open
+            .map(|entry| format!("{} {}", entry.id.as_deref().unwrap_or(""), entry.title))
+            .collect(),
         unsettled: facts.intents.len(),
         problem: None,
-        warnings: facts.view.warnings.iter().map(|warning| format!("{}:{}: {}", warning.line, warning.column, warning.message)).collect(),
+        warnings: facts
+            .view
+            .warnings
+            .iter()
+            .map(|warning| format!("{}:{}: {}", warning.line, warning.column, warning.message))
+            .collect(),
     }
 }
 
@@ -144,7 +171,14 @@ fn next_action(next: &NextAction) -> Option<String> {
     match next {
         NextAction::None => None,
         NextAction::Text(text) => Some(text.clone()),
-        NextAction::Action { command, reason, hint } => reason.clone().or_else(|| hint.clone()).or_else(|| command.clone()),
+        NextAction::Action {
+            command,
+            reason,
+            hint,
+        } => reason
+            .clone()
+            .or_else(|| hint.clone())
+            .or_else(|| command.clone()),
     }
 }
 
@@ -155,7 +189,11 @@ fn run(run: &ralph_core::pipeline::RunView) -> RunStatusRow {
         JobRef::Many(jobs) => jobs.iter().map(ToString::to_string).collect(),
         JobRef::Placeholder(text) => vec![text.clone()],
     };
-    RunStatusRow { run_id: run.key.run_id.clone(), jobs, status: run.status_text.clone() }
+    RunStatusRow {
+        run_id: run.key.run_id.clone(),
+        jobs,
+        status: run.status_text.clone(),
+    }
 }
 
 fn counts(facts: &Facts) -> QueueCounts {
@@ -173,27 +211,55 @@ fn counts(facts: &Facts) -> QueueCounts {
 }
 
 /// The table; with `detailed` also runs, queue and open entries of each project.
-pub(crate) fn human(report: &StatusReport, now: Timestamp, detailed: bool, output: &Output) -> String {
+pub(crate) fn human(
+    report: &StatusReport,
+    now: Timestamp,
+    detailed: bool,
+    output: &Output,
+) -> String {
     if report.projects.is_empty() {
         return "No projects yet. `ralph new SLUG` makes one.\n".to_owned();
     }
-    let mut rows = table(&["Project", "Phase", "Next", "Live", "Next poll", "Input needed"], output.width());
+    let mut rows = table(
+        &[
+            "Project",
+            "Phase",
+            "Next",
+            "Live",
+            "Next poll",
+            "Input needed",
+        ],
+        output.width(),
+    );
     for project in &report.projects {
         rows.add_row(row(project, now));
     }
     let mut text = lines(&rows);
     if detailed {
-        report.projects.iter().for_each(|project| details(&mut text, project));
+        report
+            .projects
+            .iter()
+            .for_each(|project| details(&mut text, project));
     }
     text
 }
 
 fn row(project: &ProjectStatus, now: Timestamp) -> Vec<String> {
     if let Some(problem) = &project.problem {
-        let cells = [paint(CYAN, &project.project), paint(RED, "unreadable"), cut(problem, 120)];
-        return cells.into_iter().chain(std::iter::repeat_n(String::new(), 3)).collect();
+        let cells = [
+            paint(CYAN, &project.project),
+            paint(RED, "unreadable"),
+            cut(problem, 120),
+        ];
+        return cells
+            .into_iter()
+            .chain(std::iter::repeat_n(String::new(), 3))
+            .collect();
     }
-    let due = project.next_poll.as_deref().and_then(|at| at.parse::<Timestamp>().ok());
+    let due = project
+        .next_poll
+        .as_deref()
+        .and_then(|at| at.parse::<Timestamp>().ok());
     let poll = match due {
         _ if project.live_runs.is_empty() => String::new(),
         None => "due".to_owned(),
@@ -204,9 +270,18 @@ fn row(project: &ProjectStatus, now: Timestamp) -> Vec<String> {
         paint(CYAN, &project.project),
         paint(phase_style(&project.phase), &cut(&project.phase, 40)),
         cut(project.next_action.as_deref().unwrap_or(""), 60),
-        if project.live_runs.is_empty() { String::new() } else { project.live_runs.len().to_string() },
+        if project.live_runs.is_empty() {
+            String::new()
+        } else {
+            project.live_runs.len().to_string()
+        },
         poll,
-        project.needs_input.as_deref().map_or_else(String::new, |prompt| paint(YELLOW, &format!("! {}", cut(prompt, 80)))),
+        project
+            .needs_input
+            .as_deref()
+            .map_or_else(String::new, |prompt| {
+                paint(YELLOW, &format!("! {}", cut(prompt, 80)))
+            }),
     ]
 }
 
@@ -230,11 +305,24 @@ fn details(text: &mut String, project: &ProjectStatus) {
     let _ = writeln!(
         text,
         "  queue: {} ready, {} in progress, {} done, {} failed; {} open tasks; {} runs ended",
-        queue.ready, queue.in_progress, queue.done, queue.failed, project.open_tasks, project.ended_runs
+        queue.ready,
+        queue.in_progress,
+        queue.done,
+        queue.failed,
+        project.open_tasks,
+        project.ended_runs
     );
     for run in &project.live_runs {
-        let (id, status) = (run.run_id.as_deref().unwrap_or("(no run id)"), run.status.as_deref().unwrap_or("(no status)"));
-        let _ = writeln!(text, "  run {id} {} {}", paint(YELLOW, status), run.jobs.join(", "));
+        let (id, status) = (
+            run.run_id.as_deref().unwrap_or("(no run id)"),
+            run.status.as_deref().unwrap_or("(no status)"),
+        );
+        let _ = writeln!(
+            text,
+            "  run {id} {} {}",
+            paint(YELLOW, status),
+            run.jobs.join(", ")
+        );
     }
     for entry in &project.open_entries {
         let _ = writeln!(text, "  open {}", cut(entry, 110));
@@ -243,9 +331,24 @@ fn details(text: &mut String, project: &ProjectStatus) {
         let _ = writeln!(text, "  {} submissions are not settled", project.unsettled);
     }
     for warning in project.warnings.iter().take(5) {
-        let _ = writeln!(text, "  {} pipeline.json:{}", paint(DIM, "note"), cut(warning, 100));
+        let _ = writeln!(
+            text,
+            "  {} pipeline.json:{}",
+            paint(DIM, "note"),
+            cut(warning, 100)
+        );
     }
     if project.warnings.len() > 5 {
-        let _ = writeln!(text, "  {}", paint(DIM, &format!("and {} more notes (ralph validate)", project.warnings.len() - 5)));
+        let _ = writeln!(
+            text,
+            "  {}",
+            paint(
+                DIM,
+                &format!(
+                    "and {} more notes (ralph validate)",
+                    project.warnings.len() - 5
+                )
+            )
+        );
     }
 }

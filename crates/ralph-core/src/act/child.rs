@@ -70,7 +70,10 @@ impl Ended {
 /// # Errors
 /// It could not be started or waited for.
 pub async fn run(program: &Program<'_>) -> io::Result<Ended> {
-    let (name, arguments) = program.argv.split_first().ok_or_else(|| io::Error::other("an empty command"))?;
+    let (name, arguments) = program
+        .argv
+        .split_first()
+        .ok_or_else(|| io::Error::other("an empty command"))?;
     let mut child = Command::new(name)
         .args(arguments)
         .current_dir(program.folder)
@@ -81,7 +84,10 @@ pub async fn run(program: &Program<'_>) -> io::Result<Ended> {
         .process_group(0)
         .kill_on_drop(true)
         .spawn()?;
-    let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    let group = child
+        .id()
+        .and_then(|id| i32::try_from(id).ok())
+        .and_then(Pid::from_raw);
     let stdout = tokio::spawn(tail_of(child.stdout.take()));
     let stderr = tokio::spawn(tail_of(child.stderr.take()));
     if let Some(mut stdin) = child.stdin.take() {
@@ -104,7 +110,11 @@ pub async fn run(program: &Program<'_>) -> io::Result<Ended> {
     };
     // Whatever it left behind goes with it; this also closes the pipes.
     signal(group, Signal::KILL);
-    Ok(Ended { status, stdout: finished(stdout).await, stderr: finished(stderr).await })
+    Ok(Ended {
+        status,
+        stdout: finished(stdout).await,
+        stderr: finished(stderr).await,
+    })
 }
 
 fn signal(group: Option<Pid>, signal: Signal) {
@@ -144,19 +154,41 @@ mod tests {
 
     async fn sh(script: &str, input: &[u8], limit: Duration) -> Ended {
         let argv = ["sh", "-c", script].map(str::to_owned);
-        let program = Program { argv: &argv, folder: Path::new("/"), variables: &[], input, limit };
+        let program = Program {
+            argv: &argv,
+            folder: Path::new("/"),
+            variables: &[],
+            input,
+            limit,
+        };
         run(&program).await.unwrap()
     }
 
     #[tokio::test]
     async fn input_reaches_it_and_output_comes_back() {
-        let ended = sh("cat; echo err >&2; exit 3", b"order", Duration::from_secs(20)).await;
-        assert_eq!((ended.how().as_str(), ended.stdout.as_slice(), ended.stderr.as_slice()), ("exit 3", &b"order"[..], &b"err\n"[..]));
+        let ended = sh(
+            "cat; echo err >&2; exit 3",
+            b"order",
+            Duration::from_secs(20),
+        )
+        .await;
+        assert_eq!(
+            (
+                ended.how().as_str(),
+                ended.stdout.as_slice(),
+                ended.stderr.as_slice()
+            ),
+            ("exit 3", &b"order"[..], &b"err\n"[..])
+        );
     }
 
     #[tokio::test]
     async fn a_program_that_does_not_read_a_large_input_is_no_error() {
-        assert!(sh("exit 0", &vec![b'x'; 1 << 20], Duration::from_secs(20)).await.success());
+        assert!(
+            sh("exit 0", &vec![b'x'; 1 << 20], Duration::from_secs(20))
+                .await
+                .success()
+        );
     }
 
     #[tokio::test]
@@ -164,14 +196,23 @@ mod tests {
         let script = "trap '' TERM; sleep 1000 & echo $!; wait";
         let ended = sh(script, b"", Duration::from_millis(300)).await;
         assert_eq!(ended.how(), "time limit");
-        let sleeper: i32 = String::from_utf8(ended.stdout).unwrap().trim().parse().unwrap();
+        let sleeper: i32 = String::from_utf8(ended.stdout)
+            .unwrap()
+            .trim()
+            .parse()
+            .unwrap();
         let state = std::fs::read_to_string(format!("/proc/{sleeper}/stat")).unwrap_or_default();
         assert!(state.is_empty() || state.contains(") Z"), "{state}");
     }
 
     #[tokio::test]
     async fn only_the_end_of_long_output_is_kept() {
-        let ended = sh("head -c 1000000 /dev/zero; printf end", b"", Duration::from_secs(20)).await;
+        let ended = sh(
+            "head -c 1000000 /dev/zero; printf end",
+            b"",
+            Duration::from_secs(20),
+        )
+        .await;
         assert_eq!(ended.stdout.len(), KEEP);
         assert!(ended.stdout.ends_with(b"end"));
     }

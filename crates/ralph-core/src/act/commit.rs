@@ -35,14 +35,29 @@ impl Committed {
 }
 
 /// Applies the changes to a project's files. The caller holds the project's lock.
-pub(crate) fn commit(folder: &Path, mut changes: ChangeSet, env: &Env) -> Result<Committed, ActError> {
-    let warnings = drop_refused_documents(&mut changes, |path| fs::read_to_string(folder.join(path)).ok());
+pub(crate) fn commit(
+    folder: &Path,
+    mut changes: ChangeSet,
+    env: &Env,
+) -> Result<Committed, ActError> {
+    let warnings = drop_refused_documents(&mut changes, |path| {
+        fs::read_to_string(folder.join(path)).ok()
+    });
     if changes.files.is_empty() {
-        return Ok(Committed { warnings, ..Committed::default() });
+        return Ok(Committed {
+            warnings,
+            ..Committed::default()
+        });
     }
     let record = Journal::open(folder).commit(&changes, env)?;
-    let files = record.iter().flat_map(|record| record.files.iter().map(|file| file.path.clone()));
-    Ok(Committed { files: files.filter(|path| !is_ours(path)).collect(), op: record.map(|record| record.op), warnings })
+    let files = record
+        .iter()
+        .flat_map(|record| record.files.iter().map(|file| file.path.clone()));
+    Ok(Committed {
+        files: files.filter(|path| !is_ours(path)).collect(),
+        op: record.map(|record| record.op),
+        warnings,
+    })
 }
 
 /// Files that only the machine reads are not worth a person's attention.
@@ -56,7 +71,12 @@ pub(crate) fn rehearse(texts: &mut Texts, mut changes: ChangeSet) -> Result<Comm
     let mut files = Vec::new();
     for FileChange { path, edit } in changes.ordered() {
         let before = texts.get(path).cloned();
-        let after = edit.apply(before.as_deref()).map_err(|error| ActError::Edit { path: path.clone(), error })?;
+        let after = edit
+            .apply(before.as_deref())
+            .map_err(|error| ActError::Edit {
+                path: path.clone(),
+                error,
+            })?;
         if before != after {
             files.push(path.clone());
         }
@@ -65,10 +85,17 @@ pub(crate) fn rehearse(texts: &mut Texts, mut changes: ChangeSet) -> Result<Comm
             None => drop(texts.remove(path)),
         }
     }
-    Ok(Committed { op: None, files: files.into_iter().filter(|path| !is_ours(path)).collect(), warnings })
+    Ok(Committed {
+        op: None,
+        files: files.into_iter().filter(|path| !is_ours(path)).collect(),
+        warnings,
+    })
 }
 
-fn drop_refused_documents(changes: &mut ChangeSet, read: impl Fn(&str) -> Option<String>) -> Vec<String> {
+fn drop_refused_documents(
+    changes: &mut ChangeSet,
+    read: impl Fn(&str) -> Option<String>,
+) -> Vec<String> {
     let mut warnings = Vec::new();
     changes.files.retain(|file| {
         if !file.edit.is_document() {
@@ -91,5 +118,8 @@ pub(crate) fn remember(folder: &Path, sightings: &Sightings) -> Result<(), ActEr
     if sightings.entries.is_empty() {
         return Ok(atomic::remove(&path)?);
     }
-    Ok(atomic::replace(&path, crate::ledger::json(sightings).as_bytes())?)
+    Ok(atomic::replace(
+        &path,
+        crate::ledger::json(sightings).as_bytes(),
+    )?)
 }

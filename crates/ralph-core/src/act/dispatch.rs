@@ -40,16 +40,37 @@ impl Dispatcher {
     /// concerns one project stands in the report.
     pub async fn dispatch(self: &Arc<Self>, options: &Options) -> Result<DispatchReport, ActError> {
         let started_at = self.env.now();
-        let _guard = if options.dry_run { None } else { Some(WorkspaceGuard::acquire(&self.root, "dispatch", self.lock_timeout, &self.env)?) };
+        let _guard = if options.dry_run {
+            None
+        } else {
+            Some(WorkspaceGuard::acquire(
+                &self.root,
+                "dispatch",
+                self.lock_timeout,
+                &self.env,
+            )?)
+        };
         let slugs = self.slugs()?;
-        let recovered = if options.dry_run { Vec::new() } else { self.finish_interrupted(&slugs) };
+        let recovered = if options.dry_run {
+            Vec::new()
+        } else {
+            self.finish_interrupted(&slugs)
+        };
         let mut world = project::load_all(&self.root, &slugs);
         let seen = self.ask(&world, options).await;
         let mut verification = self.verify(&mut world, &seen, options).await;
         verification.verified.splice(0..0, recovered);
         let now = self.env.now();
-        let plan = if options.verify_only { nothing_planned(&world) } else { plan(&world, &seen, &self.selection(options), &self.context(now)) };
-        let steps = if options.dry_run { rehearsed(&plan, &world) } else { self.take(&plan, &world, &seen).await };
+        let plan = if options.verify_only {
+            nothing_planned(&world)
+        } else {
+            plan(&world, &seen, &self.selection(options), &self.context(now))
+        };
+        let steps = if options.dry_run {
+            rehearsed(&plan, &world)
+        } else {
+            self.take(&plan, &world, &seen).await
+        };
         let passed_over: Vec<PassedReport> = plan.passed_over.iter().map(passed_report).collect();
         Ok(DispatchReport {
             schema_version: SCHEMA_VERSION,
@@ -59,7 +80,11 @@ impl Dispatcher {
             cluster_problem: verification.cluster_problem,
             verified: verification.verified,
             runs_confirmed: verification.confirmed,
-            next_due: if options.dry_run { self.next_due(&world, now) } else { self.next_due(&project::load_all(&self.root, &slugs), now) },
+            next_due: if options.dry_run {
+                self.next_due(&world, now)
+            } else {
+                self.next_due(&project::load_all(&self.root, &slugs), now)
+            },
             steps,
             passed_over,
         })
@@ -72,7 +97,10 @@ impl Dispatcher {
     pub fn slugs(&self) -> Result<Vec<Slug>, ActError> {
         project::discover(&self.root).map_err(|error| ActError::Unreadable {
             code: Code::Failed,
-            message: format!("{}: expected a folder that can be listed: {error}", self.root.join("projects").display()),
+            message: format!(
+                "{}: expected a folder that can be listed: {error}",
+                self.root.join("projects").display()
+            ),
             hint: Some("Check its permissions, or name the workspace with --root.".to_owned()),
         })
     }
@@ -86,14 +114,24 @@ impl Dispatcher {
     }
 
     /// Takes the steps, a few projects at a time. A panic in one is that project's outcome.
-    async fn take(self: &Arc<Self>, plan: &Plan, world: &World, seen: &crate::world::Observations) -> Vec<StepReport> {
+    async fn take(
+        self: &Arc<Self>,
+        plan: &Plan,
+        world: &World,
+        seen: &crate::world::Observations,
+    ) -> Vec<StepReport> {
         let places = Arc::new(Semaphore::new(AT_ONCE));
         let seen = Arc::new(seen.clone());
         let mut tasks = JoinSet::new();
         let mut reports: Vec<Option<StepReport>> = Vec::new();
         for (index, step) in plan.steps.iter().enumerate() {
             reports.push(None);
-            let (this, places, seen, step) = (Arc::clone(self), Arc::clone(&places), Arc::clone(&seen), step.clone());
+            let (this, places, seen, step) = (
+                Arc::clone(self),
+                Arc::clone(&places),
+                Arc::clone(&seen),
+                step.clone(),
+            );
             tasks.spawn(async move {
                 let _place = places.acquire_owned().await;
                 (index, this.take_step(&step, &seen).await)
@@ -106,33 +144,57 @@ impl Dispatcher {
                 *place = Some(report);
             }
         }
-        let or_panicked = |(step, report): (&ProjectStep, Option<StepReport>)| report.unwrap_or_else(|| panicked(step, world));
+        let or_panicked = |(step, report): (&ProjectStep, Option<StepReport>)| {
+            report.unwrap_or_else(|| panicked(step, world))
+        };
         plan.steps.iter().zip(reports).map(or_panicked).collect()
     }
 
     /// When something becomes due by itself, over all projects.
     fn next_due(&self, world: &World, now: Timestamp) -> Option<Timestamp> {
-        let facts = world.projects.iter().filter_map(|project| match &project.state {
-            ProjectState::Readable(facts) => Some(facts),
-            ProjectState::Unreadable(_) => None,
-        });
-        let waiting = facts.filter(|facts| facts.live_runs().next().is_some() || !facts.intents.is_empty());
+        let facts = world
+            .projects
+            .iter()
+            .filter_map(|project| match &project.state {
+                ProjectState::Readable(facts) => Some(facts),
+                ProjectState::Unreadable(_) => None,
+            });
+        let waiting =
+            facts.filter(|facts| facts.live_runs().next().is_some() || !facts.intents.is_empty());
         let polls = waiting.filter_map(|facts| facts.next_poll(&self.zone));
-        let limits = world.projects.iter().filter_map(|project| match &project.state {
-            ProjectState::Readable(facts) => {
-                let limits = facts.sightings.entries.iter().filter(|(key, _)| key.starts_with("limit:"));
-                limits.map(|(_, seen)| crate::plan::backoff::after_limit(seen, &self.settings.poll)).min()
-            }
-            ProjectState::Unreadable(_) => None,
-        });
+        let limits = world
+            .projects
+            .iter()
+            .filter_map(|project| match &project.state {
+                ProjectState::Readable(facts) => {
+                    let limits = facts
+                        .sightings
+                        .entries
+                        .iter()
+                        .filter(|(key, _)| key.starts_with("limit:"));
+                    limits
+                        .map(|(_, seen)| {
+                            crate::plan::backoff::after_limit(seen, &self.settings.poll)
+                        })
+                        .min()
+                }
+                ProjectState::Unreadable(_) => None,
+            });
         polls.chain(limits).map(|at| at.max(now)).min()
     }
 }
 
 fn panicked(step: &ProjectStep, world: &World) -> StepReport {
     let mut report = step_report(step, phase_of(world, &step.slug));
-    let hint = format!("Please report it; `ralph ops list` of {} shows what was begun.", step.slug);
-    report.problem = Some(Problem::new(Code::Bug, "the step panicked, which is a bug of ralph", Some(hint)));
+    let hint = format!(
+        "Please report it; `ralph ops list` of {} shows what was begun.",
+        step.slug
+    );
+    report.problem = Some(Problem::new(
+        Code::Bug,
+        "the step panicked, which is a bug of ralph",
+        Some(hint),
+    ));
     report
 }
 
@@ -179,12 +241,18 @@ fn rehearsed(plan: &Plan, world: &World) -> Vec<StepReport> {
     let would = |step: &ProjectStep| match &step.step {
         Step::Submit { item, attempt } => format!("would submit {item} (attempt {attempt})"),
         Step::Poll => "would set the next poll".to_owned(),
-        Step::Check { runs } => format!("would record the results of {}", crate::plan::rules::plural(runs.len(), "run")),
+        Step::Check { runs } => format!(
+            "would record the results of {}",
+            crate::plan::rules::plural(runs.len(), "run")
+        ),
         Step::Test(command) => format!("would run `{}`", command.argv().join(" ")),
         Step::Order(order) => format!("would hand out: {} {}", order.kind.as_str(), order.title),
         Step::Advance { to } => format!("would move on to {to}"),
     };
-    let report = |step: &ProjectStep| StepReport { outcome: would(step), ..step_report(step, phase_of(world, &step.slug)) };
+    let report = |step: &ProjectStep| StepReport {
+        outcome: would(step),
+        ..step_report(step, phase_of(world, &step.slug))
+    };
     plan.steps.iter().map(report).collect()
 }
 
@@ -209,14 +277,20 @@ fn passed_report(passed: &PassedOver) -> PassedReport {
 
 /// A verification takes no steps, but an unreadable project is reported all the same.
 fn nothing_planned(world: &World) -> Plan {
-    let unreadable = world.projects.iter().filter_map(|project| match &project.state {
-        ProjectState::Unreadable(found) => Some(PassedOver {
-            slug: project.slug.clone(),
-            because: PassedBecause::Unreadable,
-            reason: found.message.clone(),
-            next_due: None,
-        }),
-        ProjectState::Readable(_) => None,
-    });
-    Plan { steps: Vec::new(), passed_over: unreadable.collect() }
+    let unreadable = world
+        .projects
+        .iter()
+        .filter_map(|project| match &project.state {
+            ProjectState::Unreadable(found) => Some(PassedOver {
+                slug: project.slug.clone(),
+                because: PassedBecause::Unreadable,
+                reason: found.message.clone(),
+                next_due: None,
+            }),
+            ProjectState::Readable(_) => None,
+        });
+    Plan {
+        steps: Vec::new(),
+        passed_over: unreadable.collect(),
+    }
 }

@@ -39,16 +39,29 @@ pub(crate) async fn collect(
     reports: &[JobReport],
     keep: bool,
 ) -> Result<Collected, ActError> {
-    let mut collected = Collected { texts: Vec::new(), paths: Vec::new() };
+    let mut collected = Collected {
+        texts: Vec::new(),
+        paths: Vec::new(),
+    };
     for report in telling(reports) {
         for stream in [Stream::Err, Stream::Out] {
-            let log = Log { backend, project, folder, report, stream };
-            let Some(path) = log.locate(keep).await? else { continue };
+            let log = Log {
+                backend,
+                project,
+                folder,
+                report,
+                stream,
+            };
+            let Some(path) = log.locate(keep).await? else {
+                continue;
+            };
             if collected.paths.contains(&path) {
                 continue;
             }
             let bytes = log.tail(&path).await?;
-            collected.texts.push(LogText::from_bytes(path.clone(), stream, &bytes));
+            collected
+                .texts
+                .push(LogText::from_bytes(path.clone(), stream, &bytes));
             collected.paths.push(path);
         }
     }
@@ -59,7 +72,11 @@ pub(crate) async fn collect(
 fn telling(reports: &[JobReport]) -> Vec<&JobReport> {
     let mut chosen = Vec::new();
     for report in reports {
-        let failed = report.tasks.iter().filter(|task| task.state != JobState::Completed).take(TASKS);
+        let failed = report
+            .tasks
+            .iter()
+            .filter(|task| task.state != JobState::Completed)
+            .take(TASKS);
         let before = chosen.len();
         chosen.extend(failed);
         if chosen.len() == before {
@@ -72,7 +89,17 @@ fn telling(reports: &[JobReport]) -> Vec<&JobReport> {
 /// `slurm/logs/<job_name>_<job_id>.<stream>`, with a name that is safe as a file's.
 #[must_use]
 pub fn local_name(name: &str, job: JobId, stream: Stream) -> String {
-    let safe: String = name.chars().map(|c| if c.is_control() || matches!(c, '/' | '\\') { '_' } else { c }).take(120).collect();
+    let safe: String = name
+        .chars()
+        .map(|c| {
+            if c.is_control() || matches!(c, '/' | '\\') {
+                '_'
+            } else {
+                c
+            }
+        })
+        .take(120)
+        .collect();
     format!("{}/{safe}_{job}.{}", layout::SLURM_LOGS, stream.suffix())
 }
 
@@ -85,7 +112,12 @@ struct Log<'a> {
 }
 
 impl Log<'_> {
-    async fn fetch(&self, offset: u64, limit: u64, from_end: bool) -> Result<FetchReport, BackendError> {
+    async fn fetch(
+        &self,
+        offset: u64,
+        limit: u64,
+        from_end: bool,
+    ) -> Result<FetchReport, BackendError> {
         let request = FetchRequest {
             project: self.project.clone(),
             job: self.report.job,
@@ -104,7 +136,9 @@ impl Log<'_> {
         let local = local_name(&self.report.name, self.report.job, self.stream);
         let copy = self.folder.join(&local);
         let have = fs::metadata(&copy).map_or(0, |metadata| metadata.len());
-        let mut piece = self.fetch(have, if keep { PIECE } else { 0 }, false).await?;
+        let mut piece = self
+            .fetch(have, if keep { PIECE } else { 0 }, false)
+            .await?;
         if piece.size.is_none() {
             return Ok(None);
         }
@@ -136,12 +170,20 @@ impl Log<'_> {
         }
         let folder = self.folder.canonicalize().ok()?;
         let inside = path.canonicalize().ok()?;
-        Some(inside.strip_prefix(folder).ok()?.to_string_lossy().into_owned())
+        Some(
+            inside
+                .strip_prefix(folder)
+                .ok()?
+                .to_string_lossy()
+                .into_owned(),
+        )
     }
 
     /// The bytes to classify: the whole of a short log, the end of a long one.
     async fn tail(&self, path: &str) -> Result<Vec<u8>, ActError> {
-        let local = fs::read(self.folder.join(path)).ok().filter(|bytes| (bytes.len() as u64) < COPY_LIMIT);
+        let local = fs::read(self.folder.join(path))
+            .ok()
+            .filter(|bytes| (bytes.len() as u64) < COPY_LIMIT);
         match local {
             Some(bytes) => Ok(bytes),
             None => Ok(self.fetch(0, TAIL, true).await?.bytes),

@@ -61,21 +61,35 @@ impl Dispatcher {
     ///
     /// # Errors
     /// There is no such item, the preflight found something, or the cluster or a file failed.
-    pub async fn submit_now(&self, slug: &Slug, item: Option<&QueueId>) -> Result<SubmittedNow, ActError> {
+    pub async fn submit_now(
+        &self,
+        slug: &Slug,
+        item: Option<&QueueId>,
+    ) -> Result<SubmittedNow, ActError> {
         let _guard = WorkspaceGuard::acquire(&self.root, "submit", self.lock_timeout, &self.env)?;
         let _lock = self.lock(slug, "submit")?;
         let facts = self.read(slug)?;
         let ready = match item {
-            Some(item) => facts.item(item.as_str()).filter(|found| found.section == ralph_docs::queue::QueueSection::Ready),
+            Some(item) => facts
+                .item(item.as_str())
+                .filter(|found| found.section == ralph_docs::queue::QueueSection::Ready),
             None => rules::ready_item(&facts),
         };
-        let no_item = || ActError::NoItem { slug: slug.clone(), item: item.map_or_else(|| "the first".to_owned(), ToString::to_string) };
+        let no_item = || ActError::NoItem {
+            slug: slug.clone(),
+            item: item.map_or_else(|| "the first".to_owned(), ToString::to_string),
+        };
         let found = ready.ok_or_else(no_item)?;
         let id: QueueId = found.id.parse().map_err(|_| no_item())?;
         if let Some(before) = rules::waits_for(&facts, found) {
-            return Err(ActError::NoItem { slug: slug.clone(), item: format!("{id} (it waits for {before})") });
+            return Err(ActError::NoItem {
+                slug: slug.clone(),
+                item: format!("{id} (it waits for {before})"),
+            });
         }
-        let submitted = self.submit(&facts, &id, rules::attempts(&facts, &found.id) + 1).await?;
+        let submitted = self
+            .submit(&facts, &id, rules::attempts(&facts, &found.id) + 1)
+            .await?;
         Ok(SubmittedNow {
             outcome: submitted.outcome,
             job: submitted.job,
@@ -93,7 +107,13 @@ impl Dispatcher {
         let (slug, _, view) = self.find_run(run)?;
         let job = jobs_of(&view.jobs).and_then(|jobs| jobs.first().copied());
         let local = job.and_then(|job| self.local_copy(&slug, job, stream));
-        Ok(RunLog { slug, job, local, stream, offset: 0 })
+        Ok(RunLog {
+            slug,
+            job,
+            local,
+            stream,
+            offset: 0,
+        })
     }
 
     /// The next bytes of a log; empty when there are no more now.
@@ -112,7 +132,10 @@ impl Dispatcher {
                     limit: PIECE,
                     from_end: false,
                 };
-                backend.fetch(&request).await.map(|report| report.size.map(|_| report.bytes))
+                backend
+                    .fetch(&request)
+                    .await
+                    .map(|report| report.size.map(|_| report.bytes))
             }
             (Err(ActError::Backend(error)), _) => Err(error),
             _ => Ok(None),
@@ -131,8 +154,16 @@ impl Dispatcher {
     /// # Errors
     /// The cluster could not be asked.
     pub async fn has_ended(&self, log: &RunLog) -> Result<bool, ActError> {
-        let (Ok(backend), Some(job)) = (self.backend(), log.job) else { return Ok(true) };
-        let seen = backend.observe(&[JobQuery { job, token: None, submitted_after: None }]).await?;
+        let (Ok(backend), Some(job)) = (self.backend(), log.job) else {
+            return Ok(true);
+        };
+        let seen = backend
+            .observe(&[JobQuery {
+                job,
+                token: None,
+                submitted_after: None,
+            }])
+            .await?;
         Ok(seen.iter().all(|observation| match &observation.sighting {
             Sighting::Seen(report) => report.finality() != Finality::Alive,
             Sighting::Absent { .. } => true,
@@ -153,12 +184,28 @@ impl Dispatcher {
             hint: Some("See `ralph runs`.".to_owned()),
         })?;
         backend.cancel(&jobs).await?;
-        let queries: Vec<JobQuery> = jobs.iter().map(|job| JobQuery { job: *job, token: None, submitted_after: None }).collect();
-        let mut cancelled = Cancelled { jobs: jobs.iter().map(ToString::to_string).collect(), states: Vec::new(), ended: false };
+        let queries: Vec<JobQuery> = jobs
+            .iter()
+            .map(|job| JobQuery {
+                job: *job,
+                token: None,
+                submitted_after: None,
+            })
+            .collect();
+        let mut cancelled = Cancelled {
+            jobs: jobs.iter().map(ToString::to_string).collect(),
+            states: Vec::new(),
+            ended: false,
+        };
         for _ in 0..CANCEL_LOOKS {
             let seen = backend.observe(&queries).await?;
-            cancelled.states = seen.iter().map(|observation| format!("{} {}", observation.job, word(&observation.sighting))).collect();
-            cancelled.ended = seen.iter().all(|observation| has_ended(&observation.sighting));
+            cancelled.states = seen
+                .iter()
+                .map(|observation| format!("{} {}", observation.job, word(&observation.sighting)))
+                .collect();
+            cancelled.ended = seen
+                .iter()
+                .all(|observation| has_ended(&observation.sighting));
             if cancelled.ended {
                 break;
             }
@@ -169,9 +216,18 @@ impl Dispatcher {
 
     fn find_run(&self, run: &str) -> Result<(Slug, Facts, RunView), ActError> {
         for project in project::load_all(&self.root, &self.slugs()?).projects {
-            let ProjectState::Readable(facts) = project.state else { continue };
-            let views = facts.view.active_runs.iter().chain(facts.view.completed_runs.iter().rev());
-            let view = views.into_iter().find(|view| view.key.run_id.as_deref() == Some(run)).cloned();
+            let ProjectState::Readable(facts) = project.state else {
+                continue;
+            };
+            let views = facts
+                .view
+                .active_runs
+                .iter()
+                .chain(facts.view.completed_runs.iter().rev());
+            let view = views
+                .into_iter()
+                .find(|view| view.key.run_id.as_deref() == Some(run))
+                .cloned();
             if let Some(view) = view {
                 return Ok((project.slug, *facts, view));
             }
@@ -187,10 +243,15 @@ impl Dispatcher {
     fn local_copy(&self, slug: &Slug, job: JobId, stream: Stream) -> Option<PathBuf> {
         let logs = project::folder(&self.root, slug).join(crate::store::layout::SLURM_LOGS);
         let end = format!("{job}.{}", stream.suffix());
-        let names = std::fs::read_dir(&logs).ok()?.filter_map(|entry| Some((entry.ok()?.path(),)));
+        let names = std::fs::read_dir(&logs)
+            .ok()?
+            .filter_map(|entry| Some((entry.ok()?.path(),)));
         let mut found: Vec<PathBuf> = names
             .map(|(path,)| path)
-            .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(&end)))
+            .filter(|path| {
+                path.file_name()
+                    .is_some_and(|name| name.to_string_lossy().ends_with(&end))
+            })
             .collect();
         found.sort();
         found.into_iter().next()
@@ -199,7 +260,9 @@ impl Dispatcher {
 
 fn copy_from(log: &RunLog) -> Option<Vec<u8>> {
     let bytes = std::fs::read(log.local.as_ref()?).ok()?;
-    let start = usize::try_from(log.offset).unwrap_or(usize::MAX).min(bytes.len());
+    let start = usize::try_from(log.offset)
+        .unwrap_or(usize::MAX)
+        .min(bytes.len());
     bytes.get(start..).map(<[u8]>::to_vec)
 }
 

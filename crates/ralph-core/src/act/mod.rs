@@ -63,13 +63,20 @@ pub struct Dispatcher {
 
 impl fmt::Debug for Dispatcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Dispatcher").field("root", &self.root).field("cluster", &self.cluster).finish_non_exhaustive()
+        f.debug_struct("Dispatcher")
+            .field("root", &self.root)
+            .field("cluster", &self.cluster)
+            .finish_non_exhaustive()
     }
 }
 
 impl Dispatcher {
     fn context(&self, now: Timestamp) -> Context<'_> {
-        Context { settings: &self.settings, now, zone: &self.zone }
+        Context {
+            settings: &self.settings,
+            now,
+            zone: &self.zone,
+        }
     }
 
     fn backend(&self) -> Result<&dyn ClusterBackend, ActError> {
@@ -81,7 +88,10 @@ impl Dispatcher {
 
     fn lock(&self, slug: &Slug, operation: &str) -> Result<ProjectLock, ActError> {
         let folder = crate::project::folder(&self.root, slug);
-        let request = LockRequest { timeout: self.lock_timeout, ..LockRequest::new(&folder, operation, &self.env) };
+        let request = LockRequest {
+            timeout: self.lock_timeout,
+            ..LockRequest::new(&folder, operation, &self.env)
+        };
         Ok(ProjectLock::acquire(&request, &self.env)?)
     }
 
@@ -124,7 +134,9 @@ pub enum ActError {
         hint: Option<String>,
     },
     /// The item is not in the queue, or not READY, or there are two of them.
-    #[error("projects/{slug}/documentation/queue.md: {item} is not a single READY item that can be submitted")]
+    #[error(
+        "projects/{slug}/documentation/queue.md: {item} is not a single READY item that can be submitted"
+    )]
     NoItem {
         /// The project.
         slug: Slug,
@@ -171,11 +183,13 @@ impl Coded for ActError {
             Self::Store(error) => error.hint(),
             Self::Edit { error, .. } => error.hint(),
             Self::Unreadable { hint, .. } => hint.as_deref().map(Hint::new),
-            Self::NoItem { .. } => Some(Hint::new("See `ralph status --project SLUG --detailed` for the READY items.")),
+            Self::NoItem { .. } => Some(Hint::new(
+                "See `ralph status --project SLUG --detailed` for the READY items.",
+            )),
             Self::Preflight { .. } => Some(Hint::new("Mend it; the next dispatch looks again.")),
-            Self::NoEngine { .. } => {
-                Some(Hint::new("Set `agent` in .claude/ralph/config.json to {\"engine\": \"caller\"} or {\"command\": [\"PROGRAM\"]}."))
-            }
+            Self::NoEngine { .. } => Some(Hint::new(
+                "Set `agent` in .claude/ralph/config.json to {\"engine\": \"caller\"} or {\"command\": [\"PROGRAM\"]}.",
+            )),
         }
     }
 }

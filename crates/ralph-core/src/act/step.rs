@@ -25,7 +25,12 @@ struct Taken {
 
 impl Taken {
     fn plain(outcome: impl Into<String>, committed: Committed) -> Self {
-        Self { outcome: outcome.into(), committed, job: None, problem: None }
+        Self {
+            outcome: outcome.into(),
+            committed,
+            job: None,
+            problem: None,
+        }
     }
 }
 
@@ -61,14 +66,24 @@ impl Dispatcher {
         report
     }
 
-    async fn locked_step(&self, planned: &ProjectStep, seen: &Observations, report: &mut StepReport) -> Result<Taken, ActError> {
+    async fn locked_step(
+        &self,
+        planned: &ProjectStep,
+        seen: &Observations,
+        report: &mut StepReport,
+    ) -> Result<Taken, ActError> {
         let lock = self.lock(&planned.slug, "dispatch")?;
         let facts = self.read(&planned.slug)?;
         report.phase_before = facts.phase().to_string();
         // The files may have moved since the plan was made: what they say now counts.
         let step = match rules::next_step(&facts, seen, &self.context(self.env.now())) {
             Ok(step) => step,
-            Err(passed) => return Ok(Taken::plain(format!("nothing to do any more: {}", passed.reason), Committed::default())),
+            Err(passed) => {
+                return Ok(Taken::plain(
+                    format!("nothing to do any more: {}", passed.reason),
+                    Committed::default(),
+                ));
+            }
         };
         if step.step != planned.step {
             *report = step_report(&step, report.phase_before.clone());
@@ -77,7 +92,12 @@ impl Dispatcher {
         self.perform(&facts, &step, lock).await
     }
 
-    async fn perform(&self, facts: &Facts, planned: &ProjectStep, lock: ProjectLock) -> Result<Taken, ActError> {
+    async fn perform(
+        &self,
+        facts: &Facts,
+        planned: &ProjectStep,
+        lock: ProjectLock,
+    ) -> Result<Taken, ActError> {
         let now = self.env.now();
         let context = self.context(now);
         match &planned.step {
@@ -93,11 +113,19 @@ impl Dispatcher {
                     ..Taken::plain(submitted.outcome, submitted.committed)
                 })
             }
-            Step::Poll => self.settle(facts, "the jobs are alive; the next poll is set", check::polled(facts, &context)),
+            Step::Poll => self.settle(
+                facts,
+                "the jobs are alive; the next poll is set",
+                check::polled(facts, &context),
+            ),
             Step::Check { runs } => self.check(facts, runs),
             Step::Advance { to } => {
                 let because = &planned.because;
-                self.settle(facts, &format!("moved on to {to}: {because}"), check::advanced(facts, to, because, &context))
+                self.settle(
+                    facts,
+                    &format!("moved on to {to}: {because}"),
+                    check::advanced(facts, to, because, &context),
+                )
             }
             Step::Test(command) => self.test(facts, command, lock).await,
             Step::Order(order) => self.order(facts, order, lock).await,
@@ -105,7 +133,11 @@ impl Dispatcher {
     }
 
     fn settle(&self, facts: &Facts, outcome: &str, changes: ChangeSet) -> Result<Taken, ActError> {
-        let committed = commit(&project::folder(&self.root, &facts.slug), changes, &self.env)?;
+        let committed = commit(
+            &project::folder(&self.root, &facts.slug),
+            changes,
+            &self.env,
+        )?;
         Ok(Taken::plain(outcome, committed))
     }
 
@@ -113,26 +145,56 @@ impl Dispatcher {
         let folder = project::folder(&self.root, &facts.slug);
         let completed = facts.view.completed_runs.iter();
         let finished: Vec<_> = completed
-            .filter(|run| runs.iter().any(|(id, _)| run.key.run_id.as_deref() == Some(id)))
+            .filter(|run| {
+                runs.iter()
+                    .any(|(id, _)| run.key.run_id.as_deref() == Some(id))
+            })
             .map(|run| {
                 let id = run.key.run_id.as_deref().unwrap_or("");
-                let text = std::fs::read_to_string(folder.join("runs").join(id).join("result.json")).ok();
-                (run, text.and_then(|text| serde_json::from_str::<ResultLedger>(&text).ok()))
+                let text =
+                    std::fs::read_to_string(folder.join("runs").join(id).join("result.json")).ok();
+                (
+                    run,
+                    text.and_then(|text| serde_json::from_str::<ResultLedger>(&text).ok()),
+                )
             })
             .collect();
         let changes = check::checked(facts, &finished, &self.context(self.env.now()));
-        self.settle(facts, &format!("results of {} recorded", rules::plural(finished.len(), "run")), changes)
+        self.settle(
+            facts,
+            &format!(
+                "results of {} recorded",
+                rules::plural(finished.len(), "run")
+            ),
+            changes,
+        )
     }
 
     /// The lock is given back while the tests run: they take minutes, and read only what is theirs.
-    async fn test(&self, facts: &Facts, command: &CommandLine, lock: ProjectLock) -> Result<Taken, ActError> {
+    async fn test(
+        &self,
+        facts: &Facts,
+        command: &CommandLine,
+        lock: ProjectLock,
+    ) -> Result<Taken, ActError> {
         drop(lock);
         let argv = command.argv();
         let folder = project::folder(&self.root, &facts.slug);
         let limit = self.settings.test_time_limit;
-        let program = child::Program { argv: &argv, folder: &folder, variables: &[], input: b"", limit };
+        let program = child::Program {
+            argv: &argv,
+            folder: &folder,
+            variables: &[],
+            input: b"",
+            limit,
+        };
         let outcome = match child::run(&program).await {
-            Ok(ended) => TestOutcome { passed: ended.success(), how: ended.how(), command: argv.join(" "), tail: tail(&ended) },
+            Ok(ended) => TestOutcome {
+                passed: ended.success(),
+                how: ended.how(),
+                command: argv.join(" "),
+                tail: tail(&ended),
+            },
             Err(error) => TestOutcome {
                 passed: false,
                 how: format!("cannot be started: {error}"),
@@ -142,31 +204,73 @@ impl Dispatcher {
         };
         let _lock = self.lock(&facts.slug, "dispatch")?;
         let facts = self.read(&facts.slug)?;
-        let words = if outcome.passed { "the tests pass".to_owned() } else { format!("the tests fail: {}", outcome.how) };
-        self.settle(&facts, &words, order::tested(&facts, &outcome, &self.context(self.env.now())))
+        let words = if outcome.passed {
+            "the tests pass".to_owned()
+        } else {
+            format!("the tests fail: {}", outcome.how)
+        };
+        self.settle(
+            &facts,
+            &words,
+            order::tested(&facts, &outcome, &self.context(self.env.now())),
+        )
     }
 
     /// The lock is given back while an agent works: it takes minutes to hours, and edits the documents itself.
-    async fn order(&self, facts: &Facts, asked: &WorkOrder, lock: ProjectLock) -> Result<Taken, ActError> {
+    async fn order(
+        &self,
+        facts: &Facts,
+        asked: &WorkOrder,
+        lock: ProjectLock,
+    ) -> Result<Taken, ActError> {
         let argv = match &self.settings.agent {
             AgentChoice::Caller => {
-                let changes = order::settled(facts, asked, &OrderOutcome::HandedOut, &self.context(self.env.now()));
-                return self.settle(facts, &format!("{}: {}", asked.kind.as_str(), asked.title), changes);
+                let changes = order::settled(
+                    facts,
+                    asked,
+                    &OrderOutcome::HandedOut,
+                    &self.context(self.env.now()),
+                );
+                return self.settle(
+                    facts,
+                    &format!("{}: {}", asked.kind.as_str(), asked.title),
+                    changes,
+                );
             }
             AgentChoice::Command(command) => command.argv(),
-            AgentChoice::Engine(engine) => return Err(ActError::NoEngine { engine: engine.clone() }),
+            AgentChoice::Engine(engine) => {
+                return Err(ActError::NoEngine {
+                    engine: engine.clone(),
+                });
+            }
         };
         drop(lock);
         let folder = project::folder(&self.root, &facts.slug);
         let attempt = self.env.ids.op(self.env.now());
-        let outcome = agent::perform(asked, &argv, &folder, attempt.as_str(), self.settings.agent_time_limit).await;
+        let outcome = agent::perform(
+            asked,
+            &argv,
+            &folder,
+            attempt.as_str(),
+            self.settings.agent_time_limit,
+        )
+        .await;
         let _lock = self.lock(&facts.slug, "dispatch")?;
         let facts = self.read(&facts.slug)?;
         let changes = order::settled(&facts, asked, &outcome, &self.context(self.env.now()));
-        let words = format!("{} {}: {}", asked.kind.as_str(), asked.target, order::word(&outcome));
+        let words = format!(
+            "{} {}: {}",
+            asked.kind.as_str(),
+            asked.target,
+            order::word(&outcome)
+        );
         let mut taken = self.settle(&facts, &words, changes)?;
         if let OrderOutcome::Failed { reason } = &outcome {
-            taken.problem = Some(Problem::new(crate::error::Code::Failed, format!("the agent failed: {reason}"), None));
+            taken.problem = Some(Problem::new(
+                crate::error::Code::Failed,
+                format!("the agent failed: {reason}"),
+                None,
+            ));
         }
         Ok(taken)
     }
@@ -175,16 +279,27 @@ impl Dispatcher {
     pub(super) fn read(&self, slug: &crate::id::Slug) -> Result<Facts, ActError> {
         match project::load(&self.root, slug).state {
             ProjectState::Readable(facts) => Ok(*facts),
-            ProjectState::Unreadable(found) => {
-                Err(ActError::Unreadable { code: found.code, message: found.message, hint: found.hint })
-            }
+            ProjectState::Unreadable(found) => Err(ActError::Unreadable {
+                code: found.code,
+                message: found.message,
+                hint: found.hint,
+            }),
         }
     }
 }
 
 fn tail(ended: &child::Ended) -> String {
-    let bytes = if ended.stderr.is_empty() { &ended.stdout } else { &ended.stderr };
+    let bytes = if ended.stderr.is_empty() {
+        &ended.stdout
+    } else {
+        &ended.stderr
+    };
     let text = String::from_utf8_lossy(bytes);
     let lines: Vec<&str> = text.lines().collect();
-    lines.iter().skip(lines.len().saturating_sub(20)).copied().collect::<Vec<_>>().join("\n")
+    lines
+        .iter()
+        .skip(lines.len().saturating_sub(20))
+        .copied()
+        .collect::<Vec<_>>()
+        .join("\n")
 }

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use crate::act::commit::{Committed, commit};
 use crate::act::preflight::{self, Prepared};
 use crate::act::{ActError, Dispatcher};
-use crate::classify::{FailureClass, RetryPolicy};
 use crate::backend::{ClusterBackend, Receipt, SubmitRequest};
+use crate::classify::{FailureClass, RetryPolicy};
 use crate::crash_point;
 use crate::id::{JobId, QueueId, RunId};
 use crate::pipeline::RunStatus;
@@ -33,31 +33,66 @@ pub(crate) struct Submitted {
 
 impl Dispatcher {
     /// Submits an item of a project whose lock is held.
-    pub(crate) async fn submit(&self, facts: &Facts, item: &QueueId, attempt: u32) -> Result<Submitted, ActError> {
+    pub(crate) async fn submit(
+        &self,
+        facts: &Facts,
+        item: &QueueId,
+        attempt: u32,
+    ) -> Result<Submitted, ActError> {
         let backend = self.backend()?;
         let folder = project::folder(&self.root, &facts.slug);
-        let found = facts.item(item.as_str()).ok_or_else(|| ActError::NoItem { slug: facts.slug.clone(), item: item.to_string() })?;
+        let found = facts.item(item.as_str()).ok_or_else(|| ActError::NoItem {
+            slug: facts.slug.clone(),
+            item: item.to_string(),
+        })?;
         let live = live_by_partition(facts);
-        let prepared = preflight::prepare(found, &folder, self.git.as_ref(), &self.settings.partitions, &live).await;
+        let prepared = preflight::prepare(
+            found,
+            &folder,
+            self.git.as_ref(),
+            &self.settings.partitions,
+            &live,
+        )
+        .await;
         let prepared = match prepared {
             Ok(prepared) => prepared,
             Err(problems) => {
-                let committed = commit(&folder, submission::preflight_failed(facts, item, &problems, self.env.now()), &self.env)?;
+                let committed = commit(
+                    &folder,
+                    submission::preflight_failed(facts, item, &problems, self.env.now()),
+                    &self.env,
+                )?;
                 let outcome = format!("{item} cannot be submitted: {}", problems.join("; "));
-                return Err(ActError::Preflight { outcome, files: committed.files, op: committed.op });
+                return Err(ActError::Preflight {
+                    outcome,
+                    files: committed.files,
+                    op: committed.op,
+                });
             }
         };
         let intent = self.intent(facts, item, attempt, prepared);
         crash_point!("submit.before_intent");
-        let mut committed = commit(&folder, submission::intended(facts, &intent, self.env.now()), &self.env)?;
+        let mut committed = commit(
+            &folder,
+            submission::intended(facts, &intent, self.env.now()),
+            &self.env,
+        )?;
         crash_point!("submit.after_intent");
         let submitted = self.send(backend, facts, &intent).await?;
         committed.absorb(submitted.committed);
-        Ok(Submitted { committed, ..submitted })
+        Ok(Submitted {
+            committed,
+            ..submitted
+        })
     }
 
     /// Sends an intent that is on disk, and settles what the cluster says.
-    pub(crate) async fn send(&self, backend: &dyn ClusterBackend, facts: &Facts, intent: &Intent) -> Result<Submitted, ActError> {
+    pub(crate) async fn send(
+        &self,
+        backend: &dyn ClusterBackend,
+        facts: &Facts,
+        intent: &Intent,
+    ) -> Result<Submitted, ActError> {
         let receipt = backend.submit(&intent.request).await;
         crash_point!("submit.after_send");
         match receipt {
@@ -73,27 +108,59 @@ impl Dispatcher {
     }
 
     /// Takes what the cluster said about an intent into the books.
-    pub(crate) fn settle_receipt(&self, facts: &Facts, intent: &Intent, receipt: &Receipt) -> Result<Submitted, ActError> {
+    pub(crate) fn settle_receipt(
+        &self,
+        facts: &Facts,
+        intent: &Intent,
+        receipt: &Receipt,
+    ) -> Result<Submitted, ActError> {
         let folder = project::folder(&self.root, &facts.slug);
         let now = self.env.now();
         let (changes, outcome, job, unclear) = match receipt {
             Receipt::Accepted { job, .. } => {
-                let changes = submission::accepted(facts, intent, receipt, &self.settings.poll, now);
-                (changes, format!("{} is job {job}", intent.queue_id), Some(*job), false)
+                let changes =
+                    submission::accepted(facts, intent, receipt, &self.settings.poll, now);
+                (
+                    changes,
+                    format!("{} is job {job}", intent.queue_id),
+                    Some(*job),
+                    false,
+                )
             }
             Receipt::Refused { message, limit } => {
                 let changes = submission::refused(facts, intent, message, *limit, now);
-                let why = if *limit { "a limit of the scheduler; it stays READY" } else { "refused by the scheduler" };
-                (changes, format!("{}: {why}: {}", intent.queue_id, submission::one_line(message)), None, false)
+                let why = if *limit {
+                    "a limit of the scheduler; it stays READY"
+                } else {
+                    "refused by the scheduler"
+                };
+                (
+                    changes,
+                    format!(
+                        "{}: {why}: {}",
+                        intent.queue_id,
+                        submission::one_line(message)
+                    ),
+                    None,
+                    false,
+                )
             }
             Receipt::Absent | Receipt::Claimed { .. } | Receipt::Unclear { .. } => {
-                let outcome = format!("{}: it is not known yet whether there is a job; the next dispatch looks", intent.request.run);
+                let outcome = format!(
+                    "{}: it is not known yet whether there is a job; the next dispatch looks",
+                    intent.request.run
+                );
                 (submission::unsettled(facts, now), outcome, None, true)
             }
         };
         let committed = commit(&folder, changes, &self.env)?;
         crash_point!("submit.after_commit");
-        Ok(Submitted { outcome, job, committed, unclear })
+        Ok(Submitted {
+            outcome,
+            job,
+            committed,
+            unclear,
+        })
     }
 
     fn intent(&self, facts: &Facts, item: &QueueId, attempt: u32, prepared: Prepared) -> Intent {
@@ -120,25 +187,53 @@ impl Dispatcher {
             intent_at: now,
             run,
         };
-        Intent { version: 1, queue_id: item.clone(), attempt, request }
+        Intent {
+            version: 1,
+            queue_id: item.clone(),
+            attempt,
+            request,
+        }
     }
 }
 
 /// `q001_20260112_233413`, with a letter where two fall into one second (incident 44).
 fn new_run_id(facts: &Facts, item: &QueueId, now: Timestamp) -> RunId {
-    let stem = format!("{}_{}", item.as_str().to_lowercase().replace('-', ""), compact(now));
-    let runs = facts.view.active_runs.iter().chain(&facts.view.completed_runs);
+    let stem = format!(
+        "{}_{}",
+        item.as_str().to_lowercase().replace('-', ""),
+        compact(now)
+    );
+    let runs = facts
+        .view
+        .active_runs
+        .iter()
+        .chain(&facts.view.completed_runs);
     let taken: Vec<&str> = runs.filter_map(|run| run.key.run_id.as_deref()).collect();
-    let mut candidates = std::iter::once(stem.clone()).chain(('b'..='z').map(|letter| format!("{stem}{letter}")));
-    let free = candidates.find(|candidate| !taken.contains(&candidate.as_str())).unwrap_or(stem);
-    free.parse().unwrap_or_else(|_| unreachable!("a queue id and a time are a path segment"))
+    let mut candidates =
+        std::iter::once(stem.clone()).chain(('b'..='z').map(|letter| format!("{stem}{letter}")));
+    let free = candidates
+        .find(|candidate| !taken.contains(&candidate.as_str()))
+        .unwrap_or(stem);
+    free.parse()
+        .unwrap_or_else(|_| unreachable!("a queue id and a time are a path segment"))
 }
 
 /// Nodes on which this item failed for the node's own reasons: not again there (incident 66).
 fn exclude(facts: &Facts, item: &QueueId) -> Vec<String> {
-    let own = facts.view.completed_runs.iter().filter(|run| run.queue_id.as_deref() == Some(item.as_str()));
+    let own = facts
+        .view
+        .completed_runs
+        .iter()
+        .filter(|run| run.queue_id.as_deref() == Some(item.as_str()));
     let of_the_node = |class: &str| {
-        FailureClass::from_name(class).is_some_and(|class| matches!(class.retry(), RetryPolicy::Once { suggest_exclude: true }))
+        FailureClass::from_name(class).is_some_and(|class| {
+            matches!(
+                class.retry(),
+                RetryPolicy::Once {
+                    suggest_exclude: true
+                }
+            )
+        })
     };
     let failed = own.filter(|run| run.failure_class.as_deref().is_some_and(of_the_node));
     let mut nodes: Vec<String> = failed.filter_map(|run| run.nodes.clone()).collect();
@@ -149,7 +244,11 @@ fn exclude(facts: &Facts, item: &QueueId) -> Vec<String> {
 
 fn live_by_partition(facts: &Facts) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
-    let live = facts.view.active_runs.iter().filter(|run| run.status == RunStatus::Live);
+    let live = facts
+        .view
+        .active_runs
+        .iter()
+        .filter(|run| run.status == RunStatus::Live);
     for partition in live.filter_map(|run| run.partition.clone()) {
         *counts.entry(partition).or_insert(0) += 1;
     }

@@ -43,10 +43,19 @@ enum Target {
 impl Dispatcher {
     /// Asks the cluster once about everything that is outstanding.
     pub(super) async fn ask(&self, world: &World, options: &Options) -> Observations {
-        let chosen = |project: &&Project| options.projects.is_empty() || options.projects.contains(&project.slug);
-        let facts: Vec<&Facts> = world.projects.iter().filter(chosen).filter_map(readable).collect();
+        let chosen = |project: &&Project| {
+            options.projects.is_empty() || options.projects.contains(&project.slug)
+        };
+        let facts: Vec<&Facts> = world
+            .projects
+            .iter()
+            .filter(chosen)
+            .filter_map(readable)
+            .collect();
         let questions = due(facts.iter().copied(), &self.context(self.env.now()));
-        let steps_need_it = facts.iter().any(|facts| matches!(facts.phase(), Phase::Run) || asked_for_session(facts));
+        let steps_need_it = facts
+            .iter()
+            .any(|facts| matches!(facts.phase(), Phase::Run) || asked_for_session(facts));
         if questions.is_empty() && !steps_need_it {
             return Observations::none();
         }
@@ -58,36 +67,56 @@ impl Dispatcher {
         seen
     }
 
-    async fn put(&self, questions: &Questions, seen: &mut Observations) -> Result<(), BackendError> {
+    async fn put(
+        &self,
+        questions: &Questions,
+        seen: &mut Observations,
+    ) -> Result<(), BackendError> {
         let backend = self.cluster.as_ref().map_err(Clone::clone)?;
         backend.check().await?;
         for intent in &questions.intents {
             let request = &intent.request;
             let receipt = backend.receipt(&request.token, request.intent_at).await;
-            seen.receipts.insert(request.token.clone(), receipt.map_err(|error| error.to_string()));
+            seen.receipts.insert(
+                request.token.clone(),
+                receipt.map_err(|error| error.to_string()),
+            );
         }
         if !questions.jobs.is_empty() {
             let observations = backend.observe(&questions.jobs).await?;
-            seen.jobs = observations.into_iter().map(|observation| (observation.job, observation)).collect();
+            seen.jobs = observations
+                .into_iter()
+                .map(|observation| (observation.job, observation))
+                .collect();
         }
         Ok(())
     }
 
     /// Judges the answers for every chosen project, makes the books true, and puts what changed into `world`.
-    pub(super) async fn verify(&self, world: &mut World, seen: &Observations, options: &Options) -> Verification {
+    pub(super) async fn verify(
+        &self,
+        world: &mut World,
+        seen: &Observations,
+        options: &Options,
+    ) -> Verification {
         let mut all = Verification::default();
         if let ClusterReach::Failed(error) = &seen.cluster {
             all.cluster_problem = Some(Problem::of(error));
         }
         for project in &mut world.projects {
             let chosen = options.projects.is_empty() || options.projects.contains(&project.slug);
-            let Some(facts) = readable(project).filter(|_| chosen) else { continue };
+            let Some(facts) = readable(project).filter(|_| chosen) else {
+                continue;
+            };
             if !self.concerns(facts, seen, &mut all) {
                 continue;
             }
             let slug = project.slug.clone();
             self.say(&format!("{slug}: verifying"));
-            match self.verify_project(&slug, seen, options, &mut all.verified).await {
+            match self
+                .verify_project(&slug, seen, options, &mut all.verified)
+                .await
+            {
                 Ok(state) => project.state = state,
                 Err(error) => all.verified.push(failed(&slug, &error)),
             }
@@ -98,12 +127,22 @@ impl Dispatcher {
     /// Whether anything has to be done about a project; what is as it is said to be is only counted.
     fn concerns(&self, facts: &Facts, seen: &Observations, all: &mut Verification) -> bool {
         let (findings, memory) = verify::runs(facts, seen, &self.context(self.env.now()));
-        let as_said = |finding: &&RunFinding| match (&finding.verdict, run_of(facts, &finding.key)) {
-            (RunVerdict::Alive { status, .. }, Some(run)) => finish::alive(facts, run, status, self.env.now()).files.is_empty(),
+        let as_said = |finding: &&RunFinding| match (&finding.verdict, run_of(facts, &finding.key))
+        {
+            (RunVerdict::Alive { status, .. }, Some(run)) => {
+                finish::alive(facts, run, status, self.env.now())
+                    .files
+                    .is_empty()
+            }
             _ => false,
         };
         let confirmed = findings.iter().filter(as_said).count();
-        let idle = |finding: &RunFinding| matches!(finding.verdict, RunVerdict::NoJob | RunVerdict::Unknown { .. });
+        let idle = |finding: &RunFinding| {
+            matches!(
+                finding.verdict,
+                RunVerdict::NoJob | RunVerdict::Unknown { .. }
+            )
+        };
         let quiet = findings.iter().filter(|finding| idle(finding)).count();
         all.confirmed += confirmed;
         confirmed + quiet < findings.len()
@@ -126,7 +165,10 @@ impl Dispatcher {
             facts = self.facts(slug, &target)?;
         }
         for intent in facts.intents.clone() {
-            verified.push(self.settle_intent(&facts, &intent, seen, &mut target).await?);
+            verified.push(
+                self.settle_intent(&facts, &intent, seen, &mut target)
+                    .await?,
+            );
             facts = self.facts(slug, &target)?;
         }
         let (findings, memory) = verify::runs(&facts, seen, &self.context(self.env.now()));
@@ -148,7 +190,10 @@ impl Dispatcher {
     fn target(&self, slug: &Slug, dry_run: bool) -> Result<Target, ActError> {
         let folder = project::folder(&self.root, slug);
         if !dry_run {
-            return Ok(Target::Disk { _lock: self.lock(slug, "verify")?, folder });
+            return Ok(Target::Disk {
+                _lock: self.lock(slug, "verify")?,
+                folder,
+            });
         }
         let texts = project::texts(&folder).map_err(unreadable)?;
         Ok(Target::Memory(texts))
@@ -178,7 +223,9 @@ impl Dispatcher {
                 (needs && live && !facts.view.needs_user_input.value)
                     .then(|| submission::no_session(facts, &self.session_prompt, now))
             }
-            ClusterReach::Answered => asked_for_session(facts).then(|| submission::session_is_open(facts, now)),
+            ClusterReach::Answered => {
+                asked_for_session(facts).then(|| submission::session_is_open(facts, now))
+            }
             _ => None,
         };
         changes.filter(|changes| !changes.files.is_empty())
@@ -197,72 +244,156 @@ impl Dispatcher {
             && let Some(sighted) = sighted
         {
             let mut sightings = facts.sightings.clone();
-            sightings.entries.insert(intent.request.token.to_string(), sighted);
+            sightings
+                .entries
+                .insert(intent.request.token.to_string(), sighted);
             remember(folder, &sightings)?;
         }
         let disk = matches!(target, Target::Disk { .. });
         let mut found = match verdict {
-            IntentVerdict::Wait { why } => Verified { detail: why, ..found(facts, &run, "unsettled") },
+            IntentVerdict::Wait { why } => Verified {
+                detail: why,
+                ..found(facts, &run, "unsettled")
+            },
             IntentVerdict::Abandon => {
                 let changes = submission::abandoned(facts, intent, self.env.now());
                 let committed = self.apply(target, changes)?;
-                let detail = "no source knows a job of this submission; the item may be submitted again".to_owned();
-                with(Verified { detail, ..found(facts, &run, "abandoned") }, committed)
+                let detail =
+                    "no source knows a job of this submission; the item may be submitted again"
+                        .to_owned();
+                with(
+                    Verified {
+                        detail,
+                        ..found(facts, &run, "abandoned")
+                    },
+                    committed,
+                )
             }
             IntentVerdict::Resend if disk => {
                 let submitted = self.send(self.backend()?, facts, intent).await?;
-                let word = if submitted.job.is_some() { "submitted" } else { "unsettled" };
-                with(Verified { detail: submitted.outcome, ..found(facts, &run, word) }, submitted.committed)
+                let word = if submitted.job.is_some() {
+                    "submitted"
+                } else {
+                    "unsettled"
+                };
+                with(
+                    Verified {
+                        detail: submitted.outcome,
+                        ..found(facts, &run, word)
+                    },
+                    submitted.committed,
+                )
             }
-            IntentVerdict::Resend => Verified { detail: "would be sent again".to_owned(), ..found(facts, &run, "unsettled") },
+            IntentVerdict::Resend => Verified {
+                detail: "would be sent again".to_owned(),
+                ..found(facts, &run, "unsettled")
+            },
             IntentVerdict::Adopt(receipt) | IntentVerdict::Refused(receipt) if disk => {
                 let settled = self.settle_receipt(facts, intent, &receipt)?;
-                let word = if settled.job.is_some() { "adopted" } else { "refused" };
-                with(Verified { detail: settled.outcome, ..found(facts, &run, word) }, settled.committed)
+                let word = if settled.job.is_some() {
+                    "adopted"
+                } else {
+                    "refused"
+                };
+                with(
+                    Verified {
+                        detail: settled.outcome,
+                        ..found(facts, &run, word)
+                    },
+                    settled.committed,
+                )
             }
-            IntentVerdict::Adopt(_) => Verified { detail: "the job is there and would be adopted".to_owned(), ..found(facts, &run, "adopted") },
-            IntentVerdict::Refused(_) => Verified { detail: "was refused".to_owned(), ..found(facts, &run, "refused") },
+            IntentVerdict::Adopt(_) => Verified {
+                detail: "the job is there and would be adopted".to_owned(),
+                ..found(facts, &run, "adopted")
+            },
+            IntentVerdict::Refused(_) => Verified {
+                detail: "was refused".to_owned(),
+                ..found(facts, &run, "refused")
+            },
         };
         if found.finding == "unsettled" && disk {
             let hint = "Nothing is lost: the next dispatch looks for the job before it does anything else.";
-            found.problem = Some(Problem::new(Code::Unclear, found.detail.clone(), Some(hint.to_owned())));
+            found.problem = Some(Problem::new(
+                Code::Unclear,
+                found.detail.clone(),
+                Some(hint.to_owned()),
+            ));
         }
         Ok(found)
     }
 
-    async fn settle_run(&self, facts: &Facts, finding: &RunFinding, target: &mut Target) -> Result<Option<Verified>, ActError> {
-        let Some(run) = run_of(facts, &finding.key) else { return Ok(None) };
+    async fn settle_run(
+        &self,
+        facts: &Facts,
+        finding: &RunFinding,
+        target: &mut Target,
+    ) -> Result<Option<Verified>, ActError> {
+        let Some(run) = run_of(facts, &finding.key) else {
+            return Ok(None);
+        };
         let name = finish::name(&run.key);
         let now = self.env.now();
         Ok(match &finding.verdict {
             RunVerdict::Alive { status, .. } => {
                 let committed = self.apply(target, finish::alive(facts, run, status, now))?;
                 let detail = format!("the cluster says {status}");
-                (!committed.files.is_empty()).then(|| with(Verified { detail, ..found(facts, &name, status) }, committed))
+                (!committed.files.is_empty()).then(|| {
+                    with(
+                        Verified {
+                            detail,
+                            ..found(facts, &name, status)
+                        },
+                        committed,
+                    )
+                })
             }
             RunVerdict::Misfiled => {
                 let committed = self.apply(target, finish::misfiled(facts, &run.key, now))?;
-                let detail = format!("its record says {}; filed under completed_runs", run.status_text.as_deref().unwrap_or("ended"));
-                Some(with(Verified { detail, ..found(facts, &name, "filed") }, committed))
+                let detail = format!(
+                    "its record says {}; filed under completed_runs",
+                    run.status_text.as_deref().unwrap_or("ended")
+                );
+                Some(with(
+                    Verified {
+                        detail,
+                        ..found(facts, &name, "filed")
+                    },
+                    committed,
+                ))
             }
-            RunVerdict::Ended { reports } => Some(self.settle_ended(facts, run, reports, target).await?),
+            RunVerdict::Ended { reports } => {
+                Some(self.settle_ended(facts, run, reports, target).await?)
+            }
             RunVerdict::Lost { since, asked } => {
                 let diagnosis = finish::lost(run, *since, asked);
                 Some(self.record_end(facts, run, &[], &diagnosis, &[], target, "lost")?)
             }
             RunVerdict::Unconfirmed => {
                 let detail = "no source knows the job; that is not believed yet".to_owned();
-                Some(Verified { detail, ..found(facts, &name, "unconfirmed") })
+                Some(Verified {
+                    detail,
+                    ..found(facts, &name, "unconfirmed")
+                })
             }
             RunVerdict::Settling => {
                 let detail = "ended, but may be requeued; believed after a minute".to_owned();
-                Some(Verified { detail, ..found(facts, &name, "settling") })
+                Some(Verified {
+                    detail,
+                    ..found(facts, &name, "settling")
+                })
             }
             RunVerdict::Unknown { .. } | RunVerdict::NoJob => None,
         })
     }
 
-    async fn settle_ended(&self, facts: &Facts, run: &RunView, reports: &[JobReport], target: &mut Target) -> Result<Verified, ActError> {
+    async fn settle_ended(
+        &self,
+        facts: &Facts,
+        run: &RunView,
+        reports: &[JobReport],
+        target: &mut Target,
+    ) -> Result<Verified, ActError> {
         let backend = self.backend()?;
         let folder = project::folder(&self.root, &facts.slug);
         let keep = matches!(target, Target::Disk { .. });
@@ -270,10 +401,21 @@ impl Dispatcher {
         let missing = self.missing_artifacts(backend, facts, run, reports).await?;
         let diagnosis = diagnose(reports, &collected, &missing);
         let status = verify::ended_status(reports);
-        self.record_end(facts, run, reports, &diagnosis, &collected.paths, target, status)
+        self.record_end(
+            facts,
+            run,
+            reports,
+            &diagnosis,
+            &collected.paths,
+            target,
+            status,
+        )
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one ending, each known to another caller")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one ending, each known to another caller"
+    )]
     fn record_end(
         &self,
         facts: &Facts,
@@ -284,11 +426,25 @@ impl Dispatcher {
         target: &mut Target,
         word: &str,
     ) -> Result<Verified, ActError> {
-        let ending = finish::Ending { run, reports, diagnosis, logs };
+        let ending = finish::Ending {
+            run,
+            reports,
+            diagnosis,
+            logs,
+        };
         let changes = finish::ended(facts, &ending, &self.context(self.env.now()));
         let committed = self.apply(target, changes)?;
-        let found = Verified { detail: finish::headline(diagnosis), ..found(facts, &finish::name(&run.key), word) };
-        Ok(with(Verified { job: run.key.job_id.clone(), ..found }, committed))
+        let found = Verified {
+            detail: finish::headline(diagnosis),
+            ..found(facts, &finish::name(&run.key), word)
+        };
+        Ok(with(
+            Verified {
+                job: run.key.job_id.clone(),
+                ..found
+            },
+            committed,
+        ))
     }
 
     /// Files that the item says must exist, and that do not (incident 63). Only of a job that completed.
@@ -300,21 +456,37 @@ impl Dispatcher {
         reports: &[JobReport],
     ) -> Result<Vec<String>, BackendError> {
         let item = run.queue_id.as_deref().and_then(|id| facts.item(id));
-        let Some(item) = item.filter(|item| !item.artifacts.is_empty() && verify::ended_status(reports) == "completed") else {
+        let Some(item) = item.filter(|item| {
+            !item.artifacts.is_empty() && verify::ended_status(reports) == "completed"
+        }) else {
             return Ok(Vec::new());
         };
         let there = backend.existing(&facts.slug, &item.artifacts).await?;
-        let pairs = item.artifacts.iter().zip(there.into_iter().chain(std::iter::repeat(false)));
-        Ok(pairs.filter(|(_, there)| !there).map(|(path, _)| path.clone()).collect())
+        let pairs = item
+            .artifacts
+            .iter()
+            .zip(there.into_iter().chain(std::iter::repeat(false)));
+        Ok(pairs
+            .filter(|(_, there)| !there)
+            .map(|(path, _)| path.clone())
+            .collect())
     }
 }
 
 fn diagnose(reports: &[JobReport], collected: &logs::Collected, missing: &[String]) -> Diagnosis {
     let report = verify::decisive(reports);
     let Some(report) = report else {
-        return classify(&Case { logs: &collected.texts, missing_artifacts: missing, ..Case::default() });
+        return classify(&Case {
+            logs: &collected.texts,
+            missing_artifacts: missing,
+            ..Case::default()
+        });
     };
-    let told = report.tasks.iter().find(|task| task.state == *report.verdict()).unwrap_or(report);
+    let told = report
+        .tasks
+        .iter()
+        .find(|task| task.state == *report.verdict())
+        .unwrap_or(report);
     classify(&Case::of(told, &collected.texts, missing))
 }
 
@@ -331,7 +503,11 @@ fn asked_for_session(facts: &Facts) -> bool {
 }
 
 fn unreadable(found: crate::world::Unreadable) -> ActError {
-    ActError::Unreadable { code: found.code, message: found.message, hint: found.hint }
+    ActError::Unreadable {
+        code: found.code,
+        message: found.message,
+        hint: found.hint,
+    }
 }
 
 /// The run as it stands now: earlier changes of this pass may have moved it.
@@ -340,7 +516,11 @@ fn run_of<'a>(facts: &'a Facts, key: &RunKey) -> Option<&'a RunView> {
     let mut runs = facts.view.active_runs.iter().filter(same);
     let first = runs.next()?;
     let exact = facts.view.active_runs.iter().find(|run| run.key == *key);
-    if runs.next().is_some() { exact.or(Some(first)) } else { Some(first) }
+    if runs.next().is_some() {
+        exact.or(Some(first))
+    } else {
+        Some(first)
+    }
 }
 
 fn found(facts: &Facts, run: &str, finding: &str) -> Verified {
@@ -361,7 +541,12 @@ fn with(found: Verified, committed: Committed) -> Verified {
         [] => found.detail,
         warnings => format!("{} ({})", found.detail, warnings.join("; ")),
     };
-    Verified { files: committed.files, op: committed.op.map(|op| op.to_string()), detail, ..found }
+    Verified {
+        files: committed.files,
+        op: committed.op.map(|op| op.to_string()),
+        detail,
+        ..found
+    }
 }
 
 fn failed(slug: &Slug, error: &ActError) -> Verified {
@@ -369,7 +554,12 @@ fn failed(slug: &Slug, error: &ActError) -> Verified {
         project: slug.to_string(),
         run: String::new(),
         job: None,
-        finding: if error.code() == Code::Locked { "locked" } else { "error" }.to_owned(),
+        finding: if error.code() == Code::Locked {
+            "locked"
+        } else {
+            "error"
+        }
+        .to_owned(),
         detail: error.to_string(),
         files: Vec::new(),
         op: None,
@@ -395,7 +585,9 @@ impl Dispatcher {
     fn recover(&self, slug: &Slug, journal: &crate::journal::Journal) -> Vec<Verified> {
         self.say(&format!("{slug}: finishing an interrupted operation"));
         // A project whose lock is held is being worked on: its operation is not interrupted.
-        let recovered = self.lock(slug, "recover").and_then(|_lock| Ok(journal.recover(&self.env)?));
+        let recovered = self
+            .lock(slug, "recover")
+            .and_then(|_lock| Ok(journal.recover(&self.env)?));
         match recovered {
             Err(error) => vec![failed(slug, &error)],
             Ok(recovered) => recovered

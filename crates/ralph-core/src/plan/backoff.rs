@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::pipeline::SlurmWait;
 use crate::settings::PollSettings;
-use crate::world::Sighted;
 use crate::time::{SignedDuration, Timestamp, elapsed};
+use crate::world::Sighted;
 use jiff::tz::TimeZone;
 
 /// The time of the first poll after a submission.
@@ -32,7 +32,10 @@ pub fn next(wait: &SlurmWait, poll: &PollSettings, now: Timestamp, zone: &TimeZo
 #[must_use]
 pub fn after_limit(seen: &Sighted, poll: &PollSettings) -> Timestamp {
     let doublings = seen.passes.saturating_sub(1).min(16);
-    later(seen.last, poll.first.saturating_mul(1 << doublings).min(poll.cap))
+    later(
+        seen.last,
+        poll.first.saturating_mul(1 << doublings).min(poll.cap),
+    )
 }
 
 fn later(now: Timestamp, by: Duration) -> Timestamp {

@@ -58,7 +58,11 @@ pub fn due<'a>(projects: impl IntoIterator<Item = &'a Facts>, context: &Context<
         for (run, jobs) in facts.tracked_runs() {
             let submitted_after = run.submitted_at.and_then(|at| at.instant(context.zone));
             let new = jobs.into_iter().filter(|job| asked.insert(*job));
-            questions.jobs.extend(new.map(|job| JobQuery { job, token: None, submitted_after }));
+            questions.jobs.extend(new.map(|job| JobQuery {
+                job,
+                token: None,
+                submitted_after,
+            }));
         }
     }
     questions
@@ -183,7 +187,12 @@ pub enum Selection {
 /// An order that was handed out before takes no place in the batch, so that three projects that wait for a
 /// person cannot starve the others.
 #[must_use]
-pub fn plan(world: &World, seen: &Observations, selection: &Selection, context: &Context<'_>) -> Plan {
+pub fn plan(
+    world: &World,
+    seen: &Observations,
+    selection: &Selection,
+    context: &Context<'_>,
+) -> Plan {
     let mut plan = Plan::default();
     let mut candidates = Vec::new();
     for project in &world.projects {
@@ -214,7 +223,11 @@ pub fn plan(world: &World, seen: &Observations, selection: &Selection, context: 
     candidates.sort_by(|(a_touched, a), (b_touched, b)| {
         (a.precedence, a_touched, &a.slug).cmp(&(b.precedence, b_touched, &b.slug))
     });
-    fill(&mut plan, candidates.into_iter().map(|(_, step)| step), selection);
+    fill(
+        &mut plan,
+        candidates.into_iter().map(|(_, step)| step),
+        selection,
+    );
     plan.passed_over.sort_by(|a, b| a.slug.cmp(&b.slug));
     plan
 }

@@ -5,7 +5,7 @@ use ralph_docs::queue::{QueueItem, QueueSection};
 use crate::order::{OrderKind, WorkOrder};
 use crate::phase::Phase;
 use crate::pipeline::RunStatus;
-use crate::plan::{Context, backoff, PassedBecause, PassedOver, Precedence, ProjectStep, Step};
+use crate::plan::{Context, PassedBecause, PassedOver, Precedence, ProjectStep, Step, backoff};
 use crate::time::{Timestamp, stamp};
 use crate::world::{ClusterReach, Facts, Observations, is_due};
 
@@ -18,8 +18,16 @@ pub const SET_BY_PREFLIGHT: &str = "ralph:preflight:";
 ///
 /// # Errors
 /// The reason why there is no step.
-pub fn next_step(facts: &Facts, seen: &Observations, context: &Context<'_>) -> Result<ProjectStep, PassedOver> {
-    let rule = Rule { facts, seen, context };
+pub fn next_step(
+    facts: &Facts,
+    seen: &Observations,
+    context: &Context<'_>,
+) -> Result<ProjectStep, PassedOver> {
+    let rule = Rule {
+        facts,
+        seen,
+        context,
+    };
     rule.pending_input()?;
     match facts.phase() {
         Phase::External(text) => Err(rule.external(text)),
@@ -32,7 +40,10 @@ pub fn next_step(facts: &Facts, seen: &Observations, context: &Context<'_>) -> R
         Phase::Implement => Ok(rule.implement()),
         Phase::Debate => Ok(rule.debate()),
         Phase::Done => rule.done(),
-        Phase::Idle => Err(rule.pass(PassedBecause::Nothing, "the project is idle; set a phase to start it")),
+        Phase::Idle => Err(rule.pass(
+            PassedBecause::Nothing,
+            "the project is idle; set a phase to start it",
+        )),
     }
 }
 
@@ -45,7 +56,8 @@ pub fn unchecked(facts: &Facts) -> Vec<(String, String)> {
         .filter_map(|run| Some((run.key.run_id.clone()?, run.queue_id.clone()?)))
         .filter(|(run, id)| {
             facts.item(id).is_some_and(|item| {
-                item.section == QueueSection::InProgress && item.run.as_ref().is_none_or(|stated| stated == run)
+                item.section == QueueSection::InProgress
+                    && item.run.as_ref().is_none_or(|stated| stated == run)
             })
         })
         .collect()
@@ -55,22 +67,38 @@ pub fn unchecked(facts: &Facts) -> Vec<(String, String)> {
 #[must_use]
 pub fn ready_item(facts: &Facts) -> Option<&QueueItem> {
     facts.queue.iter().find(|item| {
-        item.section == QueueSection::Ready && facts.item(&item.id).is_some() && waits_for(facts, item).is_none()
+        item.section == QueueSection::Ready
+            && facts.item(&item.id).is_some()
+            && waits_for(facts, item).is_none()
     })
 }
 
 /// The first item that must be done before this one and is not.
 #[must_use]
 pub fn waits_for<'a>(facts: &Facts, item: &'a QueueItem) -> Option<&'a str> {
-    let done = |id: &str| facts.item(id).is_some_and(|before| before.section == QueueSection::Done);
+    let done = |id: &str| {
+        facts
+            .item(id)
+            .is_some_and(|before| before.section == QueueSection::Done)
+    };
     item.after.iter().map(String::as_str).find(|id| !done(id))
 }
 
 /// How often the item was submitted before, from the runs that name it.
 #[must_use]
 pub fn attempts(facts: &Facts, id: &str) -> u32 {
-    let runs = facts.view.active_runs.iter().chain(&facts.view.completed_runs);
-    let count = runs.filter(|run| run.queue_id.as_deref().is_some_and(|q| q.eq_ignore_ascii_case(id))).count();
+    let runs = facts
+        .view
+        .active_runs
+        .iter()
+        .chain(&facts.view.completed_runs);
+    let count = runs
+        .filter(|run| {
+            run.queue_id
+                .as_deref()
+                .is_some_and(|q| q.eq_ignore_ascii_case(id))
+        })
+        .count();
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
@@ -82,7 +110,10 @@ pub fn limit_key(id: &str) -> String {
 
 /// Whether a todo item is open and next.
 fn open_task(facts: &Facts) -> Option<&ralph_docs::todo::Task> {
-    facts.tasks.iter().find(|task| task.ready && !task.done && !is_placeholder(&task.text))
+    facts
+        .tasks
+        .iter()
+        .find(|task| task.ready && !task.done && !is_placeholder(&task.text))
 }
 
 fn is_placeholder(text: &str) -> bool {
@@ -102,7 +133,11 @@ pub fn onward(facts: &Facts) -> Phase {
         Phase::Run
     } else if open_task(facts).is_some() {
         Phase::Implement
-    } else if facts.queue.iter().any(|item| matches!(item.section, QueueSection::Ready | QueueSection::Failed)) {
+    } else if facts
+        .queue
+        .iter()
+        .any(|item| matches!(item.section, QueueSection::Ready | QueueSection::Failed))
+    {
         Phase::Idle
     } else {
         Phase::Done
@@ -121,11 +156,22 @@ impl Rule<'_> {
             (Step::Order(order), Some(issued)) => issued.is_for(order) && issued.attempts == 0,
             _ => false,
         };
-        ProjectStep { slug: self.facts.slug.clone(), precedence, because: because.into(), step, again }
+        ProjectStep {
+            slug: self.facts.slug.clone(),
+            precedence,
+            because: because.into(),
+            step,
+            again,
+        }
     }
 
     fn pass(&self, because: PassedBecause, reason: impl Into<String>) -> PassedOver {
-        PassedOver { slug: self.facts.slug.clone(), because, reason: reason.into(), next_due: None }
+        PassedOver {
+            slug: self.facts.slug.clone(),
+            because,
+            reason: reason.into(),
+            next_due: None,
+        }
     }
 
     fn advance(&self, to: Phase, because: &str) -> ProjectStep {
@@ -136,12 +182,22 @@ impl Rule<'_> {
     /// preflight is looked at again each time: it is the condition that clears it.
     fn pending_input(&self) -> Result<(), PassedOver> {
         let input = &self.facts.view.needs_user_input;
-        let rechecked = input.set_by.as_deref().is_some_and(|by| by.starts_with(SET_BY_PREFLIGHT));
+        let rechecked = input
+            .set_by
+            .as_deref()
+            .is_some_and(|by| by.starts_with(SET_BY_PREFLIGHT));
         if !input.value || (rechecked && *self.facts.phase() == Phase::Run) {
             return Ok(());
         }
-        let prompt = input.prompt.as_deref().map(str::trim).filter(|prompt| !prompt.is_empty());
-        Err(self.pass(PassedBecause::NeedsInput, prompt.unwrap_or("a person has to decide (no prompt given)")))
+        let prompt = input
+            .prompt
+            .as_deref()
+            .map(str::trim)
+            .filter(|prompt| !prompt.is_empty());
+        Err(self.pass(
+            PassedBecause::NeedsInput,
+            prompt.unwrap_or("a person has to decide (no prompt given)"),
+        ))
     }
 
     fn external(&self, text: &str) -> PassedOver {
@@ -150,16 +206,30 @@ impl Rule<'_> {
         let next_due = self.facts.next_poll(self.context.zone).filter(|_| live > 0);
         let reason = match live {
             0 => format!("the phase is not one that ralph steps: {shown}"),
-            _ => format!("the phase is not one that ralph steps: {shown}; {live} live runs are verified"),
+            _ => format!(
+                "the phase is not one that ralph steps: {shown}; {live} live runs are verified"
+            ),
         };
-        PassedOver { next_due, ..self.pass(PassedBecause::External, reason) }
+        PassedOver {
+            next_due,
+            ..self.pass(PassedBecause::External, reason)
+        }
     }
 
     fn debug(&self) -> Result<ProjectStep, PassedOver> {
-        let Some(entry) = self.facts.debugging.iter().find(|entry| entry.open && entry.key.is_some()) else {
+        let Some(entry) = self
+            .facts
+            .debugging
+            .iter()
+            .find(|entry| entry.open && entry.key.is_some())
+        else {
             let other = self.facts.debugging.iter().find(|entry| entry.open);
             return match other {
-                Some(entry) => Ok(self.order(OrderKind::Debug, entry.id.as_deref().unwrap_or(&entry.title), &entry.title)),
+                Some(entry) => Ok(self.order(
+                    OrderKind::Debug,
+                    entry.id.as_deref().unwrap_or(&entry.title),
+                    &entry.title,
+                )),
                 None => Ok(self.advance(self.after_debug(), "every debugging entry is resolved")),
             };
         };
@@ -193,17 +263,26 @@ impl Rule<'_> {
             return Err(self.pass(PassedBecause::ClusterUnreachable, error.to_string()));
         }
         if self.facts.tracked_runs().next().is_none() && self.facts.intents.is_empty() {
-            return Err(self.pass(PassedBecause::Waiting, format!("{live} live runs name no job that could be asked about")));
+            return Err(self.pass(
+                PassedBecause::Waiting,
+                format!("{live} live runs name no job that could be asked about"),
+            ));
         }
         Ok(self.step(Precedence::Check, "a poll is due", Step::Poll))
     }
 
     fn waiting(&self, live: usize) -> PassedOver {
         let next_due = self.facts.next_poll(self.context.zone);
-        let when = next_due.map_or_else(|| "later".to_owned(), |at: Timestamp| format!("at {}", stamp(at)));
+        let when = next_due.map_or_else(
+            || "later".to_owned(),
+            |at: Timestamp| format!("at {}", stamp(at)),
+        );
         PassedOver {
             next_due,
-            ..self.pass(PassedBecause::Waiting, format!("{live} live runs; the next poll is due {when}"))
+            ..self.pass(
+                PassedBecause::Waiting,
+                format!("{live} live runs; the next poll is due {when}"),
+            )
         }
     }
 
@@ -222,7 +301,11 @@ impl Rule<'_> {
 
     fn test(&self) -> ProjectStep {
         match &self.context.settings.test_command {
-            Some(command) => self.step(Precedence::Test, "the tests are next", Step::Test(command.clone())),
+            Some(command) => self.step(
+                Precedence::Test,
+                "the tests are next",
+                Step::Test(command.clone()),
+            ),
             None => self.order(OrderKind::Test, "TEST", "run the project's tests"),
         }
     }
@@ -240,11 +323,19 @@ impl Rule<'_> {
         };
         // A limit of the scheduler is no failure: the item stays READY and is tried again later (incident 37).
         let limited = self.facts.sightings.entries.get(&limit_key(&item.id));
-        if let Some(until) = limited.map(|seen| backoff::after_limit(seen, &self.context.settings.poll))
+        if let Some(until) =
+            limited.map(|seen| backoff::after_limit(seen, &self.context.settings.poll))
             && until > self.context.now
         {
-            let reason = format!("{} waits for the scheduler's limit until {}", item.id, stamp(until));
-            return Err(PassedOver { next_due: Some(until), ..self.pass(PassedBecause::Waiting, reason) });
+            let reason = format!(
+                "{} waits for the scheduler's limit until {}",
+                item.id,
+                stamp(until)
+            );
+            return Err(PassedOver {
+                next_due: Some(until),
+                ..self.pass(PassedBecause::Waiting, reason)
+            });
         }
         if let ClusterReach::Failed(error) = &self.seen.cluster {
             return Err(self.pass(PassedBecause::ClusterUnreachable, error.to_string()));
@@ -253,9 +344,15 @@ impl Rule<'_> {
             Ok(id) => Ok(self.step(
                 Precedence::Run,
                 format!("{} is the first READY item", item.id),
-                Step::Submit { item: id, attempt: attempts(self.facts, &item.id) + 1 },
+                Step::Submit {
+                    item: id,
+                    attempt: attempts(self.facts, &item.id) + 1,
+                },
             )),
-            Err(error) => Err(self.pass(PassedBecause::NeedsInput, format!("documentation/queue.md:{}: {error}", item.line))),
+            Err(error) => Err(self.pass(
+                PassedBecause::NeedsInput,
+                format!("documentation/queue.md:{}: {error}", item.line),
+            )),
         }
     }
 
@@ -283,9 +380,14 @@ impl Rule<'_> {
     fn debate(&self) -> ProjectStep {
         let question = match &self.facts.view.next_action {
             crate::pipeline::NextAction::Text(text) => Some(text.clone()),
-            crate::pipeline::NextAction::Action { hint, reason, command } => {
-                hint.clone().or_else(|| reason.clone()).or_else(|| command.clone())
-            }
+            crate::pipeline::NextAction::Action {
+                hint,
+                reason,
+                command,
+            } => hint
+                .clone()
+                .or_else(|| reason.clone())
+                .or_else(|| command.clone()),
             crate::pipeline::NextAction::None => None,
         };
         let question = question.unwrap_or_else(|| "what should be tried next, and why".to_owned());
@@ -294,7 +396,9 @@ impl Rule<'_> {
 
     fn done(&self) -> Result<ProjectStep, PassedOver> {
         match onward(self.facts) {
-            Phase::Done | Phase::Idle => Err(self.pass(PassedBecause::Nothing, "the project is done")),
+            Phase::Done | Phase::Idle => {
+                Err(self.pass(PassedBecause::Nothing, "the project is done"))
+            }
             phase => Ok(self.advance(phase, "there is something new to do")),
         }
     }
@@ -316,7 +420,10 @@ fn work_order(facts: &Facts, kind: OrderKind, target: &str, title: &str) -> Work
     let (instructions, read, done_when): (&str, &[&str], &str) = match kind {
         OrderKind::Implement => (
             "Implement this one item of documentation/implementation-todo.md, completely and nothing else.",
-            &["documentation/implementation-todo.md", "documentation/queue.md"],
+            &[
+                "documentation/implementation-todo.md",
+                "documentation/queue.md",
+            ],
             "its checkbox is ticked in documentation/implementation-todo.md",
         ),
         OrderKind::Debug => (
@@ -332,7 +439,11 @@ fn work_order(facts: &Facts, kind: OrderKind, target: &str, title: &str) -> Work
         ),
         OrderKind::Debate => (
             "Argue this question out and write the decision with its reasons to documentation/debates.md.",
-            &["documentation/debates.md", "documentation/queue.md", "results/summary.md"],
+            &[
+                "documentation/debates.md",
+                "documentation/queue.md",
+                "results/summary.md",
+            ],
             "phase is IMPLEMENT or RUN in .state/pipeline.json",
         ),
     };
@@ -351,5 +462,9 @@ fn work_order(facts: &Facts, kind: OrderKind, target: &str, title: &str) -> Work
 /// `1 run`, `2 runs`.
 #[must_use]
 pub fn plural(count: usize, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+    if count == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{count} {noun}s")
+    }
 }

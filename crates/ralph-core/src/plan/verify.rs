@@ -66,8 +66,16 @@ pub enum RunVerdict {
 
 /// Judges every run of `active_runs` and returns the memory for the next pass.
 #[must_use]
-pub fn runs(facts: &Facts, seen: &Observations, context: &Context<'_>) -> (Vec<RunFinding>, Sightings) {
-    let mut memory = Memory { before: &facts.sightings, after: kept(&facts.sightings), now: context.now };
+pub fn runs(
+    facts: &Facts,
+    seen: &Observations,
+    context: &Context<'_>,
+) -> (Vec<RunFinding>, Sightings) {
+    let mut memory = Memory {
+        before: &facts.sightings,
+        after: kept(&facts.sightings),
+        now: context.now,
+    };
     let findings = facts
         .view
         .active_runs
@@ -78,7 +86,10 @@ pub fn runs(facts: &Facts, seen: &Observations, context: &Context<'_>) -> (Vec<R
                 RunStatus::OtherTerminal => return None,
                 _ => RunVerdict::Misfiled,
             };
-            Some(RunFinding { key: run.key.clone(), verdict })
+            Some(RunFinding {
+                key: run.key.clone(),
+                verdict,
+            })
         })
         .collect();
     (findings, memory.after)
@@ -86,8 +97,16 @@ pub fn runs(facts: &Facts, seen: &Observations, context: &Context<'_>) -> (Vec<R
 
 /// What is remembered of other things than jobs stays.
 fn kept(before: &Sightings) -> Sightings {
-    let entries = before.entries.iter().filter(|(_, seen)| matches!(seen.what, SightedAs::Limit | SightedAs::Unsettled));
-    Sightings { version: 1, entries: entries.map(|(key, seen)| (key.clone(), seen.clone())).collect() }
+    let entries = before
+        .entries
+        .iter()
+        .filter(|(_, seen)| matches!(seen.what, SightedAs::Limit | SightedAs::Unsettled));
+    Sightings {
+        version: 1,
+        entries: entries
+            .map(|(key, seen)| (key.clone(), seen.clone()))
+            .collect(),
+    }
 }
 
 struct Memory<'a> {
@@ -108,12 +127,26 @@ impl Memory<'_> {
 #[must_use]
 pub fn note(before: Option<&Sighted>, what: SightedAs, now: Timestamp) -> Sighted {
     match before.filter(|seen| seen.what == what) {
-        Some(seen) => Sighted { last: now, passes: seen.passes.saturating_add(1), ..seen.clone() },
-        None => Sighted { since: now, last: now, passes: 1, what },
+        Some(seen) => Sighted {
+            last: now,
+            passes: seen.passes.saturating_add(1),
+            ..seen.clone()
+        },
+        None => Sighted {
+            since: now,
+            last: now,
+            passes: 1,
+            what,
+        },
     }
 }
 
-fn live_run(run: &RunView, seen: &Observations, context: &Context<'_>, memory: &mut Memory<'_>) -> RunVerdict {
+fn live_run(
+    run: &RunView,
+    seen: &Observations,
+    context: &Context<'_>,
+    memory: &mut Memory<'_>,
+) -> RunVerdict {
     let Some(jobs) = jobs_of(&run.jobs) else {
         return RunVerdict::NoJob;
     };
@@ -123,15 +156,26 @@ fn live_run(run: &RunView, seen: &Observations, context: &Context<'_>, memory: &
         match seen.jobs.get(job).map(|observation| &observation.sighting) {
             Some(Sighting::Seen(report)) => reports.push(report.as_ref().clone()),
             Some(Sighting::Absent { asked }) => {
-                absent = Some((memory.note(&job.to_string(), SightedAs::Absent), asked.clone()));
+                absent = Some((
+                    memory.note(&job.to_string(), SightedAs::Absent),
+                    asked.clone(),
+                ));
             }
             Some(Sighting::Unknown { why }) => return unknown(memory, &jobs, why.clone()),
             None => return unknown(memory, &jobs, "the cluster was not asked".to_owned()),
         }
     }
     if let Some((sighted, asked)) = absent {
-        let long = elapsed(sighted.since, context.now) >= context.settings.lost_after && sighted.passes > 1;
-        return if long { RunVerdict::Lost { since: sighted.since, asked } } else { RunVerdict::Unconfirmed };
+        let long = elapsed(sighted.since, context.now) >= context.settings.lost_after
+            && sighted.passes > 1;
+        return if long {
+            RunVerdict::Lost {
+                since: sighted.since,
+                asked,
+            }
+        } else {
+            RunVerdict::Unconfirmed
+        };
     }
     judge(run, reports, context, memory)
 }
@@ -146,16 +190,31 @@ fn unknown(memory: &mut Memory<'_>, jobs: &[JobId], why: String) -> RunVerdict {
     RunVerdict::Unknown { why }
 }
 
-fn judge(run: &RunView, reports: Vec<JobReport>, context: &Context<'_>, memory: &mut Memory<'_>) -> RunVerdict {
+fn judge(
+    run: &RunView,
+    reports: Vec<JobReport>,
+    context: &Context<'_>,
+    memory: &mut Memory<'_>,
+) -> RunVerdict {
     let finalities: Vec<Finality> = reports.iter().map(JobReport::finality).collect();
     if finalities.contains(&Finality::Alive) {
-        let started = reports.iter().any(|report| report.state.is_started() || report.tasks.iter().any(|t| t.state.is_started()));
-        return RunVerdict::Alive { status: if started { "running" } else { "pending" }, reports };
+        let started = reports.iter().any(|report| {
+            report.state.is_started() || report.tasks.iter().any(|t| t.state.is_started())
+        });
+        return RunVerdict::Alive {
+            status: if started { "running" } else { "pending" },
+            reports,
+        };
     }
     if finalities.contains(&Finality::Provisional) {
         let key = run.key.job_id.clone().unwrap_or_default();
         let seen = memory.note(&key, SightedAs::Provisional);
-        let since = reports.iter().filter_map(|report| report.ended).max().unwrap_or(seen.since).min(seen.since);
+        let since = reports
+            .iter()
+            .filter_map(|report| report.ended)
+            .max()
+            .unwrap_or(seen.since)
+            .min(seen.since);
         if elapsed(since, context.now) < SETTLE {
             return RunVerdict::Settling;
         }
@@ -183,22 +242,47 @@ pub enum IntentVerdict {
 
 /// Judges one unsettled submission; the second part is what to remember.
 #[must_use]
-pub fn intent(intent: &Intent, facts: &Facts, seen: &Observations, now: Timestamp) -> (IntentVerdict, Option<Sighted>) {
+pub fn intent(
+    intent: &Intent,
+    facts: &Facts,
+    seen: &Observations,
+    now: Timestamp,
+) -> (IntentVerdict, Option<Sighted>) {
     let key = intent.request.token.as_str();
     let wait = |why: String| {
         let sighted = note(facts.sightings.entries.get(key), SightedAs::Unsettled, now);
         let long = elapsed(sighted.since, now) >= ABANDON_AFTER && sighted.passes > 1;
-        (if long { IntentVerdict::Abandon } else { IntentVerdict::Wait { why } }, Some(sighted))
+        (
+            if long {
+                IntentVerdict::Abandon
+            } else {
+                IntentVerdict::Wait { why }
+            },
+            Some(sighted),
+        )
     };
     match seen.receipts.get(&intent.request.token) {
-        Some(Ok(receipt @ Receipt::Accepted { .. })) => (IntentVerdict::Adopt(receipt.clone()), None),
+        Some(Ok(receipt @ Receipt::Accepted { .. })) => {
+            (IntentVerdict::Adopt(receipt.clone()), None)
+        }
         Some(Ok(Receipt::Absent)) => (IntentVerdict::Resend, None),
-        Some(Ok(receipt @ Receipt::Refused { .. })) => (IntentVerdict::Refused(receipt.clone()), None),
-        Some(Ok(Receipt::Claimed { .. })) => wait("the submission was begun on the cluster; no job is known yet".to_owned()),
-        Some(Ok(Receipt::Unclear { message })) => wait(format!("it is not known whether the job exists: {message}")),
-        Some(Err(why)) => (IntentVerdict::Wait { why: why.clone() }, facts.sightings.entries.get(key).cloned()),
+        Some(Ok(receipt @ Receipt::Refused { .. })) => {
+            (IntentVerdict::Refused(receipt.clone()), None)
+        }
+        Some(Ok(Receipt::Claimed { .. })) => {
+            wait("the submission was begun on the cluster; no job is known yet".to_owned())
+        }
+        Some(Ok(Receipt::Unclear { message })) => {
+            wait(format!("it is not known whether the job exists: {message}"))
+        }
+        Some(Err(why)) => (
+            IntentVerdict::Wait { why: why.clone() },
+            facts.sightings.entries.get(key).cloned(),
+        ),
         None => (
-            IntentVerdict::Wait { why: "the cluster could not be asked".to_owned() },
+            IntentVerdict::Wait {
+                why: "the cluster could not be asked".to_owned(),
+            },
             facts.sightings.entries.get(key).cloned(),
         ),
     }
@@ -218,5 +302,8 @@ pub fn ended_status(reports: &[JobReport]) -> &'static str {
 /// The report that decides: the first that did not complete, else the first.
 #[must_use]
 pub fn decisive(reports: &[JobReport]) -> Option<&JobReport> {
-    reports.iter().find(|report| *report.verdict() != JobState::Completed).or_else(|| reports.first())
+    reports
+        .iter()
+        .find(|report| *report.verdict() != JobState::Completed)
+        .or_else(|| reports.first())
 }

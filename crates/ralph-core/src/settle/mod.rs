@@ -28,11 +28,19 @@ pub(crate) struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     pub(crate) fn new(facts: &'a Facts, now: Timestamp) -> Self {
-        Self { facts, now, pipeline: Vec::new(), files: Vec::new() }
+        Self {
+            facts,
+            now,
+            pipeline: Vec::new(),
+            files: Vec::new(),
+        }
     }
 
     pub(crate) fn file(&mut self, path: impl Into<String>, edit: FileEdit) {
-        self.files.push(FileChange { path: path.into(), edit });
+        self.files.push(FileChange {
+            path: path.into(),
+            edit,
+        });
     }
 
     pub(crate) fn pipeline(&mut self, edit: PipelineEdit) {
@@ -82,7 +90,8 @@ impl<'a> Draft<'a> {
         if input.value && input.prompt.as_deref() == Some(prompt) {
             return;
         }
-        let value = json!({ "value": true, "prompt": prompt, "set_by": set_by, "set_at": stamp(self.now) });
+        let value =
+            json!({ "value": true, "prompt": prompt, "set_by": set_by, "set_at": stamp(self.now) });
         self.set(&["needs_user_input"], value);
     }
 
@@ -93,14 +102,21 @@ impl<'a> Draft<'a> {
             self.set(&["needs_user_input", "value"], json!(false));
             self.set(&["needs_user_input", "prompt"], json!(""));
             for key in ["set_by", "set_at"] {
-                self.pipeline.push(PipelineEdit::Remove { path: vec!["needs_user_input".to_owned(), key.to_owned()] });
+                self.pipeline.push(PipelineEdit::Remove {
+                    path: vec!["needs_user_input".to_owned(), key.to_owned()],
+                });
             }
         }
     }
 
     pub(crate) fn sightings(&mut self, sightings: &Sightings) {
         if *sightings != self.facts.sightings {
-            self.file(layout::SIGHTINGS, FileEdit::Replace { text: crate::ledger::json(sightings) });
+            self.file(
+                layout::SIGHTINGS,
+                FileEdit::Replace {
+                    text: crate::ledger::json(sightings),
+                },
+            );
         }
     }
 
@@ -109,13 +125,23 @@ impl<'a> Draft<'a> {
             let edits = std::mem::take(&mut self.pipeline);
             self.file(layout::PIPELINE, FileEdit::Pipeline { edits });
         }
-        ChangeSet { project: self.facts.slug.clone(), summary: summary.into(), files: self.files }
+        ChangeSet {
+            project: self.facts.slug.clone(),
+            summary: summary.into(),
+            files: self.files,
+        }
     }
 }
 
 /// A job that nobody recorded is in the books from now on.
 #[must_use]
-pub fn adopted(facts: &Facts, record: Map<String, Value>, run: &str, job: crate::id::JobId, now: Timestamp) -> ChangeSet {
+pub fn adopted(
+    facts: &Facts,
+    record: Map<String, Value>,
+    run: &str,
+    job: crate::id::JobId,
+    now: Timestamp,
+) -> ChangeSet {
     let mut draft = Draft::new(facts, now);
     draft.pipeline(PipelineEdit::AddRun { run: record });
     draft.event("ADOPT", &format!("job {job} is in the books as {run}"));
@@ -124,5 +150,8 @@ pub fn adopted(facts: &Facts, record: Map<String, Value>, run: &str, job: crate:
 
 /// An object from pairs, without the absent ones.
 pub(crate) fn members<const N: usize>(pairs: [(&str, Option<Value>); N]) -> Map<String, Value> {
-    pairs.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+    pairs
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.to_owned(), value?)))
+        .collect()
 }

@@ -22,21 +22,45 @@ pub fn intended(facts: &Facts, intent: &Intent, now: Timestamp) -> ChangeSet {
     let mut draft = Draft::new(facts, now);
     let run = &intent.request.run;
     if let Some(item) = facts.item(intent.queue_id.as_str()) {
-        draft.file(ledger::path(run, "spec.md"), FileEdit::Create { text: ledger::spec(intent, item) });
+        draft.file(
+            ledger::path(run, "spec.md"),
+            FileEdit::Create {
+                text: ledger::spec(intent, item),
+            },
+        );
     }
     if let (Some(path), Some(text)) = (&intent.request.config_path, &intent.request.config) {
         let name = ledger::snapshot_name(path);
-        draft.file(ledger::path(run, &name), FileEdit::Create { text: text.clone() });
+        draft.file(
+            ledger::path(run, &name),
+            FileEdit::Create { text: text.clone() },
+        );
     }
     let submit = submit_ledger(facts, intent, "submitting", now);
-    draft.file(ledger::path(run, "submit.json"), FileEdit::Create { text: ledger::json(&submit) });
-    draft.file(layout::intent(run), FileEdit::Create { text: ledger::json(intent) });
+    draft.file(
+        ledger::path(run, "submit.json"),
+        FileEdit::Create {
+            text: ledger::json(&submit),
+        },
+    );
+    draft.file(
+        layout::intent(run),
+        FileEdit::Create {
+            text: ledger::json(intent),
+        },
+    );
     draft.finish(format!("intend to submit {} as {run}", intent.queue_id))
 }
 
 /// The scheduler has a job: ledger, queue and state say so, and the intent is settled.
 #[must_use]
-pub fn accepted(facts: &Facts, intent: &Intent, receipt: &Receipt, poll: &PollSettings, now: Timestamp) -> ChangeSet {
+pub fn accepted(
+    facts: &Facts,
+    intent: &Intent,
+    receipt: &Receipt,
+    poll: &PollSettings,
+    now: Timestamp,
+) -> ChangeSet {
     let Receipt::Accepted { job, remarks, .. } = receipt else {
         return unsettled(facts, now);
     };
@@ -45,22 +69,42 @@ pub fn accepted(facts: &Facts, intent: &Intent, receipt: &Receipt, poll: &PollSe
     let mut submit = submit_ledger(facts, intent, "submitted", now);
     submit.job_id = Some(job.to_string());
     submit.remarks = Some(remarks.trim().to_owned()).filter(|text| !text.is_empty());
-    draft.file(ledger::path(run, "submit.json"), FileEdit::Replace { text: ledger::json(&submit) });
+    draft.file(
+        ledger::path(run, "submit.json"),
+        FileEdit::Replace {
+            text: ledger::json(&submit),
+        },
+    );
     draft.file(
         layout::QUEUE,
         FileEdit::Queue {
             id: intent.queue_id.to_string(),
             to: QueuePlace::InProgress,
-            lines: lines([("Run", run.as_str()), ("Job", &job.to_string()), ("Status", "submitted")]),
+            lines: lines([
+                ("Run", run.as_str()),
+                ("Job", &job.to_string()),
+                ("Status", "submitted"),
+            ]),
         },
     );
-    draft.pipeline(PipelineEdit::AddRun { run: record(intent, &submit, *job) });
+    draft.pipeline(PipelineEdit::AddRun {
+        run: record(intent, &submit, *job),
+    });
     draft.phase(&Phase::WaitSlurm);
-    draft.set(&["slurm_wait", "next_poll_after"], json!(stamp(backoff::first(poll, now))));
+    draft.set(
+        &["slurm_wait", "next_poll_after"],
+        json!(stamp(backoff::first(poll, now))),
+    );
     draft.set(&["slurm_wait", "last_polled_at"], Value::Null);
-    draft.next_action(Some((&format!("{} runs as job {job}", intent.queue_id), "dispatch polls the job when it is due")));
+    draft.next_action(Some((
+        &format!("{} runs as job {job}", intent.queue_id),
+        "dispatch polls the job when it is due",
+    )));
     draft.answered(&format!("{SET_BY_PREFLIGHT}{}", intent.queue_id));
-    draft.event("SUBMIT", &format!("{} submitted as {run}, job {job}", intent.queue_id));
+    draft.event(
+        "SUBMIT",
+        &format!("{} submitted as {run}, job {job}", intent.queue_id),
+    );
     forget(&mut draft, facts, intent);
     draft.file(layout::intent(run), FileEdit::Remove);
     draft.finish(format!("{} is job {job}", intent.queue_id))
@@ -68,12 +112,23 @@ pub fn accepted(facts: &Facts, intent: &Intent, receipt: &Receipt, poll: &PollSe
 
 /// The scheduler refused, and no job exists. A limit is no failure: the item stays READY and waits (incident 37).
 #[must_use]
-pub fn refused(facts: &Facts, intent: &Intent, message: &str, limit: bool, now: Timestamp) -> ChangeSet {
+pub fn refused(
+    facts: &Facts,
+    intent: &Intent,
+    message: &str,
+    limit: bool,
+    now: Timestamp,
+) -> ChangeSet {
     let mut draft = Draft::new(facts, now);
     let run = &intent.request.run;
     let mut submit = submit_ledger(facts, intent, "refused", now);
     submit.remarks = Some(message.trim().to_owned());
-    draft.file(ledger::path(run, "submit.json"), FileEdit::Replace { text: ledger::json(&submit) });
+    draft.file(
+        ledger::path(run, "submit.json"),
+        FileEdit::Replace {
+            text: ledger::json(&submit),
+        },
+    );
     let mut sightings = facts.sightings.clone();
     sightings.entries.remove(intent.request.token.as_str());
     if limit {
@@ -81,13 +136,21 @@ pub fn refused(facts: &Facts, intent: &Intent, message: &str, limit: bool, now: 
         let seen = verify::note(sightings.entries.get(&key), SightedAs::Limit, now);
         sightings.entries.insert(key, seen);
     } else {
-        let prompt = format!("{} was refused by the scheduler: {}", intent.queue_id, one_line(message));
+        let prompt = format!(
+            "{} was refused by the scheduler: {}",
+            intent.queue_id,
+            one_line(message)
+        );
         draft.ask(&prompt, &format!("{SET_BY_PREFLIGHT}{}", intent.queue_id));
         draft.event("REFUSED", &prompt);
     }
     draft.sightings(&sightings);
     draft.file(layout::intent(run), FileEdit::Remove);
-    draft.finish(format!("{} was refused{}", intent.queue_id, if limit { " by a limit; it waits" } else { "" }))
+    draft.finish(format!(
+        "{} was refused{}",
+        intent.queue_id,
+        if limit { " by a limit; it waits" } else { "" }
+    ))
 }
 
 /// Provably without a job for long enough: the item can be submitted anew.
@@ -96,8 +159,19 @@ pub fn abandoned(facts: &Facts, intent: &Intent, now: Timestamp) -> ChangeSet {
     let mut draft = Draft::new(facts, now);
     let run = &intent.request.run;
     let submit = submit_ledger(facts, intent, "abandoned", now);
-    draft.file(ledger::path(run, "submit.json"), FileEdit::Replace { text: ledger::json(&submit) });
-    draft.event("ABANDON", &format!("{run}: no source knows a job of this submission; {} may be submitted again", intent.queue_id));
+    draft.file(
+        ledger::path(run, "submit.json"),
+        FileEdit::Replace {
+            text: ledger::json(&submit),
+        },
+    );
+    draft.event(
+        "ABANDON",
+        &format!(
+            "{run}: no source knows a job of this submission; {} may be submitted again",
+            intent.queue_id
+        ),
+    );
     forget(&mut draft, facts, intent);
     draft.file(layout::intent(run), FileEdit::Remove);
     draft.finish(format!("give up the submission {run}"))
@@ -111,7 +185,12 @@ pub fn unsettled(facts: &Facts, now: Timestamp) -> ChangeSet {
 
 /// The item cannot be submitted as it is: a person is told what to mend.
 #[must_use]
-pub fn preflight_failed(facts: &Facts, item: &QueueId, problems: &[String], now: Timestamp) -> ChangeSet {
+pub fn preflight_failed(
+    facts: &Facts,
+    item: &QueueId,
+    problems: &[String],
+    now: Timestamp,
+) -> ChangeSet {
     let mut draft = Draft::new(facts, now);
     let prompt = format!("{item} cannot be submitted: {}", problems.join("; "));
     draft.ask(&prompt, &format!("{SET_BY_PREFLIGHT}{item}"));
@@ -135,10 +214,20 @@ pub fn session_is_open(facts: &Facts, now: Timestamp) -> ChangeSet {
 }
 
 fn submit_ledger(facts: &Facts, intent: &Intent, status: &str, now: Timestamp) -> SubmitLedger {
-    let experiment = facts.item(intent.queue_id.as_str()).map_or("", |item| item.title.as_str());
+    let experiment = facts
+        .item(intent.queue_id.as_str())
+        .map_or("", |item| item.title.as_str());
     let directives = crate::sbatch::parse(&intent.request.script);
-    let partition = directives.iter().find(|directive| directive.option == "partition");
-    SubmitLedger::of(intent, experiment, partition.and_then(|found| found.value.clone()), status, now)
+    let partition = directives
+        .iter()
+        .find(|directive| directive.option == "partition");
+    SubmitLedger::of(
+        intent,
+        experiment,
+        partition.and_then(|found| found.value.clone()),
+        status,
+        now,
+    )
 }
 
 /// The record of `active_runs`: the contract's four members first, then what is known (contradiction 7).
@@ -150,10 +239,16 @@ fn record(intent: &Intent, submit: &SubmitLedger, job: JobId) -> serde_json::Map
         ("job_id", Some(json!(job.to_string()))),
         ("queue_id", Some(json!(submit.queue_id))),
         ("submitted_at", Some(json!(submit.submitted_at))),
-        ("partition", submit.partition.as_ref().map(|partition| json!(partition))),
+        (
+            "partition",
+            submit.partition.as_ref().map(|partition| json!(partition)),
+        ),
         ("git_sha", submit.git_sha.as_ref().map(|sha| json!(sha))),
         ("sbatch_path", Some(json!(submit.sbatch_path))),
-        ("config_path", submit.config_path.as_ref().map(|path| json!(path))),
+        (
+            "config_path",
+            submit.config_path.as_ref().map(|path| json!(path)),
+        ),
         ("attempt", Some(json!(intent.attempt))),
     ])
 }
@@ -161,12 +256,17 @@ fn record(intent: &Intent, submit: &SubmitLedger, job: JobId) -> serde_json::Map
 fn forget(draft: &mut Draft<'_>, facts: &Facts, intent: &Intent) {
     let mut sightings = facts.sightings.clone();
     sightings.entries.remove(intent.request.token.as_str());
-    sightings.entries.remove(&limit_key(intent.queue_id.as_str()));
+    sightings
+        .entries
+        .remove(&limit_key(intent.queue_id.as_str()));
     draft.sightings(&sightings);
 }
 
 pub(crate) fn lines<const N: usize>(pairs: [(&str, &str); N]) -> Vec<(String, String)> {
-    pairs.into_iter().map(|(key, text)| (key.to_owned(), text.to_owned())).collect()
+    pairs
+        .into_iter()
+        .map(|(key, text)| (key.to_owned(), text.to_owned()))
+        .collect()
 }
 
 /// One line of at most 400 characters without control characters, for the state file. Documents escape what they

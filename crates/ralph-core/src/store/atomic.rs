@@ -304,7 +304,9 @@ pub fn keep_aside(path: &Path) -> Result<(), StoreError> {
         aside.push(format!(".{number}"));
     }
     match fs::rename(path, &aside) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(StoreError::io("rename", path, source)),
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(StoreError::io("rename", path, source))
+        }
         _ => Ok(()),
     }
 }

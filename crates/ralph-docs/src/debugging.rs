@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use crate::blocks::{ItemBlock, LineKind};
+use crate::blocks::ItemBlock;
 use crate::document::Document;
 use crate::edit::EditSet;
 use crate::error::DocError;
@@ -14,8 +14,11 @@ use crate::ids::{numbers_in, split_numbered};
 use crate::items::{TaskMark, list_item};
 use crate::key;
 use crate::keyed::{self, EntryText, entry_field, places, render};
+use crate::lines::LineKind;
 use crate::machine::split_field;
 use crate::outline::Span;
+use crate::problems::{repeated, sorted, unclosed};
+use crate::quote::plain;
 use crate::section::{self, Position, innermost, normalise, with_ancestors};
 use crate::verify::checked_result;
 
@@ -68,6 +71,34 @@ pub struct Entry {
 #[must_use]
 pub fn entries(doc: &str) -> Vec<Entry> {
     read(&Document::new(doc))
+}
+
+/// What a person should mend: an id or a hidden key that two entries share, two sections of open issues, a
+/// fence that is never closed.
+#[must_use]
+pub fn problems(doc: &str) -> Vec<DocError> {
+    let document = Document::new(doc);
+    let entries = read(&document);
+    let ids = entries
+        .iter()
+        .filter_map(|entry| Some((entry.id.clone()?, entry.line)));
+    let mut found = repeated(ids, "give each entry an id of its own.");
+    let keys = entries.iter().filter_map(|entry| {
+        let key = plain(entry.key.as_deref()?, 160);
+        Some((format!("the hidden key `{key}`"), entry.line))
+    });
+    found.extend(repeated(
+        keys,
+        "remove the comment from the copy; none of them is updated.",
+    ));
+    let open = document
+        .spans
+        .iter()
+        .filter(|span| span.level <= 2 && is_active(&span.title));
+    let open = open.map(|span| ("the section of open issues".to_owned(), span.first + 1));
+    found.extend(repeated(open, "entries are added to the first one."));
+    found.extend(unclosed(&document));
+    sorted(found)
 }
 
 /// Writes an entry below the heading of the open issues, the newest first, with the next free number. The
@@ -204,13 +235,17 @@ enum Shelf {
     Other,
 }
 
+fn is_active(title: &str) -> bool {
+    ACTIVE.contains(&normalise(title).as_str())
+}
+
 fn shelf_of<'d>(mut around: impl Iterator<Item = &'d Span>) -> Shelf {
     let shelf = |span: &Span| {
         let title = normalise(&span.title);
         if RESOLVED.contains(&title.as_str()) {
             Some(Shelf::Resolved)
         } else {
-            let open = ACTIVE.contains(&title.as_str()) || title == NON_BLOCKING;
+            let open = is_active(&span.title) || title == NON_BLOCKING;
             open.then_some(Shelf::Open)
         }
     };
@@ -295,6 +330,7 @@ fn starts_with_date(title: &str) -> bool {
     shape.eq(*b"0000-00-00")
 }
 
+/// Whether a title says in capitals that the issue is over; `NOT RESOLVED` does not.
 fn is_over_title(title: &str) -> bool {
     let words: Vec<&str> = title
         .split(|c: char| !c.is_alphanumeric())

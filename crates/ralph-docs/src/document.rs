@@ -5,8 +5,9 @@
 
 use std::ops::Range;
 
-use crate::blocks::{Blocks, ItemBlock, Line, LineKind, scan};
+use crate::blocks::{Blocks, ItemBlock, scan};
 use crate::edit::Edit;
+use crate::lines::{Line, LineKind};
 use crate::outline::{Span, spans};
 use crate::style::Style;
 

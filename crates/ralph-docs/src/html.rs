@@ -3,7 +3,7 @@
 //! Only the block structure is of interest: a comment hides headings and lists until it ends. No HTML is
 //! interpreted here.
 
-/// What ends an HTML block.
+/// What ends an HTML block. The end may be on the line that begins it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HtmlEnd {
     /// The line that holds the text ends the block.
@@ -30,8 +30,10 @@ impl HtmlEnd {
     }
 }
 
+/// Elements whose content is not Markdown, blank lines included.
 const RAW_TAGS: [&str; 4] = ["script", "pre", "style", "textarea"];
 
+/// Elements that begin a block even in the middle of a paragraph.
 const BLOCK_TAGS: [&str; 62] = [
     "address",
     "article",
@@ -129,6 +131,7 @@ pub(crate) fn block_start(content: &str, in_paragraph: bool) -> Option<HtmlEnd> 
     alone.then_some(HtmlEnd::Blank)
 }
 
+/// Splits a tag's name off.
 fn split_name(text: &str) -> Option<(&str, &str)> {
     if !text.starts_with(|c: char| c.is_ascii_alphabetic()) {
         return None;

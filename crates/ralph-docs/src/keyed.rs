@@ -83,6 +83,8 @@ pub(crate) fn render(
     document.join(&lines)
 }
 
+/// The indentation and bullet of the list that a section begins with, so that an entry joins it and does not
+/// make it a sublist of its own.
 fn list_style(document: &Document<'_>, section: Option<&Span>) -> (String, char) {
     let first = section.and_then(|span| span.direct().find(|&line| document.has_content(line)));
     match first.and_then(|line| document.item_at(line)) {

@@ -121,13 +121,13 @@ fn verbs_of(doc: &str) -> Vec<(String, Verb)> {
         match (index % 3, task.id) {
             (0, Some(id)) => verbs.push((
                 format!("check {id}"),
-                Box::new(move |doc| todo::check(doc, &*key)),
+                Box::new(move |doc| todo::check(doc, &key)),
             )),
             (1, Some(id)) => {
                 let lines = pairs(&[("Attempt", "1")]);
                 verbs.push((
                     format!("note {id}"),
-                    Box::new(move |doc| todo::note(doc, &*key, &lines)),
+                    Box::new(move |doc| todo::note(doc, &key, &lines)),
                 ));
             }
             _ => verbs.push((

@@ -13,7 +13,7 @@
 //! |---|---|
 //! | `documentation/queue.md` | [`queue`] |
 //! | `documentation/debugging.md` | [`debugging`] |
-//! | `documentation/implementation-todo.md` | [`todo`] |
+//! | `documentation/implementation-todo.md` | [`mod@todo`] |
 //! | `documentation/debates.md` | [`debates`] |
 //! | `results/summary.md` | [`summary`] |
 //! | `projects/PROJECTS.md` | [`projects`] |
@@ -50,8 +50,10 @@ mod keyed;
 #[cfg(test)]
 mod laws;
 mod leaf;
+mod lines;
 mod machine;
 pub mod outline;
+mod problems;
 pub mod projects;
 pub mod queue;
 pub mod quote;

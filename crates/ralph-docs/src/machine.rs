@@ -6,12 +6,13 @@
 
 use std::ops::Range;
 
-use crate::blocks::{ItemBlock, LineKind};
+use crate::blocks::ItemBlock;
 use crate::document::Document;
 use crate::edit::Edit;
 use crate::error::DocError;
 use crate::key::LINE_MARK;
 use crate::leaf::Marker;
+use crate::lines::LineKind;
 use crate::quote::{self, unescape};
 use crate::section::Position;
 

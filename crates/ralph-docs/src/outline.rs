@@ -5,8 +5,9 @@
 
 use std::ops::Range;
 
-use crate::blocks::{Blocks, LineKind};
+use crate::blocks::Blocks;
 use crate::document::Document;
+use crate::lines::LineKind;
 
 /// A heading and what it governs.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,12 +3,13 @@
 //! A project is added once, as a row of the table or an item of the list that is there, written like the
 //! one before it. Nothing is ever removed or reordered.
 
-use crate::blocks::{ItemBlock, LineKind};
+use crate::blocks::ItemBlock;
 use crate::document::Document;
 use crate::edit::{Edit, EditSet};
 use crate::error::DocError;
 use crate::ids::is_id_char;
 use crate::items::{TaskMark, item_text};
+use crate::lines::LineKind;
 use crate::machine::{bullet_of, indent_of};
 use crate::quote::plain;
 use crate::section::{self, Position};
@@ -72,6 +73,7 @@ fn names(text: &str, slug: &str) -> bool {
         .any(|word| word == slug || word.trim_end_matches('.') == slug)
 }
 
+/// The place that the file itself has for projects.
 fn edit_for(document: &Document<'_>, slug: &str, note: &str) -> Edit {
     let tables = table::read(document, 0..document.count());
     if let Some(table) = tables.iter().find(|table| name_column(table).is_some()) {
@@ -175,6 +177,7 @@ impl Shape<'_> {
     }
 }
 
+/// The shape of an item that begins with a project's name; `None` for a sentence.
 fn shape_of(text: &str) -> Option<Shape<'_>> {
     let start = text.find(is_id_char)?;
     let (before, rest) = text.split_at_checked(start)?;

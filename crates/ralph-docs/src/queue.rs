@@ -5,13 +5,13 @@
 //! status stays; the machine has lines of its own (see [`annotate`]). The file is a view for people: where it
 //! is ambiguous, nothing is moved and the state file stays the authority.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::document::Document;
 use crate::edit::EditSet;
-use crate::error::{DocError, DocErrorCode};
+use crate::error::DocError;
 use crate::machine::{has_lines, set_lines};
+use crate::problems::{repeated, sorted, unclosed};
 use crate::section::normalise;
 use crate::verify::checked_result;
 
@@ -130,57 +130,20 @@ pub fn items(doc: &str) -> Vec<QueueItem> {
 #[must_use]
 pub fn problems(doc: &str) -> Vec<DocError> {
     let document = Document::new(doc);
-    let mut problems = duplicate_ids(&document);
-    problems.extend(duplicate_sections(&document));
-    problems.extend(document.blocks.unclosed.map(|line| {
-        DocError::new(
-            DocErrorCode::Malformed,
-            Some(line + 1),
-            "a fence or comment opens here and is never closed; everything below it is part of it.",
-        )
-    }));
-    problems.sort_by_key(|problem| problem.line);
-    problems
-}
-
-fn duplicate_ids(document: &Document<'_>) -> Vec<DocError> {
-    let mut lines: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    for found in read::scan(document) {
-        lines
-            .entry(found.item.id.to_ascii_uppercase())
-            .or_default()
-            .push(found.item.line);
-    }
-    lines.retain(|_, lines| lines.len() > 1);
-    let problem = |(id, lines): (&String, &Vec<usize>)| {
-        DocError::ambiguous(
-            id,
-            lines,
-            "the item cannot be moved until each has an id of its own.",
-        )
-    };
-    lines.iter().map(problem).collect()
-}
-
-fn duplicate_sections(document: &Document<'_>) -> Vec<DocError> {
-    let mut lines: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    for span in document.spans.iter().filter(|span| span.level <= 2) {
-        if let Some(section) = QueueSection::from_title(&span.title) {
-            lines
-                .entry(section.title().to_owned())
-                .or_default()
-                .push(span.first + 1);
-        }
-    }
-    lines.retain(|_, lines| lines.len() > 1);
-    let problem = |(title, lines): (&String, &Vec<usize>)| {
-        DocError::ambiguous(
-            &format!("the section {title}"),
-            lines,
-            "items are moved into the first one.",
-        )
-    };
-    lines.iter().map(problem).collect()
+    let ids = read::scan(&document).into_iter();
+    let ids = ids.map(|found| (found.item.id.to_ascii_uppercase(), found.item.line));
+    let mut found = repeated(
+        ids,
+        "the item cannot be moved until each has an id of its own.",
+    );
+    let sections = document.spans.iter().filter(|span| span.level <= 2);
+    let sections = sections.filter_map(|span| {
+        let section = QueueSection::from_title(&span.title)?;
+        Some((format!("the section {}", section.title()), span.first + 1))
+    });
+    found.extend(repeated(sections, "items are moved into the first one."));
+    found.extend(unclosed(&document));
+    sorted(found)
 }
 
 /// Writes the machine's own lines (`Run`, `Job`, `Status`) below the item's heading, or updates those that

@@ -68,8 +68,11 @@ pub fn fence(text: &str, max_bytes: usize) -> String {
     format!("{mark}text\n{body}\n{mark}")
 }
 
+/// Characters that a backslash would leave visible to a search for our own comments, so they are written as
+/// entities.
 const ENTITIES: [(char, &str); 3] = [('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;")];
 
+/// The text on one line, cut to a length before anything is escaped, so that no escape is cut in two.
 fn one_line(text: &str, max_chars: usize) -> String {
     let text = visible(text);
     let words: Vec<&str> = text.split_whitespace().collect();
@@ -82,6 +85,7 @@ fn one_line(text: &str, max_chars: usize) -> String {
     cut
 }
 
+/// Escapes what could open a block at the line's beginning, and inline structure anywhere.
 fn escape(line: &str, in_table: bool) -> String {
     let mut out = String::with_capacity(line.len() + 8);
     let block_at = block_opener(line);
@@ -145,6 +149,7 @@ fn settled_lines(text: &str) -> String {
     lines.join("\n").trim_matches('\n').to_owned()
 }
 
+/// Shortens a text, keeping whole lines where there are some.
 fn cap(text: &str, max_bytes: usize) -> String {
     if text.len() <= max_bytes {
         return text.to_owned();
@@ -199,7 +204,8 @@ mod tests {
     use pulldown_cmark::{Event, Parser, Tag};
 
     use super::*;
-    use crate::blocks::{LineKind, scan};
+    use crate::blocks::scan;
+    use crate::lines::LineKind;
 
     #[test]
     fn common_log_lines_stay_readable() {

@@ -5,9 +5,9 @@
 
 use std::ops::Range;
 
-use crate::blocks::LineKind;
 use crate::document::Document;
 use crate::edit::Edit;
+use crate::lines::LineKind;
 use crate::outline::Span;
 
 /// A title without what people decorate it with: case, underscores, emoji, emphasis, trailing parentheses

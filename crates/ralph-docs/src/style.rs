@@ -2,8 +2,9 @@
 //!
 //! A style is only read from a document. Nothing here changes one to match another.
 
-use crate::blocks::{Blocks, LineKind};
+use crate::blocks::Blocks;
 use crate::leaf::Marker;
+use crate::lines::LineKind;
 
 /// How a line ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -62,6 +63,7 @@ impl Style {
     }
 }
 
+/// The more frequent line ending: a file that was edited on two systems keeps what most of it has.
 fn newline_of(doc: &str) -> Newline {
     let all = doc.matches('\n').count();
     let paired = doc.matches("\r\n").count();

@@ -76,6 +76,7 @@ pub fn record(doc: &str, row: &SummaryRow) -> Result<EditSet, DocError> {
     checked_result(&document, edits, |after| has_row(after, row))
 }
 
+/// A new row, or the cells of the run's row that say something else.
 fn row_edits(
     document: &Document<'_>,
     table: &Table,

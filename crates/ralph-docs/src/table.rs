@@ -5,10 +5,10 @@
 
 use std::ops::Range;
 
-use crate::blocks::LineKind;
 use crate::document::Document;
 use crate::edit::{Edit, EditSet};
 use crate::error::DocError;
+use crate::lines::LineKind;
 use crate::quote::{cell, plain, unescape};
 use crate::verify::checked;
 
@@ -133,6 +133,7 @@ pub(crate) fn read(document: &Document<'_>, lines: Range<usize>) -> Vec<Table> {
     tables
 }
 
+/// The table whose header is on a line: the delimiters below it must have as many cells.
 fn table_at(document: &Document<'_>, header: usize) -> Option<Table> {
     let columns = row_at(document, header)?;
     let delimiters = row_at(document, header + 1)?;
@@ -199,6 +200,7 @@ fn split_cells(text: &str) -> Vec<Range<usize>> {
     cells
 }
 
+/// A cell's bytes without the padding, which an edit leaves as it is.
 fn trim(text: &str, range: Range<usize>) -> Range<usize> {
     let inner = text.get(range.clone()).unwrap_or("");
     let trimmed = inner.trim_matches([' ', '\t']);
@@ -209,6 +211,7 @@ fn trim(text: &str, range: Range<usize>) -> Range<usize> {
     start..start + trimmed.len()
 }
 
+/// What a cell says: a key is the same key in backticks or in bold.
 fn cell_text(text: &str) -> String {
     let text = text.trim();
     let marked = |mark: &str| {

@@ -14,6 +14,7 @@ use crate::ids::leading_short;
 use crate::items::{TaskMark, list_item};
 use crate::machine::{Host, has_lines, set_lines};
 use crate::outline::Span;
+use crate::problems::{repeated, sorted, unclosed};
 use crate::quote::{plain, unescape};
 use crate::section::{self, Position, innermost, normalise, with_ancestors};
 use crate::verify::{checked, checked_result};
@@ -32,6 +33,12 @@ pub enum TaskKey<'a> {
 
 impl<'a> From<&'a str> for TaskKey<'a> {
     fn from(id: &'a str) -> Self {
+        Self::Id(id)
+    }
+}
+
+impl<'a> From<&'a String> for TaskKey<'a> {
+    fn from(id: &'a String) -> Self {
         Self::Id(id)
     }
 }
@@ -71,6 +78,21 @@ pub fn tasks(doc: &str) -> Vec<Task> {
         .into_iter()
         .map(|found| found.task)
         .collect()
+}
+
+/// What a person should mend: an id that two open tasks share, a fence that is never closed. A ticked copy
+/// of a task, as in a list of what is completed, is no problem.
+#[must_use]
+pub fn problems(doc: &str) -> Vec<DocError> {
+    let document = Document::new(doc);
+    let open = read(&document).into_iter().filter(|found| !found.task.done);
+    let ids = open.filter_map(|found| Some((found.task.id?, found.task.line)));
+    let mut found = repeated(
+        ids,
+        "the task cannot be ticked until each has an id of its own.",
+    );
+    found.extend(unclosed(&document));
+    sorted(found)
 }
 
 /// Ticks a task. Of several with one id the only one that is open is meant; when all are ticked already,
@@ -254,6 +276,7 @@ fn matching(document: &Document<'_>, key: TaskKey<'_>) -> Result<Vec<Found>, Doc
     Ok(found)
 }
 
+/// A text is compared as it is written and as it was meant, because what we add is escaped.
 fn is_meant(task: &Task, key: TaskKey<'_>) -> bool {
     match key {
         TaskKey::Id(id) => task.id.as_deref() == Some(id),

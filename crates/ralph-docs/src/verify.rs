@@ -6,10 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::blocks::{Line, LineKind};
 use crate::document::Document;
 use crate::edit::{Edit, EditSet};
 use crate::error::{DocError, DocErrorCode};
+use crate::lines::{Line, LineKind};
 
 /// The edits as a set, if they change nothing else.
 ///
@@ -56,6 +56,7 @@ pub(crate) fn checked_result(
     Ok(set)
 }
 
+/// Nothing that is inserted below an open fence would be read as what it is, and no line that stays would tell.
 fn refuse_below_open_fence(document: &Document<'_>, set: &EditSet) -> Result<(), DocError> {
     let Some(open) = document.blocks.unclosed else {
         return Ok(());

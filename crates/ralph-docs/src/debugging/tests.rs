@@ -309,3 +309,16 @@ fn an_indented_list_is_joined_as_it_is() {
     let wanted = "## Active\n  * [ ] (D1) about k <!-- ralph: k -->\n  * one\n    - two\n";
     assert_eq!(added(doc, &small("k")), wanted);
 }
+
+#[test]
+fn problems_are_named_with_their_lines() {
+    let doc = "## Active Issues\n- [ ] (D1) a <!-- ralph: k -->\n- [ ] (D1) b <!-- ralph: k -->\n\n## Open\n~~~\n";
+    let found: Vec<String> = problems(doc).iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(found.join("\n"), @"
+    line 1: the section of open issues is there 2 times (lines 1, 5); entries are added to the first one.
+    line 2: D1 is there 2 times (lines 2, 3); give each entry an id of its own.
+    line 2: the hidden key `k` is there 2 times (lines 2, 3); remove the comment from the copy; none of them is updated.
+    line 6: a fence or comment opens here and is never closed; everything below it is part of it.
+    ");
+    assert!(problems(&added("", &failed())).is_empty());
+}

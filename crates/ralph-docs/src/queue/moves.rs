@@ -5,10 +5,10 @@ use std::ops::Range;
 
 use super::QueueSection;
 use super::read::{Found, find, scan};
-use crate::blocks::LineKind;
 use crate::document::Document;
 use crate::edit::{Edit, EditSet};
 use crate::error::DocError;
+use crate::lines::LineKind;
 use crate::machine::{has_lines, set_lines};
 use crate::outline::Span;
 use crate::quote::plain;
@@ -66,6 +66,7 @@ fn moved_block(document: &Document<'_>, found: &Found, own: Vec<Edit>) -> Result
     Ok(block)
 }
 
+/// Puts the block into the first section of that meaning, or into a new one at the end.
 fn paste(document: &Document<'_>, to: &QueueSection, block: &str) -> Edit {
     let names = to.names();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -122,6 +123,7 @@ fn section_around<'d>(document: &'d Document<'_>, line: usize) -> Option<&'d Spa
         .find(|span| span.level <= 2 && span.first < line)
 }
 
+/// Whether nothing but blank lines and rules would be left in a section.
 fn becomes_empty(document: &Document<'_>, span: &Span, lines: &Range<usize>) -> bool {
     let mut others = span.body.clone().filter(|line| !lines.contains(line));
     !others.any(|line| document.has_content(line))

@@ -6,11 +6,12 @@
 use std::ops::Range;
 
 use super::{QueueItem, QueueSection};
-use crate::blocks::{ItemBlock, LineKind};
+use crate::blocks::ItemBlock;
 use crate::document::Document;
 use crate::error::DocError;
 use crate::ids::{is_id_char, split_numbered};
 use crate::items::{TaskMark, item_text};
+use crate::lines::LineKind;
 use crate::machine::{Host, children, own_lines, split_field};
 use crate::quote::plain;
 use crate::section::{Position, innermost, with_ancestors};
@@ -64,6 +65,7 @@ pub(super) fn scan(document: &Document<'_>) -> Vec<Found> {
     found
 }
 
+/// Items that are headings, at the two levels that the contract and its phases use.
 fn heading_items(document: &Document<'_>) -> Vec<Found> {
     let mut found = Vec::new();
     for span in document
@@ -91,6 +93,7 @@ fn heading_items(document: &Document<'_>) -> Vec<Found> {
     found
 }
 
+/// An item that is a list item with a task mark, such as those in a list of later ideas.
 fn list_item(document: &Document<'_>, index: usize, block: &ItemBlock) -> Option<Found> {
     let text = item_text(document, block);
     TaskMark::parse(&text)?;
@@ -122,6 +125,7 @@ fn section_of<'t>(around: impl Iterator<Item = (u8, &'t str)>) -> QueueSection {
     QueueSection::Other(other)
 }
 
+/// Where an item is, before it is known what it says.
 struct Place {
     lines: Range<usize>,
     text_end: usize,
@@ -242,6 +246,7 @@ impl Field {
     }
 }
 
+/// Whether a value is left open or says that there is none.
 fn is_nothing(value: &str) -> bool {
     let bare = value
         .trim_matches(['(', ')', '`', '_', '*', ' '])

@@ -1,6 +1,7 @@
 //! The verbs of the queue: before and after, the traps of the real documents, and the laws.
 
 use super::*;
+use crate::DocErrorCode;
 
 const CONTRACT: &str = "\
 # Experiment Queue

@@ -170,3 +170,20 @@ fn notes_stand_at_the_end_of_the_task() {
         .apply("1. [ ] (T1) a");
     assert_eq!(plain, "1. [ ] (T1) a\n   - Attempt: 1 <!-- ralph -->");
 }
+
+#[test]
+fn an_open_twin_and_an_open_fence_are_problems() {
+    let doc = "- [ ] (T1) a\n- [x] (T2) b\n- [ ] (T1) c\n- [ ] (T2) d\n\n```\n";
+    let found: Vec<_> = problems(doc)
+        .into_iter()
+        .map(|p| (p.code, p.line))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (DocErrorCode::Ambiguous, Some(1)),
+            (DocErrorCode::Malformed, Some(6))
+        ]
+    );
+    assert!(problems(DOC).is_empty());
+}

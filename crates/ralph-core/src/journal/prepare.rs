@@ -14,6 +14,9 @@ use crate::env::Env;
 use crate::id::{OpId, Slug};
 use crate::store::{StoreError, atomic, layout};
 
+/// The edits, in the operation's folder.
+const EDITS: &str = "edits.json";
+
 /// One file as it is and as it is to be.
 #[derive(Debug)]
 pub(super) struct Draft {
@@ -100,9 +103,17 @@ pub(super) fn write(
         summary: head.summary,
         state: OpState::Prepared,
         undoes: head.undoes,
+        edits: None,
         recovered_at: None,
         files: Vec::with_capacity(drafts.len()),
     };
+    let edits: Vec<&Vec<FileEdit>> = drafts.iter().map(|draft| &draft.edits).collect();
+    let edits = serde_json::to_vec(&edits).map_err(|source| JournalError::Corrupt {
+        path: record::dir(project, &record.op).join(EDITS),
+        source,
+    })?;
+    // An undo is never done again to another text.
+    record.edits = (record.undoes.is_none()).then(|| Image::of(EDITS.to_owned(), &edits));
     let mut contents = Vec::with_capacity(drafts.len());
     for (number, draft) in (1..).zip(drafts) {
         let image = |side: &str, bytes: &Option<Vec<u8>>| {
@@ -111,7 +122,6 @@ pub(super) fn write(
         };
         record.files.push(FileRecord {
             path: draft.path,
-            edits: draft.edits,
             before: image("before", &draft.before),
             after: image("after", &draft.after),
             mode: draft.mode,
@@ -126,6 +136,7 @@ pub(super) fn write(
         .zip(&contents)
         .flat_map(|(file, (before, after))| [(&file.before, before), (&file.after, after)])
         .filter_map(|(image, bytes)| Some((image.as_ref()?, bytes.as_deref()?)))
+        .chain(record.edits.as_ref().map(|image| (image, edits.as_slice())))
         .collect();
     record::save_images(project, &record, &images)?;
     atomic::sync_dir(&record.save(project)?)?;

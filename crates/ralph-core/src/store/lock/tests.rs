@@ -141,8 +141,7 @@ fn child() {
     }
 }
 
-fn project_with_counter() -> TempDir {
-    let project = TempDir::new().unwrap();
+fn project_with_counter(project: TempDir) -> TempDir {
     put(&project.path().join("counter"), "0");
     project
 }
@@ -160,7 +159,7 @@ fn assert_success(children: Vec<Child>) {
 
 #[test]
 fn twelve_processes_lose_no_increment() {
-    let project = project_with_counter();
+    let project = project_with_counter(memory());
     let path = project.path().to_str().unwrap();
     assert_success(
         (0..12)
@@ -199,7 +198,7 @@ const OLD_USER: &str = r#"
 
 #[test]
 fn old_shell_users_processes_and_new_shell_users_exclude_each_other() {
-    let project = project_with_counter();
+    let project = project_with_counter(TempDir::new().unwrap());
     fs::create_dir(project.path().join(".state")).unwrap();
     let path = project.path().to_str().unwrap();
     let old = |_| {
@@ -216,8 +215,7 @@ fn old_shell_users_processes_and_new_shell_users_exclude_each_other() {
 
 #[test]
 fn holders_that_are_killed_lose_nothing_of_the_others() {
-    let project = memory();
-    put(&project.path().join("counter"), "0");
+    let project = project_with_counter(memory());
     let path = project.path().to_str().unwrap();
     let tally = project.path().join("tally");
     fs::create_dir(&tally).unwrap();

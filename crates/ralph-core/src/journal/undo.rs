@@ -53,7 +53,7 @@ pub(super) fn prepare(
         project: record.project,
         undoes: Some(op.clone()),
     };
-    journal.write(head, drafts, &scan, env)
+    journal.write(head, &drafts, &scan, env)
 }
 
 /// What undoing means for one file.

@@ -7,6 +7,8 @@
     reason = "a test stops at the first surprise, and says what it skips"
 )]
 
+mod child;
+mod faults;
 mod jobs;
 #[path = "../shared.rs"]
 mod shared;

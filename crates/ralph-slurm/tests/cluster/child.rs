@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use ralph_core::backend::{ClusterBackend as _, SubmitRequest};
-use ralph_slurm::ClusterSettings;
+use ralph_core::error::Coded as _;
+use ralph_slurm::{ClusterSettings, Session};
 
 use crate::site::{backend, transport};
 
@@ -26,4 +27,21 @@ async fn submits() {
     let workspace = Path::new(order["workspace"].as_str().unwrap()).to_owned();
     let backend = backend(&settings, transport(&settings), &workspace);
     backend.submit(&request).await.unwrap();
+}
+
+/// Nothing, unless another test started this process.
+#[tokio::test(flavor = "multi_thread")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the order of the test that started this process"
+)]
+async fn connects() {
+    let Ok(text) = std::env::var(ORDER) else {
+        return;
+    };
+    let (settings, _) = ClusterSettings::parse(&text).unwrap();
+    match Session::new(settings.ssh).connect().await {
+        Ok(how) => eprintln!("CONNECTED {how:?}"),
+        Err(error) => eprintln!("REFUSED {} {error}", error.code().name()),
+    }
 }

@@ -10,6 +10,7 @@
 mod child;
 mod faults;
 mod jobs;
+mod login;
 #[path = "../shared.rs"]
 mod shared;
 mod site;

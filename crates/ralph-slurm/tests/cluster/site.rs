@@ -230,6 +230,11 @@ impl<'a> Site<'a> {
         }
     }
 
+    /// The settings as the file would hold them.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Opens the session, where the transport needs one.
     pub(crate) async fn connect(&self) {
         if self.name == "openssh" {

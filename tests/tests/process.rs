@@ -2,6 +2,10 @@
 //!
 //! Nothing sleeps for time to pass: each test waits for a state, with a deadline that only a broken build reaches.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod until;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,9 +16,10 @@ use ralph_core::process::{
     Ending, ExitRecord, Facts, Identity, Record, SpawnError, SpawnRequest, Spawned, Supervisor,
     Verdict, ask_to_stop, end_orphans, launch, spawn, verdict,
 };
-use ralph_tests::until;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tempfile::TempDir;
+
+use crate::until::until;
 
 fn supervisor() -> Supervisor {
     Supervisor {

@@ -3,12 +3,13 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::sync::Arc;
 
 use ralph_core::backend::ClusterBackend as _;
 use ralph_core::cluster::local::{LocalCluster, LocalSettings, run_job};
-use ralph_core::env::Env;
-use ralph_core::process::{Supervisor, identity, supervise};
+use ralph_core::env::{Env, RandomIds};
+use ralph_core::process::{Supervisor, supervise};
+use ralph_core::time::SystemClock;
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
@@ -16,7 +17,13 @@ fn main() -> ExitCode {
     let (Some(verb), Some(directory)) = (verb, directory) else {
         return ExitCode::from(2);
     };
-    let env = ralph_tests::env();
+    let env = Env {
+        clock: Arc::new(SystemClock::new()),
+        ids: Arc::new(RandomIds::default()),
+        host: "node1".to_owned(),
+        user: "tester".to_owned(),
+        pid: std::process::id(),
+    };
     let mut answer = std::io::stdout();
     let done = match verb.as_str() {
         "supervise" => supervise::main(&directory, &env, &mut answer).is_ok(),
@@ -34,18 +41,16 @@ fn main() -> ExitCode {
 fn submit(state_dir: PathBuf, mut args: impl Iterator<Item = String>, env: Env) -> Option<()> {
     let workspace = PathBuf::from(args.next()?);
     let request = serde_json::from_slice(&std::fs::read(args.next()?).ok()?).ok()?;
-    let settings = LocalSettings {
-        state_dir,
-        workspace,
-        supervisor: Supervisor {
-            program: args.next()?.into(),
-            args: args.collect(),
-        },
-        max_parallel: 2,
-        boot_id: identity::boot_id()?,
-        kill_wait: Duration::from_secs(10),
+    let supervisor = Supervisor {
+        program: args.next()?.into(),
+        args: Vec::new(),
     };
+    let mut settings = LocalSettings::new(workspace, supervisor);
+    settings.supervisor.args = args.collect();
+    settings.state_dir = state_dir;
     let cluster = LocalCluster::new(settings, env);
-    ralph_tests::block_on(cluster.submit(&request)).ok()?;
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let submitted = runtime.build().ok()?.block_on(cluster.submit(&request));
+    submitted.ok()?;
     Some(())
 }

@@ -78,13 +78,13 @@ fn an_array_is_over_when_its_last_task_is() {
         "--array=0-2%1",
         "[ $SLURM_ARRAY_TASK_ID = 0 ] && exit 1; until [ -e go ]; do sleep 0.01; done",
     );
-    let first = ralph_tests::until("the first task's end", || {
+    let first = crate::until::until("the first task's end", || {
         let report = bed.report(job);
         (report.tasks[0].state == JobState::Failed).then_some(report)
     });
     assert_eq!(first.finality(), Finality::Alive);
     assert_eq!((&first.state, first.ended), (&JobState::Running, None));
-    let waiting = ralph_tests::until("a reason", || {
+    let waiting = crate::until::until("a reason", || {
         let task = bed.report(job.task(2));
         (task.reason.as_deref() == Some("JobArrayTaskLimit")).then_some(task)
     });
@@ -131,7 +131,7 @@ fn one_task_can_be_cancelled() {
     }
     bed.cancel(job.task(3));
     bed.cancel(job.task(1));
-    let report = ralph_tests::until("both cancelled", || {
+    let report = crate::until::until("both cancelled", || {
         let report = bed.report(job);
         let over = |task: usize| report.tasks[task].state == JobState::Cancelled;
         (over(1) && over(3)).then_some(report)
@@ -176,7 +176,7 @@ fn orphaned_tasks_are_told_apart() {
     let pids = [bed.pid("pid-0"), bed.pid("pid-1")];
     bed.kill_supervisor(job);
     bed.touch("go-0");
-    ralph_tests::until("the first task gone", || {
+    crate::until::until("the first task gone", || {
         (!crate::bed::is_alive(pids[0])).then_some(())
     });
     let states = |bed: &Bed| -> Vec<String> {
@@ -189,7 +189,7 @@ fn orphaned_tasks_are_told_apart() {
     };
     assert_eq!(states(&bed), ["NODE_FAIL", "RUNNING", "NODE_FAIL"]);
     bed.cancel(job.task(1));
-    ralph_tests::until("the second task gone", || {
+    crate::until::until("the second task gone", || {
         (!crate::bed::is_alive(pids[1])).then_some(())
     });
     assert_eq!(states(&bed), ["NODE_FAIL", "CANCELLED", "NODE_FAIL"]);

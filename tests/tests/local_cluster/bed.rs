@@ -2,19 +2,39 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::until::until;
 use ralph_core::backend::{ClusterBackend as _, Receipt, SubmitRequest};
 use ralph_core::cluster::local::{LocalCluster, LocalSettings};
+use ralph_core::env::{Env, RandomIds};
 use ralph_core::id::{JobId, Token};
 use ralph_core::job::{Finality, JobQuery, JobReport, JobState, Sighting};
 use ralph_core::process::{Identity, Record, Supervisor, identity};
-use ralph_tests::{block_on, env, until};
+use ralph_core::time::SystemClock;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 pub(crate) const DETACHED: &str = env!("CARGO_BIN_EXE_detached");
+
+/// The environment of a real run, on a machine and for a user whose names do not change.
+pub(crate) fn env() -> Env {
+    Env {
+        clock: Arc::new(SystemClock::new()),
+        ids: Arc::new(RandomIds::default()),
+        host: "node1".to_owned(),
+        user: "tester".to_owned(),
+        pid: std::process::id(),
+    }
+}
+
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build().unwrap().block_on(future)
+}
 
 pub(crate) struct Bed {
     pub(crate) folder: TempDir,
@@ -34,7 +54,7 @@ impl Bed {
                 args: vec!["job".to_owned()],
             },
             max_parallel: 8,
-            boot_id: identity::boot_id().unwrap(),
+            boot_id: identity::boot_id().unwrap().to_owned(),
             kill_wait: Duration::from_secs(10),
         };
         Self { folder, settings }

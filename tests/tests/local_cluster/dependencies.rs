@@ -1,9 +1,10 @@
 //! Jobs that wait for jobs.
 
+use crate::bed::block_on;
+use crate::until::until;
 use ralph_core::backend::ClusterBackend as _;
 use ralph_core::id::JobId;
 use ralph_core::job::{JobReport, JobState};
-use ralph_tests::{block_on, until};
 
 use crate::bed::{Bed, accepted, request, script};
 

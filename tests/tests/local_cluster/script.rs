@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::bed::block_on;
 use ralph_core::backend::{ClusterBackend as _, GitCommit, Receipt};
 use ralph_core::job::JobState;
-use ralph_tests::block_on;
 
 use crate::bed::{Bed, DETACHED, accepted, request, script};
 

@@ -3,10 +3,11 @@
 use std::fs;
 use std::time::Duration;
 
+use crate::bed::{block_on, env};
+use crate::until::until;
 use ralph_core::backend::{ClusterBackend as _, FetchRequest, Stream};
 use ralph_core::id::JobId;
 use ralph_core::job::{JobQuery, JobState, Sighting};
-use ralph_tests::{block_on, env, until};
 use rustix::process::Signal;
 
 use crate::bed::{Bed, is_alive, request, script, signal};
@@ -189,8 +190,9 @@ fn a_restarted_machine_is_a_failed_node() {
     let job = bed.submit("", "echo $$ > worker; sleep 1000");
     bed.pid("worker");
     let waiting = bed.submit("", "touch never");
-    bed.kill_supervisor(job);
+    // The one that waits first: the place of a killed one is free.
     bed.kill_supervisor(waiting);
+    bed.kill_supervisor(job);
     assert_eq!(bed.report(job).state, JobState::Running);
     bed.settings.boot_id = "the next boot".to_owned();
     for lost in [job, waiting] {
@@ -252,7 +254,7 @@ fn what_is_not_ours_or_cannot_be_read_is_said_so() {
     let plan = bed.job_dir(job).join("job.json");
     let newer = fs::read_to_string(&plan)
         .unwrap()
-        .replace("\"format\": 1", "\"format\": 2");
+        .replace("\"format\":1", "\"format\":2");
     fs::File::create(&plan)
         .and_then(|mut file| std::io::Write::write_all(&mut file, newer.as_bytes()))
         .unwrap();

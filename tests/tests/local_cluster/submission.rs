@@ -4,10 +4,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+use crate::bed::block_on;
+use crate::until::until;
 use ralph_core::backend::{ClusterBackend as _, FoundBy, Receipt, SubmitRequest};
 use ralph_core::id::JobId;
 use ralph_core::job::JobState;
-use ralph_tests::{block_on, until};
 
 use crate::bed::{Bed, DETACHED, accepted, receipt, request, script};
 

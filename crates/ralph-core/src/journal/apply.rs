@@ -6,8 +6,9 @@
 use std::path::Path;
 
 use super::diff;
-use super::record::{self, FileRecord, Image, OpRecord, OpState, is_image};
+use super::record::{self, FileRecord, Fingerprint, Image, OpRecord, OpState};
 use super::{FileConflict, JournalError};
+use crate::change::FileEdit;
 use crate::crash_point;
 use crate::store::atomic::{self, Staged};
 
@@ -15,6 +16,7 @@ use crate::store::atomic::{self, Staged};
 const ROUNDS: usize = 2;
 
 /// How a file stands to an operation.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Standing {
     /// It is as the operation found it.
     Ready,
@@ -24,23 +26,32 @@ enum Standing {
     Changed,
 }
 
-impl Standing {
-    fn of(file: &FileRecord, found: Option<&[u8]>) -> Self {
-        if is_image(file.after.as_ref(), found) {
-            Self::Done
-        } else if is_image(file.before.as_ref(), found) {
-            Self::Ready
+/// A file as it was when it was looked at.
+struct Look {
+    found: Option<Vec<u8>>,
+    standing: Standing,
+}
+
+impl Look {
+    fn at(project: &Path, file: &FileRecord) -> Result<Self, JournalError> {
+        let found = atomic::read(&project.join(&file.path))?;
+        let print = Fingerprint::of(found.as_deref());
+        let standing = if print.is(file.after.as_ref()) {
+            Standing::Done
+        } else if print.is(file.before.as_ref()) {
+            Standing::Ready
         } else {
-            Self::Changed
-        }
+            Standing::Changed
+        };
+        Ok(Self { found, standing })
     }
 }
 
 /// Applies an operation and marks it.
 pub(super) fn apply(project: &Path, record: &mut OpRecord) -> Result<(), JournalError> {
     for _ in 0..ROUNDS {
-        follow_changes(project, record)?;
-        if write_files(project, record)? {
+        let looks = follow_changes(project, record)?;
+        if write_files(project, record, &looks)? {
             return finish(project, record);
         }
     }
@@ -53,48 +64,81 @@ pub(super) fn apply(project: &Path, record: &mut OpRecord) -> Result<(), Journal
     Err(give_up(project, record, vec![conflict])?)
 }
 
-/// Computes the operation anew for every file that was changed since, and brings that to disk. Afterwards every
-/// file is ready or done.
-fn follow_changes(project: &Path, record: &mut OpRecord) -> Result<(), JournalError> {
-    let mut conflicts = Vec::new();
-    let mut rebased = Vec::new();
-    for index in 0..record.files.len() {
-        let Some(file) = record.files.get_mut(index) else {
-            continue;
-        };
+/// What the edits make of a file that was changed since.
+struct Redone {
+    index: usize,
+    after: Option<Vec<u8>>,
+}
+
+/// Looks at every file, computes the operation anew for those that were changed since, and brings that to disk.
+/// Afterwards every file is ready or done; or some are in conflict, and the record is otherwise as it was.
+fn follow_changes(project: &Path, record: &mut OpRecord) -> Result<Vec<Look>, JournalError> {
+    let mut looks = Vec::with_capacity(record.files.len());
+    for file in &mut record.files {
         file.conflict = None;
-        let found = atomic::read(&project.join(&file.path))?;
-        if !matches!(Standing::of(file, found.as_deref()), Standing::Changed) {
+        looks.push(Look::at(project, file)?);
+    }
+    if looks.iter().all(|look| look.standing != Standing::Changed) {
+        return Ok(looks);
+    }
+    let all_edits = record::load_edits(project, record)?;
+    let mut redone = Vec::new();
+    let mut conflicts = Vec::new();
+    for (index, look) in looks.iter_mut().enumerate() {
+        if look.standing != Standing::Changed {
             continue;
         }
-        let redone = if record.undoes.is_some() {
-            Err("it was changed while the operation was being undone".to_owned())
-        } else {
-            redo(file, found.as_deref())
-        };
-        match redone {
+        let edits = all_edits.get(index).map(Vec::as_slice);
+        match redo(edits, look.found.as_deref()) {
             Ok(after) => {
-                renumber(file, index, found.as_deref(), after.as_deref());
-                rebased.push((index, found, after));
+                look.standing = Standing::Ready;
+                redone.push(Redone { index, after });
             }
             Err(reason) => {
-                file.conflict = Some(reason.clone());
-                let file = file.clone();
-                conflicts.push(conflict(project, record, &file, reason, found.as_deref()));
+                conflicts.extend(conflict(
+                    project,
+                    record,
+                    index,
+                    reason,
+                    look.found.as_deref(),
+                ));
             }
         }
     }
     if !conflicts.is_empty() {
         return Err(give_up(project, record, conflicts)?);
     }
-    if rebased.is_empty() {
-        return Ok(());
+    rebase(project, record, &looks, &redone)?;
+    Ok(looks)
+}
+
+/// Gives the files new images, and the record their names. The old ones stay: until the record is replaced, it
+/// refers to them.
+fn rebase(
+    project: &Path,
+    record: &mut OpRecord,
+    looks: &[Look],
+    redone: &[Redone],
+) -> Result<(), JournalError> {
+    let mut images: Vec<(Image, &[u8])> = Vec::new();
+    for Redone { index, after } in redone {
+        let (Some(file), Some(look)) = (record.files.get_mut(*index), looks.get(*index)) else {
+            continue;
+        };
+        file.rebased += 1;
+        let image = |side: &str, bytes: Option<&[u8]>| {
+            let name = format!("{side}/{}.{}", index + 1, file.rebased);
+            bytes.map(|bytes| Image::of(name, bytes))
+        };
+        file.before = image("before", look.found.as_deref());
+        file.after = image("after", after.as_deref());
+        for (image, bytes) in [(&file.before, &look.found), (&file.after, after)] {
+            images.extend(image.clone().zip(bytes.as_deref()));
+        }
     }
-    let images: Vec<(&Image, &[u8])> = rebased
+    let images: Vec<(&Image, &[u8])> = images
         .iter()
-        .filter_map(|(index, before, after)| Some((record.files.get(*index)?, before, after)))
-        .flat_map(|(file, before, after)| [(&file.before, before), (&file.after, after)])
-        .filter_map(|(image, bytes)| Some((image.as_ref()?, bytes.as_deref()?)))
+        .map(|(image, bytes)| (image, *bytes))
         .collect();
     record::save_images(project, record, &images)?;
     atomic::sync_dir(&record.save(project)?)?;
@@ -102,40 +146,39 @@ fn follow_changes(project: &Path, record: &mut OpRecord) -> Result<(), JournalEr
     Ok(())
 }
 
-/// Does the edits again to another text.
-fn redo(file: &FileRecord, found: Option<&[u8]>) -> Result<Option<Vec<u8>>, String> {
-    let text = found.map(|bytes| std::str::from_utf8(bytes).map(str::to_owned));
-    let text = text
-        .transpose()
-        .map_err(|_| "it was changed since and is not UTF-8 text any more".to_owned())?;
-    let edited = file
-        .edits
+/// Does the edits again to another text; without edits, which is an undo, that is never right.
+fn redo(edits: Option<&[FileEdit]>, found: Option<&[u8]>) -> Result<Option<Vec<u8>>, String> {
+    let Some(edits) = edits else {
+        return Err("it was changed while the operation was being undone".to_owned());
+    };
+    let text = found.map(std::str::from_utf8).transpose();
+    let text =
+        text.map_err(|_| "it was changed since and is not UTF-8 text any more".to_owned())?;
+    let edited = edits
         .iter()
-        .try_fold(text, |text, edit| edit.apply(text.as_deref()));
+        .try_fold(text.map(str::to_owned), |text, edit| {
+            edit.apply(text.as_deref())
+        });
     match edited {
         Ok(after) => Ok(after.map(String::into_bytes)),
         Err(failure) => Err(failure.reason),
     }
 }
 
-fn renumber(file: &mut FileRecord, index: usize, before: Option<&[u8]>, after: Option<&[u8]>) {
-    file.rebased += 1;
-    let name = |side: &str| format!("{side}/{}.{}", index + 1, file.rebased);
-    let image = |side: &str, bytes: Option<&[u8]>| bytes.map(|bytes| Image::of(name(side), bytes));
-    (file.before, file.after) = (image("before", before), image("after", after));
-}
-
+/// Notes the conflict in the record, and reports it with what changed since.
 fn conflict(
     project: &Path,
-    record: &OpRecord,
-    file: &FileRecord,
+    record: &mut OpRecord,
+    index: usize,
     reason: String,
     found: Option<&[u8]>,
-) -> FileConflict {
+) -> Option<FileConflict> {
+    let file = record.files.get_mut(index)?;
+    file.conflict = Some(reason.clone());
     let image = file.before.as_ref();
     // Only for people: a damaged image costs the difference, not the report.
     let before = image.and_then(|image| record::load_image(project, &record.op, image).ok());
-    FileConflict {
+    Some(FileConflict {
         path: file.path.clone(),
         diff: diff::since(
             &file.path,
@@ -144,7 +187,7 @@ fn conflict(
             found,
         ),
         reason,
-    }
+    })
 }
 
 /// Records the conflict and returns it as the error. The operation stays.
@@ -161,30 +204,32 @@ fn give_up(
     })
 }
 
-/// Writes every file that is not done. `false` when one was changed in the last moment; those before it stay.
-fn write_files(project: &Path, record: &OpRecord) -> Result<bool, JournalError> {
+/// Writes every file that is not done. `false` when one is no longer as it was looked at; those before it stay.
+fn write_files(project: &Path, record: &OpRecord, looks: &[Look]) -> Result<bool, JournalError> {
     let mut staged = Vec::with_capacity(record.files.len());
-    for file in &record.files {
-        staged.push(stage(project, record, file)?);
+    for (file, look) in record.files.iter().zip(looks) {
+        staged.push(match look.standing {
+            Standing::Ready => stage(project, record, file)?,
+            Standing::Done | Standing::Changed => None,
+        });
     }
     crash_point!("journal.staged");
-    for (file, staged) in record.files.iter().zip(staged) {
+    for ((file, look), staged) in record.files.iter().zip(looks).zip(staged) {
         let path = project.join(&file.path);
-        let found = atomic::read(&path)?;
-        match (Standing::of(file, found.as_deref()), staged) {
-            (Standing::Done, _) => {}
+        // The last look. Whoever writes after it, without a lock, is overwritten.
+        if atomic::read(&path)? != look.found {
+            return Ok(false);
+        }
+        match (look.standing, staged) {
             (Standing::Ready, Some(staged)) => staged.publish().map(drop)?,
-            (Standing::Ready, None) if file.after.is_none() => {
-                atomic::remove_unsynced(&path).map(drop)?;
-            }
-            // Nothing was staged because the file was done, and now it is as before: somebody is at work.
-            (Standing::Ready, None) | (Standing::Changed, _) => return Ok(false),
+            (Standing::Ready, None) => atomic::remove_unsynced(&path).map(drop)?,
+            (Standing::Done | Standing::Changed, _) => {}
         }
     }
     Ok(true)
 }
 
-/// Brings the new content of a file to disk beside it; `None` when there is nothing to write.
+/// Brings the new content of a file to disk beside it; `None` when the file is to be removed.
 fn stage(
     project: &Path,
     record: &OpRecord,
@@ -194,9 +239,6 @@ fn stage(
     let Some(image) = &file.after else {
         return Ok(None);
     };
-    if is_image(Some(image), atomic::read(&path)?.as_deref()) {
-        return Ok(None);
-    }
     let bytes = record::load_image(project, &record.op, image)?;
     if let Some(folder) = path.parent() {
         atomic::create_dir(folder)?;

@@ -158,13 +158,13 @@ impl Journal {
             summary: changes.summary.clone(),
             undoes: None,
         };
-        self.write(head, drafts, &scan, env).map(Some)
+        self.write(head, &drafts, &scan, env).map(Some)
     }
 
     fn write(
         &self,
         head: prepare::Head,
-        drafts: Vec<prepare::Draft>,
+        drafts: &[prepare::Draft],
         scan: &Scan,
         env: &Env,
     ) -> Result<Op<Prepared>, JournalError> {

@@ -14,6 +14,9 @@ use crate::env::Env;
 use crate::id::{OpId, Slug};
 use crate::store::{StoreError, atomic, layout};
 
+/// The edits, in the operation's folder.
+const EDITS: &str = "edits.json";
+
 /// One file as it is and as it is to be.
 #[derive(Debug)]
 pub(super) struct Draft {
@@ -83,49 +86,29 @@ pub(super) fn draft(project: &Path, changes: &ChangeSet) -> Result<Vec<Draft>, J
 pub(super) fn write(
     project: &Path,
     head: Head,
-    drafts: Vec<Draft>,
+    drafts: &[Draft],
     sequence: u64,
     env: &Env,
 ) -> Result<OpRecord, JournalError> {
-    let now = env.now();
-    let mut record = OpRecord {
-        format: FORMAT,
-        op: begin(project, env)?,
-        sequence,
-        made_by: concat!("ralph ", env!("CARGO_PKG_VERSION")).to_owned(),
-        made_at: record::whole_seconds(now),
-        user: env.user.clone(),
-        host: env.host.clone(),
-        project: head.project,
-        summary: head.summary,
-        state: OpState::Prepared,
-        undoes: head.undoes,
-        recovered_at: None,
-        files: Vec::with_capacity(drafts.len()),
-    };
-    let mut contents = Vec::with_capacity(drafts.len());
-    for (number, draft) in (1..).zip(drafts) {
-        let image = |side: &str, bytes: &Option<Vec<u8>>| {
-            let bytes = bytes.as_deref()?;
-            Some(Image::of(format!("{side}/{number}"), bytes))
-        };
-        record.files.push(FileRecord {
-            path: draft.path,
-            edits: draft.edits,
-            before: image("before", &draft.before),
-            after: image("after", &draft.after),
-            mode: draft.mode,
-            rebased: 0,
-            conflict: None,
-        });
-        contents.push((draft.before, draft.after));
-    }
+    let mut record = begin(project, head, sequence, env)?;
+    let edits: Vec<&Vec<FileEdit>> = drafts.iter().map(|draft| &draft.edits).collect();
+    let edits = serde_json::to_vec(&edits).map_err(|source| JournalError::Corrupt {
+        path: record::dir(project, &record.op).join(EDITS),
+        source,
+    })?;
+    // An undo is never done again to another text.
+    record.edits = (record.undoes.is_none()).then(|| Image::of(EDITS.to_owned(), &edits));
+    record.files = (1..)
+        .zip(drafts)
+        .map(|(number, draft)| draft.record(number))
+        .collect();
     let images: Vec<(&Image, &[u8])> = record
         .files
         .iter()
-        .zip(&contents)
-        .flat_map(|(file, (before, after))| [(&file.before, before), (&file.after, after)])
+        .zip(drafts)
+        .flat_map(|(file, draft)| [(&file.before, &draft.before), (&file.after, &draft.after)])
         .filter_map(|(image, bytes)| Some((image.as_ref()?, bytes.as_deref()?)))
+        .chain(record.edits.as_ref().map(|image| (image, edits.as_slice())))
         .collect();
     record::save_images(project, &record, &images)?;
     atomic::sync_dir(&record.save(project)?)?;
@@ -134,9 +117,45 @@ pub(super) fn write(
     Ok(record)
 }
 
+impl Draft {
+    fn record(&self, number: usize) -> FileRecord {
+        let image = |side: &str, bytes: Option<&[u8]>| {
+            bytes.map(|bytes| Image::of(format!("{side}/{number}"), bytes))
+        };
+        FileRecord {
+            path: self.path.clone(),
+            before: image("before", self.before.as_deref()),
+            after: image("after", self.after.as_deref()),
+            mode: self.mode,
+            rebased: 0,
+            conflict: None,
+        }
+    }
+}
+
+/// The record of a new operation, still without files, and its folder.
+fn begin(project: &Path, head: Head, sequence: u64, env: &Env) -> Result<OpRecord, JournalError> {
+    Ok(OpRecord {
+        format: FORMAT,
+        op: make_folder(project, env)?,
+        sequence,
+        made_by: concat!("ralph ", env!("CARGO_PKG_VERSION")).to_owned(),
+        made_at: record::whole_seconds(env.now()),
+        user: env.user.clone(),
+        host: env.host.clone(),
+        project: head.project,
+        summary: head.summary,
+        state: OpState::Prepared,
+        undoes: head.undoes,
+        edits: None,
+        recovered_at: None,
+        files: Vec::new(),
+    })
+}
+
 /// Makes the folder of a new operation. An id that is taken, by an operation or by the rest of one, is passed
 /// over: two processes with a fixed clock and counted ids would otherwise share a folder.
-fn begin(project: &Path, env: &Env) -> Result<OpId, JournalError> {
+fn make_folder(project: &Path, env: &Env) -> Result<OpId, JournalError> {
     atomic::create_dir(&project.join(layout::OPS))?;
     loop {
         let op = env.ids.op(env.now());

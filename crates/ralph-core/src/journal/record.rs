@@ -1,9 +1,13 @@
-//! An operation on disk: `.state/ops/<id>/{op.json, before/<n>, after/<n>}`.
+//! An operation on disk: `.state/ops/<id>/{op.json, edits.json, before/<n>, after/<n>}`.
+//!
+//! The edits have a file of their own, since they can be as long as the files and are only read after a change
+//! by somebody else, while every record is read before every operation.
 //!
 //! `op.json` is written last and replaced as a whole, so a folder without one is an operation that never began,
 //! or one that is being forgotten. Images are never changed: whoever needs others writes others and refers to
 //! them. Nothing here touches a file outside the operation's folder.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
@@ -49,6 +53,9 @@ pub struct OpRecord {
     /// The operation that this one undoes. Such a one only ever writes over exactly what it expects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undoes: Option<OpId>,
+    /// What is done to each file, so that it can be done again to another text; none for an undo.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edits: Option<Image>,
     /// When a recovery took it up, if one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovered_at: Option<Timestamp>,
@@ -75,8 +82,6 @@ pub enum OpState {
 pub struct FileRecord {
     /// Path relative to the project's folder, with `/`.
     pub path: String,
-    /// What is done, so that it can be done again to another text.
-    pub edits: Vec<FileEdit>,
     /// What was there; `None` where there was no file.
     pub before: Option<Image>,
     /// What is to be there; `None` where the file is removed.
@@ -112,18 +117,29 @@ impl Image {
             bytes: bytes.len() as u64,
         }
     }
-
-    fn matches(&self, bytes: &[u8]) -> bool {
-        self.bytes == bytes.len() as u64 && self.sha256 == format!("{:x}", Sha256::digest(bytes))
-    }
 }
 
-/// Whether a file is exactly what an image says; a missing file is what no image says.
-pub(super) fn is_image(image: Option<&Image>, bytes: Option<&[u8]>) -> bool {
-    match (image, bytes) {
-        (None, None) => true,
-        (Some(image), Some(bytes)) => image.matches(bytes),
-        _ => false,
+/// The bytes of a file, or that there is none, to be compared with images; hashed at most once.
+pub(super) struct Fingerprint<'a> {
+    bytes: Option<&'a [u8]>,
+    sha256: OnceCell<String>,
+}
+
+impl<'a> Fingerprint<'a> {
+    pub(super) fn of(bytes: Option<&'a [u8]>) -> Self {
+        Self {
+            bytes,
+            sha256: OnceCell::new(),
+        }
+    }
+
+    /// Whether the file is exactly what an image says; no image says that there is no file.
+    pub(super) fn is(&self, image: Option<&Image>) -> bool {
+        let (Some(bytes), Some(image)) = (self.bytes, image) else {
+            return self.bytes.is_none() && image.is_none();
+        };
+        let sha256 = || format!("{:x}", Sha256::digest(bytes));
+        image.bytes == bytes.len() as u64 && image.sha256 == *self.sha256.get_or_init(sha256)
     }
 }
 
@@ -281,6 +297,21 @@ pub(super) fn load_known(project: &Path, op: &OpId) -> Result<OpRecord, JournalE
     load(project, op)?.ok_or_else(|| JournalError::UnknownOp { op: op.clone() })
 }
 
+/// The edits of an operation: one list per file, in the order of its files.
+pub(super) fn load_edits(
+    project: &Path,
+    record: &OpRecord,
+) -> Result<Vec<Vec<FileEdit>>, JournalError> {
+    let Some(image) = &record.edits else {
+        return Ok(Vec::new());
+    };
+    let bytes = load_image(project, &record.op, image)?;
+    serde_json::from_slice(&bytes).map_err(|source| JournalError::Corrupt {
+        path: dir(project, &record.op).join(&image.name),
+        source,
+    })
+}
+
 /// The bytes of an image, proven to be what the record says.
 pub(super) fn load_image(
     project: &Path,
@@ -290,7 +321,7 @@ pub(super) fn load_image(
     let path = dir(project, op).join(&image.name);
     let bytes = atomic::read(&path)?;
     match bytes {
-        Some(bytes) if image.matches(&bytes) => Ok(bytes),
+        Some(bytes) if Fingerprint::of(Some(&bytes)).is(Some(image)) => Ok(bytes),
         other => Err(JournalError::Damaged {
             path,
             expected: format!("{} bytes with SHA-256 {}", image.bytes, image.sha256),

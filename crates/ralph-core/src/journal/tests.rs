@@ -11,7 +11,7 @@ use super::*;
 use crate::change::{FileChange, FileEdit};
 use crate::error::{Code, Coded as _};
 use crate::store::crash::{CrashPlan, arm, simulate};
-use crate::store::tests::{put, spawn, words};
+use crate::store::tests::{memory, put, spawn, words};
 
 const CHILD: &str = "journal::tests::child";
 
@@ -47,7 +47,7 @@ fn changes(files: &[(&str, FileEdit)]) -> ChangeSet {
 
 /// A project with four files, and the change of an ordinary step: a ledger, two documents, the state, one removal.
 fn project() -> (TempDir, Journal, ChangeSet) {
-    let folder = TempDir::new().unwrap();
+    let folder = memory();
     let at = |path: &str| folder.path().join(path);
     put(&at(".state/pipeline.json"), "{\"phase\": \"RUN\"}\n");
     put(
@@ -186,7 +186,6 @@ fn edits_of_one_file_follow_on_each_other() {
     ]);
     let record = journal.commit(&step, &env()).unwrap().unwrap();
     assert_eq!(record.files.len(), 1);
-    assert_eq!(record.files[0].edits.len(), 3);
     assert_eq!(text(&project, "a.md"), "two");
 }
 
@@ -473,6 +472,21 @@ fn an_edit_that_no_longer_applies_is_a_conflict_with_a_difference() {
 }
 
 #[test]
+fn a_conflict_beside_a_file_that_can_follow_keeps_both_whole() {
+    let (project, journal, _) = in_conflict();
+    let queue = "documentation/queue.md";
+    put(&project.path().join(queue), "a person's text\n");
+    journal.recover(&env()).unwrap_err();
+    assert_eq!(text(&project, queue), "a person's text\n");
+    fs::remove_file(project.path().join("runs/r1/submit.json")).unwrap();
+    assert_eq!(journal.recover(&env()).unwrap()[0].rebased, [queue]);
+    journal
+        .undo(&journal.list().unwrap()[0].op, &env())
+        .unwrap();
+    assert_eq!(text(&project, queue), "a person's text\n");
+}
+
+#[test]
 fn a_conflict_can_be_given_up() {
     let (project, journal, op) = in_conflict();
     journal.recover(&env()).unwrap_err();
@@ -484,6 +498,23 @@ fn a_conflict_can_be_given_up() {
         [OpState::UndoneBy(undo.op), OpState::Applied]
     );
     assert_eq!(journal.recover(&env()).unwrap(), []);
+}
+
+#[test]
+fn giving_up_a_conflict_is_not_turned_round_by_a_crash() {
+    let (project, journal, op) = in_conflict();
+    journal.recover(&env()).unwrap_err();
+    // Now the operation would apply again.
+    fs::remove_file(project.path().join("runs/r1/submit.json")).unwrap();
+    let before = files(project.path());
+    assert!(simulate::crash_at("journal.prepared", || journal.undo(&op, &env())).is_none());
+    assert_eq!(journal.recover(&env()).unwrap().len(), 1);
+    assert_eq!(files(project.path()), before);
+    let undo = journal.list().unwrap()[1].op.clone();
+    assert_eq!(
+        states(&journal),
+        [OpState::UndoneBy(undo), OpState::Applied]
+    );
 }
 
 #[test]
@@ -649,7 +680,7 @@ fn what_is_kept_is_as_private_as_the_files() {
 #[test]
 fn a_document_behind_a_link_stays_behind_it() {
     let (project, journal, step) = project();
-    let shared = TempDir::new().unwrap();
+    let shared = memory();
     put(
         &shared.path().join("queue.md"),
         "## READY\n\n### Q-001: first\n",
@@ -675,17 +706,24 @@ fn a_document_behind_a_link_stays_behind_it() {
 /// A record as the first version wrote it, with a key of a later one: it must load for ever.
 #[test]
 fn the_first_format_is_read_for_ever() {
-    let project = TempDir::new().unwrap();
+    let project = memory();
     put(
         &project
             .path()
             .join(".state/ops/20261120_134500-0a1b2c3d/op.json"),
         include_str!("first_format.json"),
     );
+    put(
+        &project
+            .path()
+            .join(".state/ops/20261120_134500-0a1b2c3d/edits.json"),
+        "[[{\"edit\":\"create\",\"text\":\"{}\\n\"}],[{\"edit\":\"remove\"}]]",
+    );
     let journal = Journal::open(project.path());
     let records = journal.list().unwrap();
     assert_eq!(records[0].summary, "submit Q-001");
-    assert_eq!(records[0].files[1].edits, [FileEdit::Remove]);
+    let edits = record::load_edits(project.path(), &records[0]).unwrap();
+    assert_eq!(edits[1], [FileEdit::Remove]);
     assert_eq!(
         records[0].state,
         OpState::UndoneBy("20261120_134600-00000002".parse().unwrap())
@@ -722,7 +760,7 @@ proptest! {
         first in 0_u32..45,
         second in 0_u32..45,
     ) {
-        let project = TempDir::new().unwrap();
+        let project = memory();
         let mut step = changes(&[]);
         let mut expected = BTreeMap::new();
         for (path, (before, after)) in PATHS.iter().zip(&contents) {
@@ -761,7 +799,7 @@ proptest! {
     /// A record that anybody wrote is read or refused.
     #[test]
     fn any_record_is_read_or_refused(bytes in any::<Vec<u8>>(), text in "[{}\\[\\]\",:a-z0-9]{0,80}") {
-        let project = TempDir::new().unwrap();
+        let project = memory();
         let path = project.path().join(".state/ops/x/op.json");
         let journal = Journal::open(project.path());
         put(&path, &text);

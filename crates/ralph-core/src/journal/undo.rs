@@ -6,12 +6,11 @@
 use std::path::Path;
 
 use super::prepare::{Draft, Head};
-use super::record::{self, FileRecord, Image, OpRecord, OpState, Scan, is_image};
+use super::record::{self, FileRecord, Fingerprint, Image, OpRecord, OpState, Scan};
 use super::{FileConflict, Journal, JournalError, Op, Prepared, diff};
-use crate::change::FileEdit;
 use crate::env::Env;
 use crate::id::OpId;
-use crate::store::atomic::{self, StoreError};
+use crate::store::atomic;
 
 /// Prepares the undoing of an operation, also of one that is in conflict: then of what is visible of it.
 pub(super) fn prepare(
@@ -54,7 +53,7 @@ pub(super) fn prepare(
         project: record.project,
         undoes: Some(op.clone()),
     };
-    journal.write(head, drafts, &scan, env)
+    journal.write(head, &drafts, &scan, env)
 }
 
 /// What undoing means for one file.
@@ -70,14 +69,15 @@ enum PutBack {
 fn put_back(project: &Path, op: &OpRecord, file: &FileRecord) -> Result<PutBack, JournalError> {
     let path = project.join(&file.path);
     let found = atomic::read(&path)?;
-    if is_image(file.before.as_ref(), found.as_deref()) {
+    let print = Fingerprint::of(found.as_deref());
+    if print.is(file.before.as_ref()) {
         return Ok(PutBack::Nothing);
     }
     let load = |image: &Option<Image>| match image {
         Some(image) => record::load_image(project, &op.op, image).map(Some),
         None => Ok(None),
     };
-    if !is_image(file.after.as_ref(), found.as_deref()) {
+    if !print.is(file.after.as_ref()) {
         if file.conflict.is_some() {
             return Ok(PutBack::Nothing);
         }
@@ -94,19 +94,9 @@ fn put_back(project: &Path, op: &OpRecord, file: &FileRecord) -> Result<PutBack,
         }));
     }
     let before = load(&file.before)?;
-    let edit = match &before {
-        None => FileEdit::Remove,
-        Some(bytes) => FileEdit::Replace {
-            text: String::from_utf8(bytes.clone()).map_err(|failure| StoreError::NotText {
-                at: failure.utf8_error().valid_up_to(),
-                line: 1,
-                path,
-            })?,
-        },
-    };
     Ok(PutBack::Write(Draft {
         path: file.path.clone(),
-        edits: vec![edit],
+        edits: Vec::new(),
         before: found,
         after: before,
         mode: file.mode,

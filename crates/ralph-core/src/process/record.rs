@@ -4,8 +4,7 @@
 //! a request may hold variables that are.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,7 +13,11 @@ use serde::{Deserialize, Serialize};
 
 use super::identity::Identity;
 use crate::job::ExitInfo;
+use crate::store::atomic::{self, Staged, StoreError};
 use crate::time::Timestamp;
+
+/// Mode of a new record: a request may hold variables that are private.
+const PRIVATE: Option<u32> = Some(0o600);
 
 /// The supervisor's lock file.
 pub const LOCK: &str = "lock";
@@ -129,12 +132,12 @@ pub(crate) enum Keep {
     WhileTheMachineRuns,
 }
 
-/// Writes a record as indented JSON.
+/// Writes a record as JSON on one line.
 ///
 /// # Errors
 /// As [`replace`].
 pub(crate) fn write_record<T: Serialize>(path: &Path, record: &T, keep: Keep) -> io::Result<()> {
-    let mut bytes = serde_json::to_vec_pretty(record)?;
+    let mut bytes = serde_json::to_vec(record)?;
     bytes.push(b'\n');
     replace(path, &bytes, keep)
 }
@@ -144,15 +147,16 @@ pub(crate) fn write_record<T: Serialize>(path: &Path, record: &T, keep: Keep) ->
 /// # Errors
 /// The folder cannot be written to, or the disk is full; the old file is then untouched.
 pub(crate) fn replace(path: &Path, bytes: &[u8], keep: Keep) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(bytes)?;
-    if keep == Keep::Durably {
-        file.as_file().sync_all()?;
-    }
-    file.persist(path)?;
-    if keep == Keep::Durably {
-        File::open(folder)?.sync_all()?;
-    }
-    Ok(())
+    let replaced = match keep {
+        Keep::Durably => atomic::stage(path, bytes, PRIVATE)
+            .and_then(Staged::publish)
+            .and_then(|folder| atomic::sync_dir(&folder)),
+        Keep::WhileTheMachineRuns => atomic::stage_unsynced(path, bytes, PRIVATE)
+            .and_then(Staged::publish)
+            .map(|_folder| ()),
+    };
+    replaced.map_err(|error| match error {
+        StoreError::Io { source, .. } => source,
+        other => io::Error::other(other),
+    })
 }

@@ -26,7 +26,7 @@ const LONGEST_ANSWER: u64 = 4096;
 /// Which program supervises: the running binary, and its hidden verb.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Supervisor {
-    /// The program's absolute path.
+    /// The program; an absolute path, because it is started from another folder.
     pub program: PathBuf,
     /// What comes before the record directory, such as `__supervise`.
     pub args: Vec<String>,

@@ -76,7 +76,7 @@ impl Record {
     /// a session has it as its name, so members that are older than the supervisor are another session's.
     #[must_use]
     pub fn orphans(&self, table: &ProcessTable) -> Vec<Entry> {
-        if super::identity::boot_id().as_ref() != Some(&self.supervisor.boot_id) {
+        if super::identity::boot_id() != Some(&*self.supervisor.boot_id) {
             return Vec::new();
         }
         table

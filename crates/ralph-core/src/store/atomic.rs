@@ -162,6 +162,22 @@ impl Staged {
 /// # Errors
 /// See [`replace`].
 pub fn stage(path: &Path, bytes: &[u8], new_mode: Option<u32>) -> Result<Staged, StoreError> {
+    let staged = stage_unsynced(path, bytes, new_mode)?;
+    let synced = staged.temporary.as_file().sync_all();
+    synced.map_err(|source| StoreError::io("write beside", path, source))?;
+    Ok(staged)
+}
+
+/// As [`stage`], without waiting for the disk: every reader sees the old bytes or the new ones, but a power cut may
+/// leave neither. For records that mean nothing once the machine has stopped.
+///
+/// # Errors
+/// See [`replace`].
+pub fn stage_unsynced(
+    path: &Path,
+    bytes: &[u8],
+    new_mode: Option<u32>,
+) -> Result<Staged, StoreError> {
     let target = resolve(path)?;
     let old = match fs::metadata(&target) {
         Ok(found) if !found.is_file() => return Err(not_a_file(path, found.file_type())),
@@ -185,7 +201,6 @@ pub fn stage(path: &Path, bytes: &[u8], new_mode: Option<u32>) -> Result<Staged,
     }
     temporary.write_all(bytes).map_err(fail)?;
     crash_point!("atomic.written");
-    temporary.as_file().sync_all().map_err(fail)?;
     Ok(Staged { temporary, target })
 }
 

@@ -41,6 +41,11 @@ pub(crate) fn words() -> Vec<String> {
     std::iter::from_fn(|| lines.next()?.ok()).collect()
 }
 
+/// A folder in memory where there is one: for tests of what is written, and not of how the disk takes it.
+pub(crate) fn memory() -> TempDir {
+    TempDir::new_in("/dev/shm").unwrap_or_else(|_| TempDir::new().unwrap())
+}
+
 /// Waits until something is so. The limit is only there so that a broken test ends.
 pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     for _ in 0..20_000 {

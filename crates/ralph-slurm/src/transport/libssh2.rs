@@ -23,6 +23,8 @@ use crate::settings::SshSettings;
 
 /// The library's code for a timeout.
 const TIMED_OUT: i32 = -9;
+/// How long one step waits before it looks whether the reader has enough.
+const PATIENCE: Duration = Duration::from_millis(500);
 /// How often an idle connection says that it is there.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -174,6 +176,13 @@ struct Job {
     enough: Arc<AtomicBool>,
 }
 
+impl Job {
+    /// Whether the reader has all it wants; only a background process of the host holds the channel then.
+    fn has_enough(&self) -> bool {
+        self.enough.load(Ordering::Relaxed)
+    }
+}
+
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -265,13 +274,12 @@ impl Shared {
         let State::Open(session) = state else {
             return Err(self.lost("the connection is gone"));
         };
-        session.set_timeout(left(job));
-        session
-            .channel_session()
-            .map_err(|error| TransportError::Unreachable {
+        again(session, job, || session.channel_session()).map_err(|error| {
+            TransportError::Unreachable {
                 host: self.settings.host.clone(),
-                detail: format!("no channel could be opened: {error}"),
-            })
+                detail: format!("no channel could be opened: {}", error.text()),
+            }
+        })
     }
 
     fn lost(&self, detail: &str) -> TransportError {
@@ -286,6 +294,15 @@ impl Shared {
 enum Broken {
     Deadline,
     Lost(String),
+}
+
+impl Broken {
+    fn text(self) -> String {
+        match self {
+            Self::Deadline => "no answer in time".to_owned(),
+            Self::Lost(detail) => detail,
+        }
+    }
 }
 
 impl From<ssh2::Error> for Broken {
@@ -307,16 +324,17 @@ impl From<std::io::Error> for Broken {
 }
 
 fn converse(session: &Session, channel: &mut Channel, job: &Job) -> Result<Exit, Broken> {
-    session.set_timeout(left(job));
-    channel.exec(&job.command)?;
-    for piece in job.input.chunks(32 * 1024) {
-        session.set_timeout(left(job));
-        // A command that ends before it has read everything is no failure of the connection.
-        if channel.write_all(piece).is_err() && !channel.eof() {
-            return Err(Broken::Lost("the input was not taken".to_owned()));
+    again(session, job, || channel.exec(&job.command))?;
+    let mut rest = job.input.as_slice();
+    while !rest.is_empty() {
+        match again(session, job, || channel.write(rest)) {
+            Ok(length) => rest = rest.get(length..).unwrap_or_default(),
+            // A command that ends before it has read everything is no failure of the connection.
+            Err(_) if channel.eof() => break,
+            Err(error) => return Err(error),
         }
     }
-    channel.send_eof()?;
+    again(session, job, || channel.send_eof())?;
     if receive(session, channel, job)?.is_break() {
         return Ok(Exit {
             code: None,
@@ -324,10 +342,11 @@ fn converse(session: &Session, channel: &mut Channel, job: &Job) -> Result<Exit,
         });
     }
     let mut complaints = Vec::new();
-    channel.stderr().read_to_end(&mut complaints)?;
+    again(session, job, || {
+        channel.stderr().read_to_end(&mut complaints)
+    })?;
     // Only after everything was read; the library refuses to wait for the end before.
-    session.set_timeout(left(job));
-    channel.wait_close()?;
+    again(session, job, || channel.wait_close())?;
     let signalled = channel
         .exit_signal()
         .is_ok_and(|signal| signal.exit_signal.is_some());
@@ -337,21 +356,36 @@ fn converse(session: &Session, channel: &mut Channel, job: &Job) -> Result<Exit,
     })
 }
 
+/// Does one step until the job's deadline. With a keep-alive the library reports a timeout whenever it has sent one;
+/// every step may be taken again where it stopped.
+fn again<T, E: Into<Broken>>(
+    session: &Session,
+    job: &Job,
+    mut step: impl FnMut() -> Result<T, E>,
+) -> Result<T, Broken> {
+    loop {
+        session.set_timeout(left(job));
+        match step().map_err(Into::into) {
+            Err(Broken::Deadline) if Instant::now() < job.deadline && !job.has_enough() => {}
+            outcome => return outcome,
+        }
+    }
+}
+
 /// Reads to the end, or until the reader has enough.
 fn receive(session: &Session, channel: &mut Channel, job: &Job) -> Result<ControlFlow<()>, Broken> {
     let mut piece = vec![0_u8; 64 * 1024];
     loop {
-        session.set_timeout(left(job));
-        let length = match channel.read(&mut piece) {
+        let length = match again(session, job, || channel.read(&mut piece)) {
             Ok(length) => length,
-            Err(_) if job.enough.load(Ordering::Relaxed) => return Ok(ControlFlow::Break(())),
-            Err(error) => return Err(error.into()),
+            Err(_) if job.has_enough() => return Ok(ControlFlow::Break(())),
+            Err(error) => return Err(error),
         };
         if length == 0 {
             return Ok(ControlFlow::Continue(()));
         }
         let read = piece.get(..length).unwrap_or_default().to_vec();
-        if job.pieces.send(read).is_err() || job.enough.load(Ordering::Relaxed) {
+        if job.pieces.send(read).is_err() || job.has_enough() {
             return Ok(ControlFlow::Break(()));
         }
     }
@@ -360,11 +394,7 @@ fn receive(session: &Session, channel: &mut Channel, job: &Job) -> Result<Contro
 /// Milliseconds until the deadline; never zero, which the library reads as for ever.
 fn left(job: &Job) -> u32 {
     let left = job.deadline.saturating_duration_since(Instant::now());
-    if job.enough.load(Ordering::Relaxed) {
-        // The reply is complete; only a background process holds the channel.
-        return 200;
-    }
-    millis(left)
+    millis(left.min(PATIENCE))
 }
 
 fn millis(time: Duration) -> u32 {

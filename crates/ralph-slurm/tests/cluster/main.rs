@@ -7,7 +7,10 @@
     reason = "a test stops at the first surprise, and says what it skips"
 )]
 
+mod child;
+mod faults;
 mod jobs;
+mod login;
 #[path = "../shared.rs"]
 mod shared;
 mod site;

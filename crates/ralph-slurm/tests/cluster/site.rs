@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ralph_core::backend::{ClusterBackend as _, SubmitRequest};
+use ralph_core::backend::{ClusterBackend as _, Receipt, SubmitRequest};
 use ralph_core::env::Env;
-use ralph_core::job::{Finality, JobQuery, JobReport, Observation, Sighting};
+use ralph_core::id::JobId;
+use ralph_core::job::{Finality, JobQuery, JobReport, JobState, Observation, Sighting};
 use ralph_slurm::{
     ClusterSettings, ControlMaster, Libssh2, Rate, Session, SlurmBackend, SlurmOptions, Transport,
+    TransportKind,
 };
 use tempfile::TempDir;
 
@@ -97,29 +99,77 @@ impl Cluster {
         self.control(&all)
     }
 
+    /// How many connections the login node's sshd has seen.
+    pub(crate) fn connections(&self) -> usize {
+        let log = Path::new(self.value("RALPH_CLUSTER_DIR")).join("log/sshd.log");
+        let text = std::fs::read(log).unwrap();
+        String::from_utf8_lossy(&text)
+            .matches("Connection from")
+            .count()
+    }
+
+    /// Waits until the scheduler holds a job that was requeued so.
+    pub(crate) fn wait_for_hold(&self, job: JobId) {
+        let start = Instant::now();
+        let id = job.to_string();
+        loop {
+            let state = self
+                .admin(&["squeue", "-h", "-j", &id, "-o", "%T %r"])
+                .to_lowercase();
+            if state.contains("held") || state.contains("special_exit") {
+                return;
+            }
+            assert!(start.elapsed() < Duration::from_secs(60), "{state}");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
     /// The transports, each with a session of its own.
     pub(crate) async fn sites(&self) -> Vec<Site<'_>> {
         vec![self.openssh().await, self.libssh2()]
     }
 
+    pub(crate) async fn site(&self, name: &str) -> Site<'_> {
+        match name {
+            "openssh" => self.openssh().await,
+            _ => self.libssh2(),
+        }
+    }
+
     pub(crate) async fn openssh(&self) -> Site<'_> {
-        let mut site = Site::new(self, "openssh");
-        let session = Session::new(site.settings.ssh.clone());
-        session.connect().await.unwrap();
-        site.transport = Arc::new(ControlMaster::new(session));
+        let site = Site::new(self, "openssh");
+        site.connect().await;
         site
     }
 
     pub(crate) fn libssh2(&self) -> Site<'_> {
-        let mut site = Site::new(self, "libssh2");
-        site.transport = Arc::new(Libssh2::new(
-            site.settings.ssh.clone(),
-            PathBuf::from("/nonexistent"),
-            "nobody",
-            None,
-        ));
-        site
+        Site::new(self, "libssh2")
     }
+}
+
+/// The transport that the settings name.
+pub(crate) fn transport(settings: &ClusterSettings) -> Arc<dyn Transport> {
+    match settings.ssh.transport {
+        TransportKind::Openssh => Arc::new(ControlMaster::new(Session::new(settings.ssh.clone()))),
+        TransportKind::Libssh2 => {
+            let nowhere = PathBuf::from("/nonexistent");
+            Arc::new(Libssh2::new(settings.ssh.clone(), nowhere, "nobody", None))
+        }
+    }
+}
+
+/// A backend over a transport, without a call budget.
+pub(crate) fn backend(
+    settings: &ClusterSettings,
+    transport: Arc<dyn Transport>,
+    workspace: &Path,
+) -> SlurmBackend {
+    let options = SlurmOptions {
+        workspace: workspace.to_owned(),
+        budget_folder: None,
+        rate: Rate::default(),
+    };
+    SlurmBackend::new(settings, options, transport, env())
 }
 
 /// A workspace here, an empty repository there, and a way between them.
@@ -128,6 +178,7 @@ pub(crate) struct Site<'a> {
     pub(crate) name: &'static str,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) settings: ClusterSettings,
+    text: String,
     /// The repository's folder on the cluster, which is on this machine, too.
     pub(crate) root: PathBuf,
     pub(crate) folder: TempDir,
@@ -164,13 +215,14 @@ impl<'a> Site<'a> {
             },
             "remote": {"repo_root": root, "rsync_excludes": ["*.pyc"]},
         });
-        let (settings, unknown) = ClusterSettings::parse(&text.to_string()).unwrap();
+        let text = text.to_string();
+        let (settings, unknown) = ClusterSettings::parse(&text).unwrap();
         assert!(unknown.is_empty(), "{unknown:?}");
-        let session = Session::new(settings.ssh.clone());
         Self {
             cluster,
             name,
-            transport: Arc::new(ControlMaster::new(session)),
+            transport: transport(&settings),
+            text,
             settings,
             root,
             folder,
@@ -178,21 +230,84 @@ impl<'a> Site<'a> {
         }
     }
 
+    /// The settings as the file would hold them.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Opens the session, where the transport needs one.
+    pub(crate) async fn connect(&self) {
+        if self.name == "openssh" {
+            Session::new(self.settings.ssh.clone())
+                .connect()
+                .await
+                .unwrap();
+        }
+    }
+
+    pub(crate) async fn disconnect(&self) {
+        assert!(
+            Session::new(self.settings.ssh.clone())
+                .disconnect()
+                .await
+                .unwrap()
+        );
+    }
+
     pub(crate) fn workspace(&self) -> PathBuf {
         self.folder.path().join("workspace")
     }
 
     pub(crate) fn backend(&self) -> SlurmBackend {
-        self.backend_over(Arc::clone(&self.transport))
+        backend(
+            &self.settings,
+            Arc::clone(&self.transport),
+            &self.workspace(),
+        )
     }
 
-    pub(crate) fn backend_over(&self, transport: Arc<dyn Transport>) -> SlurmBackend {
-        let options = SlurmOptions {
-            workspace: self.workspace(),
-            budget_folder: None,
-            rate: Rate::default(),
-        };
-        SlurmBackend::new(&self.settings, options, transport, self.env.clone())
+    /// A backend whose repository is on the file system that can be filled up.
+    pub(crate) fn backend_on_scratch(&self) -> SlurmBackend {
+        let unique = self.root.file_name().unwrap().to_str().unwrap();
+        let root = format!("{}/{unique}", self.cluster.value("RALPH_REMOTE_SCRATCH"));
+        let owner = [USER_ID.to_string(), GROUP_ID.to_string()];
+        self.cluster
+            .admin(&["install", "-d", "-o", &owner[0], "-g", &owner[1], &root]);
+        let mut settings = self.settings.clone();
+        settings.remote.repo_root = root;
+        backend(&settings, Arc::clone(&self.transport), &self.workspace())
+    }
+
+    /// Another process that submits this request and ends.
+    pub(crate) fn child_that_submits(&self, request: &SubmitRequest) -> Child {
+        let order = serde_json::json!({"settings": self.text, "request": request, "workspace": self.workspace()});
+        Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "child::submits", "--nocapture"])
+            .env(crate::child::ORDER, order.to_string())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap()
+    }
+
+    /// Writes a row of the fault table, and checks that the run's job was started exactly once.
+    pub(crate) fn record(&self, case: &str, requests: &[&SubmitRequest], end: &str) {
+        for request in requests {
+            let jobs = self.jobs_ever(request.token.as_str());
+            assert_eq!(jobs.len(), 1, "{case} over {}: {jobs:?}", self.name);
+            let line = format!(
+                "{case:44} {:8} started {} ended {end}\n",
+                self.name,
+                jobs.len()
+            );
+            eprint!("{line}");
+            let path = Path::new(self.cluster.value("RALPH_CLUSTER_DIR")).join("fault-table.txt");
+            let mut table = File::options()
+                .create(true)
+                .append(true)
+                .open(path)
+                .unwrap();
+            std::io::Write::write_all(&mut table, line.as_bytes()).unwrap();
+        }
     }
 
     /// A request for this script, with a fresh token.
@@ -237,7 +352,7 @@ impl<'a> Site<'a> {
             .lines()
             .chain(queue.lines())
             .filter(|line| line.contains(token))
-            .filter_map(|line| Some(line.split('|').next()?.split('_').next()?.to_owned()))
+            .filter_map(|line| Some(line.split(['|', '_', '+']).next()?.to_owned()))
             .collect();
         jobs.sort();
         jobs.dedup();
@@ -247,6 +362,7 @@ impl<'a> Site<'a> {
 
 impl Drop for Site<'_> {
     fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.root);
         if self.name == "openssh" {
             let _ = Session::new(self.settings.ssh.clone())
                 .attach()
@@ -277,15 +393,53 @@ pub(crate) async fn until<T>(
     }
 }
 
-/// Looks until the job has ended.
+/// Looks until accounting says how the job ended. A final state that is taken back is a false one.
 pub(crate) async fn end(backend: &SlurmBackend, query: &JobQuery) -> JobReport {
-    until(backend, query, |sighting| match sighting {
-        Sighting::Seen(report)
-            if report.finality() == Finality::Final && report.evidence.source == "sacct" =>
-        {
-            Some((**report).clone())
+    let mut finals: Vec<JobState> = Vec::new();
+    let report = until(backend, query, |sighting| {
+        let Sighting::Seen(report) = sighting else {
+            return None;
+        };
+        if report.finality() != Finality::Final {
+            assert!(finals.is_empty(), "{finals:?} was taken back: {report:?}");
+            return None;
         }
-        _ => None,
+        finals.push(report.state.clone());
+        (report.evidence.source == "sacct").then(|| (**report).clone())
     })
-    .await
+    .await;
+    assert!(
+        finals.iter().all(|state| *state == report.state),
+        "{finals:?}"
+    );
+    report
+}
+
+/// What a careful caller does until the job is known: look, and submit only when nothing was ever heard of the token.
+pub(crate) async fn settle(backend: &SlurmBackend, request: &SubmitRequest) -> JobId {
+    let start = Instant::now();
+    loop {
+        let mut found = backend.receipt(&request.token, request.intent_at).await;
+        if found == Ok(Receipt::Absent) {
+            found = backend.submit(request).await;
+        }
+        match found {
+            Ok(Receipt::Accepted { job, .. }) => return job,
+            other => assert!(start.elapsed() < Duration::from_secs(90), "{other:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}
+
+/// Waits for a file.
+pub(crate) async fn wait_for(path: &Path) {
+    let start = Instant::now();
+    while !path.exists() {
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "{} did not come",
+            path.display()
+        );
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
 }

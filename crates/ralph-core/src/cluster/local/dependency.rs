@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::JobId;
+use crate::id::{JobId, JobPart};
 use crate::job::{Finality, JobReport, JobState};
 
 /// One condition on another job.
@@ -168,9 +168,10 @@ fn conditions_of(part: &str) -> Result<Vec<Condition>, String> {
         }
     };
     ids.split(':')
-        .map(|id| match id.parse() {
-            Ok(job) => Ok(make(job)),
-            Err(_) => Err(format!("`{id}` in `{part}` is not a job id")),
+        .map(|id| match id.parse::<JobId>() {
+            // `id+minutes` is a delay, which is not offered; there are no components here.
+            Ok(job) if !matches!(job.part(), JobPart::Component(_)) => Ok(make(job)),
+            _ => Err(format!("`{id}` in `{part}` is not a job id")),
         })
         .collect()
 }

@@ -25,6 +25,8 @@ mod run;
 mod status;
 mod submit;
 
+use std::error::Error as _;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -44,6 +46,7 @@ use crate::id::{JobId, Slug, Token};
 use crate::job::{Evidence, Finality, JobQuery, JobReport, JobState, Observation};
 use crate::process::identity;
 use crate::process::{Spawned, Supervisor};
+use crate::store::layout::CLUSTER_DIR;
 use crate::time::{Timestamp, elapsed};
 
 /// How long an ended job stays in [`ClusterBackend::jobs`]; SLURM's `MinJobAge` by default.
@@ -67,6 +70,22 @@ pub struct LocalSettings {
     pub boot_id: String,
     /// Time between the polite signal and the one that cannot be ignored, see [`KILL_WAIT`].
     pub kill_wait: Duration,
+}
+
+impl LocalSettings {
+    /// The usual set-up of a workspace: one job per CPU, this boot, SLURM's kill wait.
+    #[must_use]
+    pub fn new(workspace: PathBuf, supervisor: Supervisor) -> Self {
+        let cpus = std::thread::available_parallelism().map_or(1, NonZero::get);
+        Self {
+            state_dir: workspace.join(CLUSTER_DIR),
+            workspace,
+            supervisor,
+            max_parallel: u32::try_from(cpus).unwrap_or(u32::MAX),
+            boot_id: identity::boot_id().unwrap_or_default().to_owned(),
+            kill_wait: KILL_WAIT,
+        }
+    }
 }
 
 /// The embedded cluster.
@@ -252,7 +271,10 @@ fn storage(path: &Path, error: &std::io::Error) -> BackendError {
 fn into_backend_error(error: SubmitError) -> BackendError {
     let (path, detail) = match error {
         SubmitError::Storage(path, source) => (path, source.to_string()),
-        SubmitError::Start(path, source) => (path, source.to_string()),
+        SubmitError::Start(path, start) => {
+            let cause = start.source().map(|source| format!(": {source}"));
+            (path, format!("{start}{}", cause.unwrap_or_default()))
+        }
     };
     BackendError::Storage {
         path: path.display().to_string(),

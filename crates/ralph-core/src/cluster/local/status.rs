@@ -35,16 +35,25 @@ const RESTARTED: &str = "NodeRestarted";
 
 /// One task; a job without an array is one task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default = "TaskStatus::pending")]
 pub(super) struct TaskStatus {
     pub(super) state: JobState,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) started: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) ended: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) exit: Option<ExitInfo>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) cancelled_by: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) stdout: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) stderr: Option<PathBuf>,
     /// Written before the script starts without, and after it with its identity.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) worker: Option<Identity>,
 }
 
@@ -250,5 +259,115 @@ impl TaskStatus {
                 at: now,
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(pid: u32) -> Option<Identity> {
+        Some(Identity {
+            pid,
+            start_ticks: 1,
+            boot_id: "this boot".to_owned(),
+        })
+    }
+
+    /// Four tasks: completed, running as pid 20, running unknown, pending.
+    fn four() -> Status {
+        let task = |state: JobState, worker: Option<Identity>| TaskStatus {
+            state,
+            worker,
+            ..TaskStatus::pending()
+        };
+        let tasks = [
+            task(JobState::Completed, identity(10)),
+            task(JobState::Running, identity(20)),
+            task(JobState::Running, None),
+            task(JobState::Pending, None),
+        ];
+        Status {
+            tasks: (0..).zip(tasks).collect(),
+        }
+    }
+
+    fn states(aftermath: &Aftermath) -> Vec<String> {
+        let status = four().corrected(aftermath);
+        let states = status.tasks.values();
+        states.map(|task| task.state.to_string()).collect()
+    }
+
+    #[test]
+    fn what_a_lost_supervisor_leaves_is_judged_task_by_task() {
+        let orphans = |groups: &[u32]| Aftermath {
+            orphans: groups.to_vec(),
+            ..Aftermath::default()
+        };
+        for (groups, expected) in [
+            (
+                &[][..],
+                ["COMPLETED", "NODE_FAIL", "NODE_FAIL", "NODE_FAIL"],
+            ),
+            (&[20], ["COMPLETED", "RUNNING", "NODE_FAIL", "NODE_FAIL"]),
+            (&[77], ["COMPLETED", "NODE_FAIL", "RUNNING", "NODE_FAIL"]),
+            (&[20, 77], ["COMPLETED", "RUNNING", "RUNNING", "NODE_FAIL"]),
+        ] {
+            assert_eq!(states(&orphans(groups)), expected, "{groups:?}");
+        }
+    }
+
+    #[test]
+    fn a_wish_to_cancel_counts_for_what_has_not_ended() {
+        let note = CancelNote {
+            by: 1000,
+            at: Timestamp::UNIX_EPOCH,
+        };
+        let mut aftermath = Aftermath::default();
+        aftermath.cancels.tasks.insert(3, note);
+        assert_eq!(
+            states(&aftermath),
+            ["COMPLETED", "NODE_FAIL", "NODE_FAIL", "CANCELLED"]
+        );
+        aftermath.cancels.all = Some(note);
+        let status = four().corrected(&aftermath);
+        let by: Vec<Option<u32>> = status
+            .tasks
+            .values()
+            .map(|task| task.cancelled_by)
+            .collect();
+        assert_eq!(by, [None, Some(1000), Some(1000), Some(1000)]);
+    }
+
+    #[test]
+    fn a_restart_fails_what_was_alive_or_was_shut_down() {
+        let mut status = four();
+        let cancelled = TaskStatus {
+            state: JobState::Cancelled,
+            reason: Some(TERMINATED.to_owned()),
+            ..TaskStatus::pending()
+        };
+        status.tasks.insert(4, cancelled);
+        let aftermath = Aftermath {
+            restarted: true,
+            orphans: vec![20],
+            ..Aftermath::default()
+        };
+        let status = status.corrected(&aftermath);
+        let states: Vec<&str> = status
+            .tasks
+            .values()
+            .map(|task| task.state.as_str())
+            .collect();
+        assert_eq!(
+            states,
+            [
+                "COMPLETED",
+                "NODE_FAIL",
+                "NODE_FAIL",
+                "NODE_FAIL",
+                "NODE_FAIL"
+            ]
+        );
     }
 }

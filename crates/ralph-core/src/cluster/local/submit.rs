@@ -23,6 +23,7 @@ use super::layout::{Layout, PLAN, SCRIPT, create_private};
 use super::observe::Look;
 use super::plan::{Desk, JobPlan, remarks};
 use crate::backend::{FoundBy, Receipt, SubmitRequest};
+use crate::crash_point;
 use crate::id::{JobId, Token};
 use crate::process::hold::{VOID, call_off};
 use crate::process::lock::LifeLock;
@@ -98,6 +99,7 @@ impl Submission<'_> {
         if let Some(answer) = read_record::<Answer>(&folder.join(ANSWER)).map_err(at(&folder))? {
             return Ok((answer.into(), None));
         }
+        crash_point!("local.locked");
         let (answer, spawned) = match self.plan(request)? {
             Ok(plan) => {
                 let remarks = remarks(&request.script);
@@ -106,6 +108,7 @@ impl Submission<'_> {
             }
             Err(message) => (Answer::Refused { message }, None),
         };
+        crash_point!("local.begun");
         // A lost answer is found again from the claim.
         write_record(&folder.join(ANSWER), &answer, Keep::WhileTheMachineRuns)
             .map_err(at(&folder))?;
@@ -146,6 +149,7 @@ impl Submission<'_> {
         script: &str,
     ) -> Result<(JobId, Option<Spawned>), SubmitError> {
         plan.job = self.claim(folder, plan.tasks().len() as u64)?;
+        crash_point!("local.claimed");
         let directory = self.layout.job(plan.job);
         let at = storage(&directory);
         if directory.join(RECORD).exists() {
@@ -158,6 +162,7 @@ impl Submission<'_> {
         )
         .and_then(|()| write_record(&directory.join(PLAN), &plan, Keep::Durably))
         .map_err(at)?;
+        crash_point!("local.planned");
         match launch(&directory, self.supervisor) {
             Ok(spawned) => Ok((plan.job, Some(spawned))),
             // A start of an earlier submitter was still on its way and has come first.
@@ -176,6 +181,7 @@ impl Submission<'_> {
             return Ok(claim.job);
         }
         let job = self.layout.allocate(count).map_err(storage(folder))?;
+        crash_point!("local.allocated");
         let since = self.now;
         write_record(&path, &Claim { job, since }, Keep::Durably).map_err(storage(&path))?;
         Ok(job)
@@ -237,4 +243,122 @@ fn accepted(job: JobId, how: FoundBy, remarks: String) -> Receipt {
 fn storage(path: &Path) -> impl FnOnce(io::Error) -> SubmitError + use<> {
     let path = path.to_owned();
     move |source| SubmitError::Storage(path, source)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fs;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::env::Env;
+    use crate::store::crash::simulate::crash_after;
+
+    /// Begins at most once per folder, as a real supervisor does, and writes down that it did.
+    const SUPERVISOR: &str = r#"
+        set -C
+        [ ! -e "$0/void" ] || { echo "failed called off"; exit 1; }
+        echo begun > "$0/record.json" || { echo "failed used"; exit 1; }
+        set +C
+        echo begun >> "$0/../../begun"
+        echo "ready $$""#;
+
+    struct Place {
+        folder: tempfile::TempDir,
+        layout: Layout,
+        supervisor: Supervisor,
+        env: Env,
+        request: SubmitRequest,
+    }
+
+    impl Place {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            fs::create_dir_all(folder.path().join("projects/demo")).unwrap();
+            let (env, _clock) = Env::fixed(Timestamp::UNIX_EPOCH);
+            let run = "q001".parse().unwrap();
+            let request = SubmitRequest {
+                token: env.ids.token(&run),
+                run,
+                project: "demo".parse().unwrap(),
+                script_path: "slurm/jobs/q001.sbatch".to_owned(),
+                script: "#!/bin/sh\n".to_owned(),
+                script_sha256: String::new(),
+                config_path: None,
+                config: None,
+                variables: BTreeMap::new(),
+                git: None,
+                after: Vec::new(),
+                exclude: Vec::new(),
+                intent_at: env.now(),
+            };
+            Self {
+                layout: Layout::new(folder.path().join("cluster")),
+                folder,
+                supervisor: Supervisor {
+                    program: "/bin/sh".into(),
+                    args: vec!["-c".to_owned(), SUPERVISOR.to_owned()],
+                },
+                env,
+                request,
+            }
+        }
+
+        fn submit(&self) -> Receipt {
+            let submission = Submission {
+                layout: &self.layout,
+                desk: Desk {
+                    workspace: self.folder.path(),
+                    host: &self.env.host,
+                    user: &self.env.user,
+                    slots: 1,
+                    kill_wait: Duration::ZERO,
+                },
+                supervisor: &self.supervisor,
+                boot_id: "this boot",
+                now: self.env.now(),
+            };
+            submission.submit(&self.request).unwrap().0
+        }
+
+        fn receipt(&self) -> Receipt {
+            receipt(&self.layout, &self.request.token, self.env.now()).unwrap()
+        }
+
+        fn begun(&self) -> usize {
+            let file = self.folder.path().join("cluster/begun");
+            fs::read_to_string(file).unwrap_or_default().lines().count()
+        }
+    }
+
+    /// Crashes at each point there is, with and without a look in between.
+    #[test]
+    fn a_crash_anywhere_leaves_one_job_or_none() {
+        for look_between in [false, true] {
+            let mut points = 0;
+            loop {
+                let place = Place::new();
+                let done = crash_after(points, || place.submit()).is_some();
+                assert!(place.begun() <= 1);
+                if look_between {
+                    let found = place.receipt();
+                    assert_eq!(place.receipt(), found, "a look changes nothing");
+                    assert_eq!(found == Receipt::Absent, place.begun() == 0, "{found:?}");
+                }
+                let Receipt::Accepted { job, .. } = place.submit() else {
+                    panic!("not accepted after a crash at point {points}");
+                };
+                assert_eq!(place.begun(), 1, "after a crash at point {points}");
+                assert!(
+                    matches!(place.receipt(), Receipt::Accepted { job: found, .. } if found == job)
+                );
+                if done {
+                    break;
+                }
+                points += 1;
+            }
+            assert!(points >= 12, "only {points} points were passed");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use super::visible::{Bare, Link};
 use super::*;
 use crate::env::RandomIds;
 use crate::store::owner;
-use crate::store::tests::{put, spawn, wait_until, words};
+use crate::store::tests::{memory, put, spawn, wait_until, words};
 use crate::time::SystemClock;
 
 const CHILD: &str = "store::lock::tests::child";
@@ -141,8 +141,7 @@ fn child() {
     }
 }
 
-fn project_with_counter() -> TempDir {
-    let project = TempDir::new().unwrap();
+fn project_with_counter(project: TempDir) -> TempDir {
     put(&project.path().join("counter"), "0");
     project
 }
@@ -160,7 +159,7 @@ fn assert_success(children: Vec<Child>) {
 
 #[test]
 fn twelve_processes_lose_no_increment() {
-    let project = project_with_counter();
+    let project = project_with_counter(memory());
     let path = project.path().to_str().unwrap();
     assert_success(
         (0..12)
@@ -199,7 +198,7 @@ const OLD_USER: &str = r#"
 
 #[test]
 fn old_shell_users_processes_and_new_shell_users_exclude_each_other() {
-    let project = project_with_counter();
+    let project = project_with_counter(TempDir::new().unwrap());
     fs::create_dir(project.path().join(".state")).unwrap();
     let path = project.path().to_str().unwrap();
     let old = |_| {
@@ -216,7 +215,7 @@ fn old_shell_users_processes_and_new_shell_users_exclude_each_other() {
 
 #[test]
 fn holders_that_are_killed_lose_nothing_of_the_others() {
-    let project = project_with_counter();
+    let project = project_with_counter(memory());
     let path = project.path().to_str().unwrap();
     let tally = project.path().join("tally");
     fs::create_dir(&tally).unwrap();
@@ -289,6 +288,20 @@ fn a_second_one_is_told_who_holds_it_and_how_long_it_waited() {
     // A clock that stands still must not make the wait endless.
     let (still, _) = Env::fixed(env.now());
     assert!(ProjectLock::acquire(&second, &still).is_err());
+}
+
+#[test]
+fn a_lock_whose_visible_half_was_stolen_still_excludes_and_leaves_the_thief_alone() {
+    let project = TempDir::new().unwrap();
+    let env = real_env();
+    let lock = ProjectLock::acquire(&request(project.path(), &env), &env).unwrap();
+    fs::remove_dir_all(project.path().join(".state/lock")).unwrap();
+    let now = status(project.path(), DEFAULT_GRACE, &env);
+    assert!(matches!(now, LockStatus::Held { .. }), "{now:?}");
+    assert!(ProjectLock::acquire(&request(project.path(), &env), &env).is_err());
+    leave_script_lock(project.path(), std::process::id(), env.now());
+    drop(lock);
+    assert_eq!(entries(project.path()), ["lock", "lock.guard"]);
 }
 
 #[test]
@@ -484,8 +497,15 @@ fn a_lock_that_changed_after_it_was_judged_is_put_back() {
     assert!(!visible::take_away(&path, &judged, "token").unwrap());
     assert_eq!(visible::look(&path).holder().pid, Some(std::process::id()));
     assert_eq!(entries(project.path()), ["lock"]);
+    // Another's lock is not even moved for a moment.
+    let touched = || {
+        fs::metadata(&path)
+            .map(|found| (found.ctime(), found.ctime_nsec()))
+            .unwrap()
+    };
+    let before = touched();
     assert!(!visible::remove_own(&path, "token").unwrap());
-    assert!(path.exists());
+    assert_eq!(touched(), before);
 }
 
 #[test]

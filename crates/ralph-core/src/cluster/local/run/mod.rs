@@ -190,7 +190,9 @@ impl Job {
                     self.place = Some(waiting::place(self.layout.slots(), self.plan.slots));
                 }
                 None if self.running.is_empty() => return,
-                _ => {}
+                // Whoever has no use for a place gives it back.
+                None => self.place = None,
+                Some(_) => {}
             }
             tokio::select! {
                 biased;
@@ -202,7 +204,6 @@ impl Job {
                 }
                 (task, place) = place_for(next, &mut self.place) => self.take_place(task, place),
             }
-            self.save();
         }
     }
 
@@ -240,18 +241,15 @@ impl Job {
         let (stdout, stderr) = self.plan.logs(task);
         let logs = task::open_logs(&stdout, &stderr, self.plan.append);
         let now = self.env.now();
-        if let Some(status) = self.status.tasks.get_mut(&task.index) {
+        self.change(task.index, |status| {
+            (status.state, status.reason) = (JobState::Running, None);
             status.started = Some(now);
             (status.stdout, status.stderr) = (Some(stdout), Some(stderr));
-        }
+        });
         let logs = match logs {
             Ok(logs) => logs,
             Err(why) => return self.fail(task, NOT_STARTED, &format!("{LAUNCH_FAILURE}: {why}")),
         };
-        if let Some(status) = self.status.tasks.get_mut(&task.index) {
-            (status.state, status.reason) = (JobState::Running, None);
-        }
-        self.save();
         let start = Start {
             plan: &self.plan,
             script: self.directory.join(super::layout::SCRIPT),
@@ -260,9 +258,8 @@ impl Job {
         };
         match start.spawn() {
             Ok(child) => {
-                if let Some(status) = self.status.tasks.get_mut(&task.index) {
-                    status.worker = child.id().and_then(Identity::of);
-                }
+                let worker = child.id().and_then(Identity::of);
+                self.change(task.index, |status| status.worker = worker);
                 let (stop, stopped) = watch::channel(false);
                 self.stops.insert(task.index, stop);
                 let attended = task::attend_to(child, &self.plan, task, logs, stopped, &self.env);
@@ -281,9 +278,16 @@ impl Job {
 
     fn fail(&mut self, task: Task, exit: ExitInfo, reason: &str) {
         let now = self.env.now();
-        if let Some(status) = self.status.tasks.get_mut(&task.index) {
+        self.change(task.index, |status| {
             status.exit = Some(exit);
             status.end(JobState::Failed, Some(reason), now);
+        });
+    }
+
+    /// Changes what is known of a task and writes it down.
+    fn change(&mut self, index: u32, change: impl FnOnce(&mut TaskStatus)) {
+        if let Some(status) = self.status.tasks.get_mut(&index) {
+            change(status);
         }
         self.save();
     }
@@ -293,10 +297,7 @@ impl Job {
         self.stops.remove(&index);
         let now = self.env.now();
         let by = self.orders.borrow().on(index).flatten();
-        let Some(status) = self.status.tasks.get_mut(&index) else {
-            return;
-        };
-        match ended {
+        self.change(index, |status| match ended {
             Ok(ended) => {
                 status.exit = Some(ended.exit);
                 let (state, reason) = verdict(&ended, by);
@@ -309,13 +310,14 @@ impl Job {
                 let why = format!("the script cannot be waited for: {error}");
                 status.end(JobState::NodeFail, Some(&why), now);
             }
-        }
+        });
     }
 
     /// Ends what was ordered to end: at once what waits, with the grace what runs.
     fn apply_orders(&mut self) {
         let orders = self.orders.borrow_and_update().clone();
         let now = self.env.now();
+        let mut ended = false;
         for (index, task) in &mut self.status.tasks {
             let Some(by) = orders.on(*index) else {
                 continue;
@@ -324,9 +326,13 @@ impl Job {
                 let reason = by.is_none().then_some(TERMINATED);
                 task.cancelled_by = by;
                 task.end(JobState::Cancelled, reason, now);
+                ended = true;
             } else if let Some(stop) = self.stops.get(index) {
                 stop.send_replace(true);
             }
+        }
+        if ended {
+            self.save();
         }
     }
 

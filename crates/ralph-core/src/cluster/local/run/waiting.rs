@@ -52,7 +52,7 @@ pub(super) fn earlier(layout: &Layout, plan: &JobPlan) -> Vec<JobId> {
 /// What the dependencies say now. A record that cannot be read leaves its condition open.
 pub(super) fn judge(layout: &Layout, dependency: &Dependency, now: Timestamp) -> Judgement {
     let boot_id = boot_id().unwrap_or_default();
-    let mut look = Look::new(layout, &boot_id, now);
+    let mut look = Look::new(layout, boot_id, now);
     let mut progress = |job: JobId| Some((job, look.progress(job).ok()??));
     let jobs: BTreeMap<JobId, Progress> = dependency
         .jobs()
@@ -92,10 +92,7 @@ fn follow(
         if !only_start && job.master() == job {
             let _ = wait_until_free(&layout.job(job).join(LOCK));
         }
-        let progress = Look::new(layout, &boot_id, now)
-            .progress(job)
-            .ok()
-            .flatten();
+        let progress = Look::new(layout, boot_id, now).progress(job).ok().flatten();
         let done = match progress {
             Some(Progress::Completed | Progress::Failed) => true,
             Some(Progress::Started) => only_start,

@@ -1,1 +1,5 @@
-//! Placeholder.
+//! What the end-to-end tests share. Nothing here belongs to the product.
+
+pub mod workspace;
+
+pub use workspace::{Ran, Workspace, binary, wait_until};

@@ -2,11 +2,15 @@
 //!
 //! Nothing sleeps for time to pass: each test waits for a state, with a deadline that only a broken build reaches.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod until;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ralph_core::process::{
     Ending, ExitRecord, Facts, Identity, Record, SpawnError, SpawnRequest, Spawned, Supervisor,
@@ -15,21 +19,12 @@ use ralph_core::process::{
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tempfile::TempDir;
 
+use crate::until::until;
+
 fn supervisor() -> Supervisor {
     Supervisor {
         program: PathBuf::from(env!("CARGO_BIN_EXE_detached")),
         args: vec!["supervise".to_owned()],
-    }
-}
-
-fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        if let Some(seen) = look() {
-            return seen;
-        }
-        assert!(Instant::now() < deadline, "never seen: {what}");
-        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

@@ -6,6 +6,7 @@
 //!
 //! What must never be here: a scheduler's command, a terminal, an environment variable, an exit.
 
+pub mod act;
 pub mod backend;
 pub mod change;
 pub mod classify;
@@ -16,10 +17,18 @@ pub mod hook;
 pub mod id;
 pub mod job;
 pub mod journal;
+pub mod ledger;
+pub mod order;
 pub mod phase;
 pub mod pipeline;
+pub mod plan;
 pub mod process;
+pub mod project;
+pub mod report;
 pub mod sbatch;
+pub mod settings;
+pub mod settle;
 pub mod store;
 pub mod time;
 pub mod validate;
+pub mod world;

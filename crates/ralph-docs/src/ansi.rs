@@ -80,7 +80,10 @@ mod tests {
 
     #[test]
     fn colours_titles_and_controls_go() {
-        assert_eq!(visible("\u{1b}[1;31mred\u{1b}[0m \u{1b}]0;title\u{7}x\u{1b}(By\u{8}"), "red xy");
+        assert_eq!(
+            visible("\u{1b}[1;31mred\u{1b}[0m \u{1b}]0;title\u{7}x\u{1b}(By\u{8}"),
+            "red xy"
+        );
         assert_eq!(visible("\u{9b}2Ka\u{1b}Pq\u{1b}\\b\u{1b}=c"), "abc");
         assert_eq!(visible("a\u{202e}b\u{200b}c\u{2028}d\te"), "abc d\te");
     }

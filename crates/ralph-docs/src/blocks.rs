@@ -8,40 +8,7 @@
 use crate::cursor::Cursor;
 use crate::html::{HtmlEnd, block_start};
 use crate::leaf::{Fence, Marker, atx_level, is_thematic_break, setext_level};
-
-/// What a line is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LineKind {
-    /// Nothing but blank space, outside of code and comments.
-    Blank,
-    /// A paragraph, a table row, the first line of a list item.
-    Text,
-    /// A heading, or the text of an underlined one.
-    Heading,
-    /// The `---` or `===` below an underlined heading.
-    Underline,
-    /// A fence or what it holds, or indented code.
-    Code,
-    /// An HTML block or a comment.
-    Html,
-    /// A thematic break.
-    Break,
-}
-
-/// A line and its place in the document, in bytes.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Line {
-    pub(crate) start: usize,
-    /// The end without the line ending.
-    pub(crate) text_end: usize,
-    /// The end with the line ending.
-    pub(crate) end: usize,
-    pub(crate) kind: LineKind,
-    /// How many list items the line is in.
-    pub(crate) depth: usize,
-    /// Whether a block quote is around it.
-    pub(crate) quoted: bool,
-}
+use crate::lines::{Line, LineKind, split_lines};
 
 /// A heading that is in no container.
 #[derive(Debug, Clone, Copy)]
@@ -101,41 +68,7 @@ pub(crate) fn scan(doc: &str) -> Blocks {
     scanner.blocks
 }
 
-/// Splits at `\n`, `\r\n` and a lone `\r`; a byte order mark is before the first line, not in it.
-fn split_lines(doc: &str) -> Vec<Line> {
-    let mut lines = Vec::new();
-    let mut start = if doc.starts_with('\u{feff}') { 3 } else { 0 };
-    let mut bytes = doc.bytes().enumerate().skip(start).peekable();
-    let mut push = |start: usize, text_end: usize, end: usize| {
-        lines.push(Line {
-            start,
-            text_end,
-            end,
-            kind: LineKind::Blank,
-            depth: 0,
-            quoted: false,
-        });
-    };
-    while let Some((at, byte)) = bytes.next() {
-        let mut end = at + 1;
-        match byte {
-            b'\n' => {}
-            b'\r' => {
-                if bytes.next_if(|&(_, next)| next == b'\n').is_some() {
-                    end += 1;
-                }
-            }
-            _ => continue,
-        }
-        push(start, at, end);
-        start = end;
-    }
-    if start < doc.len() {
-        push(start, doc.len(), doc.len());
-    }
-    lines
-}
-
+/// A block that holds blocks, and that a line must continue to be inside of it.
 #[derive(Debug, Clone, Copy)]
 enum Container {
     Quote,
@@ -148,6 +81,8 @@ enum Container {
     },
 }
 
+/// The block of lines that is open in the innermost container. Its first line is kept for what has to be said
+/// about it at its end.
 #[derive(Debug, Clone, Copy)]
 enum Leaf {
     None,
@@ -157,6 +92,7 @@ enum Leaf {
     Html { end: HtmlEnd, first: usize },
 }
 
+/// The state between two lines.
 struct Scanner {
     blocks: Blocks,
     stack: Vec<Container>,
@@ -164,6 +100,7 @@ struct Scanner {
 }
 
 impl Scanner {
+    /// Reads one line: what it continues, then what it opens.
     fn line(&mut self, doc: &str, index: usize) {
         let Some(line) = self.blocks.lines.get(index).copied() else {
             return;
@@ -171,7 +108,11 @@ impl Scanner {
         let mut cursor = Cursor::new(doc.get(line.start..line.text_end).unwrap_or(""));
         let matched = self.match_containers(&mut cursor);
         let all = matched == self.stack.len();
-        let kind = if all { self.continue_leaf(&cursor) } else { None };
+        let kind = if all {
+            self.continue_leaf(&cursor)
+        } else {
+            None
+        };
         let kind = match kind {
             Some(kind) => kind,
             None => self.open_blocks(&mut cursor, index, line.start, matched),
@@ -250,7 +191,11 @@ impl Scanner {
             };
             if cursor.is_blank() {
                 self.close_to(matched);
-                return if opened { LineKind::Text } else { LineKind::Blank };
+                return if opened {
+                    LineKind::Text
+                } else {
+                    LineKind::Blank
+                };
             }
             if cursor.indent() >= 4 {
                 if paragraph.is_none() {
@@ -298,7 +243,10 @@ impl Scanner {
         }
         if let Some(fence) = Fence::open(content) {
             self.close_to(matched);
-            self.leaf = Leaf::Fence { fence, first: index };
+            self.leaf = Leaf::Fence {
+                fence,
+                first: index,
+            };
             return Some(LineKind::Code);
         }
         if let Some(end) = block_start(content, paragraph.is_some()) {
@@ -326,7 +274,15 @@ impl Scanner {
         None
     }
 
-    fn open_item(&mut self, cursor: &mut Cursor<'_>, marker: Marker, index: usize, line_start: usize) {
+    /// Opens the list item whose marker comes next. Its width decides which lines belong to it, so it follows the
+    /// rule for markers with nothing, or with indented code, behind them.
+    fn open_item(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        marker: Marker,
+        index: usize,
+        line_start: usize,
+    ) {
         let indent = cursor.indent();
         let marker_at = line_start + cursor.content_position();
         cursor.take_marker(marker.width());
@@ -354,6 +310,7 @@ impl Scanner {
         });
     }
 
+    /// Headings in containers are part of an item or a quote, not of the outline.
     fn push_heading(&mut self, level: u8, first: usize, last: usize) {
         if self.stack.is_empty() {
             self.blocks.headings.push(Heading { level, first, last });
@@ -379,7 +336,10 @@ impl Scanner {
             _ => None,
         };
         for container in &mut self.stack {
-            let Container::Item { index: item, empty, .. } = container else {
+            let Container::Item {
+                index: item, empty, ..
+            } = container
+            else {
                 continue;
             };
             let Some(item) = self.blocks.items.get_mut(*item) else {
@@ -396,7 +356,10 @@ impl Scanner {
     }
 
     fn depth(&self) -> usize {
-        let items = self.stack.iter().filter(|c| matches!(c, Container::Item { .. }));
+        let items = self
+            .stack
+            .iter()
+            .filter(|c| matches!(c, Container::Item { .. }));
         items.count()
     }
 
@@ -412,6 +375,7 @@ impl Scanner {
     }
 }
 
+/// Takes `>` and the blank behind it, where the line goes on with one.
 fn take_quote_marker(cursor: &mut Cursor<'_>) -> bool {
     let quoted = cursor.indent() < 4 && cursor.content().starts_with('>');
     if quoted {

@@ -5,8 +5,9 @@
 
 use std::ops::Range;
 
-use crate::blocks::{Blocks, ItemBlock, Line, LineKind, scan};
+use crate::blocks::{Blocks, ItemBlock, scan};
 use crate::edit::Edit;
+use crate::lines::{Line, LineKind};
 use crate::outline::{Span, spans};
 use crate::style::Style;
 
@@ -24,7 +25,12 @@ impl<'a> Document<'a> {
         let blocks = scan(text);
         let style = Style::from_blocks(text, &blocks);
         let spans = spans(text, &blocks);
-        Self { text, blocks, spans, style }
+        Self {
+            text,
+            blocks,
+            spans,
+            style,
+        }
     }
 
     /// The number of lines.
@@ -104,6 +110,9 @@ impl<'a> Document<'a> {
     /// The lines as one block, each with the document's line ending.
     pub(crate) fn join(&self, lines: &[String]) -> String {
         let newline = self.style.newline.as_str();
-        lines.iter().flat_map(|line| [line.as_str(), newline]).collect()
+        lines
+            .iter()
+            .flat_map(|line| [line.as_str(), newline])
+            .collect()
     }
 }

@@ -148,7 +148,10 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::reversed_empty_ranges, reason = "the reversed range is what is tested")]
+    #[expect(
+        clippy::reversed_empty_ranges,
+        reason = "the reversed range is what is tested"
+    )]
     fn a_backward_range_is_refused() {
         let backward = EditSet::new(vec![Edit::replace(3..1, "")]);
         assert_eq!(backward.unwrap_err().code, DocErrorCode::Refused);

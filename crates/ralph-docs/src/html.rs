@@ -3,7 +3,7 @@
 //! Only the block structure is of interest: a comment hides headings and lists until it ends. No HTML is
 //! interpreted here.
 
-/// What ends an HTML block.
+/// What ends an HTML block. The end may be on the line that begins it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HtmlEnd {
     /// The line that holds the text ends the block.
@@ -21,22 +21,82 @@ impl HtmlEnd {
             Self::Text(end) => line.contains(end),
             Self::RawTag => {
                 let lower = line.to_ascii_lowercase();
-                RAW_TAGS.iter().any(|tag| lower.contains(&format!("</{tag}>")))
+                RAW_TAGS
+                    .iter()
+                    .any(|tag| lower.contains(&format!("</{tag}>")))
             }
             Self::Blank => false,
         }
     }
 }
 
+/// Elements whose content is not Markdown, blank lines included.
 const RAW_TAGS: [&str; 4] = ["script", "pre", "style", "textarea"];
 
+/// Elements that begin a block even in the middle of a paragraph.
 const BLOCK_TAGS: [&str; 62] = [
-    "address", "article", "aside", "base", "basefont", "blockquote", "body", "caption", "center",
-    "col", "colgroup", "dd", "details", "dialog", "dir", "div", "dl", "dt", "fieldset",
-    "figcaption", "figure", "footer", "form", "frame", "frameset", "h1", "h2", "h3", "h4", "h5",
-    "h6", "head", "header", "hr", "html", "iframe", "legend", "li", "link", "main", "menu",
-    "menuitem", "nav", "noframes", "ol", "optgroup", "option", "p", "param", "search", "section",
-    "summary", "table", "tbody", "td", "tfoot", "th", "thead", "title", "tr", "track", "ul",
+    "address",
+    "article",
+    "aside",
+    "base",
+    "basefont",
+    "blockquote",
+    "body",
+    "caption",
+    "center",
+    "col",
+    "colgroup",
+    "dd",
+    "details",
+    "dialog",
+    "dir",
+    "div",
+    "dl",
+    "dt",
+    "fieldset",
+    "figcaption",
+    "figure",
+    "footer",
+    "form",
+    "frame",
+    "frameset",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "head",
+    "header",
+    "hr",
+    "html",
+    "iframe",
+    "legend",
+    "li",
+    "link",
+    "main",
+    "menu",
+    "menuitem",
+    "nav",
+    "noframes",
+    "ol",
+    "optgroup",
+    "option",
+    "p",
+    "param",
+    "search",
+    "section",
+    "summary",
+    "table",
+    "tbody",
+    "td",
+    "tfoot",
+    "th",
+    "thead",
+    "title",
+    "tr",
+    "track",
+    "ul",
 ];
 
 /// The end of the HTML block that begins with `content`, or `None` where none begins. A lone tag of an
@@ -71,6 +131,7 @@ pub(crate) fn block_start(content: &str, in_paragraph: bool) -> Option<HtmlEnd> 
     alone.then_some(HtmlEnd::Blank)
 }
 
+/// Splits a tag's name off.
 fn split_name(text: &str) -> Option<(&str, &str)> {
     if !text.starts_with(|c: char| c.is_ascii_alphabetic()) {
         return None;
@@ -93,7 +154,10 @@ fn is_lone_tag(after_name: &str, closing: bool) -> bool {
     loop {
         let trimmed = rest.trim_start_matches([' ', '\t']);
         let spaced = trimmed.len() < rest.len();
-        if let Some(behind) = trimmed.strip_prefix("/>").or_else(|| trimmed.strip_prefix('>')) {
+        if let Some(behind) = trimmed
+            .strip_prefix("/>")
+            .or_else(|| trimmed.strip_prefix('>'))
+        {
             return behind.trim_matches([' ', '\t']).is_empty();
         }
         match after_attribute(trimmed) {

@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use crate::blocks::ItemBlock;
 use crate::document::Document;
+use crate::ids::leading_short;
 
 /// `[ ]`, `[x]` and their relatives in front of an item's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +61,12 @@ pub struct ListItem {
 #[must_use]
 pub fn list_items(doc: &str) -> Vec<ListItem> {
     let document = Document::new(doc);
-    document.blocks.items.iter().map(|block| list_item(&document, block)).collect()
+    document
+        .blocks
+        .items
+        .iter()
+        .map(|block| list_item(&document, block))
+        .collect()
 }
 
 pub(crate) fn list_item(document: &Document<'_>, block: &ItemBlock) -> ListItem {
@@ -70,8 +76,12 @@ pub(crate) fn list_item(document: &Document<'_>, block: &ItemBlock) -> ListItem 
         ..mark
     });
     let text = content.joined();
-    let text = if task.is_some() { text.get(3..).unwrap_or("").trim_start() } else { &text };
-    let (id, text) = match leading_id(text) {
+    let text = if task.is_some() {
+        text.get(3..).unwrap_or("").trim_start()
+    } else {
+        &text
+    };
+    let (id, text) = match leading_short(text) {
         Some((id, rest)) => (Some(id.to_owned()), rest),
         None => (None, text),
     };
@@ -118,65 +128,9 @@ pub(crate) fn item_text(document: &Document<'_>, block: &ItemBlock) -> String {
     content_of(document, block).joined()
 }
 
-/// The id that a text begins with and what follows it. In parentheses or in bold an id needs nothing
-/// more; a bare one is followed by a colon.
-fn leading_id(text: &str) -> Option<(&str, &str)> {
-    let inner = text.trim_start_matches('*');
-    let bold = inner.len() < text.len();
-    let (id, after, enclosed) = match inner.strip_prefix('(') {
-        Some(inner) => {
-            let (id, after) = split_id(inner)?;
-            (id, after.strip_prefix(')')?, true)
-        }
-        None => {
-            let (id, after) = split_id(inner)?;
-            (id, after, bold && after.starts_with("**"))
-        }
-    };
-    let after = after.trim_start_matches('*');
-    let rest = match after.strip_prefix(':') {
-        Some(rest) => rest.trim_start_matches('*'),
-        None if enclosed => after,
-        None => return None,
-    };
-    let separated = rest.is_empty() || rest.starts_with([' ', '\t']);
-    separated.then(|| (id, rest.trim_start()))
-}
-
-/// Splits an id off: one to four letters, then numbers joined by `.` or `-`: `T1`, `T0.1`, `P1-12`, `Q-004`.
-fn split_id(text: &str) -> Option<(&str, &str)> {
-    let letters = text.bytes().take_while(u8::is_ascii_alphabetic).count();
-    let rest = text.get(letters..)?;
-    let number = rest.strip_prefix('-').unwrap_or(rest);
-    if !(1..=4).contains(&letters) || !number.starts_with(|c: char| c.is_ascii_digit()) {
-        return None;
-    }
-    let end = text
-        .find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')))
-        .unwrap_or(text.len());
-    let end = text.get(..end)?.trim_end_matches(['.', '-', '_']).len();
-    text.split_at_checked(end)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ids_as_they_are_written_in_the_wild() {
-        let id = |text| leading_id(text).map(|(id, rest)| format!("{id}|{rest}"));
-        assert_eq!(id("(T1) Create it").as_deref(), Some("T1|Create it"));
-        assert_eq!(id("(T0.1) Correct").as_deref(), Some("T0.1|Correct"));
-        assert_eq!(id("**(R1)** Run").as_deref(), Some("R1|Run"));
-        assert_eq!(id("S9: Implement").as_deref(), Some("S9|Implement"));
-        assert_eq!(id("P1-12: Compute").as_deref(), Some("P1-12|Compute"));
-        assert_eq!(id("**Q-004**: Larger").as_deref(), Some("Q-004|Larger"));
-        assert_eq!(id("**Q-004:** Larger").as_deref(), Some("Q-004|Larger"));
-        assert_eq!(id("(T1)").as_deref(), Some("T1|"));
-        for none in ["Import errors (timm)", "P9 without a colon", "(none)", "(a) one", "GPU: x", "v10: y z".trim_start_matches('v'), "Stage1x:y"] {
-            assert_eq!(id(none), None, "{none}");
-        }
-    }
 
     #[test]
     fn marks_text_and_nesting() {
@@ -185,82 +139,19 @@ mod tests {
             .into_iter()
             .map(|i| {
                 let state = i.task.map(|t| &doc[t.at..t.at + 1]);
-                format!("{} {} {:?} {} {state:?} {:?} {:?} {:?}", i.line, i.depth, i.parent, i.quoted, i.id, i.text, i.range)
+                format!(
+                    "{} {} {:?} {} {state:?} {:?} {:?} {:?}",
+                    i.line, i.depth, i.parent, i.quoted, i.id, i.text, i.range
+                )
             })
             .collect();
         insta::assert_snapshot!(found.join("\n"), @r#"
-            [
-                (
-                    1,
-                    0,
-                    None,
-                    Some(
-                        (
-                            'x',
-                            "x",
-                        ),
-                    ),
-                    Some(
-                        "T1",
-                    ),
-                    "one more",
-                    0..56,
-                ),
-                (
-                    3,
-                    1,
-                    Some(
-                        0,
-                    ),
-                    None,
-                    None,
-                    "sub",
-                    22..56,
-                ),
-                (
-                    8,
-                    0,
-                    None,
-                    Some(
-                        (
-                            ' ',
-                            " ",
-                        ),
-                    ),
-                    None,
-                    "two",
-                    56..66,
-                ),
-                (
-                    9,
-                    0,
-                    None,
-                    Some(
-                        (
-                            ' ',
-                            " ",
-                        ),
-                    ),
-                    None,
-                    "quoted",
-                    66..81,
-                ),
-                (
-                    10,
-                    0,
-                    None,
-                    Some(
-                        (
-                            '-',
-                            "-",
-                        ),
-                    ),
-                    None,
-                    "three",
-                    81..93,
-                ),
-            ]
-            "#);
+        1 0 None false Some("x") Some("T1") "one more" 0..56
+        3 1 Some(0) false None None "sub" 22..56
+        8 0 None false Some(" ") None "two" 56..66
+        9 0 None true Some(" ") None "quoted" 66..81
+        10 0 None false Some("-") None "three" 81..93
+        "#);
     }
 
     #[test]

@@ -24,7 +24,9 @@ pub(crate) fn in_line(line: &str) -> Option<String> {
 
 /// A line without its comment.
 pub(crate) fn without(line: &str) -> &str {
-    line.split_once(OPEN).map_or(line, |(text, _)| text).trim_end()
+    line.split_once(OPEN)
+        .map_or(line, |(text, _)| text)
+        .trim_end()
 }
 
 /// A key is percent-encoded where it would end the comment, break the line or not be ASCII text; `--` is
@@ -75,8 +77,14 @@ mod tests {
 
     #[test]
     fn keys_are_readable_where_they_can_be() {
-        assert_eq!(comment("q001_20260112_233413/123_4"), "<!-- ralph: q001_20260112_233413/123_4 -->");
-        assert_eq!(comment("a--b --> c"), "<!-- ralph: a-%2db%20-%2d%3e%20c -->");
+        assert_eq!(
+            comment("q001_20260112_233413/123_4"),
+            "<!-- ralph: q001_20260112_233413/123_4 -->"
+        );
+        assert_eq!(
+            comment("a--b --> c"),
+            "<!-- ralph: a-%2db%20-%2d%3e%20c -->"
+        );
         assert_eq!(without("- [ ] (D1) x <!-- ralph: k -->"), "- [ ] (D1) x");
         assert_eq!(in_line("- a <!-- ralph -->"), None);
         assert_eq!(in_line("<!-- ralph: %zz -->"), None);

@@ -122,7 +122,11 @@ pub(crate) fn setext_level(content: &str) -> Option<u8> {
 
 /// Whether the line is a rule of three or more `-`, `*` or `_`.
 pub(crate) fn is_thematic_break(content: &str) -> bool {
-    let Some(mark) = content.chars().next().filter(|c| matches!(c, '-' | '*' | '_')) else {
+    let Some(mark) = content
+        .chars()
+        .next()
+        .filter(|c| matches!(c, '-' | '*' | '_'))
+    else {
         return false;
     };
     let mut count = 0;
@@ -142,11 +146,24 @@ mod tests {
 
     #[test]
     fn list_markers() {
-        let plain = Some(Marker::Bullet { bullet: '-', empty: false });
+        let plain = Some(Marker::Bullet {
+            bullet: '-',
+            empty: false,
+        });
         assert_eq!(Marker::parse("- x"), plain);
         assert_eq!(Marker::parse("-x"), None);
-        assert_eq!(Marker::parse("-"), Some(Marker::Bullet { bullet: '-', empty: true }));
-        let second = Some(Marker::Ordered { digits: 1, first: false, empty: false });
+        assert_eq!(
+            Marker::parse("-"),
+            Some(Marker::Bullet {
+                bullet: '-',
+                empty: true
+            })
+        );
+        let second = Some(Marker::Ordered {
+            digits: 1,
+            first: false,
+            empty: false,
+        });
         assert_eq!(Marker::parse("2) x"), second);
         assert_eq!(Marker::parse("1234567890. x"), None);
         assert!(Marker::parse("01. x").unwrap().may_interrupt());

@@ -6,14 +6,15 @@
 
 use std::ops::Range;
 
-use crate::blocks::{ItemBlock, LineKind};
+use crate::blocks::ItemBlock;
 use crate::document::Document;
 use crate::edit::Edit;
 use crate::error::DocError;
-use crate::items::item_text;
 use crate::key::LINE_MARK;
 use crate::leaf::Marker;
-use crate::quote::{plain, unescape};
+use crate::lines::LineKind;
+use crate::quote::{self, unescape};
+use crate::section::Position;
 
 /// The longest value of an own line, in characters.
 const MAX_VALUE: usize = 400;
@@ -23,8 +24,8 @@ const MAX_VALUE: usize = 400;
 pub(crate) enum Host {
     /// A heading and the lines of its body.
     Heading { body: Range<usize> },
-    /// A list item, by its place among the items.
-    Item { index: usize },
+    /// A list item, by its place among the items; own lines begin below its text or at its end.
+    Item { index: usize, position: Position },
 }
 
 /// A line of ours that is in the document.
@@ -38,31 +39,53 @@ pub(crate) struct OwnLine {
     content: Range<usize>,
 }
 
+impl OwnLine {
+    /// The line in the document, counted from 0.
+    pub(crate) fn first_line(&self) -> usize {
+        self.item.first
+    }
+}
+
 /// The own lines of an item, in their order.
 pub(crate) fn own_lines(document: &Document<'_>, host: &Host) -> Vec<OwnLine> {
     let items = children(document, host);
-    items.filter_map(|item| parse_own_line(document, item)).collect()
+    items
+        .filter_map(|item| parse_own_line(document, item))
+        .collect()
 }
 
 /// The list items directly in an item, or directly below a heading and before its first subsection.
-pub(crate) fn children<'d>(
-    document: &'d Document<'_>,
+pub(crate) fn children<'d, 't>(
+    document: &'d Document<'t>,
     host: &Host,
-) -> impl Iterator<Item = &'d ItemBlock> {
+) -> impl Iterator<Item = &'d ItemBlock> + use<'d, 't> {
     let (from, to, parent) = match host {
         Host::Heading { body } => {
             let items = &document.blocks.items;
             let from = items.partition_point(|item| item.first < body.start);
-            (from, items.partition_point(|item| item.first < body.end), None)
+            (
+                from,
+                items.partition_point(|item| item.first < body.end),
+                None,
+            )
         }
-        Host::Item { index } => {
-            let last = document.blocks.items.get(*index).map_or(0, |item| item.last);
-            let to = document.blocks.items.partition_point(|item| item.first <= last);
+        Host::Item { index, .. } => {
+            let last = document
+                .blocks
+                .items
+                .get(*index)
+                .map_or(0, |item| item.last);
+            let to = document
+                .blocks
+                .items
+                .partition_point(|item| item.first <= last);
             (index + 1, to.max(index + 1), Some(*index))
         }
     };
     let items = document.blocks.items.get(from..to).unwrap_or(&[]);
-    items.iter().filter(move |item| item.parent == parent && !item.quoted)
+    items
+        .iter()
+        .filter(move |item| item.parent == parent && !item.quoted)
 }
 
 fn parse_own_line(document: &Document<'_>, item: &ItemBlock) -> Option<OwnLine> {
@@ -105,6 +128,15 @@ pub(crate) fn set_lines(
     Ok(edits)
 }
 
+/// Whether an item has own lines that say what was asked for.
+pub(crate) fn has_lines(document: &Document<'_>, host: &Host, lines: &[(String, String)]) -> bool {
+    let own = own_lines(document, host);
+    lines.iter().all(|(key, value)| {
+        let found = own.iter().find(|line| line.key == *key);
+        found.is_some_and(|line| document.slice(line.content.clone()) == render(key, value))
+    })
+}
+
 fn check_keys(lines: &[(String, String)]) -> Result<(), DocError> {
     for (index, (key, _)) in lines.iter().enumerate() {
         let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, ' ' | '_' | '-');
@@ -114,7 +146,7 @@ fn check_keys(lines: &[(String, String)]) -> Result<(), DocError> {
             && !key.ends_with(' ');
         let twice = lines.iter().skip(index + 1).any(|(other, _)| other == key);
         if !plain || twice {
-            let shown = plain_key(key);
+            let shown = quote::plain(key, 60);
             return Err(DocError::refused(format!(
                 "`{shown}` cannot be a key of the machine's own lines; use each key once: letters, digits and blanks, at most 40."
             )));
@@ -123,23 +155,24 @@ fn check_keys(lines: &[(String, String)]) -> Result<(), DocError> {
     Ok(())
 }
 
-fn plain_key(key: &str) -> String {
-    plain(key, 60)
-}
-
 /// What stands behind the bullet of an own line.
-pub(crate) fn render(key: &str, value: &str) -> String {
-    let value = plain(value, MAX_VALUE);
+fn render(key: &str, value: &str) -> String {
+    let value = quote::plain(value, MAX_VALUE);
     let gap = if value.is_empty() { "" } else { " " };
     format!("{key}:{gap}{value} {LINE_MARK}")
 }
 
 /// Inserts lines below the last own line, or where own lines begin.
-fn insert(document: &Document<'_>, host: &Host, last: Option<&OwnLine>, missing: &[String]) -> Edit {
+fn insert(
+    document: &Document<'_>,
+    host: &Host,
+    last: Option<&OwnLine>,
+    missing: &[String],
+) -> Edit {
     let spot = match (last, host) {
         (Some(line), _) => Spot::beside(document, &line.item, line.item.last + 1),
         (None, Host::Heading { body }) => below_heading(document, body),
-        (None, Host::Item { index }) => in_item(document, *index),
+        (None, Host::Item { index, position }) => in_item(document, host, *index, *position),
     };
     let mut lines: Vec<String> = missing
         .iter()
@@ -162,16 +195,10 @@ struct Spot {
 impl Spot {
     /// In the list that `item` is in, with its indentation and bullet.
     fn beside(document: &Document<'_>, item: &ItemBlock, before: usize) -> Self {
-        let start = document.start_of(item.first);
-        let prefix = document.slice(start..item.marker_at);
-        let bullet = match item.marker {
-            Marker::Bullet { bullet, .. } => bullet,
-            Marker::Ordered { .. } => document.style.bullet,
-        };
         Self {
             before,
-            indent: prefix.to_owned(),
-            bullet,
+            indent: indent_of(document, item),
+            bullet: bullet_of(document, item),
             blank_after: false,
         }
     }
@@ -180,7 +207,9 @@ impl Spot {
 /// In front of the list that the body begins with; else directly below the heading, set off from what
 /// follows.
 fn below_heading(document: &Document<'_>, body: &Range<usize>) -> Spot {
-    let first = body.clone().find(|&line| document.kind(line) != Some(LineKind::Blank));
+    let first = body
+        .clone()
+        .find(|&line| document.kind(line) != Some(LineKind::Blank));
     if let Some((_, item)) = first.and_then(|line| document.item_at(line)) {
         return Spot::beside(document, item, item.first);
     }
@@ -193,39 +222,55 @@ fn below_heading(document: &Document<'_>, body: &Range<usize>) -> Spot {
     }
 }
 
-/// Below the paragraph that the item begins with, in its list if it has one.
-fn in_item(document: &Document<'_>, index: usize) -> Spot {
-    let host = Host::Item { index };
+/// Below the paragraph that the item begins with, or at the item's end; in its list if it has one.
+fn in_item(document: &Document<'_>, host: &Host, index: usize, position: Position) -> Spot {
     let Some(item) = document.blocks.items.get(index) else {
         return below_heading(document, &(document.count()..document.count()));
     };
-    let before = item.text_last + 1;
-    if let Some(child) = children(document, &host).next() {
+    let mut children = children(document, host);
+    let (before, child) = match position {
+        Position::Top => (item.text_last + 1, children.next()),
+        Position::Bottom => (item.last + 1, children.last()),
+    };
+    if let Some(child) = child {
         return Spot::beside(document, child, before);
     }
-    let start = document.start_of(item.first);
-    let prefix = document.slice(start..item.marker_at);
-    let blank: String = prefix.chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+    let outer = indent_of(document, item);
     let inner = " ".repeat(item.content_at.saturating_sub(item.marker_at).clamp(2, 4));
-    let kind = document.kind(before);
-    let more = before <= item.last && kind.is_some_and(|kind| kind != LineKind::Blank);
+    let next = document.kind(before).filter(|_| before <= item.last);
     Spot {
         before,
-        indent: format!("{blank}{inner}"),
+        indent: format!("{outer}{inner}"),
         bullet: document.style.bullet,
-        blank_after: more,
+        blank_after: next.is_some_and(|kind| kind != LineKind::Blank),
     }
 }
 
-/// The text of a list item as key and value, where it is written so: `Key: value`, `**Key**: value`.
-pub(crate) fn field_of(document: &Document<'_>, item: &ItemBlock) -> Option<(String, String)> {
-    split_field(&item_text(document, item))
+/// What stands before an item's marker, as blank space: the marker of an outer item on the same line is not
+/// repeated.
+pub(crate) fn indent_of(document: &Document<'_>, item: &ItemBlock) -> String {
+    let prefix = document.slice(document.start_of(item.first)..item.marker_at);
+    prefix
+        .chars()
+        .map(|c| if c == '\t' { '\t' } else { ' ' })
+        .collect()
+}
+
+/// The bullet of an item, or the document's where the item is numbered.
+pub(crate) fn bullet_of(document: &Document<'_>, item: &ItemBlock) -> char {
+    match item.marker {
+        Marker::Bullet { bullet, .. } => bullet,
+        Marker::Ordered { .. } => document.style.bullet,
+    }
 }
 
 /// Splits `Key: value` or `**Key**: value`.
 pub(crate) fn split_field(text: &str) -> Option<(String, String)> {
     let (key, value) = text.split_once(':')?;
-    let value = value.strip_prefix("**").or_else(|| value.strip_prefix("__")).unwrap_or(value);
+    let value = value
+        .strip_prefix("**")
+        .or_else(|| value.strip_prefix("__"))
+        .unwrap_or(value);
     let key = key.trim().trim_matches(['*', '_']).trim();
     let plain = !key.is_empty() && key.len() <= 60 && !key.contains(['`', '[', '<', '|']);
     plain.then(|| (key.to_owned(), value.trim().to_owned()))

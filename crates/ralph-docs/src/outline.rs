@@ -5,8 +5,9 @@
 
 use std::ops::Range;
 
-use crate::blocks::{Blocks, LineKind};
+use crate::blocks::Blocks;
 use crate::document::Document;
+use crate::lines::LineKind;
 
 /// A heading and what it governs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +88,9 @@ pub(crate) fn spans(doc: &str, blocks: &Blocks) -> Vec<Span> {
 
 fn title_of(doc: &str, blocks: &Blocks, lines: Range<usize>) -> String {
     let lines = blocks.lines.get(lines).unwrap_or(&[]);
-    let underlined = lines.last().is_some_and(|line| line.kind == LineKind::Underline);
+    let underlined = lines
+        .last()
+        .is_some_and(|line| line.kind == LineKind::Underline);
     let texts = lines.iter().filter(|line| line.kind == LineKind::Heading);
     let texts: Vec<&str> = texts
         .map(|line| doc.get(line.start..line.text_end).unwrap_or("").trim())
@@ -110,7 +113,12 @@ mod tests {
         let doc = "# a\n\n## b #\nx\n### c\n## d\n\ne\n-\nf";
         let found: Vec<String> = sections(doc)
             .into_iter()
-            .map(|s| format!("{} {:?} {:?} {:?}", s.level, s.title, &doc[s.heading], &doc[s.body]))
+            .map(|s| {
+                format!(
+                    "{} {:?} {:?} {:?}",
+                    s.level, s.title, &doc[s.heading], &doc[s.body]
+                )
+            })
             .collect();
         insta::assert_snapshot!(found.join("\n"), @r####"
         1 "a" "# a\n" "\n## b #\nx\n### c\n## d\n\ne\n-\nf"
@@ -123,8 +131,16 @@ mod tests {
 
     #[test]
     fn titles_keep_what_is_not_a_closing_mark() {
-        let titles = |doc: &str| sections(doc).into_iter().map(|s| s.title).collect::<Vec<_>>();
-        assert_eq!(titles("## Learn C#\n## x ## \n#\n# # #\n"), ["Learn C#", "x", "", "#"]);
+        let titles = |doc: &str| {
+            sections(doc)
+                .into_iter()
+                .map(|s| s.title)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            titles("## Learn C#\n## x ## \n#\n# # #\n"),
+            ["Learn C#", "x", "", "#"]
+        );
         assert_eq!(titles("two\nlines\n===\n"), ["two lines"]);
     }
 

@@ -32,7 +32,9 @@ pub fn unescape(text: &str) -> String {
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
         let entity = ENTITIES.iter().find(|(_, name)| rest.starts_with(name));
-        let escaped = rest.strip_prefix('\\').and_then(|after| after.chars().next());
+        let escaped = rest
+            .strip_prefix('\\')
+            .and_then(|after| after.chars().next());
         let taken = match (entity, escaped) {
             (Some((plain, name)), _) => {
                 out.push(*plain);
@@ -66,8 +68,11 @@ pub fn fence(text: &str, max_bytes: usize) -> String {
     format!("{mark}text\n{body}\n{mark}")
 }
 
+/// Characters that a backslash would leave visible to a search for our own comments, so they are written as
+/// entities.
 const ENTITIES: [(char, &str); 3] = [('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;")];
 
+/// The text on one line, cut to a length before anything is escaped, so that no escape is cut in two.
 fn one_line(text: &str, max_chars: usize) -> String {
     let text = visible(text);
     let words: Vec<&str> = text.split_whitespace().collect();
@@ -80,6 +85,7 @@ fn one_line(text: &str, max_chars: usize) -> String {
     cut
 }
 
+/// Escapes what could open a block at the line's beginning, and inline structure anywhere.
 fn escape(line: &str, in_table: bool) -> String {
     let mut out = String::with_capacity(line.len() + 8);
     let block_at = block_opener(line);
@@ -143,6 +149,7 @@ fn settled_lines(text: &str) -> String {
     lines.join("\n").trim_matches('\n').to_owned()
 }
 
+/// Shortens a text, keeping whole lines where there are some.
 fn cap(text: &str, max_bytes: usize) -> String {
     if text.len() <= max_bytes {
         return text.to_owned();
@@ -197,19 +204,25 @@ mod tests {
     use pulldown_cmark::{Event, Parser, Tag};
 
     use super::*;
-    use crate::blocks::{LineKind, scan};
+    use crate::blocks::scan;
+    use crate::lines::LineKind;
 
     #[test]
     fn common_log_lines_stay_readable() {
         for text in [
             "Run q001_20260112_233413 failed: CUDA out of memory",
             "[Errno 28] No space left on device: '/tmp/x.pt'",
-            "slurmstepd: error: *** JOB 1 ***".trim_end_matches(" ***").trim_start_matches('*'),
+            "slurmstepd: error: *** JOB 1 ***"
+                .trim_end_matches(" ***")
+                .trim_start_matches('*'),
             "loss -> nan at step 12 (lr = 3e-4)",
             "~/runs/a-b.log",
             "AT&T is not R&D;",
         ] {
-            let wanted = text.replace("***", "\\*\\*\\*").replace("AT&T", "AT&amp;T").replace("R&D", "R&amp;D");
+            let wanted = text
+                .replace("***", "\\*\\*\\*")
+                .replace("AT&T", "AT&amp;T")
+                .replace("R&D", "R&amp;D");
             assert_eq!(plain(text, 200), wanted);
         }
     }
@@ -252,13 +265,19 @@ mod tests {
     #[test]
     fn fences_are_longer_than_what_they_hold() {
         assert_eq!(fence("a", 99), "```text\na\n```");
-        assert_eq!(fence("```\n# x\n````\n", 99), "`````text\n```\n# x\n````\n`````");
+        assert_eq!(
+            fence("```\n# x\n````\n", 99),
+            "`````text\n```\n# x\n````\n`````"
+        );
         assert_eq!(fence("", 99), "```text\n```");
     }
 
     #[test]
     fn progress_bars_are_settled() {
-        assert_eq!(fence(" 10%\r 50%\r100%\r\ndone\r\n", 99), "```text\n100%\ndone\n```");
+        assert_eq!(
+            fence(" 10%\r 50%\r100%\r\ndone\r\n", 99),
+            "```text\n100%\ndone\n```"
+        );
     }
 
     #[test]
@@ -277,8 +296,18 @@ mod tests {
         line 100
         ```
         ");
-        insta::assert_snapshot!(fence(&"é".repeat(100), 70), @"");
-        insta::assert_snapshot!(fence("abc", 0), @"");
+        insta::assert_snapshot!(fence(&"é".repeat(100), 70), @"
+        ```text
+        éé
+        [… 180 bytes left out …]
+        éééééééé
+        ```
+        ");
+        insta::assert_snapshot!(fence("abc", 0), @"
+        ```text
+        [… 3 bytes left out …]
+        ```
+        ");
     }
 
     proptest! {

@@ -5,19 +5,24 @@
 
 use std::ops::Range;
 
-use crate::blocks::LineKind;
 use crate::document::Document;
 use crate::edit::Edit;
+use crate::lines::LineKind;
 use crate::outline::Span;
 
 /// A title without what people decorate it with: case, underscores, emoji, emphasis, trailing parentheses
-/// and brackets, and whatever follows ` / `.
+/// and brackets, whatever follows ` / `, and `Status:` in front.
 pub(crate) fn normalise(title: &str) -> String {
     let title = strip_trailing_group(title);
     let title = title.split(" / ").next().unwrap_or("");
     let title = strip_trailing_group(title);
-    let words = title.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    words.map(str::to_lowercase).collect::<Vec<_>>().join(" ")
+    let words = title
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty());
+    let words = words.map(str::to_lowercase).collect::<Vec<_>>().join(" ");
+    words
+        .strip_prefix("status ")
+        .map_or(words.clone(), str::to_owned)
 }
 
 /// Takes off `(…)` and `[…]` at the end, with what emphasis is around them.
@@ -43,8 +48,13 @@ pub(crate) fn find<'d>(document: &'d Document<'_>, names: &[&str]) -> Option<&'d
 }
 
 /// The first section of at most the given level whose normalised title is one of `names`.
-pub(crate) fn find_within<'d>(document: &'d Document<'_>, names: &[&str], level: u8) -> Option<&'d Span> {
-    let named = |span: &&Span| span.level <= level && names.contains(&normalise(&span.title).as_str());
+pub(crate) fn find_within<'d>(
+    document: &'d Document<'_>,
+    names: &[&str],
+    level: u8,
+) -> Option<&'d Span> {
+    let named =
+        |span: &&Span| span.level <= level && names.contains(&normalise(&span.title).as_str());
     document.spans.iter().find(named)
 }
 
@@ -66,8 +76,15 @@ pub(crate) fn with_ancestors<'d>(
 pub(crate) fn placeholder(document: &Document<'_>, lines: Range<usize>) -> Option<usize> {
     let mut content = lines.filter(|&line| document.has_content(line));
     let (only, more) = (content.next()?, content.next());
-    let text = document.line_text(only).trim().trim_start_matches(['-', '*', '+']).trim();
-    let text = text.trim_matches(['_', '*', '(', ')']).trim_end_matches('.').to_lowercase();
+    let text = document
+        .line_text(only)
+        .trim()
+        .trim_start_matches(['-', '*', '+'])
+        .trim();
+    let text = text
+        .trim_matches(['_', '*', '(', ')'])
+        .trim_end_matches('.')
+        .to_lowercase();
     let dots = document.line_text(only).trim() == "...";
     let known = dots || ["none", "none yet", "nothing yet", "empty", "…"].contains(&text.as_str());
     (more.is_none() && known).then_some(only)
@@ -113,9 +130,20 @@ pub(crate) fn place(document: &Document<'_>, span: &Span, block: &str, position:
 /// Appends a section of level 2 with the block in it.
 pub(crate) fn append(document: &Document<'_>, title: &str, block: &str) -> Edit {
     let newline = document.style.newline.as_str();
-    let last = document.count().checked_sub(1).and_then(|last| document.kind(last));
-    let before = if last.is_some_and(|kind| kind != LineKind::Blank) { newline } else { "" };
-    let between = if document.style.blank_after_heading { newline } else { "" };
+    let last = document
+        .count()
+        .checked_sub(1)
+        .and_then(|last| document.kind(last));
+    let before = if last.is_some_and(|kind| kind != LineKind::Blank) {
+        newline
+    } else {
+        ""
+    };
+    let between = if document.style.blank_after_heading {
+        newline
+    } else {
+        ""
+    };
     let text = format!("{before}## {title}{newline}{between}{block}");
     document.insertion(document.count(), &text)
 }
@@ -128,12 +156,19 @@ fn replace_line(document: &Document<'_>, line: usize, block: &str) -> Edit {
     let unended = block.trim_end_matches(['\n', '\r']);
     let next = document.kind(line + 1);
     let gap = matches!(next, Some(kind) if kind != LineKind::Blank);
-    let gap = if gap { document.style.newline.as_str() } else { "" };
+    let gap = if gap {
+        document.style.newline.as_str()
+    } else {
+        ""
+    };
     Edit::replace(found.start..found.text_end, format!("{unended}{gap}"))
 }
 
 fn is_list(block: &str) -> bool {
-    crate::blocks::scan(block).items.first().is_some_and(|item| item.first == 0)
+    crate::blocks::scan(block)
+        .items
+        .first()
+        .is_some_and(|item| item.first == 0)
 }
 
 fn needs_blank_before(document: &Document<'_>, span: &Span, at: usize, is_list: bool) -> bool {
@@ -153,7 +188,10 @@ fn needs_blank_before(document: &Document<'_>, span: &Span, at: usize, is_list: 
 
 fn needs_blank_after(document: &Document<'_>, at: usize, is_list: bool) -> bool {
     let before_list = is_list && document.item_at(at).is_some();
-    document.kind(at).is_some_and(|kind| kind != LineKind::Blank) && !before_list
+    document
+        .kind(at)
+        .is_some_and(|kind| kind != LineKind::Blank)
+        && !before_list
 }
 
 #[cfg(test)]
@@ -165,7 +203,10 @@ mod tests {
         for (title, wanted) in [
             ("READY", "ready"),
             ("IN_PROGRESS / SUBMITTED", "in progress"),
-            ("READY (pending user go-ahead — do not stack mechanisms)", "ready"),
+            (
+                "READY (pending user go-ahead — do not stack mechanisms)",
+                "ready",
+            ),
             ("🚀 In-flight", "in flight"),
             ("**Done** ✓", "done"),
             ("Ready (a / b) [3]", "ready"),
@@ -173,6 +214,7 @@ mod tests {
             ("COMPLETED / PAIRED COMPARISON RESULTS", "completed"),
             ("Active Issues:", "active issues"),
             ("NON-BLOCKING", "non blocking"),
+            ("Status: RUNNING", "running"),
             ("(none)", ""),
             ("a) b)", "a b"),
             ("", ""),
@@ -187,10 +229,25 @@ mod tests {
             let document = Document::new(text);
             placeholder(&document, 0..document.count()).is_some()
         };
-        for text in ["(none)", "\n(none yet)\n\n", "...", "- (none)", "_None._", "(none)\n\n---\n", "…"] {
+        for text in [
+            "(none)",
+            "\n(none yet)\n\n",
+            "...",
+            "- (none)",
+            "_None._",
+            "(none)\n\n---\n",
+            "…",
+        ] {
             assert!(is_placeholder(text), "{text:?}");
         }
-        for text in ["", "(none - BLOCKED on Q-001)", "(none)\n(none)", "none of these", "....", "```\n```"] {
+        for text in [
+            "",
+            "(none - BLOCKED on Q-001)",
+            "(none)\n(none)",
+            "none of these",
+            "....",
+            "```\n```",
+        ] {
             assert!(!is_placeholder(text), "{text:?}");
         }
     }
@@ -208,7 +265,11 @@ mod tests {
             ("## a\n## b\n", "### x\n", "## a\n\n### x\n\n## b\n"),
             ("## a\n(none)\n\n## b\n", "### x\n", "## a\n### x\n\n## b\n"),
             ("## a\n(none)\n## b\n", "### x\n", "## a\n### x\n\n## b\n"),
-            ("## a\nintro\n\n### y\n", "### x\n", "## a\nintro\n\n### x\n\n### y\n"),
+            (
+                "## a\nintro\n\n### y\n",
+                "### x\n",
+                "## a\nintro\n\n### x\n\n### y\n",
+            ),
             ("## a\n- y\n", "- x\n", "## a\n- y\n- x\n"),
             ("## a\n\n- y\n\n---\n", "- x\n", "## a\n\n- y\n- x\n\n---\n"),
             ("## a\ntext", "- x\n", "## a\ntext\n\n- x"),
@@ -236,11 +297,16 @@ mod tests {
     fn a_missing_section_is_appended() {
         let appended = |doc: &str| {
             let document = Document::new(doc);
-            crate::EditSet::new(vec![append(&document, "b", "- x\n")]).unwrap().apply(doc)
+            crate::EditSet::new(vec![append(&document, "b", "- x\n")])
+                .unwrap()
+                .apply(doc)
         };
         assert_eq!(appended(""), "## b\n\n- x\n");
         assert_eq!(appended("\u{feff}"), "\u{feff}## b\n\n- x\n");
-        assert_eq!(appended("# a\r\ntext\r\n"), "# a\r\ntext\r\n\r\n## b\r\n\r\n- x\n");
+        assert_eq!(
+            appended("# a\r\ntext\r\n"),
+            "# a\r\ntext\r\n\r\n## b\r\n\r\n- x\n"
+        );
         assert_eq!(appended("text"), "text\n\n## b\n\n- x");
         assert_eq!(appended("## a\nx\n\n"), "## a\nx\n\n## b\n- x\n");
     }

@@ -2,8 +2,9 @@
 //!
 //! A style is only read from a document. Nothing here changes one to match another.
 
-use crate::blocks::{Blocks, LineKind};
+use crate::blocks::Blocks;
 use crate::leaf::Marker;
+use crate::lines::LineKind;
 
 /// How a line ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -53,22 +54,35 @@ impl Style {
             newline: newline_of(doc),
             bullet: bullet_of(blocks),
             blank_after_heading: blank_after_heading(blocks),
-            final_newline: blocks.lines.last().is_none_or(|line| line.end > line.text_end),
+            final_newline: blocks
+                .lines
+                .last()
+                .is_none_or(|line| line.end > line.text_end),
             bom: doc.starts_with('\u{feff}'),
         }
     }
 }
 
+/// The more frequent line ending: a file that was edited on two systems keeps what most of it has.
 fn newline_of(doc: &str) -> Newline {
     let all = doc.matches('\n').count();
     let paired = doc.matches("\r\n").count();
-    if paired > all - paired { Newline::CrLf } else { Newline::Lf }
+    if paired > all - paired {
+        Newline::CrLf
+    } else {
+        Newline::Lf
+    }
 }
 
 fn bullet_of(blocks: &Blocks) -> char {
     let count = |wanted: char| {
-        let is_wanted = |marker| matches!(marker, Marker::Bullet { bullet, .. } if bullet == wanted);
-        blocks.items.iter().filter(|item| is_wanted(item.marker)).count()
+        let is_wanted =
+            |marker| matches!(marker, Marker::Bullet { bullet, .. } if bullet == wanted);
+        blocks
+            .items
+            .iter()
+            .filter(|item| is_wanted(item.marker))
+            .count()
     };
     let (mut best, mut most) = ('-', count('-'));
     for bullet in ['*', '+'] {
@@ -105,7 +119,9 @@ mod tests {
 
     #[test]
     fn is_what_most_of_the_document_does() {
-        let style = Style::of("\u{feff}## a\r\n* x\r\n* y\n- z\r\n```\n- q\n- q\n```\r\n## b\r\n\r\n## c\r\nend");
+        let style = Style::of(
+            "\u{feff}## a\r\n* x\r\n* y\n- z\r\n```\n- q\n- q\n```\r\n## b\r\n\r\n## c\r\nend",
+        );
         assert_eq!((style.newline, style.bullet), (Newline::CrLf, '*'));
         assert!(!style.blank_after_heading && !style.final_newline && style.bom);
     }

@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 /// The folder of real documents, where the machine has it.
 fn corpus() -> Option<PathBuf> {
-    #[expect(clippy::disallowed_methods, reason = "a test finds its data by an environment variable")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test finds its data by an environment variable"
+    )]
     let named = std::env::var_os("RALPH_CORPUS").map(PathBuf::from);
     let folder = named
         .unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus"));
@@ -22,7 +25,12 @@ pub(crate) fn corpus_of(kind: &str) -> Vec<(String, String)> {
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
-        .map(|path| (path.display().to_string(), std::fs::read_to_string(&path).unwrap()))
+        .map(|path| {
+            (
+                path.display().to_string(),
+                std::fs::read_to_string(&path).unwrap(),
+            )
+        })
         .collect();
     documents.sort();
     assert!(!documents.is_empty(), "{} is empty", folder.display());
@@ -31,5 +39,8 @@ pub(crate) fn corpus_of(kind: &str) -> Vec<(String, String)> {
 
 /// All real documents.
 pub(crate) fn corpus_documents() -> Vec<(String, String)> {
-    ["queue", "debugging", "todo"].iter().flat_map(|kind| corpus_of(kind)).collect()
+    ["queue", "debugging", "todo"]
+        .iter()
+        .flat_map(|kind| corpus_of(kind))
+        .collect()
 }

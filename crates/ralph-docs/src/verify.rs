@@ -6,10 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::blocks::{Line, LineKind};
 use crate::document::Document;
 use crate::edit::{Edit, EditSet};
 use crate::error::{DocError, DocErrorCode};
+use crate::lines::{Line, LineKind};
 
 /// The edits as a set, if they change nothing else.
 ///
@@ -17,23 +17,7 @@ use crate::error::{DocError, DocErrorCode};
 /// The edits overlap or do not fit, or a line that stays would become something else: `Refused`. Text
 /// would come below a fence or comment that is never closed: `Malformed`.
 pub(crate) fn checked(document: &Document<'_>, edits: Vec<Edit>) -> Result<EditSet, DocError> {
-    let set = EditSet::new(edits)?;
-    if set.is_empty() {
-        return Ok(set);
-    }
-    refuse_below_open_fence(document, &set)?;
-    let result = set
-        .try_apply(document.text)
-        .filter(|result| keeps_bytes(document.text, result, &set))
-        .ok_or_else(|| DocError::refused("the edit would change text around it; nothing was changed."))?;
-    match first_changed_line(document, &Document::new(&result), &set) {
-        None => Ok(set),
-        Some(line) => Err(DocError::new(
-            DocErrorCode::Refused,
-            Some(line + 1),
-            "the edit would change how this line is read (as heading, list, code or text); edit the file by hand.",
-        )),
-    }
+    checked_result(document, edits, |_| true)
 }
 
 /// The edits as a set, if they change nothing else and the result is what was meant.
@@ -45,15 +29,34 @@ pub(crate) fn checked_result(
     edits: Vec<Edit>,
     meant: impl FnOnce(&Document<'_>) -> bool,
 ) -> Result<EditSet, DocError> {
-    let set = checked(document, edits)?;
-    if set.is_empty() || meant(&Document::new(&set.apply(document.text))) {
+    let set = EditSet::new(edits)?;
+    if set.is_empty() {
         return Ok(set);
     }
-    Err(DocError::refused(
-        "the edit would not be read back as what was meant; edit the file by hand.",
-    ))
+    refuse_below_open_fence(document, &set)?;
+    let result = set
+        .try_apply(document.text)
+        .filter(|result| keeps_bytes(document.text, result, &set))
+        .ok_or_else(|| {
+            DocError::refused("the edit would change text around it; nothing was changed.")
+        })?;
+    let after = Document::new(&result);
+    if let Some(line) = first_changed_line(document, &after, &set) {
+        return Err(DocError::new(
+            DocErrorCode::Refused,
+            Some(line + 1),
+            "the edit would change how this line is read (as heading, list, code or text); edit the file by hand.",
+        ));
+    }
+    if !meant(&after) {
+        return Err(DocError::refused(
+            "the edit would not be read back as what was meant; edit the file by hand.",
+        ));
+    }
+    Ok(set)
 }
 
+/// Nothing that is inserted below an open fence would be read as what it is, and no line that stays would tell.
 fn refuse_below_open_fence(document: &Document<'_>, set: &EditSet) -> Result<(), DocError> {
     let Some(open) = document.blocks.unclosed else {
         return Ok(());
@@ -97,8 +100,12 @@ fn keeps_bytes(before: &str, result: &str, set: &EditSet) -> bool {
 
 /// The first line that stays but is read differently afterwards.
 fn first_changed_line(before: &Document<'_>, after: &Document<'_>, set: &EditSet) -> Option<usize> {
-    let by_start: BTreeMap<usize, &Line> =
-        after.blocks.lines.iter().map(|line| (line.start, line)).collect();
+    let by_start: BTreeMap<usize, &Line> = after
+        .blocks
+        .lines
+        .iter()
+        .map(|line| (line.start, line))
+        .collect();
     let mut edits = set.edits().iter().peekable();
     let (mut inserted, mut cut, mut cut_to) = (0, 0, 0);
     before.blocks.lines.iter().position(|line| {
@@ -111,7 +118,9 @@ fn first_changed_line(before: &Document<'_>, after: &Document<'_>, set: &EditSet
             return false;
         }
         let place = (line.start + inserted).saturating_sub(cut);
-        by_start.get(&place).is_none_or(|found| !is_read_alike(line, found))
+        by_start
+            .get(&place)
+            .is_none_or(|found| !is_read_alike(line, found))
     })
 }
 
@@ -131,7 +140,10 @@ mod tests {
 
     #[test]
     fn a_harmless_insertion_passes() {
-        assert_eq!(check("# a\n\n# b\n", Edit::insert(4, "- x\n")).unwrap(), "# a\n- x\n\n# b\n");
+        assert_eq!(
+            check("# a\n\n# b\n", Edit::insert(4, "- x\n")).unwrap(),
+            "# a\n- x\n\n# b\n"
+        );
     }
 
     #[test]
@@ -165,8 +177,14 @@ mod tests {
 
     #[test]
     fn edits_that_do_not_fit_are_refused() {
-        assert_eq!(check("ä", Edit::insert(1, "x")).unwrap_err().0, DocErrorCode::Refused);
-        assert_eq!(check("a", Edit::insert(2, "x")).unwrap_err().0, DocErrorCode::Refused);
+        assert_eq!(
+            check("ä", Edit::insert(1, "x")).unwrap_err().0,
+            DocErrorCode::Refused
+        );
+        assert_eq!(
+            check("a", Edit::insert(2, "x")).unwrap_err().0,
+            DocErrorCode::Refused
+        );
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! What is measured. Each case makes its workspace, shows once that the answers are right, then measures.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use xshell::{Shell, cmd};
 
-use super::measure::{self, Program};
+use super::measure::{self, Program, Times};
 use super::table::{Limits, Row};
 use super::workspace::{self, FAR, PAST, Specification};
 
@@ -32,7 +33,7 @@ pub(super) struct Place {
 }
 
 /// All cases, in the order of the table.
-pub(super) const ALL: [Case; 3] = [
+pub(super) const ALL: [Case; 4] = [
     Case {
         name: "hook-large",
         run: |place| hook(place, &LARGE, 30),
@@ -44,6 +45,10 @@ pub(super) const ALL: [Case; 3] = [
     Case {
         name: "dispatch-dry-run",
         run: dispatch,
+    },
+    Case {
+        name: "lock",
+        run: lock_pair,
     },
 ];
 
@@ -122,6 +127,35 @@ fn dispatch(place: &Place) -> anyhow::Result<Row> {
             milliseconds: 250,
             ratio: None,
             megabytes: Some(100),
+        },
+    })
+}
+
+/// Acquire and release of a project's lock, within one process: what a step pays beside its own work.
+fn lock_pair(place: &Place) -> anyhow::Result<Row> {
+    let sh = Shell::new()?;
+    sh.change_dir(&place.root);
+    let package = ["--release", "--quiet", "--package", "ralph-core"];
+    let shown = cmd!(sh, "cargo run {package...} --example lock_pair").read()?;
+    let times: Vec<u64> = shown
+        .split_whitespace()
+        .filter_map(|number| number.parse().ok())
+        .collect();
+    let &[median, least] = times.as_slice() else {
+        bail!("expected two numbers, found `{shown}`");
+    };
+    Ok(Row {
+        case: "lock, acquire and release".to_owned(),
+        ours: Times {
+            median: Duration::from_nanos(median),
+            least: Duration::from_nanos(least),
+        },
+        compared: None,
+        peak_bytes: None,
+        limits: Limits {
+            milliseconds: 1,
+            ratio: None,
+            megabytes: None,
         },
     })
 }

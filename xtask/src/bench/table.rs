@@ -88,12 +88,12 @@ pub(super) fn text(rows: &[Row]) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "| {} | {:.1} ms | {:.1} ms | {} | {} | {} | {} |",
+            "| {} | {:.2} ms | {:.2} ms | {} | {} | {} | {} |",
             row.case,
             milliseconds(row.ours.median),
             milliseconds(row.ours.least),
             row.compared.map_or("–".to_owned(), |times| format!(
-                "{:.1} ms",
+                "{:.2} ms",
                 milliseconds(times.median)
             )),
             row.ratio()
@@ -144,8 +144,8 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "| a case | 20.0 ms | 19.0 ms | 200.0 ms | 10.0× | 90 MB | 30 ms met, 10× met, 100 MB met |",
-                "| a case | 31.0 ms | 30.0 ms | 200.0 ms | 6.5× | – | 30 ms MISSED, 10× MISSED, 100 MB MISSED |",
+                "| a case | 20.00 ms | 19.00 ms | 200.00 ms | 10.0× | 90 MB | 30 ms met, 10× met, 100 MB met |",
+                "| a case | 31.00 ms | 30.00 ms | 200.00 ms | 6.5× | – | 30 ms MISSED, 10× MISSED, 100 MB MISSED |",
             ]
         );
     }

@@ -7,11 +7,9 @@ use super::rust_source::RustSource;
 use super::tree::Tree;
 
 /// The modules that write files.
-const STORE: [&str; 4] = [
+const STORE: [&str; 2] = [
     "crates/ralph-core/src/store/",
     "crates/ralph-core/src/journal/",
-    "crates/ralph-core/src/ledger.rs",
-    "crates/ralph-core/src/ledger/",
 ];
 
 /// Functions of `fs` that change a file. Making a folder is no change of a file.
@@ -146,15 +144,29 @@ pub(super) fn no_text_becomes_a_program(tree: &Tree) -> Vec<Finding> {
     )
 }
 
-/// Path, line and literal of every `-c` or `-lc` among a program's arguments.
+/// Path, line and flag of every `-c` or the like among the arguments of a shell.
 pub(super) fn programs_from_text(tree: &Tree) -> Vec<(String, usize, String)> {
-    tree.product()
-        .flat_map(|source| {
-            ["\"-c\"", "\"-lc\"", "\"-ec\""]
-                .iter()
-                .flat_map(|flag| occurrences(source, &[flag], flag.trim_matches('"')))
-        })
-        .collect()
+    const SHELLS: [&str; 6] = ["bash", "dash", "sh", "zsh", "/bin/bash", "/bin/sh"];
+    const FLAGS: [&str; 4] = ["-c", "-ec", "-lc", "-xc"];
+    /// As far back as a shell's name stands from its flag: `Command::new("sh").arg("-c")` and the like.
+    const NEAR: usize = 12;
+    let mut found = Vec::new();
+    for source in tree.product() {
+        let code = source.code();
+        for (at, token) in code.iter().enumerate() {
+            let flag = token.text.trim_matches('"');
+            let before = &code[at.saturating_sub(NEAR)..at];
+            let of_a_shell = || {
+                before
+                    .iter()
+                    .any(|word| SHELLS.contains(&word.text.trim_matches('"')))
+            };
+            if token.text.starts_with('"') && FLAGS.contains(&flag) && of_a_shell() {
+                found.push((source.path.clone(), token.line, flag.to_owned()));
+            }
+        }
+    }
+    found
 }
 
 fn occurrences(source: &RustSource, words: &[&str], name: &str) -> Vec<(String, usize, String)> {
@@ -252,6 +264,16 @@ mod tests {
         assert_eq!(
             no_text_becomes_a_program(&tree("crates/ralph-slurm/src/lib.rs", body)).len(),
             1
+        );
+        let list = "[\"bash\", \"-lc\", text]";
+        assert_eq!(
+            no_text_becomes_a_program(&tree("crates/ralph-slurm/src/lib.rs", list)).len(),
+            1
+        );
+        let git = "Command::new(\"git\").args([\"-c\", \"user.name=a\"]);";
+        assert_eq!(
+            no_text_becomes_a_program(&tree("crates/ralph-cli/src/lib.rs", git)),
+            []
         );
         let fixed = "Command::new(\"sh\").args([\"-s\", \"--\", value]);";
         assert_eq!(

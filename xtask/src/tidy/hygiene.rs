@@ -60,11 +60,13 @@ pub(super) fn nothing_is_unfinished(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
-/// The part of a line that is written for people: a comment, or all of it where nothing is code.
+/// The part of a line that is written for people: a comment, or all of it where nothing is code. The heading
+/// of a document may name the list that it heads.
 fn prose<'a>(path: &str, line: &'a str) -> &'a str {
     let mark = match path.rsplit_once('.').map(|(_, extension)| extension) {
         Some("rs") => "//",
         Some("sh" | "py" | "toml" | "sbatch") => "#",
+        Some("md") if line.starts_with("# ") => return "",
         _ => return line,
     };
     line.split_once(mark).map_or("", |(_, comment)| comment)
@@ -175,6 +177,8 @@ mod tests {
             nothing_is_unfinished(&tree("fn f() { todo(); let dbg = 1; }")),
             []
         );
+        let list = Tree::with(&[("a.md", &format!("# {word} list\n\n## {word}\n"))]);
+        assert_eq!(nothing_is_unfinished(&list).len(), 1);
         let script = Tree::with(&[("a.sh", &format!("# {}\n", UNFINISHED[1]))]);
         assert_eq!(nothing_is_unfinished(&script).len(), 1);
     }

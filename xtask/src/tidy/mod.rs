@@ -71,7 +71,7 @@ const CHECKS: [Check; 29] = [
     ),
     check(
         "I3 writing",
-        "only store, journal and ledger write files",
+        "only store and journal write files",
         effects::only_the_store_writes,
     ),
     check(

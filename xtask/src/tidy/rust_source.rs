@@ -73,7 +73,7 @@ impl RustSource {
             path: path.to_owned(),
             lines: text.lines().map(str::to_owned).collect(),
             tokens: Vec::new(),
-            is_test: !path.contains("/src/") && path.contains("/tests/"),
+            is_test: is_beside_the_product(path),
             test_modules: Vec::new(),
             error: None,
         };
@@ -154,6 +154,12 @@ impl RustSource {
             _ => stem.to_owned(),
         }
     }
+}
+
+/// Integration tests, examples and benches: built for developers only.
+fn is_beside_the_product(path: &str) -> bool {
+    let folders = ["/tests/", "/examples/", "/benches/"];
+    !path.contains("/src/") && folders.iter().any(|folder| path.contains(folder))
 }
 
 fn flatten(stream: TokenStream, depth: usize, into: &mut Vec<Token>) {

@@ -230,6 +230,7 @@ mod tests {
             ("crates/a/src/tests/deep.rs", "//! D.\n"),
             ("crates/a/src/b/laws.rs", "//! L.\n"),
             ("crates/a/tests/end.rs", "//! E.\n"),
+            ("crates/a/examples/timing.rs", "//! X.\n"),
         ]);
         let product: Vec<&str> = tree.product().map(|source| source.path.as_str()).collect();
         assert_eq!(product, ["crates/a/src/lib.rs", "crates/a/src/b.rs"]);

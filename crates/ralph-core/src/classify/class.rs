@@ -35,6 +35,26 @@ pub enum Scope {
     Unknown,
 }
 
+impl Scope {
+    /// The word that stands in the documents.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Submission => "submission",
+            Self::Environment => "environment",
+            Self::Resource => "resource",
+            Self::Storage => "storage",
+            Self::Node => "node",
+            Self::Infrastructure => "infrastructure",
+            Self::Code => "code",
+            Self::Science => "science",
+            Self::Operator => "operator",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// What may happen without asking anybody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "policy", rename_all = "snake_case")]
@@ -123,6 +143,11 @@ classes! {
     Unknown = "unknown", Fallback, Unknown, ASK,
         "Neither the scheduler nor the logs say why the job ended", "",
         "Read the last lines of the logs, and ask the scheduler for the job's record.";
+    /// No source knows the job any more (incident 50): never found in a log, decided by verification.
+    Lost = "lost", Fallback, Unknown, ASK,
+        "No source knows the job any more",
+        "it belongs to another cluster or account, or its records were purged",
+        "Look for its output on the cluster before it is submitted again.";
     /// The job reported success although its payload failed (incidents 61 and 63); see [`super::Diagnosis::inner`].
     FalseSuccess = "false_success", Python, Code, NEVER,
         "The job reported success although its payload failed", "",

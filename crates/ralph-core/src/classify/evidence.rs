@@ -129,6 +129,8 @@ fn row_of(found: &Candidate) -> usize {
         .unwrap_or(SIGNATURES.len())
 }
 
+/// What the table finds in one log, and whether it may decide: a job that reports success is only doubted for
+/// what proves that something ended, and the scheduler is believed before the script.
 fn hits(index: usize, log: &LogText, success: Success) -> Vec<Candidate> {
     let last_traceback = traceback::last_start(log);
     let candidate = |hit: signatures::Hit| {
@@ -171,6 +173,7 @@ fn from_python(verdict: &python::Verdict) -> Candidate {
     }
 }
 
+/// An exit code of zero proves nothing by itself; another one disproves what the log claims.
 fn success(case: &Case<'_>, came_to_end: bool) -> Success {
     let clean_exit = case
         .exit

@@ -15,6 +15,7 @@ const PATH_BYTES: usize = 300;
 /// How much of a long line before the deciding text is kept.
 const BEFORE_KEY: usize = 100;
 
+/// Puts a decision into words. `class` and `inner` were decided; `decisive` is the evidence, where there is one.
 pub(super) fn diagnosis(
     case: &Case<'_>,
     evidence: &Evidence<'_>,
@@ -52,6 +53,7 @@ fn retry(class: FailureClass, cause: FailureClass) -> RetryPolicy {
     }
 }
 
+/// The line of a piece of evidence, as a person is shown it.
 fn key_line(evidence: &Evidence<'_>, found: &Candidate) -> Option<KeyLine> {
     let (log, line) = found.place?;
     let log = evidence.logs.get(log)?;
@@ -76,6 +78,7 @@ fn around<'a>(line: &'a str, text: &str) -> &'a str {
     line.get(start..end).unwrap_or_default().trim()
 }
 
+/// All evidence with its lines, so that a person can overrule the decision.
 fn matches(evidence: &Evidence<'_>) -> Vec<Match> {
     evidence
         .candidates
@@ -113,10 +116,12 @@ fn tail(evidence: &Evidence<'_>, decisive: Option<&Candidate>) -> Vec<String> {
     lines
 }
 
+/// The start of a text, cut between characters.
 fn cut(text: &str, bytes: usize) -> &str {
     text.get(..floor_boundary(text, bytes)).unwrap_or_default()
 }
 
+/// One line without a line feed: it goes into a field of the state file.
 fn summary(diagnosis: &Diagnosis) -> String {
     let fact = diagnosis.inner.unwrap_or(diagnosis.class).facts().fact;
     let text = match &diagnosis.key {
@@ -132,6 +137,7 @@ fn summary(diagnosis: &Diagnosis) -> String {
     cut(&text, SUMMARY_BYTES).to_owned()
 }
 
+/// The fact first, then where, then what is only a guess, and marked as one.
 fn cause(
     case: &Case<'_>,
     evidence: &Evidence<'_>,
@@ -193,6 +199,7 @@ fn masked(evidence: &Evidence<'_>, class: FailureClass) -> Option<FailureClass> 
         .map(|found| found.class)
 }
 
+/// The advice of the class, with the nodes where avoiding them may help (incident 66).
 fn advice(case: &Case<'_>, class: FailureClass) -> String {
     let advice = class.facts().advice;
     match (class.retry(), case.nodes) {

@@ -2,7 +2,7 @@
 //!
 //! Accounting decides the state and logs only explain, because most killed jobs leave no line at all; so the
 //! scheduler's evidence outranks everything a program prints (incident 64), and what nothing explains stays
-//! unknown (incident 60). The order of precedence is section F of the field study, as [`class::Rank`].
+//! unknown (incident 60). The order of precedence is section F of the field study, as `class::Rank`.
 //!
 //! Pure and bounded: the same case gives the same diagnosis, any bytes are a log, the work is linear in what
 //! [`LogText`] keeps. Nothing here fetches a log, changes a state or decides about a retry; it only suggests.

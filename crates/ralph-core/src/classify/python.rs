@@ -68,6 +68,8 @@ const LIBRARIES: &[&str] = &[
     "module 'xformers",
 ];
 
+/// From the specific to the general: a checkpoint whose tensors do not fit is a matter of the checkpoint, so its
+/// rule stands before that of shapes.
 const RULES: &[Rule] = &[
     rule(&["KeyboardInterrupt"], &[], FailureClass::SlurmSignal),
     rule(
@@ -280,6 +282,7 @@ pub(super) fn decide(logs: &[&LogText]) -> Option<Verdict> {
     (standing > Standing::Ignored).then(|| verdict(&found, log))
 }
 
+/// The class by the first rule that fits; rank and scope follow the class, except for a missing configuration.
 fn verdict(found: &Traceback<'_>, log: usize) -> Verdict {
     let message = found.message.to_lowercase();
     let class = RULES

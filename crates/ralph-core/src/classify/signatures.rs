@@ -124,7 +124,7 @@ pub(super) const SIGNATURES: &[Signature] = &[
     passing(SlurmSignal, &["line ", ": ", " Killed "]),
     tells(SchedulerLimit, &["QOSMaxSubmitJobPerUserLimit"]),
     tells(SchedulerLimit, &["Job violates accounting/QOS policy"]),
-    // Submission.
+    // Submission: what was sent cannot work. The job ends within seconds.
     fatal(GitMissingCommit, &["reference is not a tree"]).cured_by(CHECKED_OUT),
     fatal(GitMissingCommit, &["unable to read tree"]).cured_by(CHECKED_OUT),
     fatal(GitMissingCommit, &["upload-pack: not our ref"]).cured_by(CHECKED_OUT),
@@ -161,7 +161,7 @@ pub(super) const SIGNATURES: &[Signature] = &[
         AccountPartition,
         &["Invalid account or account/partition combination"],
     ),
-    // Environment.
+    // Environment. A script without `errexit` runs on after most of these, so they pass.
     fatal(ModuleNotFound, &["python", ": No module named "]).unless(&["Error"]),
     passing(EnvModuleUnknown, &["The following module(s) are unknown"]),
     passing(EnvModuleUnknown, &["Unable to locate a modulefile for"]),
@@ -206,7 +206,7 @@ pub(super) const SIGNATURES: &[Signature] = &[
     passing(GitAccess, &["Host key verification failed"]),
     passing(GitAccess, &["remote: Repository not found"]),
     passing(GitAccess, &["fatal: Authentication failed for"]),
-    // Storage.
+    // Storage. Data may be lost even when the script reports success.
     fatal(DiskQuota, &["Disk quota exceeded"]),
     fatal(DiskQuota, &["No space left on device"]),
     fatal(WriteFailed, &["PytorchStreamWriter failed writing file"]),
@@ -217,7 +217,7 @@ pub(super) const SIGNATURES: &[Signature] = &[
     tells(FilesystemError, &["Input/output error"]),
     tells(FilesystemError, &["Read-only file system"]),
     tells(FilesystemError, &["Transport endpoint is not connected"]),
-    // Node, GPU and network.
+    // Node, GPU and network. A caught error and a fatal one read the same, so nothing here is proof.
     tells(GpuErrState, &["uncorrectable ECC error"]),
     tells(GpuErrState, &["Unable to determine the device handle for"]),
     tells(GpuErrState, &["GPU has fallen off the bus"]),
@@ -264,7 +264,7 @@ pub(super) const SIGNATURES: &[Signature] = &[
     passing(Network, &["error: RPC failed"]),
     passing(Network, &["fatal: early EOF"]),
     passing(Network, &["fatal: the remote end hung up unexpectedly"]),
-    // Memory of the GPU.
+    // Memory of the GPU; many programs catch this and go on with a smaller batch.
     tells(CudaOom, &["CUDA out of memory"]),
     tells(CudaOom, &["HIP out of memory"]),
     tells(CudaOom, &["OutOfMemoryError: "]).unless(&["java"]),
@@ -286,7 +286,7 @@ pub(super) const SIGNATURES: &[Signature] = &[
     fatal(PyException, &["SyntaxError: "]).at_start(),
     fatal(PyException, &["IndentationError: "]).at_start(),
     fatal(PyException, &["TabError: "]).at_start(),
-    // What explains only what nothing else explains.
+    // What explains only what nothing else explains: healthy jobs print these too.
     tells(CrashSignal, &["Segmentation fault"]),
     tells(CrashSignal, &["Bus error"]),
     tells(CrashSignal, &["(core dumped)"]),
@@ -379,6 +379,7 @@ fn window(line: &str, offset: usize) -> (&str, usize) {
     (line.get(start..end).unwrap_or_default(), offset - start)
 }
 
+/// Whether all fragments occur one after the other.
 fn in_order(line: &str, fragments: &[&str]) -> bool {
     let mut rest = line;
     fragments.iter().all(|fragment| {
@@ -390,6 +391,7 @@ fn in_order(line: &str, fragments: &[&str]) -> bool {
     })
 }
 
+/// Whether a line calls itself a warning (Python, its libraries, C++ logging).
 fn is_warning(line: &str) -> bool {
     line.contains("Warning: ")
         || line.contains("WARNING")

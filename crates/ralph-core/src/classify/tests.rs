@@ -283,6 +283,53 @@ fn the_last_exception_of_the_last_traceback_decides() {
 }
 
 #[test]
+fn standard_error_is_believed_before_standard_output() {
+    let logs = [
+        out(&raised("ValueError: told on standard output")),
+        err(&raised("TypeError: told on standard error")),
+    ];
+    let found = classify(&ended(&JobState::Failed, (1, 0), &logs));
+    let key = found.key.map(|key| (key.stream, key.text));
+    assert_eq!(
+        key,
+        Some((Stream::Err, "TypeError: told on standard error".to_owned()))
+    );
+    let tail = [out("step 1\n"), err("step 2\n")];
+    let found = classify(&ended(&JobState::Failed, (1, 0), &tail));
+    assert_eq!(found.tail, ["step 2"]);
+}
+
+#[test]
+fn what_the_program_survived_does_not_decide() {
+    let before = format!(
+        "nvidia-smi: command not found\n{}",
+        raised("ValueError: wrong")
+    );
+    assert_eq!(label(&before), "py_exception");
+    let after = format!("{}python: command not found\n", raised("ValueError: wrong"));
+    assert_eq!(label(&after), "env_command_not_found");
+}
+
+#[test]
+fn a_script_that_ends_after_a_full_disk_is_suspicious() {
+    let logs = [
+        err("cp: x: Disk quota exceeded\n"),
+        out("Job completed at noon\n"),
+    ];
+    let found = classify(&Case {
+        logs: &logs,
+        ..Case::default()
+    });
+    assert_eq!(
+        (found.label().as_str(), found.suspicious),
+        ("disk_quota", true)
+    );
+    let reported = classify(&ended(&JobState::Completed, (0, 0), &logs));
+    assert_eq!(reported.label(), "false_success:disk_quota");
+    assert_eq!(reported.retry, RetryPolicy::Ask);
+}
+
+#[test]
 fn a_completed_job_is_looked_at_too() {
     let completed = JobState::Completed;
     let failed_inside = [

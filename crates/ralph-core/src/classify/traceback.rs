@@ -235,6 +235,19 @@ mod tests {
     }
 
     #[test]
+    fn lines_of_other_ranks_do_not_cut_a_traceback() {
+        let noise = "[rank0]: step\n".repeat(FOREIGN_LINES + 5);
+        let text = format!(
+            "[rank1]: Traceback (most recent call last):\n{noise}[rank1]: RuntimeError: boom\n"
+        );
+        assert!(
+            shown(&text).contains("[RuntimeError|boom]"),
+            "{}",
+            shown(&text)
+        );
+    }
+
+    #[test]
     fn labels_threads_wrappers_and_boxes() {
         let text = "[rank1]: Traceback (most recent call last):\n[rank0]: noise\n[rank1]:   File \"/w/t.py\", line 4, in f\n\
             [rank1]: RuntimeError: boom\nException ignored in: <function D.__del__>\nTraceback (most recent call last):\n\

@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 
 use super::files::{HookConfig, HookInput, LoopState};
-use super::glance::{Due, ProjectGlance, Standing};
+use super::glance::{Due, ProjectGlance, Standing, standing};
 use crate::time::{SignedDuration, Timestamp, stamp};
 
 /// Whether the agent may stop.
@@ -57,7 +57,7 @@ pub fn decide(
     let due: Vec<(&str, Due)> = projects
         .iter()
         .filter_map(
-            |project| match project.seen.as_ref().ok()?.standing(now, zone) {
+            |project| match standing(project.seen.as_ref().ok()?, now, zone) {
                 Standing::Actionable(due) => Some((project.slug.as_str(), due)),
                 _ => None,
             },

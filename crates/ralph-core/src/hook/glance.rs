@@ -5,32 +5,16 @@
 use jiff::tz::TimeZone;
 
 use crate::phase::Phase;
+use crate::pipeline::Skim;
 use crate::time::{LooseTime, Timestamp};
 
 /// A project, and what a glance at it brought.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProjectGlance {
     /// The name of its folder.
     pub slug: String,
     /// The facts, or why there are none.
-    pub seen: Result<Glance, String>,
-}
-
-/// What the hook has to know of a project.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Glance {
-    /// Its phase.
-    pub phase: Phase,
-    /// Whether there is a next action: not null, `""` or `{}`.
-    pub has_next_action: bool,
-    /// Whether a person's input is needed.
-    pub needs_input: bool,
-    /// Runs whose job may be alive.
-    pub live_runs: usize,
-    /// The project's next poll.
-    pub next_poll: Option<LooseTime>,
-    /// The earliest next poll of a live run that has one of its own.
-    pub next_run_poll: Option<LooseTime>,
+    pub seen: Result<Skim, String>,
 }
 
 /// What is due in a project.
@@ -56,51 +40,41 @@ pub enum Standing {
 }
 
 /// Puts the result of reading a project's state to its name.
-pub fn glance<E: std::fmt::Display>(slug: &str, read: Result<Glance, E>) -> ProjectGlance {
+pub fn glance<E: std::fmt::Display>(slug: &str, read: Result<Skim, E>) -> ProjectGlance {
     ProjectGlance {
         slug: slug.to_owned(),
         seen: read.map_err(|error| error.to_string()),
     }
 }
 
-impl Glance {
-    /// What is due at `now`; a time without a zone is one of `zone`. The rules are those of [`crate::hook`].
-    #[must_use]
-    pub fn standing(&self, now: Timestamp, zone: &TimeZone) -> Standing {
-        let step = || Standing::Actionable(Due::Step(self.phase.clone()));
-        let due = |due| {
-            if self.poll_is_due(now, zone) {
-                due
-            } else {
-                Standing::Waiting
-            }
-        };
-        if self.needs_input {
-            return Standing::NeedsPerson;
-        }
-        if self.live_runs > 0 {
-            return due(Standing::Actionable(Due::Poll));
-        }
-        match self.phase {
-            Phase::WaitSlurm => due(step()),
-            Phase::Test | Phase::Check => step(),
-            _ if self.has_next_action => step(),
-            _ => Standing::Idle,
-        }
-    }
-
-    /// Whether a time that is read in the local zone is among the facts.
-    pub(super) fn needs_zone(&self) -> bool {
-        [self.next_poll, self.next_run_poll]
-            .iter()
-            .flatten()
-            .any(|time| matches!(time, LooseTime::Zoneless(_)))
-    }
-
-    fn poll_is_due(&self, now: Timestamp, zone: &TimeZone) -> bool {
-        let run = self.next_run_poll.filter(|_| self.live_runs > 0);
-        run.or(self.next_poll)
-            .and_then(|time| time.instant(zone))
+/// What is due at `now` in a project whose state was skimmed; a time without a zone is one of `zone`. The rules
+/// are those of [`crate::hook`].
+#[must_use]
+pub fn standing(skim: &Skim, now: Timestamp, zone: &TimeZone) -> Standing {
+    let step = || Standing::Actionable(Due::Step(skim.phase.clone()));
+    let when = |is_due, due| if is_due { due } else { Standing::Waiting };
+    let is_due = |time: Option<LooseTime>| {
+        time.and_then(|time| time.instant(zone))
             .is_none_or(|at| at <= now)
+    };
+    if skim.needs_user_input {
+        return Standing::NeedsPerson;
     }
+    if skim.live_runs > 0 {
+        let by_project = skim.run_polls.len() < skim.live_runs && is_due(skim.next_poll_after);
+        let by_run = skim.run_polls.iter().any(|time| is_due(Some(*time)));
+        return when(by_project || by_run, Standing::Actionable(Due::Poll));
+    }
+    match skim.phase {
+        Phase::WaitSlurm => when(is_due(skim.next_poll_after), step()),
+        Phase::Test | Phase::Check => step(),
+        _ if skim.next_action.is_some() => step(),
+        _ => Standing::Idle,
+    }
+}
+
+/// Whether a time that is read in the local zone is among the facts.
+pub(super) fn needs_zone(skim: &Skim) -> bool {
+    let mut times = skim.run_polls.iter().chain(&skim.next_poll_after);
+    times.any(|time| matches!(time, LooseTime::Zoneless(_)))
 }

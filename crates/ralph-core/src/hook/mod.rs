@@ -12,8 +12,8 @@
 //! 1. Its state cannot be read: not counted, but named on standard error, since unreadable is not empty
 //!    (incidents 1 and 2).
 //! 2. A person's input is needed: not work for the agent.
-//! 3. Jobs are live: work when a poll is due, else waiting, whatever phase and next action say. Without a time,
-//!    or with one that cannot be read, a poll is due. A run's own time counts before the project's.
+//! 3. Jobs are live: work when a poll is due, else waiting, whatever phase and next action say. A run without a
+//!    time of its own has the project's. Without any, or with one that cannot be read, a poll is due.
 //! 4. The phase is `WAIT_SLURM` and no job is live: waiting until the project's poll time, then work.
 //! 5. The phase is `TEST` or `CHECK`: work, for these steps need nobody.
 //! 6. There is a next action: work. This holds for phases that the machine never steps too, as before; the
@@ -39,5 +39,5 @@ mod tests;
 
 pub use decide::{HookDecision, StopReason, decide};
 pub use files::{HookConfig, HookInput, LoopState};
-pub use glance::{Due, Glance, ProjectGlance, Standing, glance};
+pub use glance::{Due, ProjectGlance, Standing, glance, standing};
 pub use run::{HookOutcome, run};

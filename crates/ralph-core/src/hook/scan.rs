@@ -15,13 +15,9 @@ use std::thread;
 
 use rustix::fs::OFlags;
 
-use super::glance::{Glance, ProjectGlance, glance};
-
-/// The folder of the projects, below the workspace.
-const PROJECTS: &str = "projects";
-
-/// A project's state, below its folder.
-const STATE: &str = ".state/pipeline.json";
+use super::glance::{ProjectGlance, glance};
+use crate::pipeline::Skim;
+use crate::store::layout;
 
 /// More than any state that was seen, by a factor of eighty.
 const LARGEST: u64 = 64 * 1024 * 1024;
@@ -35,12 +31,12 @@ const MOST_THREADS: usize = 8;
 /// Glances at all projects, ordered by name.
 pub(super) fn scan<E: Display>(
     root: &Path,
-    skim: impl Fn(&[u8]) -> Result<Glance, E> + Sync,
+    skim: impl Fn(&[u8]) -> Result<Skim, E> + Sync,
 ) -> Vec<ProjectGlance> {
-    let folder = root.join(PROJECTS);
+    let folder = root.join(layout::PROJECTS);
     let names = match names(&folder) {
         Ok(names) => names,
-        Err(error) => return vec![glance(PROJECTS, Err(error))],
+        Err(error) => return vec![glance(layout::PROJECTS, Err(error))],
     };
     let next = AtomicUsize::new(0);
     let work = || share(&folder, &names, &next, &skim);
@@ -90,13 +86,13 @@ fn share<E: Display>(
     folder: &Path,
     names: &[std::ffi::OsString],
     next: &AtomicUsize,
-    skim: &impl Fn(&[u8]) -> Result<Glance, E>,
+    skim: &impl Fn(&[u8]) -> Result<Skim, E>,
 ) -> Vec<ProjectGlance> {
     let mut buffer = Vec::new();
     let mut found = Vec::new();
     while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
         let slug = name.to_string_lossy();
-        match read(&folder.join(name).join(STATE), &mut buffer) {
+        match read(&folder.join(name).join(layout::PIPELINE), &mut buffer) {
             Ok(Some(bytes)) => {
                 let skimmed = catch_unwind(AssertUnwindSafe(|| skim(bytes)));
                 found.push(match skimmed {
@@ -109,6 +105,17 @@ fn share<E: Display>(
         }
     }
     found
+}
+
+/// A whole file, read with the same care; nothing when it cannot be read.
+pub(super) fn content(path: &Path) -> Vec<u8> {
+    let mut buffer = Vec::new();
+    let length = match read(path, &mut buffer) {
+        Ok(Some(bytes)) => bytes.len(),
+        _ => 0,
+    };
+    buffer.truncate(length);
+    buffer
 }
 
 /// Reads a file into `buffer`, which is only ever grown; `None` when there is no such file.

@@ -11,6 +11,7 @@ use super::scan::scan;
 use super::*;
 use crate::env::Env;
 use crate::phase::Phase;
+use crate::pipeline::{Skim, skim};
 use crate::time::{LooseTime, ManualClock, Timestamp};
 
 const NOW: &str = "2026-11-20T12:00:00Z";
@@ -21,19 +22,19 @@ fn now() -> Timestamp {
     NOW.parse().unwrap()
 }
 
-fn facts(phase: &str) -> Glance {
-    Glance {
+fn facts(phase: &str) -> Skim {
+    Skim {
         phase: Phase::parse(phase),
-        has_next_action: true,
-        needs_input: false,
+        next_action: Some("go on".to_owned()),
+        needs_user_input: false,
+        next_poll_after: None,
         live_runs: 0,
-        next_poll: None,
-        next_run_poll: None,
+        run_polls: Vec::new(),
     }
 }
 
-fn standing(glance: &Glance) -> String {
-    match glance.standing(now(), &TimeZone::UTC) {
+fn word(skim: &Skim) -> String {
+    match standing(skim, now(), &TimeZone::UTC) {
         Standing::Actionable(Due::Poll) => "poll".to_owned(),
         Standing::Actionable(Due::Step(phase)) => format!("step {phase}"),
         other => format!("{other:?}").to_lowercase(),
@@ -103,34 +104,41 @@ fn live_jobs_are_waited_for_in_every_phase_and_polled_when_due() {
         "IDLE",
         "v14 ladder DONE, gates G1 to G3 passed",
     ] {
-        for has_next_action in [false, true] {
-            let at = |next_poll: Option<&str>, next_run_poll: Option<&str>| {
-                standing(&Glance {
-                    live_runs: 2,
-                    has_next_action,
-                    next_poll: next_poll.map(LooseTime::parse),
-                    next_run_poll: next_run_poll.map(LooseTime::parse),
+        for next_action in [None, Some("go on".to_owned())] {
+            let at = |live_runs, project: Option<&str>, runs: &[&str]| {
+                word(&Skim {
+                    next_action: next_action.clone(),
+                    next_poll_after: project.map(LooseTime::parse),
+                    live_runs,
+                    run_polls: runs.iter().map(|time| LooseTime::parse(time)).collect(),
                     ..facts(phase)
                 })
             };
-            assert_eq!(at(Some(LATER), None), "waiting", "{phase}");
-            assert_eq!(at(Some(EARLIER), None), "poll", "{phase}");
-            assert_eq!(at(Some(NOW), None), "poll", "{phase}");
-            assert_eq!(at(None, None), "poll", "{phase}");
-            assert_eq!(at(Some("14:XX:00"), None), "poll", "{phase}");
+            assert_eq!(at(2, Some(LATER), &[]), "waiting", "{phase}");
+            assert_eq!(at(2, Some(EARLIER), &[]), "poll", "{phase}");
+            assert_eq!(at(2, Some(NOW), &[]), "poll", "{phase}");
+            assert_eq!(at(2, None, &[]), "poll", "{phase}");
+            assert_eq!(at(2, Some("14:XX:00"), &[]), "poll", "{phase}");
             assert_eq!(
-                at(Some(EARLIER), Some(LATER)),
+                at(2, Some(EARLIER), &[LATER, LATER]),
                 "waiting",
-                "{phase}: a run's own time counts first"
+                "each has its own time"
             );
-            assert_eq!(at(Some(LATER), Some(EARLIER)), "poll", "{phase}");
+            assert_eq!(
+                at(2, Some(EARLIER), &[LATER]),
+                "poll",
+                "one has the project's"
+            );
+            assert_eq!(at(2, Some(LATER), &[LATER]), "waiting", "{phase}");
+            assert_eq!(at(2, Some(LATER), &[LATER, EARLIER]), "poll", "{phase}");
+            assert_eq!(at(2, Some(LATER), &[LATER, "PENDING"]), "poll", "{phase}");
         }
     }
 }
 
 #[test]
 fn without_live_jobs_the_phase_or_a_next_action_is_work() {
-    let each = |has_next_action, next_poll: Option<&str>| -> String {
+    let each = |next_action: Option<&str>, next_poll: Option<&str>| -> String {
         [
             "",
             "INIT",
@@ -146,16 +154,16 @@ fn without_live_jobs_the_phase_or_a_next_action_is_work() {
             "wait_slurm",
         ]
         .map(|phase| {
-            let glance = Glance {
-                has_next_action,
-                next_poll: next_poll.map(LooseTime::parse),
+            let skim = Skim {
+                next_action: next_action.map(str::to_owned),
+                next_poll_after: next_poll.map(LooseTime::parse),
                 ..facts(phase)
             };
-            format!("{phase}: {}", standing(&glance))
+            format!("{phase}: {}", word(&skim))
         })
         .join("\n")
     };
-    insta::assert_snapshot!(each(true, None), @r#"
+    insta::assert_snapshot!(each(Some("go on"), None), @r#"
     : step IDLE
     INIT: step INIT
     IMPLEMENT: step IMPLEMENT
@@ -169,7 +177,7 @@ fn without_live_jobs_the_phase_or_a_next_action_is_work() {
     WAIT_SLURM: step WAIT_SLURM
     wait_slurm: step WAIT_SLURM
     "#);
-    insta::assert_snapshot!(each(false, Some(LATER)), @r#"
+    insta::assert_snapshot!(each(None, Some(LATER)), @r#"
     : idle
     INIT: idle
     IMPLEMENT: idle
@@ -188,12 +196,12 @@ fn without_live_jobs_the_phase_or_a_next_action_is_work() {
 #[test]
 fn a_person_who_is_asked_comes_before_anything_else() {
     for live_runs in [0, 3] {
-        let glance = Glance {
-            needs_input: true,
+        let skim = Skim {
+            needs_user_input: true,
             live_runs,
             ..facts("TEST")
         };
-        assert_eq!(standing(&glance), "needsperson");
+        assert_eq!(word(&skim), "needsperson");
     }
 }
 
@@ -260,7 +268,7 @@ fn projects_are_named_up_to_the_batch_size_and_unread_ones_never_hide_others() {
     Next step: `/dispatch`, which takes up to 2 of them one step further.
     To pause the loop: `/ralph-off`, or delete .claude/ralph/enabled.
     (loop iteration 1/25; stop_hook_active=False)
-    Not read, so not counted: beta (trailing comma at line 2 column 21). Run `ralph validate`.
+    Not read, so not counted: beta (line 2, column 20: expected another value after the comma, found a closing bracket). Run `ralph validate`.
     "#);
 
     for slug in ["delta", "alpha", "gamma"] {
@@ -382,16 +390,26 @@ fn whatever_the_small_files_hold_the_exit_is_zero_or_two() {
 
 #[test]
 fn a_counter_that_cannot_be_written_lets_the_agent_stop() {
-    let workspace = Workspace::new();
-    workspace.project("toy", WORK);
-    workspace.put(".claude/ralph/loop-state.json/in-the-way", "");
-    let outcome = workspace.run("{}");
-    assert_eq!(outcome.exit, 0);
-    assert!(
-        outcome.stderr.contains("loop-state.json"),
-        "{}",
-        outcome.stderr
-    );
+    let counter = ".claude/ralph/loop-state.json";
+    let in_the_way: [&dyn Fn(&Workspace); 2] = [
+        &|workspace| workspace.put(&format!("{counter}/folder"), ""),
+        &|workspace| make_pipe(&workspace.path(counter)),
+    ];
+    for put in in_the_way {
+        let workspace = Workspace::new();
+        workspace.project("toy", WORK);
+        put(&workspace);
+        let outcome = workspace.run("{}");
+        assert_eq!(outcome.exit, 0);
+        assert!(outcome.stderr.contains(counter), "{}", outcome.stderr);
+    }
+}
+
+/// A pipe that nobody writes to: opening it the usual way waits for ever.
+fn make_pipe(path: &Path) {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    mknodat(CWD, path, FileType::Fifo, Mode::RUSR, 0).unwrap();
 }
 
 #[test]
@@ -400,16 +418,8 @@ fn files_that_are_none_are_named_and_never_waited_for() {
     workspace.project("alpha", WORK);
     workspace.put("projects/folder/.state/pipeline.json/x", "");
     workspace.put("projects/flat/.state", "a file where a folder should be");
-    let fifo = workspace.path("projects/pipe/.state/pipeline.json");
-    fs::create_dir_all(fifo.parent().unwrap()).unwrap();
-    rustix::fs::mknodat(
-        rustix::fs::CWD,
-        &fifo,
-        rustix::fs::FileType::Fifo,
-        rustix::fs::Mode::RUSR,
-        0,
-    )
-    .unwrap();
+    make_pipe(&workspace.path("projects/pipe/.state/pipeline.json"));
+    make_pipe(&workspace.path(".claude/ralph/config.json"));
     let round = workspace.path("projects/round");
     std::os::unix::fs::symlink(&round, &round).unwrap();
     std::os::unix::fs::symlink("/dev/null", workspace.path("projects/null")).unwrap();
@@ -444,7 +454,7 @@ fn a_panic_while_reading_stays_with_its_project() {
             if number == 7 { "boom" } else { "fine" },
         );
     }
-    let skim = |bytes: &[u8]| -> Result<Glance, String> {
+    let skim = |bytes: &[u8]| -> Result<Skim, String> {
         assert!(bytes == b"fine", "a bug");
         Ok(facts("TEST"))
     };
@@ -464,7 +474,7 @@ fn a_shorter_file_after_a_longer_one_is_read_alone() {
     workspace.project("a", &" ".repeat(10_000));
     workspace.project("b", "short");
     workspace.project("c", "");
-    let skim = |bytes: &[u8]| -> Result<Glance, String> { Err(bytes.len().to_string()) };
+    let skim = |bytes: &[u8]| -> Result<Skim, String> { Err(bytes.len().to_string()) };
     let lengths: Vec<String> = scan(workspace.folder.path(), skim)
         .into_iter()
         .filter_map(|project| project.seen.err())
@@ -520,12 +530,12 @@ fn real_states_are_judged_or_named_and_never_more() {
         broken += usize::from(serde_json::from_str::<serde_json::Value>(&text).is_err());
         workspace.project(path.file_stem().unwrap().to_str().unwrap(), &text);
     }
-    let projects = scan(workspace.folder.path(), run::skim);
+    let projects = scan(workspace.folder.path(), skim);
     let judged = |wanted: fn(&Standing) -> bool| {
         projects
             .iter()
             .filter_map(|project| project.seen.as_ref().ok())
-            .filter(|glance| wanted(&glance.standing(now(), &TimeZone::UTC)))
+            .filter(|glance| wanted(&standing(glance, now(), &TimeZone::UTC)))
             .count()
     };
     let unread = projects
@@ -547,13 +557,13 @@ fn real_states_are_judged_or_named_and_never_more() {
         if let Ok(glance) = &project.seen
             && glance.live_runs > 0
         {
-            let polled = Glance {
-                next_poll: Some(LooseTime::parse(LATER)),
-                next_run_poll: None,
+            let polled = Skim {
+                next_poll_after: Some(LooseTime::parse(LATER)),
+                run_polls: Vec::new(),
                 ..glance.clone()
             };
             assert!(!matches!(
-                polled.standing(now(), &TimeZone::UTC),
+                standing(&polled, now(), &TimeZone::UTC),
                 Standing::Actionable(_)
             ));
         }

@@ -209,30 +209,36 @@ pub(crate) async fn clear_everything() -> Vec<u32> {
 /// The answer is what could not be ended.
 #[must_use]
 pub fn end_orphans(record: &Record, grace: Duration) -> Vec<u32> {
-    let deadline = std::time::Instant::now() + grace;
-    let members = |signal| {
-        let orphans = record.orphans(&ProcessTable::read());
-        for pid in &orphans {
-            send(*pid, signal);
-        }
+    end_orphans_of(record, grace, |_group| true)
+}
+
+/// The same for some of the process groups only.
+pub(crate) fn end_orphans_of(
+    record: &Record,
+    grace: Duration,
+    wanted: impl Fn(u32) -> bool,
+) -> Vec<u32> {
+    let left = || -> Vec<u32> {
+        let table = ProcessTable::read();
+        let orphans = record.orphans(&table).into_iter();
         orphans
+            .filter(|orphan| wanted(orphan.group))
+            .map(|orphan| orphan.pid)
+            .collect()
     };
-    members(Signal::TERM);
-    members(Signal::CONT);
-    while std::time::Instant::now() < deadline {
-        if record.orphans(&ProcessTable::read()).is_empty() {
-            return Vec::new();
+    let tell = |signal| left().into_iter().for_each(|pid| send(pid, signal));
+    let wait = |limit, again: Option<Signal>| {
+        let deadline = std::time::Instant::now() + limit;
+        while std::time::Instant::now() < deadline && !left().is_empty() {
+            again.into_iter().for_each(tell);
+            std::thread::sleep(PAUSE);
         }
-        std::thread::sleep(PAUSE);
-    }
-    let last = std::time::Instant::now() + LAST_WAIT;
-    loop {
-        let orphans = members(Signal::KILL);
-        if orphans.is_empty() || std::time::Instant::now() >= last {
-            return orphans;
-        }
-        std::thread::sleep(PAUSE);
-    }
+    };
+    tell(Signal::TERM);
+    tell(Signal::CONT);
+    wait(grace, None);
+    wait(LAST_WAIT, Some(Signal::KILL));
+    left()
 }
 
 /// Exit code and signal of a status.

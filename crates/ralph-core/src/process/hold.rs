@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::identity::Identity;
 use super::lock::LifeLock;
-use super::record::{LOCK, RECORD, Record, read_record, replace, write_record};
+use super::record::{Keep, LOCK, RECORD, Record, read_record, replace, write_record};
 use crate::error::{Code, Coded, Hint};
 use crate::time::Timestamp;
 
@@ -125,7 +125,8 @@ impl Hold {
 
     fn write(&self) -> Result<(), HoldError> {
         let path = self.directory.join(RECORD);
-        write_record(&path, &self.record).map_err(|source| HoldError::Storage { path, source })
+        write_record(&path, &self.record, Keep::Durably)
+            .map_err(|source| HoldError::Storage { path, source })
     }
 }
 
@@ -141,7 +142,7 @@ pub fn call_off(directory: &Path) -> io::Result<bool> {
     if directory.join(RECORD).exists() {
         return Ok(false);
     }
-    replace(&directory.join(VOID), b"")?;
+    replace(&directory.join(VOID), b"", Keep::Durably)?;
     Ok(true)
 }
 

@@ -4,8 +4,7 @@
 //! a request may hold variables that are.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,7 +13,11 @@ use serde::{Deserialize, Serialize};
 
 use super::identity::Identity;
 use crate::job::ExitInfo;
+use crate::store::atomic::{self, Staged, StoreError};
 use crate::time::Timestamp;
+
+/// Mode of a new record: a request may hold variables that are private.
+const PRIVATE: Option<u32> = Some(0o600);
 
 /// The supervisor's lock file.
 pub const LOCK: &str = "lock";
@@ -120,25 +123,40 @@ pub(crate) fn read_record<T: DeserializeOwned>(path: &Path) -> io::Result<Option
     }
 }
 
-/// Writes a record as indented JSON.
+/// Whether a file has to survive a loss of power. All of them survive the end of their writer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// It does.
+    Durably,
+    /// It need not: everything it tells of is over when the power is gone.
+    WhileTheMachineRuns,
+}
+
+/// Writes a record as JSON on one line.
 ///
 /// # Errors
 /// As [`replace`].
-pub(crate) fn write_record<T: Serialize>(path: &Path, record: &T) -> io::Result<()> {
-    let mut bytes = serde_json::to_vec_pretty(record)?;
+pub(crate) fn write_record<T: Serialize>(path: &Path, record: &T, keep: Keep) -> io::Result<()> {
+    let mut bytes = serde_json::to_vec(record)?;
     bytes.push(b'\n');
-    replace(path, &bytes)
+    replace(path, &bytes, keep)
 }
 
-/// Replaces a file whole and durably.
+/// Replaces a file whole: a reader finds the old one or the new one.
 ///
 /// # Errors
 /// The folder cannot be written to, or the disk is full; the old file is then untouched.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    File::open(folder)?.sync_all()
+pub(crate) fn replace(path: &Path, bytes: &[u8], keep: Keep) -> io::Result<()> {
+    let replaced = match keep {
+        Keep::Durably => atomic::stage(path, bytes, PRIVATE)
+            .and_then(Staged::publish)
+            .and_then(|folder| atomic::sync_dir(&folder)),
+        Keep::WhileTheMachineRuns => atomic::stage_unsynced(path, bytes, PRIVATE)
+            .and_then(Staged::publish)
+            .map(|_folder| ()),
+    };
+    replaced.map_err(|error| match error {
+        StoreError::Io { source, .. } => source,
+        other => io::Error::other(other),
+    })
 }

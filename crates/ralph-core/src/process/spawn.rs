@@ -13,7 +13,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
-use super::record::{REQUEST, Record, SUPERVISOR_LOG, SpawnRequest, write_record};
+use super::record::{Keep, REQUEST, Record, SUPERVISOR_LOG, SpawnRequest, write_record};
 use super::signal::send;
 use crate::error::{Code, Coded, Hint};
 
@@ -26,7 +26,7 @@ const LONGEST_ANSWER: u64 = 4096;
 /// Which program supervises: the running binary, and its hidden verb.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Supervisor {
-    /// The program's absolute path.
+    /// The program; an absolute path, because it is started from another folder.
     pub program: PathBuf,
     /// What comes before the record directory, such as `__supervise`.
     pub args: Vec<String>,
@@ -118,7 +118,8 @@ pub fn spawn(
     supervisor: &Supervisor,
 ) -> Result<Spawned, SpawnError> {
     let path = directory.join(REQUEST);
-    write_record(&path, request).map_err(|source| SpawnError::Storage { path, source })?;
+    write_record(&path, request, Keep::Durably)
+        .map_err(|source| SpawnError::Storage { path, source })?;
     launch(directory, supervisor)
 }
 
@@ -166,11 +167,12 @@ pub fn launch(directory: &Path, supervisor: &Supervisor) -> Result<Spawned, Spaw
 /// The first line, without its end; `None` when none comes in time.
 fn first_line(pipe: ChildStdout) -> Option<String> {
     let (send_line, line) = mpsc::channel();
-    std::thread::spawn(move || {
+    let read = move || {
         let mut text = String::new();
         let _ = BufReader::new(pipe.take(LONGEST_ANSWER)).read_line(&mut text);
         send_line.send(text)
-    });
+    };
+    let _reader = std::thread::Builder::new().spawn(read).ok()?;
     let text = line.recv_timeout(PATIENCE).ok()?;
     Some(text.trim_end().to_owned())
 }

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use super::ending::{Limits, Reach, attend};
 use super::hold::{Hold, HoldError};
 use super::record::{
-    EXIT, Ending, ExitRecord, REQUEST, SpawnRequest, read_record, replace, write_record,
+    EXIT, Ending, ExitRecord, Keep, REQUEST, SpawnRequest, read_record, replace, write_record,
 };
 use super::signal::{Signals, Told};
 use crate::env::Env;
@@ -178,9 +178,11 @@ fn listen(mut signals: Signals) -> watch::Receiver<bool> {
 fn start(request: &SpawnRequest, hold: &mut Hold) -> Result<Child, SuperviseError> {
     if let Some(path) = &request.pid_file {
         let pid = format!("{}\n", std::process::id());
-        replace(path, pid.as_bytes()).map_err(|source| SuperviseError::Storage {
-            path: path.clone(),
-            source,
+        replace(path, pid.as_bytes(), Keep::WhileTheMachineRuns).map_err(|source| {
+            SuperviseError::Storage {
+                path: path.clone(),
+                source,
+            }
         })?;
     }
     let child = Command::new(&request.program)
@@ -258,7 +260,8 @@ fn record(
     exit: &ExitRecord,
 ) -> Result<(), SuperviseError> {
     let path = directory.join(EXIT);
-    write_record(&path, exit).map_err(|source| SuperviseError::Storage { path, source })?;
+    write_record(&path, exit, Keep::Durably)
+        .map_err(|source| SuperviseError::Storage { path, source })?;
     note(request, env, &format!("exited {}", exit.shell_code()));
     Ok(())
 }

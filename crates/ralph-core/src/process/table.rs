@@ -26,7 +26,9 @@ impl Entry {
     /// The process with this pid, dead or alive, while it can be read.
     #[must_use]
     pub fn read(pid: u32) -> Option<Self> {
-        Self::parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+        // A program's name need not be text.
+        let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+        Self::parse(&String::from_utf8_lossy(&stat))
     }
 
     /// Whether it runs, sleeps or is stopped, rather than waits to be reaped.

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::lock;
 use super::record::{EXIT, ExitRecord, LOCK, RECORD, Record, read_record};
-use super::table::ProcessTable;
+use super::table::{Entry, ProcessTable};
 
 /// The three facts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,8 +75,8 @@ impl Record {
     /// The living members of the supervisor's session, without the supervisor. A pid is not given out again while
     /// a session has it as its name, so members that are older than the supervisor are another session's.
     #[must_use]
-    pub fn orphans(&self, table: &ProcessTable) -> Vec<u32> {
-        if super::identity::boot_id().as_ref() != Some(&self.supervisor.boot_id) {
+    pub fn orphans(&self, table: &ProcessTable) -> Vec<Entry> {
+        if super::identity::boot_id() != Some(&*self.supervisor.boot_id) {
             return Vec::new();
         }
         table
@@ -84,7 +84,7 @@ impl Record {
             .into_iter()
             .filter(|entry| entry.pid != self.supervisor.pid)
             .filter(|entry| entry.start_ticks >= self.supervisor.start_ticks)
-            .map(|entry| entry.pid)
+            .copied()
             .collect()
     }
 }

@@ -184,11 +184,13 @@ pub fn first_command(script: &str) -> Option<usize> {
         .map(|index| index + 1)
 }
 
+/// Whether a line leaves `sbatch` looking for directives: blank, or a comment.
 fn is_comment(line: &str) -> bool {
     let text = line.trim_start();
     text.is_empty() || text.starts_with('#')
 }
 
+/// The words of all directive lines with their line numbers. A value may stand on the next directive line.
 fn directive_words(script: &str) -> Vec<(String, usize)> {
     script
         .lines()
@@ -228,6 +230,7 @@ fn split_words(text: &str) -> Vec<String> {
     words
 }
 
+/// `--name=value`, `--name value` or `--name`.
 fn long_option(
     text: &str,
     line: usize,

@@ -44,6 +44,8 @@ impl<'a> Document<'a> {
     pub(super) fn parse(path: &'a str, text: &'a str) -> Result<Self, Box<Finding>> {
         // A byte order mark is no JSON and no harm.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        // The judge of what is JSON is the parser that the rest of the product reads with; the other one only
+        // knows positions.
         serde_json::from_str::<serde::de::IgnoredAny>(text)
             .map_err(|error| corrupt(path, text, &error))?;
         let parsed = parse_to_ast(text, &CollectOptions::default(), &STRICT);
@@ -71,6 +73,7 @@ impl<'a> Document<'a> {
         }
     }
 
+    /// The object at the top.
     pub(super) fn root(&self) -> &Value<'a> {
         &self.root
     }
@@ -97,6 +100,7 @@ impl<'a> Document<'a> {
     /// One finding for every key that an object has twice; other readers silently keep one of them (incident 3).
     pub(super) fn duplicate_keys(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
+        // A list instead of recursion: depth is bounded by the parser, and stays harmless if that changes.
         let mut open = vec![&self.root];
         while let Some(value) = open.pop() {
             match value {
@@ -141,14 +145,10 @@ const STRICT: ParseOptions = ParseOptions {
     allow_extended_string_escapes: false,
 };
 
-/// The text up to the comma, when a text ends with a value, a comma and a closing bracket.
+/// The text up to the comma, when a text ends with a comma and a closing bracket. The parser has stopped before
+/// that at a comma that follows no value.
 fn comma_before_bracket(text: &str) -> Option<&str> {
-    let comma = text
-        .strip_suffix([']', '}'])?
-        .trim_end()
-        .strip_suffix(',')?;
-    let value = comma.trim_end();
-    (!value.is_empty() && !value.ends_with(['[', '{', ',', ':'])).then_some(comma)
+    text.strip_suffix([']', '}'])?.trim_end().strip_suffix(',')
 }
 
 /// Names the place of the mistake; for a comma before a closing bracket the comma itself (incidents 1 and 2).

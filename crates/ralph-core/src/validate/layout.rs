@@ -80,6 +80,7 @@ pub fn script_of(entry: &QueueEntry, names: &BTreeSet<String>) -> Result<String,
     }
 }
 
+/// Checks what exists. An empty folder is not kept by git, so a missing folder is only a warning.
 pub(super) fn check(project: &ProjectFiles) -> Vec<Finding> {
     let mut findings = Vec::new();
     if !exists(&project.names, STATE_FILE) {
@@ -126,6 +127,7 @@ pub(super) fn check(project: &ProjectFiles) -> Vec<Finding> {
     findings
 }
 
+/// Only READY items are followed to their files: the others have been submitted, or are not meant to be.
 fn queue(project: &ProjectFiles, findings: &mut Vec<Finding>) {
     let mut seen: BTreeSet<&str> = BTreeSet::new();
     for entry in &project.queue {

@@ -12,6 +12,7 @@ const KEYS: &[&[&str]] = &[
     &["submitted_at"],
 ];
 
+/// Whether a path, relative to the project, is that of a ledger.
 pub(super) fn is_ledger(path: &str) -> bool {
     folder(path).is_some()
 }
@@ -22,6 +23,7 @@ fn folder(path: &str) -> Option<&str> {
     (!run.contains('/')).then_some(run)
 }
 
+/// Checks one ledger; `known` is `None` where the state file could not be read.
 pub(super) fn check(
     project: &ProjectFiles,
     document: &Document<'_>,
@@ -72,6 +74,7 @@ fn agreement(document: &Document<'_>, known: &KnownRuns, run: &str, findings: &m
                 fix,
             ));
         }
+        // The run may be recorded under another name, so its job is looked for too.
         (Some(Status::Live), None) => {
             let job = member(root, "job_id").or_else(|| elements(member(root, "job_ids")).first());
             let tracked = job

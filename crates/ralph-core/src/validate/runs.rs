@@ -36,6 +36,7 @@ const STATUSES: &[(&str, Status)] = &[
     ("invalid", Status::OtherEnd),
 ];
 
+/// Reads a status by its start: real ones go on with a reason, such as `failed (disk), fixed`.
 pub(super) fn status(text: &str) -> Status {
     let text = text.trim().to_lowercase();
     STATUSES
@@ -77,6 +78,7 @@ const PLACEHOLDERS: &[&str] = &[
 /// From how many ids on a longer one is out of line (incident 6).
 const ENOUGH_IDS: usize = 5;
 
+/// Checks both lists, and returns what the ledgers are compared with.
 pub(super) fn check(
     project: &ProjectFiles,
     document: &Document<'_>,
@@ -101,6 +103,7 @@ pub(super) fn check(
     known
 }
 
+/// Checks one run by itself. The keys of the contract are asked of live runs only: an ended one is history.
 fn run(
     project: &ProjectFiles,
     document: &Document<'_>,
@@ -211,7 +214,8 @@ fn placed(path: &str, runs: &[Run], findings: &mut Vec<Finding>) {
     }
 }
 
-/// A run that is recorded twice, and a job with two ends.
+/// A run that is recorded twice, and a job with two ends. A run is known by its id and its jobs together, because
+/// a second attempt may keep the id.
 fn unique(path: &str, runs: &[Run], findings: &mut Vec<Finding>) {
     let mut seen: BTreeMap<(&str, &[String]), &Run> = BTreeMap::new();
     let mut ends: BTreeMap<&str, Status> = BTreeMap::new();
@@ -314,7 +318,7 @@ pub(super) fn times(
     }
 }
 
-/// What is wrong with a time: a code and the rest of a sentence.
+/// What is wrong with a time: a code and the rest of a sentence. The next poll may well be in the future.
 fn complaint(
     text: &str,
     key: &str,

@@ -21,6 +21,7 @@ pub fn check_script(path: &str, text: &str, slug: &Slug, names: &BTreeSet<String
     findings
 }
 
+/// What `sbatch` refuses before it looks at any option.
 fn shape(path: &str, text: &str, findings: &mut Vec<Finding>) {
     if !text.starts_with("#!") {
         let message = "expected `#!` and a shell on the first line";
@@ -49,6 +50,7 @@ fn shape(path: &str, text: &str, findings: &mut Vec<Finding>) {
 }
 
 /// Lines that look like directives and are none.
+/// They cost nothing at submission; the job then runs with defaults that nobody meant.
 fn stray_directives(path: &str, text: &str, findings: &mut Vec<Finding>) {
     let first_command = sbatch::first_command(text).unwrap_or(usize::MAX);
     for (line, number) in text.lines().zip(1..) {
@@ -71,7 +73,8 @@ fn stray_directives(path: &str, text: &str, findings: &mut Vec<Finding>) {
     }
 }
 
-/// The values of directives that can be judged without knowing the site.
+/// The values of directives that can be judged without knowing the site; what a partition allows is a policy
+/// of the configuration and belongs to the preflight.
 fn values(path: &str, directives: &[Directive], findings: &mut Vec<Finding>) {
     for directive in directives {
         let value = directive.value.as_deref().unwrap_or_default();
@@ -111,6 +114,7 @@ fn values(path: &str, directives: &[Directive], findings: &mut Vec<Finding>) {
         };
         findings.push(Finding::new(severity, path, code, message, fix).on_line(directive.line));
     }
+    // The default open mode is truncation, so the evidence of the first attempt is gone.
     let requeue = sbatch::last(directives, "requeue");
     let append = sbatch::last(directives, "open-mode").and_then(|found| found.value.as_deref());
     if let Some(requeue) = requeue.filter(|_| append != Some("append")) {
@@ -123,6 +127,7 @@ fn values(path: &str, directives: &[Directive], findings: &mut Vec<Finding>) {
 
 /// Whether a part between commas is neither a name nor an assignment: it was meant to belong to a value.
 fn export_is_cut(value: &str) -> bool {
+    // SLURM knows no quoting inside --export: every comma starts a new variable.
     let is_name = |text: &str| {
         !text.is_empty()
             && !text.starts_with(|c: char| c.is_ascii_digit())
@@ -141,43 +146,25 @@ fn log_files(
     names: &BTreeSet<String>,
     findings: &mut Vec<Finding>,
 ) {
-    let array = sbatch::last(directives, "array");
+    let in_array = sbatch::last(directives, "array").is_some();
     for option in ["output", "error"] {
         let Some(found) = sbatch::last(directives, option) else {
             continue;
         };
         let pattern = found.value.as_deref().unwrap_or_default();
-        let own = pattern
-            .strip_prefix(&format!("projects/{slug}/"))
-            .unwrap_or(pattern);
-        if let Some((folder, _)) = own.rsplit_once('/')
-            && !own.starts_with('/')
-            && !own.starts_with("projects/")
-            && !folder.contains('%')
-            && !exists(names, folder)
-        {
+        if let Some(folder) = missing_folder(pattern, slug, names) {
             let message = format!(
-                "the folder `{folder}` of --{option} is not in the project: without it the job dies at once and leaves no log (incident 42)"
+                "the folder `{folder}` of --{option} is not in the project: without it the job dies at once and \
+                 leaves no log (incident 42)"
             );
             let fix = "Make the folder, or name one that exists, such as slurm/logs.";
             findings.push(Finding::error(path, "no_log_folder", message, fix).on_line(found.line));
         }
-        let has = |symbols: &[char]| {
-            pattern.split('%').skip(1).any(|rest| {
-                rest.trim_start_matches(|c: char| c.is_ascii_digit())
-                    .starts_with(symbols)
-            })
-        };
-        let unique = if array.is_some() {
-            has(&['a', 'j', 'J'])
-        } else {
-            has(&['j', 'J', 'A'])
-        };
-        if !unique && pattern != "/dev/null" {
+        if is_shared(pattern, in_array) {
             let message = format!(
                 "`{pattern}` is the same file for several jobs or tasks, which overwrite each other"
             );
-            let fix = if array.is_some() {
+            let fix = if in_array {
                 "Use `%A_%a` in the name."
             } else {
                 "Use `%j` in the name."
@@ -188,7 +175,36 @@ fn log_files(
     }
 }
 
+/// The folder of a log file, when it should be in the project and is not.
+fn missing_folder<'a>(pattern: &'a str, slug: &Slug, names: &BTreeSet<String>) -> Option<&'a str> {
+    // Scripts name the folder from the project or from the root of the repository; a folder of another project
+    // and an absolute one cannot be judged from here.
+    let own = pattern
+        .strip_prefix(&format!("projects/{slug}/"))
+        .unwrap_or(pattern);
+    if own.starts_with('/') || own.starts_with("projects/") {
+        return None;
+    }
+    let (folder, _) = own.rsplit_once('/')?;
+    (!folder.contains('%') && !exists(names, folder)).then_some(folder)
+}
+
+/// Whether several jobs, or several tasks of one array, would write the same file.
+fn is_shared(pattern: &str, in_array: bool) -> bool {
+    let symbols: &[char] = if in_array {
+        &['a', 'j', 'J']
+    } else {
+        &['j', 'J', 'A']
+    };
+    let mut filled = pattern
+        .split('%')
+        .skip(1)
+        .map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
+    pattern != "/dev/null" && !filled.any(|rest| rest.starts_with(symbols))
+}
+
 /// The commands: do they stop at the first failure, and can the shell read them?
+/// Textual on purpose: a false alarm costs one line of output, a missed one costs a night of a GPU.
 fn commands(path: &str, text: &str, directives: &[Directive], findings: &mut Vec<Finding>) {
     let shell = ShellOptions::of(text);
     if !shell.errexit {
@@ -271,6 +287,7 @@ impl ShellOptions {
 
 /// Whether `${NAME:?text}` or a sibling of it holds an odd number of apostrophes.
 fn apostrophe_in_expansion(line: &str) -> bool {
+    // Bash pairs apostrophes inside an expansion even between double quotes.
     line.split("${").skip(1).any(|rest| {
         let text = rest.split('}').next().unwrap_or_default();
         let name = text

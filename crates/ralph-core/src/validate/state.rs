@@ -38,6 +38,7 @@ pub(super) fn check(
     known
 }
 
+/// Keys that are missing are warnings only, because nearly all real files miss some and are read all the same.
 fn keys(document: &Document<'_>, findings: &mut Vec<Finding>) {
     for (key, expected) in KEYS {
         let Some(value) = member(document.root(), key) else {
@@ -65,6 +66,7 @@ fn keys(document: &Document<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
+/// A copied state file keeps the name of the project it was copied from.
 fn project_name(project: &ProjectFiles, document: &Document<'_>, findings: &mut Vec<Finding>) {
     let Some(value) = member(document.root(), "project") else {
         return;
@@ -82,6 +84,7 @@ fn project_name(project: &ProjectFiles, document: &Document<'_>, findings: &mut 
     }
 }
 
+/// When the jobs are asked about next. A time in the past is normal there: it means now.
 fn waiting(project: &ProjectFiles, document: &Document<'_>, findings: &mut Vec<Finding>) {
     let Some(wait) = member(document.root(), "slurm_wait") else {
         return;
@@ -103,6 +106,7 @@ fn waiting(project: &ProjectFiles, document: &Document<'_>, findings: &mut Vec<F
     }
 }
 
+/// The log of what happened. Its order is not judged: two writers with different clocks are common.
 fn events(project: &ProjectFiles, document: &Document<'_>, findings: &mut Vec<Finding>) {
     let mut seen: BTreeSet<&str> = BTreeSet::new();
     for event in elements(member(document.root(), "events")) {

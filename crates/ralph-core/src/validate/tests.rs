@@ -231,6 +231,10 @@ fn scripts() {
         E slurm/jobs/bad.sbatch:7:- dos_line_ends: the line ends as on DOS, which the scheduler refuses | Convert the file (`sed -i 's/\r$//'`).
         w slurm/jobs/bad.sbatch:7:- exit_code_lost: the exit code of `tee` hides that of the program | Add `set -o pipefail`.
         "#);
+    let unsafe_set = CLEAN.replace("-euo pipefail", "-uo pipefail");
+    assert_eq!(codes(&unsafe_set), ["no_errexit"]);
+    let spelled_out = CLEAN.replace("-euo pipefail", "-o errexit -o pipefail # errexit");
+    assert_eq!(codes(&spelled_out), [""; 0]);
     let alone = "//- slurm/jobs/one.sbatch\n#!/bin/bash -e\n#SBATCH -o out.txt\necho ${SLURM_ARRAY_TASK_ID:-0}\nrun ${X:-'a b'} $SLURM_ARRAY_TASK_ID\n";
     insta::assert_snapshot!(check(&format!("{CLEAN}{alone}")), @r#"
         w slurm/jobs/one.sbatch:2:- shared_log_file: `out.txt` is the same file for several jobs or tasks, which overwrite each other | Use `%j` in the name.

@@ -1,7 +1,7 @@
 //! The scanner against hand-made documents, and against a full parser as an oracle.
 
-use pulldown_cmark::{Event, HeadingLevel, Parser, Tag};
 use proptest::prelude::*;
+use pulldown_cmark::{Event, HeadingLevel, Parser, Tag};
 
 use super::*;
 use crate::test_support::corpus_documents;
@@ -16,7 +16,11 @@ fn kinds(doc: &str) -> String {
         LineKind::Html => 'h',
         LineKind::Break => '-',
     };
-    scan(doc).lines.iter().map(|line| letter(line.kind)).collect()
+    scan(doc)
+        .lines
+        .iter()
+        .map(|line| letter(line.kind))
+        .collect()
 }
 
 #[test]
@@ -58,15 +62,40 @@ fn what_is_open_at_the_end_is_known() {
 #[test]
 fn items_know_their_lines_and_parents() {
     let blocks = scan("- a\n  more\n  - b\n\n    second\n- c\nlazy\n\n1. d\n");
-    let lines: Vec<_> = blocks.items.iter().map(|i| (i.first, i.text_last, i.last, i.depth, i.parent)).collect();
-    assert_eq!(lines, [(0, 1, 4, 0, None), (2, 2, 4, 1, Some(0)), (5, 6, 6, 0, None), (8, 8, 8, 0, None)]);
+    let lines: Vec<_> = blocks
+        .items
+        .iter()
+        .map(|i| (i.first, i.text_last, i.last, i.depth, i.parent))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            (0, 1, 4, 0, None),
+            (2, 2, 4, 1, Some(0)),
+            (5, 6, 6, 0, None),
+            (8, 8, 8, 0, None)
+        ]
+    );
 }
 
 #[test]
 fn line_endings_of_all_kinds() {
     let blocks = scan("\u{feff}# a\r\n\r# b\n\nc");
-    let places: Vec<_> = blocks.lines.iter().map(|l| (l.start, l.text_end, l.end)).collect();
-    assert_eq!(places, [(3, 6, 8), (8, 8, 9), (9, 12, 13), (13, 13, 14), (14, 15, 15)]);
+    let places: Vec<_> = blocks
+        .lines
+        .iter()
+        .map(|l| (l.start, l.text_end, l.end))
+        .collect();
+    assert_eq!(
+        places,
+        [
+            (3, 6, 8),
+            (8, 8, 9),
+            (9, 12, 13),
+            (13, 13, 14),
+            (14, 15, 15)
+        ]
+    );
     assert_eq!(blocks.headings.len(), 2);
 }
 
@@ -81,13 +110,25 @@ fn ours(doc: &str) -> Structure {
     let blocks = scan(doc);
     let start = |line: usize| blocks.lines.get(line).map_or(0, |line| line.start);
     Structure {
-        headings: blocks.headings.iter().map(|h| (h.level, start(h.first))).collect(),
-        items: blocks.items.iter().map(|i| (i.marker_at, i.depth)).collect(),
+        headings: blocks
+            .headings
+            .iter()
+            .map(|h| (h.level, start(h.first)))
+            .collect(),
+        items: blocks
+            .items
+            .iter()
+            .map(|i| (i.marker_at, i.depth))
+            .collect(),
     }
 }
 
 fn oracle(doc: &str) -> Structure {
-    let line_start = |at: usize| doc.get(..at).and_then(|head| head.rfind('\n')).map_or(0, |n| n + 1);
+    let line_start = |at: usize| {
+        doc.get(..at)
+            .and_then(|head| head.rfind('\n'))
+            .map_or(0, |n| n + 1)
+    };
     let (mut headings, mut items) = (Vec::new(), Vec::new());
     let (mut containers, mut depth) = (0, 0);
     for (event, range) in Parser::new(doc).into_offset_iter() {
@@ -134,8 +175,30 @@ fn line() -> impl Strategy<Value = String> {
     let indent = prop_oneof![4 => Just(""), 1 => Just(" "), 2 => Just("  "), 1 => Just("    "), 1 => Just("      ")];
     let prefix = prop_oneof![6 => Just(""), 3 => Just("- "), 1 => Just("> "), 1 => Just("1. "), 1 => Just("* ")];
     let body = prop::sample::select(vec![
-        "", "", "text", "# one", "## two", "```", "```", "~~~", "````", "<!-- c", "-->", "<div>", "<b>",
-        "---", "***", "===", "- [ ] (T1) x", "- y", "2. z", "1. w", "| a | b |", "\ttab", "(none)", "*em*",
+        "",
+        "",
+        "text",
+        "# one",
+        "## two",
+        "```",
+        "```",
+        "~~~",
+        "````",
+        "<!-- c",
+        "-->",
+        "<div>",
+        "<b>",
+        "---",
+        "***",
+        "===",
+        "- [ ] (T1) x",
+        "- y",
+        "2. z",
+        "1. w",
+        "| a | b |",
+        "\ttab",
+        "(none)",
+        "*em*",
     ]);
     (indent, prefix, body).prop_map(|(indent, prefix, body)| format!("{indent}{prefix}{body}"))
 }

@@ -1,0 +1,123 @@
+//! One file per verb: resolve, call the library, print. No verb decides anything itself.
+
+mod cancel;
+mod cluster;
+mod demo;
+mod dispatch;
+mod doctor;
+mod hook;
+mod init;
+mod lock;
+mod logs;
+mod new;
+mod ops;
+mod results;
+mod runs;
+mod schema;
+mod shell;
+mod status;
+mod submit;
+mod switch;
+mod validate;
+
+use std::path::Path;
+
+use ralph_core::error::Code;
+use ralph_core::id::Slug;
+
+use crate::args::{Cli, Hook, Verb};
+use crate::env_vars;
+use crate::exit::{Failure, Outcome};
+use crate::output::Output;
+use crate::workspace::env;
+
+/// Runs the verb of a command line.
+pub(crate) fn run(cli: Cli, output: &Output) -> Outcome {
+    let global = &cli.global;
+    match cli.verb {
+        Verb::Init(arguments) => init::run(global, &arguments, output),
+        Verb::New(arguments) => new::run(global, &arguments, output),
+        Verb::Dispatch(arguments) => dispatch::run(global, &arguments, output),
+        Verb::Verify(arguments) => dispatch::verify(global, &arguments, output),
+        Verb::Status(arguments) => status::run(global, &arguments, output),
+        Verb::Results(arguments) => results::run(global, &arguments, output),
+        Verb::Submit(arguments) => submit::run(global, &arguments, output),
+        Verb::Runs(arguments) => runs::run(global, &arguments, output),
+        Verb::Logs(arguments) => logs::run(global, &arguments, output),
+        Verb::Cancel(arguments) => cancel::run(global, &arguments, output),
+        Verb::Cluster(arguments) => cluster::run(global, &arguments, output),
+        Verb::Lock(arguments) => lock::run(&arguments, output),
+        Verb::On => switch::on(global, output),
+        Verb::Off => switch::off(global, output),
+        Verb::Hook(Hook::Stop) => hook::stop(global, output),
+        Verb::Validate(arguments) => validate::run(global, &arguments, output),
+        Verb::Ops(arguments) => ops::run(global, &arguments, output),
+        Verb::Doctor => doctor::run(global, output),
+        Verb::Demo(arguments) => demo::run(&arguments, output),
+        Verb::Completions(arguments) => shell::completions(&arguments, output),
+        Verb::Man => shell::man(output),
+        Verb::Supervise(arguments) => supervise(&arguments.dir),
+        Verb::Job(arguments) => job(&arguments.dir),
+        Verb::Schema => schema::run(output),
+    }
+}
+
+/// The hidden verbs answer on standard output, to the process that started them.
+fn supervised(outcome: Result<(), String>) -> Outcome {
+    outcome
+        .map(|()| None)
+        .map_err(|error| Failure::new(Code::Failed, error))
+}
+
+fn supervise(dir: &Path) -> Outcome {
+    let done = ralph_core::process::supervise::main(dir, &env(), &mut std::io::stdout());
+    supervised(done.map(drop).map_err(|error| error.to_string()))
+}
+
+fn job(dir: &Path) -> Outcome {
+    let done =
+        ralph_core::cluster::local::run_job(dir, &env(), env_vars::all(), &mut std::io::stdout());
+    supervised(done.map(drop).map_err(|error| error.to_string()))
+}
+
+/// Runs a future to its end on a small runtime.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|error| {
+        Failure::new(Code::Failed, format!("threads cannot be started: {error}"))
+    })?;
+    Ok(runtime.block_on(future))
+}
+
+/// Names of projects, parsed; a name that no project has is a usage error that lists those there are.
+pub(crate) fn projects(
+    names: &[String],
+    known: &[Slug],
+) -> Result<std::collections::BTreeSet<Slug>, Failure> {
+    let mut chosen = std::collections::BTreeSet::new();
+    for name in names {
+        match known.iter().find(|slug| slug.as_str() == name) {
+            Some(slug) => drop(chosen.insert(slug.clone())),
+            None => {
+                let names: Vec<&str> = known.iter().map(Slug::as_str).collect();
+                let hint = format!(
+                    "There are: {}.",
+                    if names.is_empty() {
+                        "none".to_owned()
+                    } else {
+                        names.join(", ")
+                    }
+                );
+                return Err(Failure::new(
+                    Code::Usage,
+                    format!("there is no project {name:?} in projects/"),
+                )
+                .hint(hint));
+            }
+        }
+    }
+    Ok(chosen)
+}

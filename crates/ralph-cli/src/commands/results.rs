@@ -1,0 +1,88 @@
+//! `ralph results`: what the last dispatch did, with the differences of each file.
+
+use std::fs;
+use std::io;
+
+use ralph_core::error::Code;
+use ralph_core::id::{OpId, Slug};
+use ralph_core::journal::{Journal, OpDetail};
+use ralph_core::project;
+use ralph_core::report::DispatchReport;
+use ralph_core::store::layout;
+
+use crate::args::{Global, Results};
+use crate::exit::{Failure, Outcome, printed};
+use crate::output::Output;
+use crate::render;
+use crate::workspace::find_root;
+
+/// Shows the kept report of the last dispatch.
+pub(crate) fn run(global: &Global, arguments: &Results, output: &Output) -> Outcome {
+    let root = find_root(global)?;
+    let path = root.join(layout::LAST_DISPATCH);
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            printed(output.print("No dispatch has run in this workspace yet."))?;
+            return Ok(None);
+        }
+        Err(error) => {
+            return Err(Failure::new(
+                Code::Failed,
+                format!("{}: cannot be read: {error}", path.display()),
+            ));
+        }
+    };
+    let report: DispatchReport = serde_json::from_str(&text).map_err(|error| {
+        Failure::new(
+            Code::CorruptState,
+            format!(
+                "{}: expected the report of a dispatch: {error}",
+                path.display()
+            ),
+        )
+        .hint("The next dispatch writes it anew.")
+    })?;
+    let details = if arguments.compare_last {
+        details(&root, &report)?
+    } else {
+        Vec::new()
+    };
+    if output.is_json() {
+        let value = serde_json::json!({ "schema_version": 1, "report": report, "operations": render::ops::json(&details) });
+        printed(output.json(&value))?;
+    } else {
+        let mut text = render::report::human(&report, output);
+        for (slug, detail) in &details {
+            text.push_str(&render::ops::diff(slug.as_str(), detail));
+        }
+        printed(output.print(&text))?;
+    }
+    Ok(None)
+}
+
+/// The operations of a report, in the order in which they were made. One that was cleaned away is left out.
+fn details(
+    root: &std::path::Path,
+    report: &DispatchReport,
+) -> Result<Vec<(Slug, OpDetail)>, Failure> {
+    let verified = report
+        .verified
+        .iter()
+        .map(|found| (&found.project, &found.op));
+    let steps = report.steps.iter().map(|step| (&step.project, &step.op));
+    let mut details = Vec::new();
+    for (project, op) in verified.chain(steps) {
+        let (Ok(slug), Some(op)) = (
+            project.parse::<Slug>(),
+            op.as_ref().and_then(|op| op.parse::<OpId>().ok()),
+        ) else {
+            continue;
+        };
+        let journal = Journal::open(&project::folder(root, &slug));
+        if journal.list()?.iter().any(|record| record.op == op) {
+            details.push((slug, journal.show(&op)?));
+        }
+    }
+    Ok(details)
+}

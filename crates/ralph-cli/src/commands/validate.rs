@@ -1,0 +1,235 @@
+//! `ralph validate`: checks projects against the contract. Changes nothing, but for what `--repair` says it mends.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use jiff::tz::TimeZone;
+use ralph_core::error::Code;
+use ralph_core::id::Slug;
+use ralph_core::pipeline::repair_trailing_commas;
+use ralph_core::project;
+use ralph_core::store::lock::{LockRequest, ProjectLock};
+use ralph_core::store::{atomic, layout};
+use ralph_core::validate::{Finding, ProjectFiles, QueueEntry, Severity, check_project};
+use ralph_docs::queue::{self, QueueSection};
+use serde_json::json;
+
+use crate::args::{Global, Validate};
+use crate::exit::{Failure, Outcome, printed};
+use crate::output::Output;
+use crate::render::{CYAN, RED, YELLOW, paint};
+use crate::workspace::{env, find_root};
+
+/// Exit 11 when a state file cannot be read, 1 when something else is wrong, 0 with warnings only.
+pub(crate) fn run(global: &Global, arguments: &Validate, output: &Output) -> Outcome {
+    let mut all = Vec::new();
+    for folder in folders(global, arguments)? {
+        if arguments.repair {
+            repair(&folder, output)?;
+        }
+        all.push((folder.clone(), findings(&folder)?));
+    }
+    if output.is_json() {
+        let rows: Vec<_> = all.iter().map(|(folder, found)| json!({ "project": folder.display().to_string(), "findings": found })).collect();
+        printed(output.json(&json!({ "schema_version": 1, "projects": rows })))?;
+    } else {
+        printed(output.print(&human(&all)))?;
+    }
+    let every = || all.iter().flat_map(|(_, found)| found);
+    let unreadable = every().any(|finding| matches!(finding.code, "unreadable" | "duplicate_key"));
+    let errors = every().any(|finding| finding.severity == Severity::Error);
+    Ok(if unreadable {
+        Some(Code::CorruptState)
+    } else {
+        errors.then_some(Code::Failed)
+    })
+}
+
+fn folders(global: &Global, arguments: &Validate) -> Result<Vec<PathBuf>, Failure> {
+    if !arguments.paths.is_empty() {
+        return Ok(arguments.paths.clone());
+    }
+    let root = find_root(global)?;
+    let slugs = project::discover(&root).map_err(|error| {
+        Failure::new(
+            Code::Failed,
+            format!("{}: {error}", root.join(layout::PROJECTS).display()),
+        )
+    })?;
+    Ok(slugs
+        .iter()
+        .map(|slug| project::folder(&root, slug))
+        .collect())
+}
+
+fn slug_of(folder: &Path) -> Result<Slug, Failure> {
+    let full = folder.canonicalize().map_err(|error| {
+        Failure::new(
+            Code::Usage,
+            format!("{}: expected a project's folder: {error}", folder.display()),
+        )
+    })?;
+    let name = full
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    name.parse()
+        .map_err(|error| Failure::new(Code::Usage, format!("{}: {error}", folder.display())))
+}
+
+/// What the contract, the queue and the documents say about a project.
+fn findings(folder: &Path) -> Result<Vec<Finding>, Failure> {
+    let slug = slug_of(folder)?;
+    let names = names(folder);
+    let checked = |name: &&String| {
+        name.as_str() == layout::PIPELINE
+            || (name.starts_with("runs/") && name.ends_with("/submit.json"))
+            || name.ends_with(".sbatch")
+    };
+    let files: BTreeMap<_, _> = names
+        .iter()
+        .filter(checked)
+        .map(|name| (name.clone(), fs::read(folder.join(name)).ok()))
+        .collect();
+    let document = fs::read_to_string(folder.join(layout::QUEUE)).unwrap_or_default();
+    let files = ProjectFiles {
+        slug,
+        files,
+        names,
+        queue: queue::items(&document).iter().map(entry).collect(),
+        lock_ignored: lock_ignored(folder),
+        now: env().now(),
+        zone: TimeZone::system(),
+    };
+    Ok(check_project(&files))
+}
+
+fn entry(item: &queue::QueueItem) -> QueueEntry {
+    QueueEntry {
+        id: item.id.clone(),
+        line: item.line,
+        ready: item.section == QueueSection::Ready,
+        script: item.script.clone(),
+        config: item.config.clone(),
+    }
+}
+
+/// Everything in a project's folder, relative, without what is git's and the journal's.
+fn names(folder: &Path) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(current) = folders.pop() {
+        for entry in fs::read_dir(&current).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let Ok(relative) = path.strip_prefix(folder) else {
+                continue;
+            };
+            let name = relative.to_string_lossy().into_owned();
+            if name == ".git" || name == layout::OPS {
+                continue;
+            }
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                folders.push(path.clone());
+            }
+            names.insert(name);
+        }
+    }
+    names
+}
+
+/// Whether git ignores the visible lock; `None` where there is no repository or no git.
+fn lock_ignored(folder: &Path) -> Option<bool> {
+    let status = Command::new("git")
+        .arg("-C")
+        .arg(folder)
+        .args(["check-ignore", "--quiet", layout::LOCK])
+        .output()
+        .ok()?
+        .status;
+    match status.code() {
+        Some(0) => Some(true),
+        Some(1) => Some(false),
+        _ => None,
+    }
+}
+
+/// Mends trailing commas, the one defect whose fix is certain, under the project's lock; keeps the old text beside it.
+fn repair(folder: &Path, output: &Output) -> Result<(), Failure> {
+    let _lock = ProjectLock::acquire(&LockRequest::new(folder, "repair", &env()), &env())?;
+    let path = folder.join(layout::PIPELINE);
+    let Some(text) = atomic::read_text(&path)? else {
+        return Ok(());
+    };
+    let Some((mended, places)) =
+        repair_trailing_commas(&text).filter(|(_, places)| !places.is_empty())
+    else {
+        return Ok(());
+    };
+    let kept = path.with_extension(format!(
+        "json.before-repair-{}",
+        ralph_core::time::compact(env().now())
+    ));
+    atomic::create_new(&kept, text.as_bytes())?;
+    atomic::replace(&path, mended.as_bytes())?;
+    for place in places {
+        output.note(&format!(
+            "{}:{}:{}: removed a trailing comma",
+            path.display(),
+            place.line,
+            place.column
+        ));
+    }
+    output.note(&format!("the text before is kept as {}", kept.display()));
+    Ok(())
+}
+
+fn human(all: &[(PathBuf, Vec<Finding>)]) -> String {
+    let mut text = String::new();
+    let mut counts = (0, 0);
+    for (folder, found) in all {
+        for finding in found {
+            let (style, word) = match finding.severity {
+                Severity::Error => (RED, "error"),
+                Severity::Warning => (YELLOW, "warning"),
+            };
+            let number = |number: Option<usize>| {
+                number.map_or_else(String::new, |number| format!(":{number}"))
+            };
+            let at = format!(
+                "{}/{}{}{}",
+                folder.display(),
+                finding.path,
+                number(finding.line),
+                number(finding.column)
+            );
+            text.push_str(
+                &[
+                    &at,
+                    ": ",
+                    &paint(style, word),
+                    ": ",
+                    &finding.message,
+                    "\n  ",
+                    &paint(CYAN, "fix:"),
+                    " ",
+                    &finding.fix,
+                    "\n",
+                ]
+                .concat(),
+            );
+            match finding.severity {
+                Severity::Error => counts.0 += 1,
+                Severity::Warning => counts.1 += 1,
+            }
+        }
+    }
+    text.push_str(&format!(
+        "{} projects: {} errors, {} warnings\n",
+        all.len(),
+        counts.0,
+        counts.1
+    ));
+    text
+}

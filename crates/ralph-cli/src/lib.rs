@@ -1,0 +1,53 @@
+//! The `ralph` command line: arguments in, library calls, text or JSON out.
+//!
+//! Only this crate (and the launcher's) knows clap, colours, exit codes and the environment. What a verb does is one
+//! file under `commands`; what it prints is under `render`.
+
+mod args;
+mod commands;
+mod env_vars;
+mod exit;
+mod output;
+mod render;
+mod slurm;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, FromArgMatches as _};
+
+pub use args::Cli;
+
+/// The command as clap knows it; for completions, man pages and the checks of the documents.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Parses the command line, runs the verb, prints what went wrong, returns the exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    #[cfg(feature = "crash-points")]
+    arm_crash_points();
+    let matches = match command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => return exit::usage(&error, env_vars::arguments()),
+    };
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => return exit::usage(&error, env_vars::arguments()),
+    };
+    exit::run(cli)
+}
+
+/// Lets a test say where this process dies. A text that names no point is no plan.
+#[cfg(feature = "crash-points")]
+fn arm_crash_points() {
+    use ralph_core::store::crash::{CrashPlan, arm};
+    let at =
+        env_vars::text(env_vars::RALPH_CRASH_AT).and_then(|text| text.parse::<CrashPlan>().ok());
+    arm(CrashPlan {
+        log: env_vars::path(env_vars::RALPH_CRASH_LOG),
+        ..at.unwrap_or_default()
+    });
+}

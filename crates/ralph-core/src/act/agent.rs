@@ -1,0 +1,257 @@
+//! The `command` engine of dispatch: a program takes the order, and what it says and changes is its outcome.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, UNIX_EPOCH};
+
+use serde_json::Value;
+
+use crate::act::child::{Ended, Program, run};
+use crate::order::{OrderOutcome, WorkOrder};
+use crate::time::Timestamp;
+
+/// Runs a program on an order, in the project's folder.
+///
+/// Exit 0 with a change is done, exit 0 without one is no change, anything else is a failure, unless a line
+/// `{"ralph":"outcome", …}` or a `---RALPH_STATUS---` block on its output says more.
+pub async fn perform(
+    order: &WorkOrder,
+    argv: &[String],
+    folder: &Path,
+    attempt_id: &str,
+    limit: Duration,
+) -> OrderOutcome {
+    let input = serde_json::to_vec(order).unwrap_or_default();
+    let variables = variables(order, folder, attempt_id);
+    let before = fingerprint(folder);
+    let program = Program {
+        argv,
+        folder,
+        variables: &variables,
+        input: &input,
+        limit,
+    };
+    match run(&program).await {
+        Ok(ended) => outcome(&ended, before != fingerprint(folder)),
+        Err(error) => OrderOutcome::Failed {
+            reason: format!("{}: cannot be started: {error}", argv.join(" ")),
+        },
+    }
+}
+
+fn variables(order: &WorkOrder, folder: &Path, attempt_id: &str) -> Vec<(String, String)> {
+    [
+        ("RALPH_ATTEMPT_ID", attempt_id.to_owned()),
+        ("RALPH_TASK_ID", order.target.clone()),
+        ("RALPH_TASK_TEXT", order.title.clone()),
+        ("RALPH_WORKTREE", folder.display().to_string()),
+        ("RALPH_BRANCH", String::new()),
+        ("RALPH_KIND", order.kind.as_str().to_owned()),
+        ("RALPH_PROJECT", order.project.to_string()),
+    ]
+    .map(|(key, value)| (key.to_owned(), value))
+    .to_vec()
+}
+
+/// Size and modification time of every file that the agent may change; the machine's own files do not count.
+fn fingerprint(folder: &Path) -> BTreeMap<String, (u64, u128)> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(current) = folders.pop() {
+        for entry in fs::read_dir(&current).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let Ok(metadata) = entry.metadata() else {
+                continue;
+            };
+            if metadata.is_dir() {
+                if name != ".state" && name != ".git" {
+                    folders.push(entry.path());
+                }
+                continue;
+            }
+            let modified = metadata
+                .modified()
+                .ok()
+                .and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+            let stamp = (metadata.len(), modified.map_or(0, |at| at.as_nanos()));
+            files.insert(entry.path().to_string_lossy().into_owned(), stamp);
+        }
+    }
+    let state = folder.join(crate::store::layout::PIPELINE);
+    if let Ok(text) = fs::read(&state) {
+        // An agent may settle an order by setting the phase itself.
+        files.insert(
+            state.to_string_lossy().into_owned(),
+            (text.len() as u64, u128::from(checksum(&text))),
+        );
+    }
+    files
+}
+
+fn checksum(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+fn outcome(ended: &Ended, changed: bool) -> OrderOutcome {
+    let output = String::from_utf8_lossy(&ended.stdout);
+    if let Some(said) = said(&output) {
+        return said;
+    }
+    let summary = output
+        .lines()
+        .rev()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or("")
+        .trim()
+        .to_owned();
+    if !ended.success() {
+        let error = String::from_utf8_lossy(&ended.stderr);
+        let last = error
+            .lines()
+            .rev()
+            .find(|line| !line.trim().is_empty())
+            .unwrap_or(&summary)
+            .trim()
+            .to_owned();
+        return OrderOutcome::Failed {
+            reason: format!("{}: {last}", ended.how()),
+        };
+    }
+    if changed {
+        OrderOutcome::Done { summary }
+    } else {
+        OrderOutcome::NoChange { summary }
+    }
+}
+
+/// What the agent says of its outcome itself: the last JSON line or status block.
+fn said(output: &str) -> Option<OrderOutcome> {
+    let line = output.lines().rev().find_map(|line| {
+        let value: Value = serde_json::from_str(line.trim()).ok()?;
+        (value.get("ralph")?.as_str()? == "outcome").then_some(value)
+    });
+    line.as_ref()
+        .and_then(from_json)
+        .or_else(|| from_block(output))
+}
+
+fn from_json(value: &Value) -> Option<OrderOutcome> {
+    let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
+    let summary = text("summary")
+        .or_else(|| text("reason"))
+        .unwrap_or_default();
+    match value
+        .get("outcome")
+        .or_else(|| value.get("status"))?
+        .as_str()?
+    {
+        "done" | "success" => Some(OrderOutcome::Done { summary }),
+        "no_change" => Some(OrderOutcome::NoChange { summary }),
+        "needs_input" | "blocked" => Some(OrderOutcome::NeedsInput {
+            prompt: text("prompt").unwrap_or(summary),
+        }),
+        "usage_limit" | "throttled" => {
+            let resets_at = text("resets_at").and_then(|at| at.parse::<Timestamp>().ok());
+            Some(OrderOutcome::UsageLimit { resets_at })
+        }
+        "failed" | "crashed" => Some(OrderOutcome::Failed { reason: summary }),
+        _ => None,
+    }
+}
+
+fn from_block(output: &str) -> Option<OrderOutcome> {
+    let block = output.rsplit_once("---RALPH_STATUS---")?.1;
+    let block = block
+        .split("---END_RALPH_STATUS---")
+        .next()
+        .unwrap_or(block);
+    let field = |name: &str| {
+        let line = block.lines().find_map(|line| {
+            line.trim()
+                .strip_prefix(name)?
+                .trim_start()
+                .strip_prefix(':')
+        })?;
+        Some(line.trim().to_owned())
+    };
+    let recommendation = field("RECOMMENDATION").unwrap_or_default();
+    match field("STATUS")?.to_ascii_uppercase().as_str() {
+        "BLOCKED" | "NEEDS_INPUT" => Some(OrderOutcome::NeedsInput {
+            prompt: recommendation,
+        }),
+        "COMPLETE" | "COMPLETED" | "DONE" => Some(OrderOutcome::Done {
+            summary: recommendation,
+        }),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::order::OrderKind;
+
+    async fn perform_script(script: &str) -> OrderOutcome {
+        let folder = tempfile::tempdir().unwrap();
+        let order = WorkOrder {
+            schema_version: 1,
+            kind: OrderKind::Implement,
+            project: "p".parse().unwrap(),
+            target: "T1".into(),
+            title: "write it".into(),
+            instructions: String::new(),
+            read: vec![],
+            done_when: String::new(),
+        };
+        let argv = ["sh", "-c", script].map(str::to_owned);
+        perform(&order, &argv, folder.path(), "a1", Duration::from_secs(20)).await
+    }
+
+    #[tokio::test]
+    async fn exit_code_and_change_decide() {
+        let done = perform_script("test \"$RALPH_TASK_ID/$RALPH_KIND\" = T1/implement && cat > order.json && echo wrote it").await;
+        assert_eq!(
+            done,
+            OrderOutcome::Done {
+                summary: "wrote it".into()
+            }
+        );
+        assert_eq!(
+            perform_script("true").await,
+            OrderOutcome::NoChange {
+                summary: String::new()
+            }
+        );
+        let failed = perform_script("echo half > x; echo boom >&2; exit 7").await;
+        assert_eq!(
+            failed,
+            OrderOutcome::Failed {
+                reason: "exit 7: boom".into()
+            }
+        );
+    }
+
+    #[tokio::test]
+    async fn what_the_agent_says_outranks_the_exit_code() {
+        let asks = perform_script(
+            r#"echo '{"ralph":"outcome","outcome":"needs_input","prompt":"which seed?"}'"#,
+        )
+        .await;
+        assert_eq!(
+            asks,
+            OrderOutcome::NeedsInput {
+                prompt: "which seed?".into()
+            }
+        );
+        let block = "printf -- '---RALPH_STATUS---\\nSTATUS: BLOCKED\\nRECOMMENDATION: get data\\n---END_RALPH_STATUS---\\n'";
+        assert_eq!(
+            perform_script(block).await,
+            OrderOutcome::NeedsInput {
+                prompt: "get data".into()
+            }
+        );
+    }
+}

@@ -1,0 +1,150 @@
+//! What a submission has to know from git: that a commit exists, is pushed, and holds the files. Reads only.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::act::child::{Ended, Program, run};
+use crate::backend::GitCommit;
+
+/// A question to git may take so long; a remote that hangs must not hold up a dispatch.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Where the cluster clones, and the checkout that is submitted from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GitSource {
+    /// What the jobs clone; found in `git.url` of the cluster's configuration.
+    pub url: String,
+    /// The checkout.
+    pub checkout: PathBuf,
+}
+
+impl GitSource {
+    /// The commit that is checked out, proved to be pushed and to hold `paths` exactly as they are on disk
+    /// (incidents 24 to 29). `paths` are relative to `folder`.
+    ///
+    /// # Errors
+    /// Each problem in one sentence, with what to do.
+    pub async fn pushed_commit(
+        &self,
+        folder: &Path,
+        paths: &[&str],
+    ) -> Result<GitCommit, Vec<String>> {
+        let sha = self.head().await.map_err(|problem| vec![problem])?;
+        let mut problems = Vec::new();
+        for path in paths {
+            problems.extend(self.differs(&sha, folder, path).await);
+        }
+        problems.extend(self.not_pushed(&sha).await);
+        if problems.is_empty() {
+            Ok(GitCommit {
+                url: self.url.clone(),
+                sha,
+            })
+        } else {
+            Err(problems)
+        }
+    }
+
+    async fn head(&self) -> Result<String, String> {
+        let ended = self
+            .git(&["rev-parse", "--verify", "HEAD^{commit}"])
+            .await?;
+        let sha = String::from_utf8_lossy(&ended.stdout).trim().to_owned();
+        if ended.success() && sha.len() >= 40 && sha.bytes().all(|b| b.is_ascii_hexdigit()) {
+            Ok(sha)
+        } else {
+            Err(format!(
+                "{}: there is no commit yet; commit the project first",
+                self.checkout.display()
+            ))
+        }
+    }
+
+    async fn differs(&self, sha: &str, folder: &Path, path: &str) -> Option<String> {
+        let full = folder.join(path);
+        let relative = full
+            .strip_prefix(&self.checkout)
+            .unwrap_or(&full)
+            .to_string_lossy()
+            .into_owned();
+        let ended = match self
+            .git(&["cat-file", "blob", &format!("{sha}:{relative}")])
+            .await
+        {
+            Ok(ended) => ended,
+            Err(problem) => return Some(problem),
+        };
+        let short = sha.get(..12).unwrap_or(sha);
+        if !ended.success() {
+            return Some(format!(
+                "{relative} is not in commit {short}; commit and push it"
+            ));
+        }
+        let size_differs = std::fs::read(&full)
+            .is_ok_and(|bytes| !bytes.ends_with(&ended.stdout) || bytes.len() < ended.stdout.len());
+        size_differs
+            .then(|| format!("{relative} differs from commit {short}; commit and push the change"))
+    }
+
+    /// The remote has this commit if a branch or tag points at it or at a descendant that is known here.
+    async fn not_pushed(&self, sha: &str) -> Option<String> {
+        let ended = match self
+            .git(&["ls-remote", "--quiet", "--heads", "--tags", &self.url])
+            .await
+        {
+            Ok(ended) => ended,
+            Err(problem) => return Some(problem),
+        };
+        if !ended.success() {
+            let error = String::from_utf8_lossy(&ended.stderr);
+            return Some(format!(
+                "{} cannot be asked for its branches: {}",
+                self.url,
+                error.lines().last().unwrap_or("")
+            ));
+        }
+        let listing = String::from_utf8_lossy(&ended.stdout).into_owned();
+        let tips: Vec<&str> = listing
+            .lines()
+            .filter_map(|line| line.split_whitespace().next())
+            .collect();
+        if tips.contains(&sha) {
+            return None;
+        }
+        for tip in tips {
+            let ancestor = self.git(&["merge-base", "--is-ancestor", sha, tip]).await;
+            if ancestor.is_ok_and(|ended| ended.success()) {
+                return None;
+            }
+        }
+        let short = sha.get(..12).unwrap_or(sha);
+        Some(format!(
+            "commit {short} is not pushed to {}; run `git push`",
+            self.url
+        ))
+    }
+
+    async fn git(&self, arguments: &[&str]) -> Result<Ended, String> {
+        let argv: Vec<String> = ["git"]
+            .iter()
+            .chain(arguments)
+            .map(|word| (*word).to_owned())
+            .collect();
+        let variables = [
+            ("GIT_TERMINAL_PROMPT", "0"),
+            ("LC_ALL", "C"),
+            ("GIT_OPTIONAL_LOCKS", "0"),
+        ]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let program = Program {
+            argv: &argv,
+            folder: &self.checkout,
+            variables: &variables,
+            input: b"",
+            limit: LIMIT,
+        };
+        run(&program)
+            .await
+            .map_err(|error| format!("git cannot be started: {error}; install git"))
+    }
+}

@@ -1,0 +1,195 @@
+//! Acting: the edge that drives a plan. Locks, reads, asks the cluster, commits; decides nothing itself.
+//!
+//! Order of one dispatch: guard the workspace, finish interrupted operations, verify every outstanding job of every
+//! project, plan, take the steps, report. Whatever fails in one project is that project's outcome.
+
+mod adopt;
+pub mod agent;
+pub mod child;
+mod commit;
+mod dispatch;
+pub mod git;
+pub mod logs;
+mod manual;
+pub mod preflight;
+mod step;
+mod submit;
+mod verification;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use crate::backend::{BackendError, ClusterBackend};
+use crate::change::EditError;
+use crate::env::Env;
+use crate::error::{Code, Coded, Hint};
+use crate::id::{OpId, Slug};
+use crate::journal::JournalError;
+use crate::plan::Context;
+use crate::settings::Settings;
+use crate::store::StoreError;
+use crate::store::lock::{LockError, LockRequest, ProjectLock};
+use crate::time::Timestamp;
+
+pub use dispatch::Options;
+pub use manual::{Cancelled, RunLog, SubmittedNow};
+
+/// Everything that acting needs, injected once.
+#[derive(Clone)]
+pub struct Dispatcher {
+    /// The workspace.
+    pub root: PathBuf,
+    /// Clock, ids, host, user.
+    pub env: Env,
+    /// The zone in which times without one are read.
+    pub zone: TimeZone,
+    /// `.claude/ralph/config.json`.
+    pub settings: Settings,
+    /// The cluster, or why there is none.
+    pub cluster: Result<Arc<dyn ClusterBackend>, BackendError>,
+    /// Where jobs clone from; `None` where files are synchronised.
+    pub git: Option<git::GitSource>,
+    /// What a person is told when there is no session: the seed's prompt where its shims are installed.
+    pub session_prompt: String,
+    /// How long another process's lock is waited for.
+    pub lock_timeout: Duration,
+    /// Told what is going on, one line at a time; for a terminal.
+    pub progress: Arc<dyn Fn(&str) + Send + Sync>,
+}
+
+impl fmt::Debug for Dispatcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dispatcher")
+            .field("root", &self.root)
+            .field("cluster", &self.cluster)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Dispatcher {
+    fn context(&self, now: Timestamp) -> Context<'_> {
+        Context {
+            settings: &self.settings,
+            now,
+            zone: &self.zone,
+        }
+    }
+
+    fn backend(&self) -> Result<&dyn ClusterBackend, ActError> {
+        match &self.cluster {
+            Ok(backend) => Ok(backend.as_ref()),
+            Err(error) => Err(error.clone().into()),
+        }
+    }
+
+    fn lock(&self, slug: &Slug, operation: &str) -> Result<ProjectLock, ActError> {
+        let folder = crate::project::folder(&self.root, slug);
+        let request = LockRequest {
+            timeout: self.lock_timeout,
+            ..LockRequest::new(&folder, operation, &self.env)
+        };
+        Ok(ProjectLock::acquire(&request, &self.env)?)
+    }
+
+    fn say(&self, line: &str) {
+        (self.progress)(line);
+    }
+}
+
+/// Why a step could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ActError {
+    /// The cluster could not be asked.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    /// The project's lock is held by somebody else.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The operation could not be committed.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A file could not be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An edit does not apply; only in a dry run, where no journal is involved.
+    #[error("{path}: {error}")]
+    Edit {
+        /// The file.
+        path: String,
+        /// Why.
+        error: EditError,
+    },
+    /// The project cannot be read.
+    #[error("{message}")]
+    Unreadable {
+        /// The class.
+        code: Code,
+        /// File, line, column, expected and found.
+        message: String,
+        /// The likely fix.
+        hint: Option<String>,
+    },
+    /// The item is not in the queue, or not READY, or there are two of them.
+    #[error(
+        "projects/{slug}/documentation/queue.md: {item} is not a single READY item that can be submitted"
+    )]
+    NoItem {
+        /// The project.
+        slug: Slug,
+        /// The item.
+        item: String,
+    },
+    /// The item cannot be submitted as it is.
+    #[error("{outcome}")]
+    Preflight {
+        /// Item and problems.
+        outcome: String,
+        /// Files that changed: the question that was put to a person.
+        files: Vec<String>,
+        /// The operation that changed them.
+        op: Option<OpId>,
+    },
+    /// The configured agent cannot be used here.
+    #[error("agent engine {engine:?} is not one that dispatch can start")]
+    NoEngine {
+        /// Its name.
+        engine: String,
+    },
+}
+
+impl Coded for ActError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Backend(error) => error.code(),
+            Self::Lock(error) => error.code(),
+            Self::Journal(error) => error.code(),
+            Self::Store(error) => error.code(),
+            Self::Edit { error, .. } => error.code(),
+            Self::Unreadable { code, .. } => *code,
+            Self::NoItem { .. } | Self::Preflight { .. } => Code::Failed,
+            Self::NoEngine { .. } => Code::NoEngine,
+        }
+    }
+
+    fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::Backend(error) => error.hint(),
+            Self::Lock(error) => error.hint(),
+            Self::Journal(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            Self::Edit { error, .. } => error.hint(),
+            Self::Unreadable { hint, .. } => hint.as_deref().map(Hint::new),
+            Self::NoItem { .. } => Some(Hint::new(
+                "See `ralph status --project SLUG --detailed` for the READY items.",
+            )),
+            Self::Preflight { .. } => Some(Hint::new("Mend it; the next dispatch looks again.")),
+            Self::NoEngine { .. } => Some(Hint::new(
+                "Set `agent` in .claude/ralph/config.json to {\"engine\": \"caller\"} or {\"command\": [\"PROGRAM\"]}.",
+            )),
+        }
+    }
+}

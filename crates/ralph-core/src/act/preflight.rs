@@ -1,0 +1,288 @@
+//! What is checked before an item is submitted. Everything that can be known to fail is refused here, with
+//! what to mend, and never reaches the cluster.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Component, Path};
+use std::time::Duration;
+
+use ralph_docs::queue::QueueItem;
+use sha2::{Digest as _, Sha256};
+
+use crate::act::child::{Program, run};
+use crate::act::git::GitSource;
+use crate::backend::GitCommit;
+use crate::sbatch::{self, Directive};
+use crate::settings::PartitionPolicy;
+use crate::store::layout;
+use crate::validate::{QueueEntry, Severity};
+
+/// Everything of an item that is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prepared {
+    /// The script's path inside the project.
+    pub script_path: String,
+    /// The script.
+    pub script: String,
+    /// Its SHA-256.
+    pub script_sha256: String,
+    /// The configuration's path inside the project.
+    pub config_path: Option<String>,
+    /// The configuration.
+    pub config: Option<String>,
+    /// The commit that the job clones.
+    pub git: Option<GitCommit>,
+}
+
+/// Looks an item over.
+///
+/// # Errors
+/// Every problem found, each in one sentence that says what to mend.
+pub async fn prepare(
+    item: &QueueItem,
+    folder: &Path,
+    git: Option<&GitSource>,
+    partitions: &PartitionPolicy,
+    live_by_partition: &BTreeMap<String, usize>,
+) -> Result<Prepared, Vec<String>> {
+    let script_path = script_path(item, folder).map_err(|problem| vec![problem])?;
+    let script = text(folder, &script_path).map_err(|problem| vec![problem])?;
+    let mut problems = Vec::new();
+    let config_path = item
+        .config
+        .as_deref()
+        .map(bare_path)
+        .filter(|path| !path.is_empty());
+    let config = match config_path.as_deref().map(|path| text(folder, path)) {
+        Some(Err(problem)) => {
+            problems.push(problem);
+            None
+        }
+        Some(Ok(text)) => Some(text),
+        None => None,
+    };
+    let directives = sbatch::parse(&script);
+    problems.extend(script_problems(item, folder, &script_path, &script));
+    problems.extend(partition_problems(
+        &script_path,
+        &directives,
+        partitions,
+        live_by_partition,
+    ));
+    problems.extend(syntax_problem(&script_path, &script, folder).await);
+    let mut commit = None;
+    if let Some(git) = git {
+        let paths: Vec<&str> = [Some(script_path.as_str()), config_path.as_deref()]
+            .into_iter()
+            .flatten()
+            .collect();
+        match git.pushed_commit(folder, &paths).await {
+            Ok(found) => commit = Some(found),
+            Err(found) => problems.extend(found),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let script_sha256 = hex(&Sha256::digest(script.as_bytes()));
+    Ok(Prepared {
+        script_path,
+        script,
+        script_sha256,
+        config_path,
+        config,
+        git: commit,
+    })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The script that the item means, by the same rule as `ralph validate`.
+fn script_path(item: &QueueItem, folder: &Path) -> Result<String, String> {
+    let names = fs::read_dir(folder.join(layout::SLURM_JOBS))
+        .into_iter()
+        .flatten();
+    let names = names.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut names: BTreeSet<String> = names
+        .map(|name| format!("{}/{name}", layout::SLURM_JOBS))
+        .collect();
+    let script = item
+        .script
+        .as_deref()
+        .map(bare_path)
+        .filter(|path| !path.is_empty());
+    // A script that is named may lie anywhere in the project; whether it exists is found when it is read.
+    names.extend(script.clone());
+    let entry = QueueEntry {
+        id: item.id.clone(),
+        line: item.line,
+        ready: true,
+        script,
+        config: None,
+    };
+    crate::validate::script_of(&entry, &names)
+        .map_err(|problem| format!("it {problem}; write it, or name one with `- Script:`"))
+}
+
+/// A path as people write it into an item: in backticks, as a link, with a remark after it.
+fn bare_path(text: &str) -> String {
+    let text = text.trim();
+    let quoted = text.split('`').nth(1);
+    let linked = text
+        .split_once("](")
+        .and_then(|(_, rest)| rest.split(')').next());
+    let word = quoted
+        .or(linked)
+        .unwrap_or_else(|| text.split_whitespace().next().unwrap_or(""));
+    word.trim_start_matches("./")
+        .trim_end_matches([',', ';'])
+        .to_owned()
+}
+
+/// Reads a file of the project; a path that leaves the project is refused (incident 36).
+fn text(folder: &Path, path: &str) -> Result<String, String> {
+    let relative = Path::new(path);
+    let plain = relative
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)));
+    if !plain {
+        return Err(format!("{path}: expected a path inside the project"));
+    }
+    let full = folder.join(relative);
+    let inside = match (full.canonicalize(), folder.canonicalize()) {
+        (Ok(full), Ok(folder)) => full.starts_with(folder),
+        _ => {
+            return Err(format!(
+                "{path}: there is no such file; write it or correct the item"
+            ));
+        }
+    };
+    if !inside {
+        return Err(format!("{path}: leads out of the project through a link"));
+    }
+    fs::read_to_string(&full).map_err(|error| format!("{path}: cannot be read: {error}"))
+}
+
+/// What the contract's check says is an error in the script; its warnings do not stop a submission.
+fn script_problems(item: &QueueItem, folder: &Path, path: &str, script: &str) -> Vec<String> {
+    let Some(slug) = folder
+        .file_name()
+        .and_then(|name| name.to_str())
+        .and_then(|name| name.parse().ok())
+    else {
+        return vec![format!(
+            "{}: the folder's name is not a project's, for {}",
+            folder.display(),
+            item.id
+        )];
+    };
+    let names = [layout::SLURM_LOGS.to_owned()].into();
+    let findings = crate::validate::check_script(path, script, &slug, &names);
+    let errors = findings
+        .into_iter()
+        .filter(|finding| finding.severity == Severity::Error);
+    let line = |line: Option<usize>| line.map_or_else(String::new, |line| format!(":{line}"));
+    errors
+        .map(|finding| format!("{path}{}: {}", line(finding.line), finding.message))
+        .collect()
+}
+
+fn partition_problems(
+    script: &str,
+    directives: &[Directive],
+    policy: &PartitionPolicy,
+    live: &BTreeMap<String, usize>,
+) -> Vec<String> {
+    let value = |option: &str| {
+        directives
+            .iter()
+            .rev()
+            .find(|found| found.option == option)
+            .and_then(|found| found.value.as_deref())
+    };
+    let Some(partition) = value("partition") else {
+        return Vec::new();
+    };
+    let mut problems = Vec::new();
+    for partition in partition.split(',').map(str::trim) {
+        let denied = policy.deny.iter().any(|name| name == partition);
+        let allowed = policy.allow.is_empty() || policy.allow.iter().any(|name| name == partition);
+        if denied || !allowed {
+            problems.push(format!(
+                "{script}: partition {partition} is not allowed by `partitions` in config.json"
+            ));
+        }
+        let limit = policy.max_time.get(partition);
+        let asked = value("time").and_then(sbatch::time_limit);
+        if let (Some(limit), Some(asked)) = (limit, asked)
+            && asked.is_none_or(|asked| asked > *limit)
+        {
+            let hours = limit.as_secs_f64() / 3600.0;
+            problems.push(format!("{script}: --time is above the {hours} h that `partitions.max_time` allows in {partition}"));
+        }
+        let most = policy
+            .max_submit
+            .get(partition)
+            .copied()
+            .unwrap_or(usize::MAX);
+        if live.get(partition).copied().unwrap_or(0) >= most {
+            problems.push(format!("{most} jobs are in partition {partition} already, the most that `partitions.max_submit` allows"));
+        }
+    }
+    problems
+}
+
+/// `bash -n`: an apostrophe in the wrong place killed three jobs in two seconds (incident 43).
+async fn syntax_problem(path: &str, script: &str, folder: &Path) -> Option<String> {
+    let first = script.lines().next().unwrap_or("");
+    let shell = ["bash", "sh"]
+        .into_iter()
+        .find(|shell| first.starts_with("#!") && first.trim_end().ends_with(shell))?;
+    let argv = [shell, "-n"].map(str::to_owned);
+    let limit = Duration::from_secs(10);
+    let program = Program {
+        argv: &argv,
+        folder,
+        variables: &[],
+        input: script.as_bytes(),
+        limit,
+    };
+    // A machine without this shell cannot check; the job's own machine will.
+    let ended = run(&program).await.ok()?;
+    let error = String::from_utf8_lossy(&ended.stderr);
+    (!ended.success()).then(|| {
+        format!(
+            "{path}: {shell} cannot parse it: {}",
+            error.lines().next().unwrap_or("").trim()
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_read_as_people_write_them() {
+        for text in [
+            "configs/a.json",
+            "`configs/a.json`",
+            "./configs/a.json (new)",
+            "[a](configs/a.json)",
+            " configs/a.json, ",
+        ] {
+            assert_eq!(bare_path(text), "configs/a.json", "{text}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_leaves_the_project_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/etc/hostname", folder.path().join("link")).unwrap();
+        for path in ["../x", "/etc/hostname", "link", "none"] {
+            assert!(text(folder.path(), path).is_err(), "{path}");
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! Taking one step of one project: lock, read again, plan again, act, commit, unlock.
+
+use crate::act::commit::{Committed, commit};
+use crate::act::dispatch::step_report;
+use crate::act::{ActError, Dispatcher, agent, child};
+use crate::change::ChangeSet;
+use crate::ledger::ResultLedger;
+use crate::order::{OrderOutcome, WorkOrder};
+use crate::plan::{ProjectStep, Step, rules};
+use crate::project;
+use crate::report::{Problem, StepReport};
+use crate::settings::{AgentChoice, CommandLine};
+use crate::settle::order::TestOutcome;
+use crate::settle::{check, order};
+use crate::store::lock::ProjectLock;
+use crate::world::{Facts, Observations, ProjectState};
+
+/// What a step did.
+struct Taken {
+    outcome: String,
+    committed: Committed,
+    job: Option<String>,
+    problem: Option<Problem>,
+}
+
+impl Taken {
+    fn plain(outcome: impl Into<String>, committed: Committed) -> Self {
+        Self {
+            outcome: outcome.into(),
+            committed,
+            job: None,
+            problem: None,
+        }
+    }
+}
+
+impl Dispatcher {
+    /// Takes a planned step; whatever goes wrong is in its report.
+    pub(super) async fn take_step(&self, planned: &ProjectStep, seen: &Observations) -> StepReport {
+        let mut report = step_report(planned, String::new());
+        match self.locked_step(planned, seen, &mut report).await {
+            Ok(taken) => {
+                report.outcome = taken.outcome;
+                if !matches!(self.settings.agent, AgentChoice::Caller) {
+                    // What the agent has done is no order to the caller any more.
+                    report.order = None;
+                }
+                report.job = taken.job;
+                report.problem = taken.problem;
+                report.files = taken.committed.files;
+                report.op = taken.committed.op.map(|op| op.to_string());
+                report.warnings = taken.committed.warnings;
+            }
+            Err(error) => {
+                report.problem = Some(Problem::of(&error));
+                report.outcome = error.to_string();
+                if let ActError::Preflight { files, op, .. } = error {
+                    report.files = files;
+                    report.op = op.map(|op| op.to_string());
+                }
+            }
+        }
+        if let Ok(facts) = self.read(&planned.slug) {
+            report.phase_after = facts.phase().to_string();
+        }
+        report
+    }
+
+    async fn locked_step(
+        &self,
+        planned: &ProjectStep,
+        seen: &Observations,
+        report: &mut StepReport,
+    ) -> Result<Taken, ActError> {
+        let lock = self.lock(&planned.slug, "dispatch")?;
+        let facts = self.read(&planned.slug)?;
+        report.phase_before = facts.phase().to_string();
+        // The files may have moved since the plan was made: what they say now counts.
+        let step = match rules::next_step(&facts, seen, &self.context(self.env.now())) {
+            Ok(step) => step,
+            Err(passed) => {
+                return Ok(Taken::plain(
+                    format!("nothing to do any more: {}", passed.reason),
+                    Committed::default(),
+                ));
+            }
+        };
+        if step.step != planned.step {
+            *report = step_report(&step, report.phase_before.clone());
+        }
+        self.say(&format!("{}: {}", step.slug, step.because));
+        self.perform(&facts, &step, lock).await
+    }
+
+    async fn perform(
+        &self,
+        facts: &Facts,
+        planned: &ProjectStep,
+        lock: ProjectLock,
+    ) -> Result<Taken, ActError> {
+        let now = self.env.now();
+        let context = self.context(now);
+        match &planned.step {
+            Step::Submit { item, attempt } => {
+                let submitted = self.submit(facts, item, *attempt).await?;
+                drop(lock);
+                Ok(Taken {
+                    problem: submitted.unclear.then(|| {
+                        let hint = "Nothing is lost: the next dispatch looks for the job before it does anything else.";
+                        Problem::new(crate::error::Code::Unclear, submitted.outcome.clone(), Some(hint.to_owned()))
+                    }),
+                    job: submitted.job.map(|job| job.to_string()),
+                    ..Taken::plain(submitted.outcome, submitted.committed)
+                })
+            }
+            Step::Poll => self.settle(
+                facts,
+                "the jobs are alive; the next poll is set",
+                check::polled(facts, &context),
+            ),
+            Step::Check { runs } => self.check(facts, runs),
+            Step::Advance { to } => {
+                let because = &planned.because;
+                self.settle(
+                    facts,
+                    &format!("moved on to {to}: {because}"),
+                    check::advanced(facts, to, because, &context),
+                )
+            }
+            Step::Test(command) => self.test(facts, command, lock).await,
+            Step::Order(order) => self.order(facts, order, lock).await,
+        }
+    }
+
+    fn settle(&self, facts: &Facts, outcome: &str, changes: ChangeSet) -> Result<Taken, ActError> {
+        let committed = commit(
+            &project::folder(&self.root, &facts.slug),
+            changes,
+            &self.env,
+        )?;
+        Ok(Taken::plain(outcome, committed))
+    }
+
+    fn check(&self, facts: &Facts, runs: &[(String, String)]) -> Result<Taken, ActError> {
+        let folder = project::folder(&self.root, &facts.slug);
+        let completed = facts.view.completed_runs.iter();
+        let finished: Vec<_> = completed
+            .filter(|run| {
+                runs.iter()
+                    .any(|(id, _)| run.key.run_id.as_deref() == Some(id))
+            })
+            .map(|run| {
+                let id = run.key.run_id.as_deref().unwrap_or("");
+                let text =
+                    std::fs::read_to_string(folder.join("runs").join(id).join("result.json")).ok();
+                (
+                    run,
+                    text.and_then(|text| serde_json::from_str::<ResultLedger>(&text).ok()),
+                )
+            })
+            .collect();
+        let changes = check::checked(facts, &finished, &self.context(self.env.now()));
+        self.settle(
+            facts,
+            &format!(
+                "results of {} recorded",
+                rules::plural(finished.len(), "run")
+            ),
+            changes,
+        )
+    }
+
+    /// The lock is given back while the tests run: they take minutes, and read only what is theirs.
+    async fn test(
+        &self,
+        facts: &Facts,
+        command: &CommandLine,
+        lock: ProjectLock,
+    ) -> Result<Taken, ActError> {
+        drop(lock);
+        let argv = command.argv();
+        let folder = project::folder(&self.root, &facts.slug);
+        let limit = self.settings.test_time_limit;
+        let program = child::Program {
+            argv: &argv,
+            folder: &folder,
+            variables: &[],
+            input: b"",
+            limit,
+        };
+        let outcome = match child::run(&program).await {
+            Ok(ended) => TestOutcome {
+                passed: ended.success(),
+                how: ended.how(),
+                command: argv.join(" "),
+                tail: tail(&ended),
+            },
+            Err(error) => TestOutcome {
+                passed: false,
+                how: format!("cannot be started: {error}"),
+                command: argv.join(" "),
+                tail: String::new(),
+            },
+        };
+        let _lock = self.lock(&facts.slug, "dispatch")?;
+        let facts = self.read(&facts.slug)?;
+        let words = if outcome.passed {
+            "the tests pass".to_owned()
+        } else {
+            format!("the tests fail: {}", outcome.how)
+        };
+        self.settle(
+            &facts,
+            &words,
+            order::tested(&facts, &outcome, &self.context(self.env.now())),
+        )
+    }
+
+    /// The lock is given back while an agent works: it takes minutes to hours, and edits the documents itself.
+    async fn order(
+        &self,
+        facts: &Facts,
+        asked: &WorkOrder,
+        lock: ProjectLock,
+    ) -> Result<Taken, ActError> {
+        let argv = match &self.settings.agent {
+            AgentChoice::Caller => {
+                let changes = order::settled(
+                    facts,
+                    asked,
+                    &OrderOutcome::HandedOut,
+                    &self.context(self.env.now()),
+                );
+                return self.settle(
+                    facts,
+                    &format!("{}: {}", asked.kind.as_str(), asked.title),
+                    changes,
+                );
+            }
+            AgentChoice::Command(command) => command.argv(),
+            AgentChoice::Engine(engine) => {
+                return Err(ActError::NoEngine {
+                    engine: engine.clone(),
+                });
+            }
+        };
+        drop(lock);
+        let folder = project::folder(&self.root, &facts.slug);
+        let attempt = self.env.ids.op(self.env.now());
+        let outcome = agent::perform(
+            asked,
+            &argv,
+            &folder,
+            attempt.as_str(),
+            self.settings.agent_time_limit,
+        )
+        .await;
+        let _lock = self.lock(&facts.slug, "dispatch")?;
+        let facts = self.read(&facts.slug)?;
+        let changes = order::settled(&facts, asked, &outcome, &self.context(self.env.now()));
+        let words = format!(
+            "{} {}: {}",
+            asked.kind.as_str(),
+            asked.target,
+            order::word(&outcome)
+        );
+        let mut taken = self.settle(&facts, &words, changes)?;
+        if let OrderOutcome::Failed { reason } = &outcome {
+            taken.problem = Some(Problem::new(
+                crate::error::Code::Failed,
+                format!("the agent failed: {reason}"),
+                None,
+            ));
+        }
+        Ok(taken)
+    }
+
+    /// Reads a project anew.
+    pub(super) fn read(&self, slug: &crate::id::Slug) -> Result<Facts, ActError> {
+        match project::load(&self.root, slug).state {
+            ProjectState::Readable(facts) => Ok(*facts),
+            ProjectState::Unreadable(found) => Err(ActError::Unreadable {
+                code: found.code,
+                message: found.message,
+                hint: found.hint,
+            }),
+        }
+    }
+}
+
+fn tail(ended: &child::Ended) -> String {
+    let bytes = if ended.stderr.is_empty() {
+        &ended.stdout
+    } else {
+        &ended.stderr
+    };
+    let text = String::from_utf8_lossy(bytes);
+    let lines: Vec<&str> = text.lines().collect();
+    lines
+        .iter()
+        .skip(lines.len().saturating_sub(20))
+        .copied()
+        .collect::<Vec<_>>()
+        .join("\n")
+}

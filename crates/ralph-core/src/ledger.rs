@@ -1,0 +1,263 @@
+//! The run ledger: what stands in `runs/<run_id>/`. Texts only; the journal writes them.
+//!
+//! `spec.md` and `config_snapshot.*` are written because their absence made five kinds of incident (24 to 28)
+//! impossible to explain afterwards.
+
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
+
+use crate::backend::SubmitRequest;
+use crate::classify::Diagnosis;
+use crate::id::RunId;
+use crate::job::JobReport;
+use crate::time::{Timestamp, elapsed, span_text, stamp};
+use crate::world::Intent;
+use ralph_docs::queue::QueueItem;
+
+/// Version of the files written here.
+pub const VERSION: u32 = 1;
+
+/// `submit.json`: the contract's keys, and what is needed to repeat the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubmitLedger {
+    /// Format version.
+    pub version: u32,
+    /// The run.
+    pub run_id: String,
+    /// The project.
+    pub project: String,
+    /// The queue item.
+    pub queue_id: String,
+    /// What the item is called.
+    pub experiment: String,
+    /// `submitting`, `submitted`, `refused` or `abandoned`.
+    pub status: String,
+    /// The job, once the scheduler has named it.
+    pub job_id: Option<String>,
+    /// When the intent was made or the job was accepted.
+    pub submitted_at: String,
+    /// Which attempt at the item.
+    pub attempt: u32,
+    /// The submission's key on the cluster.
+    pub token: String,
+    /// The script.
+    pub sbatch_path: String,
+    /// SHA-256 of the script that was sent (incident 75).
+    pub script_sha256: String,
+    /// The configuration file.
+    pub config_path: Option<String>,
+    /// Its partition.
+    pub partition: Option<String>,
+    /// The commit that the job clones.
+    pub git_sha: Option<String>,
+    /// The variables the job got (incident 35).
+    pub variables: std::collections::BTreeMap<String, String>,
+    /// The scheduler's remarks or its refusal.
+    pub remarks: Option<String>,
+}
+
+impl SubmitLedger {
+    /// The ledger of an intent.
+    #[must_use]
+    pub fn of(
+        intent: &Intent,
+        experiment: &str,
+        partition: Option<String>,
+        status: &str,
+        at: Timestamp,
+    ) -> Self {
+        let request: &SubmitRequest = &intent.request;
+        Self {
+            version: VERSION,
+            run_id: request.run.to_string(),
+            project: request.project.to_string(),
+            queue_id: intent.queue_id.to_string(),
+            experiment: experiment.to_owned(),
+            status: status.to_owned(),
+            job_id: None,
+            submitted_at: stamp(at),
+            attempt: intent.attempt,
+            token: request.token.to_string(),
+            sbatch_path: request.script_path.clone(),
+            script_sha256: request.script_sha256.clone(),
+            config_path: request.config_path.clone(),
+            partition,
+            git_sha: request.git.as_ref().map(|git| git.sha.clone()),
+            variables: request.variables.clone(),
+            remarks: None,
+        }
+    }
+}
+
+/// `result.json`: how a run ended, with the evidence.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ResultLedger {
+    /// Format version.
+    pub version: u32,
+    /// The run.
+    pub run_id: String,
+    /// `completed`, `failed`, `cancelled` or `timeout`.
+    pub status: String,
+    /// What the scheduler said of each job.
+    pub reports: Vec<JobReport>,
+    /// Stable name of the failure class, `none` for a success.
+    pub failure_class: String,
+    /// Completed, but a traceback or a missing artifact says otherwise (incident 61).
+    pub suspicious: bool,
+    /// One line.
+    pub summary: String,
+    /// Local copies of the logs, relative to the project's folder.
+    pub logs: Vec<String>,
+    /// When this was written.
+    pub recorded_at: String,
+}
+
+/// Pretty JSON with a final newline: our own files are read by people too.
+#[must_use]
+pub fn json(value: &impl Serialize) -> String {
+    serde_json::to_string_pretty(value).map_or_else(|_| "{}\n".to_owned(), |text| text + "\n")
+}
+
+/// Path of a file of the ledger, relative to the project's folder.
+#[must_use]
+pub fn path(run: &RunId, file: &str) -> String {
+    format!("runs/{run}/{file}")
+}
+
+/// `config_snapshot.<extension of the configuration>`.
+#[must_use]
+pub fn snapshot_name(config_path: &str) -> String {
+    let name = config_path.rsplit('/').next().unwrap_or(config_path);
+    match name.rsplit_once('.') {
+        Some((_, extension)) if !extension.is_empty() && extension.len() <= 10 => {
+            format!("config_snapshot.{extension}")
+        }
+        _ => "config_snapshot.txt".to_owned(),
+    }
+}
+
+/// `spec.md`: what was submitted, and why.
+#[must_use]
+pub fn spec(intent: &Intent, item: &QueueItem) -> String {
+    let request = &intent.request;
+    let mut text = format!(
+        "# {}: {}\n\n",
+        item.id,
+        ralph_docs::quote::plain(&item.title, 200)
+    );
+    let mut line = |name: &str, value: &str| {
+        let _ = writeln!(text, "- {name}: {}", ralph_docs::quote::plain(value, 1_000));
+    };
+    line("Run", request.run.as_str());
+    line("Attempt", &intent.attempt.to_string());
+    for (name, value) in [
+        ("Hypothesis", &item.hypothesis),
+        ("Resources", &item.resources),
+        ("Notes", &item.notes),
+        ("Config", &request.config_path),
+    ] {
+        if let Some(value) = value {
+            line(name, value);
+        }
+    }
+    line("Script", &request.script_path);
+    line("Script SHA-256", &request.script_sha256);
+    if let Some(git) = &request.git {
+        line("Commit", &git.sha);
+    }
+    for artifact in &item.artifacts {
+        line("Artifact", artifact);
+    }
+    text
+}
+
+/// `results.md`: how the run ended.
+#[must_use]
+pub fn results(result: &ResultLedger, artifacts: &[String]) -> String {
+    let mut text = format!(
+        "# Results of {}\n\n- Status: {}\n",
+        result.run_id, result.status
+    );
+    for report in &result.reports {
+        let _ = writeln!(
+            text,
+            "- Job: {} {}{}",
+            report.job,
+            report.state,
+            exit_text(report)
+        );
+        if let (Some(started), Some(ended)) = (report.started, report.ended) {
+            let _ = writeln!(
+                text,
+                "- Time: {} to {} ({})",
+                stamp(started),
+                stamp(ended),
+                span_text(elapsed(started, ended))
+            );
+        }
+        if let Some(nodes) = &report.nodes {
+            let _ = writeln!(text, "- Nodes: {}", ralph_docs::quote::plain(nodes, 200));
+        }
+    }
+    if result.failure_class != "none" {
+        let _ = writeln!(text, "- Class: {}", result.failure_class);
+    }
+    let _ = writeln!(
+        text,
+        "- Summary: {}",
+        ralph_docs::quote::plain(&result.summary, 500)
+    );
+    for log in &result.logs {
+        let _ = writeln!(text, "- Log: {log}");
+    }
+    for artifact in artifacts {
+        let _ = writeln!(
+            text,
+            "- Artifact: {}",
+            ralph_docs::quote::plain(artifact, 300)
+        );
+    }
+    let tasks: Vec<&JobReport> = result
+        .reports
+        .iter()
+        .flat_map(|report| &report.tasks)
+        .collect();
+    if !tasks.is_empty() {
+        text.push_str("\n| Task | State | Exit |\n| --- | --- | --- |\n");
+        for task in tasks {
+            let exit = task.exit.map_or_else(String::new, |exit| exit.to_string());
+            let _ = writeln!(text, "| {} | {} | {exit} |", task.job, task.state);
+        }
+    }
+    text
+}
+
+fn exit_text(report: &JobReport) -> String {
+    report
+        .exit
+        .map_or_else(String::new, |exit| format!(" (exit {exit})"))
+}
+
+/// The ledger of an ended run.
+#[must_use]
+pub fn result_of(
+    run: &str,
+    status: &str,
+    reports: &[JobReport],
+    diagnosis: &Diagnosis,
+    logs: &[String],
+    now: Timestamp,
+) -> ResultLedger {
+    ResultLedger {
+        version: VERSION,
+        run_id: run.to_owned(),
+        status: status.to_owned(),
+        reports: reports.to_vec(),
+        failure_class: diagnosis.class.name().to_owned(),
+        suspicious: diagnosis.suspicious,
+        summary: crate::settle::finish::headline(diagnosis),
+        logs: logs.to_vec(),
+        recorded_at: stamp(now),
+    }
+}

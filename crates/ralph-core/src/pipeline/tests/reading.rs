@@ -1,0 +1,535 @@
+//! The lenient view and the skim: every shape that was seen is read.
+
+use insta::{assert_debug_snapshot, assert_snapshot};
+use jiff::tz::TimeZone;
+use serde_json::json;
+
+use super::super::{JobRef, NextAction, PipelineError, RunStatus, skim};
+use super::{key, parse};
+use crate::error::{Code, Coded as _};
+use crate::phase::Phase;
+use crate::time::{LooseTime, stamp};
+
+/// The warnings of a text, one per line.
+fn warnings(text: &str) -> String {
+    let warnings = parse(text).view().warnings;
+    let lines: Vec<String> = warnings
+        .iter()
+        .map(|w| format!("{}:{} {}: {}", w.line, w.column, w.path, w.message))
+        .collect();
+    lines.join("\n")
+}
+
+#[test]
+fn an_empty_object_is_an_idle_project() {
+    let view = parse("{}").view();
+    assert_eq!(view.phase, Phase::Idle);
+    assert_eq!(view.next_action, NextAction::None);
+    assert!(!view.needs_user_input.value);
+    assert!(view.active_runs.is_empty() && view.warnings.is_empty());
+    assert_eq!(
+        (view.events, view.last_event, view.schema_version),
+        (0, None, None)
+    );
+}
+
+#[test]
+fn every_form_of_the_next_action_is_read() {
+    let read = |action: serde_json::Value| {
+        let view = parse(&json!({ "next_action": action }).to_string()).view();
+        (
+            view.next_action.is_some(),
+            view.next_action.text().to_owned(),
+            view.warnings.len(),
+        )
+    };
+    let none = || (false, String::new(), 0);
+    for nothing in [json!(null), json!(""), json!("  "), json!({}), json!(false)] {
+        assert_eq!(read(nothing), none());
+    }
+    assert_eq!(read(json!([])), (false, String::new(), 1));
+    assert_eq!(read(json!("look at it")), (true, "look at it".into(), 0));
+    assert_eq!(
+        read(json!({"command": "/dispatch", "reason": "r"})),
+        (true, "/dispatch".into(), 0)
+    );
+    assert_eq!(
+        read(json!({"command": null, "reason": "r"})),
+        (true, "r".into(), 0)
+    );
+    assert_eq!(read(json!({"budget": 3})), (true, String::new(), 0));
+    assert_eq!(read(json!(["a"])), (true, "[\"a\"]".into(), 1));
+    assert_eq!(read(json!(true)), (true, "true".into(), 1));
+}
+
+#[test]
+fn every_form_of_the_input_flag_is_read_and_doubt_waits() {
+    let read = |value: serde_json::Value| {
+        let view = parse(&json!({ "needs_user_input": value }).to_string()).view();
+        (view.needs_user_input.value, view.warnings.len())
+    };
+    for (value, expected) in [
+        (json!(null), (false, 0)),
+        (json!(true), (true, 0)),
+        (json!(false), (false, 0)),
+        (json!({}), (false, 0)),
+        (json!({"value": null}), (false, 0)),
+        (json!({"value": true, "prompt": "p"}), (true, 0)),
+        (json!({"value": "false"}), (false, 1)),
+        (json!({"value": "after the meeting"}), (true, 1)),
+        (json!({"value": 0}), (false, 1)),
+        (json!("which seed?"), (true, 1)),
+        (json!(""), (false, 0)),
+        (json!(1), (true, 1)),
+        (json!([]), (false, 1)),
+    ] {
+        assert_eq!(read(value.clone()), expected, "{value}");
+    }
+    let asked = parse(
+        r#"{"needs_user_input": {"value": true, "prompt": "p", "set_by": "ralph", "set_at": "t"}}"#,
+    );
+    assert_debug_snapshot!(asked.view().needs_user_input, @r#"
+    NeedsInput {
+        value: true,
+        prompt: Some(
+            "p",
+        ),
+        set_by: Some(
+            "ralph",
+        ),
+        set_at: Some(
+            "t",
+        ),
+    }
+    "#);
+}
+
+#[test]
+fn every_form_of_the_wait_is_read() {
+    let read = |text: &str| {
+        let view = parse(text).view();
+        let at = view
+            .slurm_wait
+            .next_poll_after
+            .map(|at| at.instant(&TimeZone::UTC).map(stamp));
+        (
+            at,
+            view.slurm_wait.poll_interval_seconds,
+            view.warnings.len(),
+        )
+    };
+    let at = || Some(Some("2026-01-21T13:02:27Z".to_owned()));
+    let cases = [
+        (r#"{"slurm_wait": null}"#, (None, None, 0)),
+        (r#"{"slurm_wait": 900}"#, (None, Some(900), 1)),
+        (r#"{"slurm_wait": "2026-01-21T13:02:27Z"}"#, (at(), None, 1)),
+        (r#"{"slurm_wait": "later"}"#, (None, None, 1)),
+        (
+            r#"{"slurm_wait": {"next_poll_after": null, "poll_interval_seconds": "60"}}"#,
+            (None, Some(60), 0),
+        ),
+        (
+            r#"{"slurm_wait": {"next_poll_after": "2026-01-21T13:02:27"}}"#,
+            (at(), None, 0),
+        ),
+        (
+            r#"{"slurm_wait": {"next_poll_after": "2026-01-21T13:XX:27Z"}}"#,
+            (Some(None), None, 1),
+        ),
+        (
+            r#"{"slurm_wait": {"next_poll_after": 17, "poll_interval_seconds": [1]}}"#,
+            (Some(None), None, 2),
+        ),
+        (
+            r#"{"next_poll_after": "2026-01-21T13:02:27Z"}"#,
+            (at(), None, 0),
+        ),
+        (
+            r#"{"slurm_wait": [], "next_poll_after": null}"#,
+            (None, None, 1),
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(read(text), expected, "{text}");
+    }
+    let both = r#"{"next_poll_after": "2020-01-01", "slurm_wait": {"next_poll_after": "2026-01-21T13:02:27Z"}}"#;
+    assert_eq!(read(both).0, at());
+}
+
+#[test]
+fn every_form_of_a_job_id_is_read() {
+    let read = |record: serde_json::Value| {
+        let view = parse(&json!({ "active_runs": [record] }).to_string()).view();
+        let run = &view.active_runs[0];
+        let ids: Vec<String> = run.jobs.ids().iter().map(ToString::to_string).collect();
+        let name = match run.jobs {
+            JobRef::None => "none",
+            JobRef::One(_) => "one",
+            JobRef::Many(_) => "many",
+            JobRef::Placeholder(_) => "placeholder",
+        };
+        let key = run.key.job_id.clone().unwrap_or_default();
+        (name, ids.join(" "), key, view.warnings.len())
+    };
+    let row =
+        |name, ids: &str, key: &str, warnings| (name, ids.to_owned(), key.to_owned(), warnings);
+    let cases = [
+        (json!({}), row("none", "", "", 0)),
+        (json!({"job_id": null}), row("none", "", "", 0)),
+        (json!({"job_id": " "}), row("none", "", "", 0)),
+        (
+            json!({"job_id": "55047013"}),
+            row("one", "55047013", "55047013", 0),
+        ),
+        (
+            json!({"job_id": 55_047_013}),
+            row("one", "55047013", "55047013", 0),
+        ),
+        (
+            json!({"job_id": "8611605_0"}),
+            row("one", "8611605_0", "8611605_0", 0),
+        ),
+        (
+            json!({"job_id": "31946672_31948095"}),
+            row("many", "31946672 31948095", "31946672_31948095", 0),
+        ),
+        (
+            json!({"job_id": "61624776, 61624785"}),
+            row("many", "61624776 61624785", "61624776, 61624785", 0),
+        ),
+        (json!({"job_id": "11 12"}), row("many", "11 12", "11 12", 0)),
+        (json!({"job_id": "11, n/a"}), row("one", "11", "11, n/a", 1)),
+        (
+            json!({"job_id": "11 (resubmitted)"}),
+            row("one", "11", "11 (resubmitted)", 0),
+        ),
+        (
+            json!({"job_id": "11;cluster"}),
+            row("one", "11", "11;cluster", 0),
+        ),
+        (
+            json!({"job_id": "11_[0-3%2]"}),
+            row("one", "11", "11_[0-3%2]", 0),
+        ),
+        (json!({"job_id": "n/a"}), row("placeholder", "", "n/a", 0)),
+        (
+            json!({"job_id": "PENDING_SUBMISSION"}),
+            row("placeholder", "", "PENDING_SUBMISSION", 0),
+        ),
+        (json!({"job_id": 1.5}), row("placeholder", "", "1.5", 0)),
+        (json!({"job_id": {"a": 1}}), row("none", "", "", 1)),
+        (
+            json!({"job_id": null, "job_ids": ["1", 2]}),
+            row("many", "1 2", "1,2", 0),
+        ),
+        (json!({"job_ids": []}), row("none", "", "", 0)),
+        (json!({"slurm_job_id": 3}), row("one", "3", "3", 0)),
+        (json!({"array_job_id": "4"}), row("one", "4", "4", 0)),
+    ];
+    for (record, expected) in cases {
+        assert_eq!(read(record.clone()), expected, "{record}");
+    }
+}
+
+#[test]
+fn words_for_an_end_end_a_run_and_all_others_keep_it_alive() {
+    use RunStatus::{Cancelled, Completed, Failed, Live, OtherTerminal, Timeout};
+    for (text, expected) in [
+        ("pending", Live),
+        ("running", Live),
+        ("submitted", Live),
+        ("", Live),
+        ("pending (dependency on 34311555)", Live),
+        ("ran_fetch_blocked_2fa", Live),
+        ("not completed", Live),
+        ("awaiting review", Live),
+        ("NODE_FAIL", Live),
+        ("completed", Completed),
+        ("COMPLETED ", Completed),
+        ("completed (see notes)", Completed),
+        ("completed_fid_error", OtherTerminal),
+        ("completed_needs_analysis", OtherTerminal),
+        ("failed", Failed),
+        ("failed (ModuleNotFound, fixed)", Failed),
+        ("OUT_OF_MEMORY", Failed),
+        ("cancelled", Cancelled),
+        ("CANCELLED by 61001", Cancelled),
+        ("timeout", Timeout),
+        ("timeout_all_seeds", Timeout),
+        ("timed_out", Timeout),
+        ("DEADLINE", Timeout),
+        ("INVALID -- discarded", OtherTerminal),
+        ("superseded", OtherTerminal),
+        ("reverted", OtherTerminal),
+    ] {
+        assert_eq!(RunStatus::parse(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_run_is_read_whole_when_active_and_by_its_ids_when_completed() {
+    let text = r#"{
+  "project": "demo",
+  "phase": "Gate 2 passed, waiting",
+  "active_runs": [
+    {
+      "run_id": "q001",
+      "experiment": "Q-001",
+      "status": "pending (dependency on 12)",
+      "job_id": 13,
+      "submitted_at": "2026-07-06",
+      "attempt": 2,
+      "loss": 1.460
+    }
+  ],
+  "completed_runs": [
+    {"run_id": "q000", "status": "completed", "job_id": "11"}
+  ],
+  "events": [{"id": "evt-0001", "ts": "2026-01-12T14:32:10Z"}, {"date": "2026-01-13", "event": "x"}, {"id": "z"}, 7]
+}"#;
+    let view = parse(text).view();
+    assert_debug_snapshot!(view, @r#"
+    PipelineView {
+        project: Some(
+            "demo",
+        ),
+        phase: External(
+            "Gate 2 passed, waiting",
+        ),
+        next_action: None,
+        needs_user_input: NeedsInput {
+            value: false,
+            prompt: None,
+            set_by: None,
+            set_at: None,
+        },
+        active_runs: [
+            RunView {
+                index: 0,
+                key: RunKey {
+                    index: 0,
+                    run_id: Some(
+                        "q001",
+                    ),
+                    job_id: Some(
+                        "13",
+                    ),
+                },
+                experiment: Some(
+                    "Q-001",
+                ),
+                jobs: One(
+                    JobId {
+                        base: 13,
+                        part: Whole,
+                    },
+                ),
+                status: Live,
+                status_text: Some(
+                    "pending (dependency on 12)",
+                ),
+                submitted_at: Some(
+                    Zoneless(
+                        2026-07-06T00:00:00,
+                    ),
+                ),
+                next_poll_after: None,
+                queue_id: None,
+                failure_class: None,
+                attempt: Some(
+                    2,
+                ),
+                members: {
+                    "run_id": String("q001"),
+                    "experiment": String("Q-001"),
+                    "status": String("pending (dependency on 12)"),
+                    "job_id": Number(13),
+                    "submitted_at": String("2026-07-06"),
+                    "attempt": Number(2),
+                    "loss": Number(1.46),
+                },
+                line: 5,
+            },
+        ],
+        completed_runs: [
+            RunView {
+                index: 0,
+                key: RunKey {
+                    index: 0,
+                    run_id: Some(
+                        "q000",
+                    ),
+                    job_id: Some(
+                        "11",
+                    ),
+                },
+                experiment: None,
+                jobs: One(
+                    JobId {
+                        base: 11,
+                        part: Whole,
+                    },
+                ),
+                status: Completed,
+                status_text: Some(
+                    "completed",
+                ),
+                submitted_at: None,
+                next_poll_after: None,
+                queue_id: None,
+                failure_class: None,
+                attempt: None,
+                members: {},
+                line: 16,
+            },
+        ],
+        cancelled_runs: [],
+        slurm_wait: SlurmWait {
+            next_poll_after: None,
+            poll_interval_seconds: None,
+            last_polled_at: None,
+            note: None,
+        },
+        last_event: Some(
+            Zoneless(
+                2026-01-13T00:00:00,
+            ),
+        ),
+        events: 4,
+        schema_version: None,
+        warnings: [],
+    }
+    "#);
+}
+
+#[test]
+fn what_is_odd_is_warned_about_with_its_place() {
+    let text = r#"{
+  "project": 7,
+  "phase": ["RUN"],
+  "schema_version": 9,
+  "active_runs": [null, {"run_id": "a", "job_id": "1", "status": 4}, "text"],
+  "completed_runs": {},
+  "cancelled_runs": [{"run_id": "a", "job_id": 1}, {"run_id": "a"}, {}, {}],
+  "events": "none"
+}"#;
+    assert_snapshot!(warnings(text), @r#"
+    2:3 project: expected a text; passed over
+    3:3 phase: expected a text; kept as it is, never stepped
+    4:3 schema_version: expected 1 or less; this file can be read but not written
+    5:19 active_runs[0]: expected an object; kept as it is, passed over
+    5:25 active_runs[1].status: expected a text; read as live
+    5:70 active_runs[2]: expected an object; kept as it is, passed over
+    6:3 completed_runs: expected a list; passed over
+    7:22 cancelled_runs[0]: run a (job 1) stands in active_runs too, in line 5
+    8:3 events: expected a list; passed over
+    "#);
+}
+
+#[test]
+fn a_newer_format_is_read_and_never_written() {
+    let newer = [
+        "{\"schema_version\": 2}",
+        "{\"ralph\": {\"format\": 2.0}}",
+        "{\"schema_version\": 1, \"ralph\": {\"format\": 9}}",
+    ];
+    for text in newer {
+        let file = parse(text);
+        assert_eq!(file.view().warnings.len(), 1, "{text}");
+        let error = file.edit(&[]).unwrap_err();
+        assert_eq!(error.code(), Code::NewerFormat, "{text}");
+    }
+    for text in [
+        "{\"schema_version\": 1}",
+        "{\"schema_version\": \"9\"}",
+        "{\"ralph\": 9}",
+        "{\"ralph\": {\"format\": null}}",
+    ] {
+        assert_eq!(parse(text).edit(&[]).as_deref(), Ok(text));
+    }
+}
+
+#[test]
+fn a_skim_has_what_the_hook_needs() {
+    let text = r#"{
+  "phase": "wait_slurm",
+  "next_action": {"command": "submit  the\nrest"},
+  "needs_user_input": false,
+  "next_poll_after": "2026-01-21T13:00:00Z",
+  "active_runs": [
+    {"run_id": "a", "next_poll_after": "2026-01-21T15:00:00Z"},
+    {"run_id": "b", "status": "completed", "next_poll_after": "2020-01-21T14:00:00Z"},
+    {"run_id": "c", "status": "running", "next_poll_after": "2026-01-21T14:00:00"},
+    {"run_id": "d", "next_poll_after": "soon"},
+    null
+  ]
+}"#;
+    let skimmed = skim(text.as_bytes()).unwrap();
+    assert_debug_snapshot!(skimmed, @r#"
+    Skim {
+        phase: WaitSlurm,
+        next_action: Some(
+            "submit the rest",
+        ),
+        needs_user_input: false,
+        next_poll_after: Some(
+            Exact(
+                2026-01-21T13:00:00Z,
+            ),
+        ),
+        live_runs: 3,
+        run_polls: [
+            Exact(
+                2026-01-21T15:00:00Z,
+            ),
+            Zoneless(
+                2026-01-21T14:00:00,
+            ),
+            Unreadable,
+        ],
+    }
+    "#);
+    assert_eq!(
+        skimmed
+            .earliest_run_poll(&TimeZone::UTC)
+            .map(stamp)
+            .as_deref(),
+        Some("2026-01-21T14:00:00Z")
+    );
+    assert_eq!(skimmed.run_polls.last(), Some(&LooseTime::Unreadable));
+
+    let error = skim(b"{\"active_runs\": [{\"run_id\": \"a\"},]}").unwrap_err();
+    assert!(
+        matches!(
+            error,
+            PipelineError::Corrupt {
+                line: 1,
+                column: 33,
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_long_next_action_is_cut_and_an_action_without_words_is_still_one() {
+    let next = |action: serde_json::Value| {
+        skim(json!({ "next_action": action }).to_string().as_bytes())
+            .unwrap()
+            .next_action
+    };
+    let long = next(json!("\u{2014}".repeat(500))).unwrap();
+    assert_eq!(long.chars().count(), 120);
+    assert!(long.ends_with('\u{2026}'));
+    assert_eq!(next(json!("x".repeat(120))), Some("x".repeat(120)));
+    assert_eq!(next(json!({"budget": 3})), Some(String::new()));
+    assert_eq!(next(json!({})), None);
+}
+
+#[test]
+fn a_key_finds_its_record_again() {
+    let view = parse(r#"{"active_runs": [{"run_id": "a"}, {"run_id": "b", "job_id": 5}]}"#).view();
+    assert_eq!(view.active_runs[1].key, key(1, "b", Some("5")));
+    assert_eq!(view.active_runs[0].key, key(0, "a", None));
+}

@@ -1,0 +1,333 @@
+//! The lenient typed view of a state file: every shape that was seen in the wild is read, and what had to be
+//! guessed or passed over is a warning with its place (section B of the field study, incidents 21 and 22).
+//!
+//! What must never be here: an error, a default that hides a live run, a rewritten word.
+
+mod run;
+mod shape;
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+pub use self::run::{JobRef, RunStatus, RunView};
+pub use self::shape::{NeedsInput, NextAction, SlurmWait};
+
+use super::grammar::Kind;
+use super::lines::Lines;
+use super::record::{RUN_LISTS, Record};
+use super::tree::{NodeId, Tree};
+use super::{FORMAT, PipelineFile};
+use crate::phase::Phase;
+use crate::time::LooseTime;
+
+/// Something that was read in spite of its form, or passed over because of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// The member, such as `active_runs[3].status`.
+    pub path: String,
+    /// What was expected, what was found, and how it was read.
+    pub message: String,
+}
+
+/// What a state file says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PipelineView {
+    /// The project's name, where the file gives one.
+    pub project: Option<String>,
+    /// The phase; no phase is [`Phase::Idle`].
+    pub phase: Phase,
+    /// What somebody wrote down as the next step.
+    pub next_action: NextAction,
+    /// Whether the project waits for a person.
+    pub needs_user_input: NeedsInput,
+    /// The runs in `active_runs`, whatever their status says.
+    pub active_runs: Vec<RunView>,
+    /// The runs in `completed_runs`, without their members.
+    pub completed_runs: Vec<RunView>,
+    /// The runs in `cancelled_runs`, without their members.
+    pub cancelled_runs: Vec<RunView>,
+    /// When the cluster is asked again.
+    pub slurm_wait: SlurmWait,
+    /// The time of the last event that has one; the order is the file's, not time's.
+    pub last_event: Option<LooseTime>,
+    /// Number of events.
+    pub events: usize,
+    /// The format that the file names, where it names one.
+    pub schema_version: Option<u64>,
+    /// What had to be guessed or passed over, in the order of the file.
+    pub warnings: Vec<Warning>,
+}
+
+/// Reads everything.
+pub(super) fn view(file: &PipelineFile) -> PipelineView {
+    let mut reader = Reader::new(file);
+    let active_runs = reader.runs("active_runs", true);
+    let completed_runs = reader.runs("completed_runs", false);
+    let cancelled_runs = reader.runs("cancelled_runs", false);
+    reader.warn_about_twins(&[&active_runs, &completed_runs, &cancelled_runs]);
+    let (events, last_event) = reader.events();
+    let mut view = PipelineView {
+        project: reader.top_text("project"),
+        phase: reader.phase(),
+        next_action: reader.next_action(),
+        needs_user_input: reader.needs_user_input(),
+        active_runs,
+        completed_runs,
+        cancelled_runs,
+        slurm_wait: reader.slurm_wait(),
+        last_event,
+        events,
+        schema_version: reader.schema_version(),
+        warnings: reader.warnings,
+    };
+    view.warnings
+        .sort_by_key(|warning| (warning.line, warning.column));
+    view
+}
+
+/// The format that a file names, as text and as a number. Only a number counts: a project may have a
+/// `schema_version` of its own in words.
+pub(super) fn named_format(file: &PipelineFile) -> Option<(NodeId, f64)> {
+    let nested = || {
+        let ralph = file.top("ralph")?;
+        file.tree.member(&file.text, ralph, "format")
+    };
+    [file.top("schema_version"), nested()]
+        .into_iter()
+        .flatten()
+        .filter_map(|id| Some((id, file.value(id).as_f64()?)))
+        .max_by(|one, other| one.1.total_cmp(&other.1))
+}
+
+/// Whether a format that a file names is newer than ours.
+pub(super) fn is_newer(format: f64) -> bool {
+    format > FORMAT as f64
+}
+
+/// Reads single members and collects warnings.
+pub(super) struct Reader<'f> {
+    file: &'f PipelineFile,
+    /// Found when the first place is asked for; a skim may never need it.
+    lines: OnceCell<Lines>,
+    warnings: Vec<Warning>,
+}
+
+impl<'f> Reader<'f> {
+    /// A reader without warnings yet.
+    pub(super) fn new(file: &'f PipelineFile) -> Self {
+        Self {
+            file,
+            lines: OnceCell::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    fn warn(&mut self, id: NodeId, path: impl Into<String>, message: impl Into<String>) {
+        let at = self.file.tree.node(id).outer_start();
+        let place = self.lines().place(self.file.text.as_bytes(), at);
+        self.warnings.push(Warning {
+            line: place.line,
+            column: place.column,
+            path: path.into(),
+            message: message.into(),
+        });
+    }
+
+    fn lines(&self) -> &Lines {
+        self.lines
+            .get_or_init(|| Lines::of(self.file.text.as_bytes()))
+    }
+
+    fn line(&self, id: NodeId) -> usize {
+        self.lines().line(self.file.tree.node(id).outer_start())
+    }
+
+    /// The phase; one that is no text is kept as it is written.
+    pub(super) fn phase(&mut self) -> Phase {
+        let Some(id) = self.file.top("phase") else {
+            return Phase::Idle;
+        };
+        match self.file.value(id) {
+            Value::String(text) => Phase::parse(&text),
+            Value::Null => Phase::Idle,
+            _ => {
+                self.warn(id, "phase", "expected a text; kept as it is, never stepped");
+                Phase::External(self.file.raw(id).to_owned())
+            }
+        }
+    }
+
+    /// What somebody wrote down as the next step.
+    pub(super) fn next_action(&mut self) -> NextAction {
+        let Some(id) = self.file.top("next_action") else {
+            return NextAction::None;
+        };
+        let (action, remark) = NextAction::read(&self.file.value(id));
+        self.remark(id, "next_action", remark);
+        action
+    }
+
+    /// Whether the project waits for a person.
+    pub(super) fn needs_user_input(&mut self) -> NeedsInput {
+        let Some(id) = self.file.top("needs_user_input") else {
+            return NeedsInput::default();
+        };
+        let (needs, remark) = NeedsInput::read(&self.file.value(id));
+        self.remark(id, "needs_user_input", remark);
+        needs
+    }
+
+    /// When the cluster is asked again; `next_poll_after` may also stand at the top of the file.
+    pub(super) fn slurm_wait(&mut self) -> SlurmWait {
+        let mut wait = SlurmWait::default();
+        if let Some(id) = self.file.top("slurm_wait") {
+            let remark;
+            (wait, remark) = SlurmWait::read(&self.file.value(id));
+            self.remark(id, "slurm_wait", remark);
+        }
+        if let (None, Some(id)) = (wait.next_poll_after, self.file.top("next_poll_after")) {
+            wait.next_poll_after = shape::loose_time(&self.file.value(id));
+        }
+        if wait.next_poll_after == Some(LooseTime::Unreadable) {
+            let id = self.file.top("slurm_wait").unwrap_or(Tree::ROOT);
+            self.warn(
+                id,
+                "slurm_wait.next_poll_after",
+                "expected a time; read as due",
+            );
+        }
+        wait
+    }
+
+    fn remark(&mut self, id: NodeId, path: &str, remark: Option<&'static str>) {
+        if let Some(remark) = remark {
+            self.warn(id, path, remark);
+        }
+    }
+
+    fn top_text(&mut self, name: &str) -> Option<String> {
+        let id = self.file.top(name)?;
+        match self.file.value(id) {
+            Value::String(text) => Some(text),
+            Value::Null => None,
+            _ => {
+                self.warn(id, name, "expected a text; passed over");
+                None
+            }
+        }
+    }
+
+    fn schema_version(&mut self) -> Option<u64> {
+        let (id, format) = named_format(self.file)?;
+        if is_newer(format) {
+            let message =
+                format!("expected {FORMAT} or less; this file can be read but not written");
+            self.warn(id, "schema_version", message);
+        }
+        self.file.value(id).as_u64()
+    }
+
+    /// The entries of a list at the top of the file; none when it is absent or `null`.
+    fn entries(&mut self, list: &str) -> Vec<NodeId> {
+        let Some(id) = self.file.top(list) else {
+            return Vec::new();
+        };
+        match self.file.tree.node(id).kind {
+            Kind::List => self.file.tree.children(id).collect(),
+            Kind::Null => Vec::new(),
+            _ => {
+                self.warn(id, list, "expected a list; passed over");
+                Vec::new()
+            }
+        }
+    }
+
+    /// The runs of a list; `whole` keeps their members.
+    fn runs(&mut self, list: &'static str, whole: bool) -> Vec<RunView> {
+        let mut runs = Vec::new();
+        for (index, id) in self.entries(list).into_iter().enumerate() {
+            match Record::at(self.file, id) {
+                Some(record) => runs.push(self.run(list, index, record, whole)),
+                None => self.warn(
+                    id,
+                    format!("{list}[{index}]"),
+                    "expected an object; kept as it is, passed over",
+                ),
+            }
+        }
+        runs
+    }
+
+    /// For each live run in `active_runs` the time that it names for itself.
+    pub(super) fn live_polls(&mut self) -> Vec<Option<LooseTime>> {
+        let file = self.file;
+        self.entries("active_runs")
+            .into_iter()
+            .filter_map(|id| Record::at(file, id))
+            .filter(|record| run::read_status(*record, &mut Vec::new()).0.is_live())
+            .map(|record| {
+                record
+                    .get("next_poll_after")
+                    .as_ref()
+                    .and_then(shape::loose_time)
+            })
+            .collect()
+    }
+
+    fn run(&mut self, list: &str, index: usize, record: Record<'f>, whole: bool) -> RunView {
+        let (run, remarks) = RunView::read(record, index, self.line(record.id), whole);
+        for (member, message) in remarks {
+            self.warn(record.id, format!("{list}[{index}].{member}"), message);
+        }
+        run
+    }
+
+    /// Number of events, and the time of the last one that has a time.
+    fn events(&mut self) -> (usize, Option<LooseTime>) {
+        let entries = self.entries("events");
+        let last = entries.iter().rev().find_map(|id| {
+            let event = Record::at(self.file, *id)?;
+            let time = event.get("ts").or_else(|| event.get("date"))?;
+            shape::loose_time(&time)
+        });
+        (entries.len(), last)
+    }
+
+    /// The same record in two places contradicts itself sooner or later (incident 14).
+    fn warn_about_twins(&mut self, lists: &[&[RunView]; 3]) {
+        let mut seen: BTreeMap<(Option<&str>, Option<&str>), (&str, usize)> = BTreeMap::new();
+        let mut twins = Vec::new();
+        for (list, runs) in RUN_LISTS.into_iter().zip(lists) {
+            for run in *runs {
+                let ids = (run.key.run_id.as_deref(), run.key.job_id.as_deref());
+                if ids == (None, None) {
+                    continue;
+                }
+                let Some((first, line)) = seen.get(&ids) else {
+                    seen.insert(ids, (list, run.line));
+                    continue;
+                };
+                let words = run.key.identity().words();
+                let message = format!("{words} stands in {first} too, in line {line}");
+                twins.push((list, run.index, message));
+            }
+        }
+        for (list, index, message) in twins {
+            let entry = self
+                .file
+                .top(list)
+                .and_then(|id| self.file.tree.children(id).nth(index));
+            self.warn(
+                entry.unwrap_or(Tree::ROOT),
+                format!("{list}[{index}]"),
+                message,
+            );
+        }
+    }
+}

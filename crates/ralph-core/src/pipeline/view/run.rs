@@ -1,0 +1,271 @@
+//! One run of a list: its ids, the jobs it names, and what its status means.
+//!
+//! Words that nobody has thought of count as live, so that a run is asked about rather than forgotten. What must
+//! never be here: a computed job id (incident 6), a comparison with the clock.
+
+use serde_json::{Map, Value};
+
+use super::super::record::{Record, RunKey};
+use super::shape;
+use crate::id::{JobId, JobPart};
+use crate::job::{Finality, JobState};
+use crate::time::LooseTime;
+
+/// The largest array index that SLURM can be configured for (`MaxArraySize` in slurm.conf(5), less one). A larger
+/// number after `_` is a second job id.
+const MAX_ARRAY_INDEX: u32 = 4_000_000;
+
+/// The jobs that a record names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobRef {
+    /// None.
+    None,
+    /// One job, or one task of an array.
+    One(JobId),
+    /// Several, in the order of the record.
+    Many(Vec<JobId>),
+    /// A word instead of an id, such as `n/a` or `PENDING_SUBMISSION`.
+    Placeholder(String),
+}
+
+impl JobRef {
+    /// The jobs.
+    #[must_use]
+    pub fn ids(&self) -> &[JobId] {
+        match self {
+            Self::None | Self::Placeholder(_) => &[],
+            Self::One(id) => std::slice::from_ref(id),
+            Self::Many(ids) => ids,
+        }
+    }
+
+    /// Reads a member that holds a job id or several.
+    pub(in super::super) fn read(value: &Value) -> Self {
+        let text = match value {
+            Value::Null => return Self::None,
+            Value::String(text) if text.trim().is_empty() => return Self::None,
+            Value::String(text) => text.trim().to_owned(),
+            other => other.to_string(),
+        };
+        let parts: Vec<JobId> = match value {
+            Value::Array(items) => items
+                .iter()
+                .flat_map(|item| Self::read(item).ids().to_vec())
+                .collect(),
+            _ => text.split(',').flat_map(jobs_of_part).collect(),
+        };
+        match parts.as_slice() {
+            [] => Self::Placeholder(text),
+            [one] => Self::One(*one),
+            _ => Self::Many(parts),
+        }
+    }
+}
+
+/// The jobs of one part of a list: `123`, `123 456`, `123;cluster`, `123_[0-3]` or `123 (a remark)`.
+fn jobs_of_part(part: &str) -> Vec<JobId> {
+    let mut words = part.split_whitespace().map(job_of_word);
+    let Some(Some(first)) = words.next() else {
+        return Vec::new();
+    };
+    let rest: Option<Vec<JobId>> = words.collect();
+    let mut jobs = vec![first];
+    jobs.extend(rest.unwrap_or_default());
+    jobs.into_iter().flat_map(split_impossible_task).collect()
+}
+
+fn job_of_word(word: &str) -> Option<JobId> {
+    let word = word.split(';').next().unwrap_or(word);
+    // A bracket is a range of tasks: what can be asked about is the array.
+    let word = word.split_once("_[").map_or(word, |(base, _)| base);
+    word.parse().ok()
+}
+
+/// `31946672_31948095` is two jobs that somebody joined: no array has a task of that number.
+fn split_impossible_task(job: JobId) -> Vec<JobId> {
+    match job.part() {
+        JobPart::Task(index) if index > MAX_ARRAY_INDEX => [job.base(), u64::from(index)]
+            .into_iter()
+            .filter_map(|base| JobId::whole(base).ok())
+            .collect(),
+        _ => vec![job],
+    }
+}
+
+/// What a run's status means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunStatus {
+    /// Not known to have ended: `pending`, `running`, `submitted`, nothing at all, and every unknown word.
+    Live,
+    /// `completed`.
+    Completed,
+    /// `failed`, and SLURM's words for it.
+    Failed,
+    /// `cancelled`.
+    Cancelled,
+    /// `timeout`.
+    Timeout,
+    /// Ended in another way: `superseded`, `INVALID -- discarded`, `completed_with_write_error`.
+    OtherTerminal,
+}
+
+impl RunStatus {
+    /// Whether the run has not ended as far as the file says.
+    #[must_use]
+    pub fn is_live(self) -> bool {
+        self == Self::Live
+    }
+
+    /// Reads a status as found on disk.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let lower = text.trim().to_ascii_lowercase();
+        let end = lower
+            .find(|c: char| !c.is_ascii_lowercase())
+            .unwrap_or(lower.len());
+        let (word, rest) = lower.split_at(end);
+        match word {
+            // `completed_fid_error` ended, but not well; `completed (details)` did.
+            "completed" | "complete" | "succeeded" | "success" | "done" | "finished" => {
+                if rest.starts_with(['_', '-']) {
+                    Self::OtherTerminal
+                } else {
+                    Self::Completed
+                }
+            }
+            "failed" | "failure" | "error" | "errored" | "crashed" | "killed" => Self::Failed,
+            "cancelled" | "canceled" => Self::Cancelled,
+            "timeout" => Self::Timeout,
+            "timed" if rest.trim_start_matches(['_', ' ', '-']).starts_with("out") => Self::Timeout,
+            "superseded" | "reverted" | "invalid" | "discarded" | "abandoned" | "skipped"
+            | "obsolete" | "replaced" | "deprecated" => Self::OtherTerminal,
+            _ => Self::of_scheduler_word(text),
+        }
+    }
+
+    /// A record may hold the scheduler's own word, such as `OUT_OF_MEMORY`. Those that may come alive again are live.
+    fn of_scheduler_word(text: &str) -> Self {
+        let state = JobState::parse(text);
+        match (state.finality(), state) {
+            (Finality::Alive | Finality::Provisional, _) => Self::Live,
+            (_, JobState::Completed) => Self::Completed,
+            (_, JobState::Cancelled) => Self::Cancelled,
+            (_, JobState::Timeout | JobState::Deadline) => Self::Timeout,
+            (_, JobState::Revoked) => Self::OtherTerminal,
+            (Finality::Final, _) => Self::Failed,
+        }
+    }
+}
+
+/// One run of a list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunView {
+    /// Place in the list, from 0.
+    pub index: usize,
+    /// How an edit finds this record again.
+    pub key: RunKey,
+    /// The experiment or queue item it belongs to, as found.
+    pub experiment: Option<String>,
+    /// The jobs it names.
+    pub jobs: JobRef,
+    /// What its status means.
+    pub status: RunStatus,
+    /// The status as found.
+    pub status_text: Option<String>,
+    /// When it was submitted, as far as that can be read.
+    pub submitted_at: Option<LooseTime>,
+    /// When this run is asked about again.
+    pub next_poll_after: Option<LooseTime>,
+    /// The queue item, where it is named on its own.
+    pub queue_id: Option<String>,
+    /// When it was submitted, as found.
+    pub submitted_text: Option<String>,
+    /// The partition it was submitted to.
+    pub partition: Option<String>,
+    /// The nodes it ran on, as the scheduler printed them.
+    pub nodes: Option<String>,
+    /// Why it failed, in the word of the classifier.
+    pub failure_class: Option<String>,
+    /// Which attempt this is.
+    pub attempt: Option<u64>,
+    /// All members; filled for `active_runs` only.
+    pub members: Map<String, Value>,
+    /// Line of the record, from 1.
+    pub line: usize,
+}
+
+/// A member that was not as expected, and how it was read.
+type Remark = (&'static str, &'static str);
+
+impl RunView {
+    /// Reads a record; the second part says what was unexpected in which member.
+    pub(super) fn read(
+        record: Record<'_>,
+        index: usize,
+        line: usize,
+        whole: bool,
+    ) -> (Self, Vec<Remark>) {
+        let mut remarks = Vec::new();
+        let identity = record.identity();
+        let text = |name| record.get(name).as_ref().and_then(shape::some_text);
+        let time = |name| record.get(name).as_ref().and_then(shape::loose_time);
+        let jobs = read_jobs(record, &mut remarks);
+        let (status, status_text) = read_status(record, &mut remarks);
+        let run = Self {
+            index,
+            experiment: text("experiment"),
+            jobs,
+            status,
+            status_text,
+            submitted_at: time("submitted_at").or_else(|| time("submitted_to_slurm_at")),
+            next_poll_after: time("next_poll_after"),
+            queue_id: text("queue_id"),
+            submitted_text: text("submitted_at"),
+            partition: text("partition"),
+            nodes: text("nodes"),
+            failure_class: text("failure_class"),
+            attempt: record.get("attempt").as_ref().and_then(shape::seconds),
+            members: if whole { record.members() } else { Map::new() },
+            line,
+            key: RunKey {
+                index,
+                run_id: identity.run_id,
+                job_id: identity.job_id,
+            },
+        };
+        (run, remarks)
+    }
+}
+
+fn read_jobs(record: Record<'_>, remarks: &mut Vec<Remark>) -> JobRef {
+    let Some((member, value)) = record.job() else {
+        if matches!(
+            record.get("job_id"),
+            Some(Value::Bool(_) | Value::Object(_))
+        ) {
+            remarks.push(("job_id", "expected a job id; passed over"));
+        }
+        return JobRef::None;
+    };
+    let jobs = JobRef::read(&value);
+    let named = value.as_str().map_or(0, |text| text.split(',').count());
+    if !jobs.ids().is_empty() && jobs.ids().len() < named {
+        remarks.push((member, "expected only job ids; the others are passed over"));
+    }
+    jobs
+}
+
+/// A live run without `status` is the rule rather than an exception; another type is worth a remark.
+pub(super) fn read_status(
+    record: Record<'_>,
+    remarks: &mut Vec<Remark>,
+) -> (RunStatus, Option<String>) {
+    match record.get("status") {
+        None | Some(Value::Null) => (RunStatus::Live, None),
+        Some(Value::String(text)) => (RunStatus::parse(&text), Some(text)),
+        Some(other) => {
+            remarks.push(("status", "expected a text; read as live"));
+            (RunStatus::Live, Some(other.to_string()))
+        }
+    }
+}

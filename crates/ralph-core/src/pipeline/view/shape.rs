@@ -1,0 +1,242 @@
+//! The members that people write in many shapes: what comes next, who is waited for, when to poll.
+//!
+//! What must never be here: a place in a text (the reader adds it), a run.
+
+use serde_json::{Map, Value};
+
+use crate::time::LooseTime;
+
+/// What somebody wrote down as the next step. `null`, `{}` and an empty text are nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum NextAction {
+    /// Nothing.
+    #[default]
+    None,
+    /// A sentence.
+    Text(String),
+    /// The form with members; there may be more of them than these.
+    Action {
+        /// A slash command, a verb or a sentence.
+        command: Option<String>,
+        /// Why.
+        reason: Option<String>,
+        /// How.
+        hint: Option<String>,
+    },
+}
+
+impl NextAction {
+    /// Whether there is something to do.
+    #[must_use]
+    pub fn is_some(&self) -> bool {
+        *self != Self::None
+    }
+
+    /// The text to show: the command, else the reason or the hint. Empty when there is none.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        match self {
+            Self::None => "",
+            Self::Text(text) => text,
+            Self::Action {
+                command,
+                reason,
+                hint,
+            } => [command, reason, hint]
+                .into_iter()
+                .flatten()
+                .next()
+                .map_or("", String::as_str),
+        }
+    }
+
+    /// Reads any value; the second part says what was unexpected.
+    pub(super) fn read(value: &Value) -> (Self, Option<&'static str>) {
+        let odd = Some("expected null, a text or an object; read as a text");
+        match value {
+            Value::Null | Value::Bool(false) => (Self::None, None),
+            Value::String(text) if text.trim().is_empty() => (Self::None, None),
+            Value::String(text) => (Self::Text(text.clone()), None),
+            Value::Object(members) if members.is_empty() => (Self::None, None),
+            Value::Object(members) => (Self::of_members(members), None),
+            Value::Array(items) if items.is_empty() => (Self::None, odd),
+            Value::Number(number) if number.as_f64() == Some(0.0) => (Self::None, odd),
+            other => (Self::Text(other.to_string()), odd),
+        }
+    }
+
+    fn of_members(members: &Map<String, Value>) -> Self {
+        Self::Action {
+            command: text_member(members, "command"),
+            reason: text_member(members, "reason"),
+            hint: text_member(members, "hint"),
+        }
+    }
+}
+
+/// Whether the project waits for a person.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NeedsInput {
+    /// Whether it waits.
+    pub value: bool,
+    /// The question.
+    pub prompt: Option<String>,
+    /// Who asked: a machine may only take back its own question.
+    pub set_by: Option<String>,
+    /// When, as found.
+    pub set_at: Option<String>,
+}
+
+impl NeedsInput {
+    /// Reads any value; the second part says what was unexpected. In doubt the project waits.
+    pub(super) fn read(value: &Value) -> (Self, Option<&'static str>) {
+        let waits = |value, prompt: Option<String>| Self {
+            value,
+            prompt,
+            ..Self::default()
+        };
+        match value {
+            Value::Null => (waits(false, None), None),
+            Value::Bool(value) => (waits(*value, None), None),
+            Value::Object(members) => Self::of_members(members),
+            Value::String(text) if text.trim().is_empty() => (waits(false, None), None),
+            Value::String(text) => (
+                waits(true, Some(text.clone())),
+                Some("expected {value, prompt}; read as the prompt"),
+            ),
+            other => (
+                waits(truthy(other), None),
+                Some("expected {value, prompt}; read as true unless it is empty or 0"),
+            ),
+        }
+    }
+
+    fn of_members(members: &Map<String, Value>) -> (Self, Option<&'static str>) {
+        let (value, remark) = match members.get("value") {
+            None | Some(Value::Null) => (false, None),
+            Some(Value::Bool(value)) => (*value, None),
+            Some(other) => (
+                truthy(other),
+                Some(
+                    "expected true or false as value; read as true unless it is empty, 0 or \"false\"",
+                ),
+            ),
+        };
+        let needs = Self {
+            value,
+            prompt: text_member(members, "prompt"),
+            set_by: text_member(members, "set_by"),
+            set_at: text_member(members, "set_at"),
+        };
+        (needs, remark)
+    }
+}
+
+/// When the cluster is asked again about a project's jobs.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SlurmWait {
+    /// Not before this. None, unreadable or past means due.
+    pub next_poll_after: Option<LooseTime>,
+    /// The project's own interval, in seconds.
+    pub poll_interval_seconds: Option<u64>,
+    /// When it was asked last.
+    pub last_polled_at: Option<LooseTime>,
+    /// A remark.
+    pub note: Option<String>,
+}
+
+impl SlurmWait {
+    /// Reads any value; the second part says what was unexpected (incident 22).
+    pub(super) fn read(value: &Value) -> (Self, Option<&'static str>) {
+        let mut wait = Self::default();
+        match value {
+            Value::Null | Value::Bool(_) => (wait, None),
+            Value::Object(members) => Self::of_members(members),
+            Value::Number(_) => {
+                wait.poll_interval_seconds = seconds(value);
+                (
+                    wait,
+                    Some("expected an object; read as the interval in seconds"),
+                )
+            }
+            Value::String(text) => {
+                match LooseTime::parse(text) {
+                    LooseTime::Unreadable => wait.note = Some(text.clone()),
+                    time => wait.next_poll_after = Some(time),
+                }
+                (
+                    wait,
+                    Some("expected an object; read as the next poll or a note"),
+                )
+            }
+            Value::Array(_) => (wait, Some("expected an object; passed over")),
+        }
+    }
+
+    fn of_members(members: &Map<String, Value>) -> (Self, Option<&'static str>) {
+        let interval = members.get("poll_interval_seconds");
+        let wait = Self {
+            next_poll_after: members.get("next_poll_after").and_then(loose_time),
+            poll_interval_seconds: interval.and_then(seconds),
+            last_polled_at: members.get("last_polled_at").and_then(loose_time),
+            note: text_member(members, "note"),
+        };
+        let given = interval.is_some_and(|value| !value.is_null());
+        let odd = given && wait.poll_interval_seconds.is_none();
+        (
+            wait,
+            odd.then_some("expected poll_interval_seconds as a number; passed over"),
+        )
+    }
+}
+
+/// A time in any form; `None` for `null` and an empty text.
+pub(super) fn loose_time(value: &Value) -> Option<LooseTime> {
+    match value {
+        Value::Null => None,
+        Value::String(text) if text.trim().is_empty() => None,
+        Value::String(text) => Some(LooseTime::parse(text)),
+        _ => Some(LooseTime::Unreadable),
+    }
+}
+
+/// A member that is a text with something in it.
+pub(super) fn text_member(members: &Map<String, Value>, name: &str) -> Option<String> {
+    members.get(name).and_then(some_text)
+}
+
+/// A text with something in it.
+pub(super) fn some_text(value: &Value) -> Option<String> {
+    let text = value.as_str()?;
+    (!text.trim().is_empty()).then(|| text.to_owned())
+}
+
+/// A whole number of seconds or of attempts, also when it was written as a text or with a fraction.
+pub(super) fn seconds(value: &Value) -> Option<u64> {
+    match value {
+        Value::String(text) => text.trim().parse().ok(),
+        // The cast saturates.
+        Value::Number(number) => number
+            .as_u64()
+            .or_else(|| number.as_f64().filter(|n| *n >= 0.0).map(|n| n as u64)),
+        _ => None,
+    }
+}
+
+/// What a script would take for true.
+fn truthy(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(value) => *value,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => {
+            let word = text.trim();
+            !word.is_empty()
+                && !["false", "no", "0"]
+                    .iter()
+                    .any(|no| word.eq_ignore_ascii_case(no))
+        }
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(members) => !members.is_empty(),
+    }
+}

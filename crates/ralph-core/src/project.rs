@@ -1,0 +1,230 @@
+//! Reading projects from disk: which there are, and what each says. Reads only.
+//!
+//! One project that cannot be read never hides the others (incident 22).
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use ralph_docs::{debugging, queue, todo};
+
+use crate::error::{Code, Coded as _};
+use crate::id::Slug;
+use crate::pipeline::PipelineFile;
+use crate::store::layout;
+use crate::world::{Facts, Intent, Project, ProjectState, Sightings, Unreadable, World};
+
+/// The texts of one project that planning reads, by path relative to its folder.
+pub type Texts = BTreeMap<String, String>;
+
+/// The folder of a project.
+#[must_use]
+pub fn folder(root: &Path, slug: &Slug) -> PathBuf {
+    root.join(layout::PROJECTS).join(slug.as_str())
+}
+
+/// The projects under `projects/`, one level deep: folders with a state file, in the order of their names.
+///
+/// # Errors
+/// `projects/` itself cannot be listed. A workspace without it has no projects.
+pub fn discover(root: &Path) -> io::Result<Vec<Slug>> {
+    let projects = root.join(layout::PROJECTS);
+    let entries = match fs::read_dir(&projects) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut slugs = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let slug = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<Slug>().ok());
+        if let Some(slug) = slug
+            && entry.path().join(layout::PIPELINE).exists()
+        {
+            slugs.push(slug);
+        }
+    }
+    slugs.sort();
+    Ok(slugs)
+}
+
+/// Reads all these projects, on as many threads as there are processors.
+#[must_use]
+pub fn load_all(root: &Path, slugs: &[Slug]) -> World {
+    let threads = std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(slugs.len().div_ceil(16))
+        .max(1);
+    let share = slugs.len().div_ceil(threads).max(1);
+    let mut projects = Vec::with_capacity(slugs.len());
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = slugs
+            .chunks(share)
+            .map(|chunk| {
+                scope.spawn(move || {
+                    chunk
+                        .iter()
+                        .map(|slug| load(root, slug))
+                        .collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        for (reader, chunk) in readers.into_iter().zip(slugs.chunks(share)) {
+            match reader.join() {
+                Ok(read) => projects.extend(read),
+                Err(_) => projects.extend(chunk.iter().map(|slug| panicked(slug))),
+            }
+        }
+    });
+    World { projects }
+}
+
+fn panicked(slug: &Slug) -> Project {
+    let unreadable = Unreadable {
+        code: Code::Bug,
+        message: "reading the project failed in a way that is a bug of ralph".to_owned(),
+        hint: Some("Please report it with the project's files.".to_owned()),
+    };
+    Project {
+        slug: slug.clone(),
+        state: ProjectState::Unreadable(unreadable),
+    }
+}
+
+/// Reads one project.
+#[must_use]
+pub fn load(root: &Path, slug: &Slug) -> Project {
+    let state = match texts(&folder(root, slug)) {
+        Ok(texts) => facts(slug, &texts).map_or_else(ProjectState::Unreadable, |facts| {
+            ProjectState::Readable(Box::new(facts))
+        }),
+        Err(unreadable) => ProjectState::Unreadable(unreadable),
+    };
+    Project {
+        slug: slug.clone(),
+        state,
+    }
+}
+
+/// The texts of a project that planning reads. Absent documents are simply not there.
+///
+/// # Errors
+/// A file that exists cannot be read.
+pub fn texts(folder: &Path) -> Result<Texts, Unreadable> {
+    let mut texts = Texts::new();
+    let fixed = [
+        layout::PIPELINE,
+        layout::QUEUE,
+        layout::TODO,
+        layout::DEBUGGING,
+        layout::SIGHTINGS,
+        layout::ORDER,
+    ];
+    for path in fixed {
+        read_into(&mut texts, folder, path)?;
+    }
+    for name in intent_names(&folder.join(layout::INTENTS))? {
+        read_into(&mut texts, folder, &format!("{}/{name}", layout::INTENTS))?;
+    }
+    Ok(texts)
+}
+
+fn intent_names(intents: &Path) -> Result<Vec<String>, Unreadable> {
+    let entries = match fs::read_dir(intents) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(unreadable(intents, &error)),
+    };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut names: Vec<String> = names.filter(|name| name.ends_with(".json")).collect();
+    names.sort();
+    Ok(names)
+}
+
+fn read_into(texts: &mut Texts, folder: &Path, path: &str) -> Result<(), Unreadable> {
+    let full = folder.join(path);
+    let bytes = match fs::read(&full) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(unreadable(&full, &error)),
+    };
+    let text = match String::from_utf8(bytes) {
+        Ok(text) => text,
+        // The state file's own reader says where the bad byte is; a document is read as well as it can be.
+        Err(error) if path == layout::PIPELINE => {
+            let error = match PipelineFile::parse_bytes(error.into_bytes()) {
+                Ok(_) => return Ok(()),
+                Err(error) => error,
+            };
+            return Err(state_error(path, &error));
+        }
+        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+    };
+    texts.insert(path.to_owned(), text);
+    Ok(())
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Unreadable {
+    Unreadable {
+        code: Code::CorruptState,
+        message: format!("{}: expected a readable file: {error}", path.display()),
+        hint: Some("Check its type and permissions; nothing was changed.".to_owned()),
+    }
+}
+
+fn state_error(path: &str, error: &crate::pipeline::PipelineError) -> Unreadable {
+    Unreadable {
+        code: error.code(),
+        message: format!("{path}:{error}"),
+        hint: error.hint().map(|hint| hint.0),
+    }
+}
+
+/// The facts of a project, from its texts.
+///
+/// # Errors
+/// The state file or a file of ours cannot be read as what it is meant to be.
+pub fn facts(slug: &Slug, texts: &Texts) -> Result<Facts, Unreadable> {
+    let text = |path: &str| texts.get(path).map_or("", String::as_str);
+    let pipeline = PipelineFile::parse(text(layout::PIPELINE).to_owned());
+    let pipeline = pipeline.map_err(|error| state_error(layout::PIPELINE, &error))?;
+    let intents = texts
+        .range(layout::INTENTS.to_owned()..)
+        .filter(|(path, _)| path.starts_with(layout::INTENTS));
+    let intents = intents
+        .map(|(path, text)| ours::<Intent>(path, text))
+        .collect::<Result<_, _>>()?;
+    let optional = |path: &str| texts.get(path).map(|text| (path.to_owned(), text));
+    Ok(Facts {
+        slug: slug.clone(),
+        view: pipeline.view(),
+        queue: queue::items(text(layout::QUEUE)),
+        tasks: todo::tasks(text(layout::TODO)),
+        debugging: debugging::entries(text(layout::DEBUGGING)),
+        intents,
+        // A memory that cannot be read is forgotten: it only makes the next passes more careful.
+        sightings: optional(layout::SIGHTINGS)
+            .and_then(|(_, text)| serde_json::from_str::<Sightings>(text).ok())
+            .unwrap_or_default(),
+        order: optional(layout::ORDER).and_then(|(_, text)| serde_json::from_str(text).ok()),
+    })
+}
+
+/// An intent that cannot be read stops the project: it may stand for a job.
+fn ours<T: serde::de::DeserializeOwned>(path: &str, text: &str) -> Result<T, Unreadable> {
+    serde_json::from_str(text).map_err(|error| Unreadable {
+        code: Code::CorruptState,
+        message: format!(
+            "{path}:{}:{}: expected a file written by ralph: {error}",
+            error.line(),
+            error.column()
+        ),
+        hint: Some(
+            "Restore it, or look for the job on the cluster and remove the file.".to_owned(),
+        ),
+    })
+}

@@ -1,0 +1,203 @@
+//! What a dispatch did, as data: versioned, serialisable, the same for people and programs.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Code;
+use crate::order::WorkOrder;
+use crate::time::Timestamp;
+
+/// Version of the shape of [`DispatchReport`].
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// One dispatch, or one verification.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DispatchReport {
+    /// Version of this shape.
+    pub schema_version: u32,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub finished_at: Timestamp,
+    /// Whether nothing was changed on purpose.
+    pub dry_run: bool,
+    /// Why the cluster could not be asked, if it could not.
+    pub cluster_problem: Option<Problem>,
+    /// Verification: runs and submissions about which something is to be said.
+    pub verified: Vec<Verified>,
+    /// How many live runs were asked about and found as they were said to be.
+    pub runs_confirmed: usize,
+    /// The steps, in the order in which they were taken.
+    pub steps: Vec<StepReport>,
+    /// The projects without a step, each with its reason.
+    pub passed_over: Vec<PassedReport>,
+    /// When something becomes due by itself.
+    pub next_due: Option<Timestamp>,
+}
+
+/// An error as data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Problem {
+    /// Stable name of the class.
+    pub code: String,
+    /// The exit code that belongs to it.
+    pub exit_code: u8,
+    /// What happened.
+    pub message: String,
+    /// What to do next.
+    pub hint: Option<String>,
+}
+
+impl Problem {
+    /// A problem of this class.
+    #[must_use]
+    pub fn new(code: Code, message: impl Into<String>, hint: Option<String>) -> Self {
+        Self {
+            code: code.name().to_owned(),
+            exit_code: code.exit_code(),
+            message: message.into(),
+            hint,
+        }
+    }
+
+    /// The problem that an error stands for.
+    #[must_use]
+    pub fn of(error: &impl crate::error::Coded) -> Self {
+        Self::new(
+            error.code(),
+            error.to_string(),
+            error.hint().map(|hint| hint.0),
+        )
+    }
+}
+
+/// One finding of the verification.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Verified {
+    /// The project.
+    pub project: String,
+    /// The run.
+    pub run: String,
+    /// Its job.
+    pub job: Option<String>,
+    /// `completed`, `failed`, `alive`, `unconfirmed`, `lost`, `adopted`, …
+    pub finding: String,
+    /// One sentence.
+    pub detail: String,
+    /// Files that changed, relative to the project's folder.
+    pub files: Vec<String>,
+    /// The operation that changed them.
+    pub op: Option<String>,
+    /// Why the change could not be made.
+    pub problem: Option<Problem>,
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct StepReport {
+    /// The project.
+    pub project: String,
+    /// `submit`, `poll`, `check`, `test`, `implement`, `debug`, `debate`, `advance`.
+    pub step: String,
+    /// Why this step.
+    pub because: String,
+    /// What came of it, in one sentence; in a dry run, what would be done.
+    pub outcome: String,
+    /// The phase before.
+    pub phase_before: String,
+    /// The phase after.
+    pub phase_after: String,
+    /// The job that was submitted.
+    pub job: Option<String>,
+    /// The work order that was handed to the caller.
+    pub order: Option<WorkOrder>,
+    /// Files that changed, relative to the project's folder.
+    pub files: Vec<String>,
+    /// The operation that changed them.
+    pub op: Option<String>,
+    /// Documents that were left out, with the reason.
+    pub warnings: Vec<String>,
+    /// Why the step failed.
+    pub problem: Option<Problem>,
+}
+
+/// A project without a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PassedReport {
+    /// The project.
+    pub project: String,
+    /// `unreadable`, `needs_input`, `waiting`, `cluster_unreachable`, `external`, `nothing`, `batch_full`, `not_selected`.
+    pub because: String,
+    /// In one sentence.
+    pub reason: String,
+    /// When something becomes due by itself.
+    pub next_due: Option<Timestamp>,
+}
+
+impl DispatchReport {
+    /// The exit code: what failed, then what waits for a person; nothing to do is success.
+    #[must_use]
+    pub fn code(&self) -> Option<Code> {
+        let failures: Vec<u8> = self
+            .steps
+            .iter()
+            .filter_map(|step| step.problem.as_ref())
+            .chain(
+                self.verified
+                    .iter()
+                    .filter_map(|found| found.problem.as_ref()),
+            )
+            .map(|problem| problem.exit_code)
+            .collect();
+        let unreadable = self.passed("unreadable");
+        let handled = self.steps.iter().any(|step| step.problem.is_none())
+            || !self.passed_over.is_empty() && unreadable < self.passed_over.len();
+        let one = |exit_code: u8| {
+            Code::ALL
+                .into_iter()
+                .find(|code| code.exit_code() == exit_code)
+                .unwrap_or(Code::Failed)
+        };
+        match (failures.first(), unreadable) {
+            (None, 0) => self.waiting_code(),
+            (Some(first), 0) if !handled && failures.iter().all(|code| code == first) => {
+                Some(one(*first))
+            }
+            (None, _) if !handled => Some(Code::CorruptState),
+            _ => Some(Code::Partial),
+        }
+    }
+
+    fn waiting_code(&self) -> Option<Code> {
+        if let Some(problem) = &self.cluster_problem
+            && self.steps.is_empty()
+        {
+            return Code::ALL
+                .into_iter()
+                .find(|code| code.exit_code() == problem.exit_code);
+        }
+        let waits = self.passed("needs_input");
+        let idle = self.passed("nothing") + self.passed("not_selected") + self.passed("external");
+        let all_wait = self.steps.is_empty() && waits > 0 && waits + idle == self.passed_over.len();
+        all_wait.then_some(Code::NeedsUser)
+    }
+
+    fn passed(&self, because: &str) -> usize {
+        self.passed_over
+            .iter()
+            .filter(|passed| passed.because == because)
+            .count()
+    }
+
+    /// Whether a further dispatch would take a step at once.
+    #[must_use]
+    pub fn took_a_step(&self) -> bool {
+        self.steps
+            .iter()
+            .any(|step| step.problem.is_none() && step.order.is_none())
+    }
+}

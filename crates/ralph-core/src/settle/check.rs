@@ -1,0 +1,144 @@
+//! What CHECK changes: results are written, items moved, the phase goes on. And what a due poll changes.
+
+use serde_json::{Value, json};
+
+use crate::change::{ChangeSet, FileEdit, QueuePlace};
+use crate::ledger::{self, ResultLedger};
+use crate::phase::Phase;
+use crate::pipeline::{RunStatus, RunView};
+use crate::plan::{Context, backoff, rules};
+use crate::settle::Draft;
+use crate::settle::submission::{lines, one_line};
+use crate::store::layout;
+use crate::time::stamp;
+use crate::world::Facts;
+
+/// Results of the finished runs, each with its ledger's record where there is one.
+#[must_use]
+pub fn checked(
+    facts: &Facts,
+    runs: &[(&RunView, Option<ResultLedger>)],
+    context: &Context<'_>,
+) -> ChangeSet {
+    let mut draft = Draft::new(facts, context.now);
+    for (run, result) in runs {
+        check_one(&mut draft, facts, run, result.as_ref());
+    }
+    let names: Vec<&str> = runs
+        .iter()
+        .filter_map(|(run, _)| run.key.run_id.as_deref())
+        .collect();
+    draft.event(
+        "CHECK",
+        &format!("results of {} recorded", names.join(", ")),
+    );
+    draft.phase(&Phase::Check);
+    draft.next_action(Some((
+        "the results are recorded",
+        "dispatch goes on with the next item",
+    )));
+    draft.finish(format!("check {}", names.join(", ")))
+}
+
+fn check_one(draft: &mut Draft<'_>, facts: &Facts, run: &RunView, result: Option<&ResultLedger>) {
+    let success =
+        run.status == RunStatus::Completed && result.is_none_or(|result| !result.suspicious);
+    let item = run.queue_id.as_deref().and_then(|id| facts.item(id));
+    if let (Some(id), Some(result)) = (
+        run.key.run_id.as_deref().and_then(|id| id.parse().ok()),
+        result,
+    ) {
+        let artifacts = item.map(|item| item.artifacts.clone()).unwrap_or_default();
+        draft.file(
+            ledger::path(&id, "results.md"),
+            FileEdit::Replace {
+                text: ledger::results(result, &artifacts),
+            },
+        );
+        draft.file(layout::RESULTS_SUMMARY, summary_row(run, result));
+    }
+    if let Some(item) = item {
+        let status = result.map_or_else(
+            || run.status_text.clone().unwrap_or_default(),
+            |result| result.status.clone(),
+        );
+        draft.file(
+            layout::QUEUE,
+            FileEdit::Queue {
+                id: item.id.clone(),
+                to: if success {
+                    QueuePlace::Done
+                } else {
+                    QueuePlace::Failed
+                },
+                lines: lines([
+                    ("Run", run.key.run_id.as_deref().unwrap_or("")),
+                    ("Job", run.key.job_id.as_deref().unwrap_or("")),
+                    ("Status", &status),
+                ]),
+            },
+        );
+    }
+}
+
+/// The run's row of `results/summary.md`.
+pub(crate) fn summary_row(run: &RunView, result: &ResultLedger) -> FileEdit {
+    let ended = result
+        .reports
+        .iter()
+        .filter_map(|report| report.ended)
+        .max();
+    FileEdit::Summary {
+        run: result.run_id.clone(),
+        job: run.key.job_id.clone().unwrap_or_default(),
+        status: if result.suspicious {
+            format!("{} (suspicious)", result.status)
+        } else {
+            result.status.clone()
+        },
+        finished: ended.map_or_else(|| result.recorded_at.clone(), stamp),
+        note: one_line(&result.summary),
+    }
+}
+
+/// A due poll found the jobs alive: the next one is set.
+#[must_use]
+pub fn polled(facts: &Facts, context: &Context<'_>) -> ChangeSet {
+    let mut draft = Draft::new(facts, context.now);
+    let next = backoff::next(
+        &facts.view.slurm_wait,
+        &context.settings.poll,
+        context.now,
+        context.zone,
+    );
+    draft.set(&["slurm_wait", "last_polled_at"], json!(stamp(context.now)));
+    draft.set(&["slurm_wait", "next_poll_after"], json!(stamp(next)));
+    draft.finish("poll")
+}
+
+/// Only the phase moves on.
+#[must_use]
+pub fn advanced(facts: &Facts, to: &Phase, because: &str, context: &Context<'_>) -> ChangeSet {
+    let mut draft = Draft::new(facts, context.now);
+    draft.phase(to);
+    match to {
+        Phase::Done | Phase::Idle => draft.next_action(None),
+        _ => draft.next_action(Some((
+            because,
+            &format!("dispatch takes the next step in {to}"),
+        ))),
+    }
+    if *to != Phase::WaitSlurm
+        && facts.live_runs().next().is_none()
+        && facts.view.slurm_wait.next_poll_after.is_some()
+    {
+        draft.set(&["slurm_wait", "next_poll_after"], Value::Null);
+    }
+    let detail = format!("{} to {to}: {because}", facts.phase());
+    draft.event("ADVANCE", &detail);
+    if rules::unchecked(facts).is_empty() {
+        draft.finish(detail)
+    } else {
+        draft.finish(format!("{detail} (runs to check)"))
+    }
+}

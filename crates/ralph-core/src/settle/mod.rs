@@ -1,0 +1,157 @@
+//! From an outcome to the files that change. Pure: facts and outcome in, [`ChangeSet`] out.
+//!
+//! Each function here is the whole meaning of one thing that can happen to a project. What the machine does not
+//! own it does not touch: a phase that is not canonical stays, a person's input flag stays.
+
+pub mod check;
+pub mod finish;
+pub mod order;
+pub mod submission;
+
+use serde_json::{Map, Value, json};
+
+use crate::change::{ChangeSet, FileChange, FileEdit};
+use crate::phase::Phase;
+use crate::pipeline::PipelineEdit;
+use crate::store::layout;
+use crate::time::{Timestamp, stamp};
+use crate::world::{Facts, Sightings};
+
+/// Collects the changes of one operation.
+#[derive(Debug)]
+pub(crate) struct Draft<'a> {
+    facts: &'a Facts,
+    now: Timestamp,
+    pipeline: Vec<PipelineEdit>,
+    files: Vec<FileChange>,
+}
+
+impl<'a> Draft<'a> {
+    pub(crate) fn new(facts: &'a Facts, now: Timestamp) -> Self {
+        Self {
+            facts,
+            now,
+            pipeline: Vec::new(),
+            files: Vec::new(),
+        }
+    }
+
+    pub(crate) fn file(&mut self, path: impl Into<String>, edit: FileEdit) {
+        self.files.push(FileChange {
+            path: path.into(),
+            edit,
+        });
+    }
+
+    pub(crate) fn pipeline(&mut self, edit: PipelineEdit) {
+        self.pipeline.push(edit);
+    }
+
+    pub(crate) fn set(&mut self, path: &[&str], value: Value) {
+        let path = path.iter().map(|key| (*key).to_owned()).collect();
+        self.pipeline.push(PipelineEdit::Set { path, value });
+    }
+
+    /// Moves to a phase, unless the phase is a person's own sentence: 92 % of real files are in that class, and
+    /// overwriting it would lose information.
+    pub(crate) fn phase(&mut self, to: &Phase) {
+        if self.facts.phase().is_canonical() && self.facts.phase() != to {
+            self.set(&["phase"], json!(to.as_str()));
+        }
+    }
+
+    /// Says what comes next; `None` where nothing does.
+    pub(crate) fn next_action(&mut self, reason_and_hint: Option<(&str, &str)>) {
+        if !self.facts.phase().is_canonical() {
+            return;
+        }
+        let value = match reason_and_hint {
+            None => Value::Null,
+            Some((reason, hint)) => json!({
+                "command": format!("/dispatch --project {}", self.facts.slug),
+                "reason": reason,
+                "hint": hint,
+            }),
+        };
+        self.set(&["next_action"], value);
+    }
+
+    pub(crate) fn event(&mut self, action: &str, detail: &str) {
+        let mut event = Map::new();
+        event.insert("ts".to_owned(), json!(stamp(self.now)));
+        event.insert("action".to_owned(), json!(action));
+        event.insert("detail".to_owned(), json!(detail));
+        self.pipeline.push(PipelineEdit::AppendEvent { event });
+    }
+
+    /// Asks a person, once: the same question is not written again.
+    pub(crate) fn ask(&mut self, prompt: &str, set_by: &str) {
+        let input = &self.facts.view.needs_user_input;
+        if input.value && input.prompt.as_deref() == Some(prompt) {
+            return;
+        }
+        let value =
+            json!({ "value": true, "prompt": prompt, "set_by": set_by, "set_at": stamp(self.now) });
+        self.set(&["needs_user_input"], value);
+    }
+
+    /// Takes back a question that the machine itself asked.
+    pub(crate) fn answered(&mut self, set_by: &str) {
+        let input = &self.facts.view.needs_user_input;
+        if input.value && input.set_by.as_deref() == Some(set_by) {
+            self.set(&["needs_user_input", "value"], json!(false));
+            self.set(&["needs_user_input", "prompt"], json!(""));
+            for key in ["set_by", "set_at"] {
+                self.pipeline.push(PipelineEdit::Remove {
+                    path: vec!["needs_user_input".to_owned(), key.to_owned()],
+                });
+            }
+        }
+    }
+
+    pub(crate) fn sightings(&mut self, sightings: &Sightings) {
+        if *sightings != self.facts.sightings {
+            self.file(
+                layout::SIGHTINGS,
+                FileEdit::Replace {
+                    text: crate::ledger::json(sightings),
+                },
+            );
+        }
+    }
+
+    pub(crate) fn finish(mut self, summary: impl Into<String>) -> ChangeSet {
+        if !self.pipeline.is_empty() {
+            let edits = std::mem::take(&mut self.pipeline);
+            self.file(layout::PIPELINE, FileEdit::Pipeline { edits });
+        }
+        ChangeSet {
+            project: self.facts.slug.clone(),
+            summary: summary.into(),
+            files: self.files,
+        }
+    }
+}
+
+/// A job that nobody recorded is in the books from now on.
+#[must_use]
+pub fn adopted(
+    facts: &Facts,
+    record: Map<String, Value>,
+    run: &str,
+    job: crate::id::JobId,
+    now: Timestamp,
+) -> ChangeSet {
+    let mut draft = Draft::new(facts, now);
+    draft.pipeline(PipelineEdit::AddRun { run: record });
+    draft.event("ADOPT", &format!("job {job} is in the books as {run}"));
+    draft.finish(format!("adopt job {job}"))
+}
+
+/// An object from pairs, without the absent ones.
+pub(crate) fn members<const N: usize>(pairs: [(&str, Option<Value>); N]) -> Map<String, Value> {
+    pairs
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.to_owned(), value?)))
+        .collect()
+}

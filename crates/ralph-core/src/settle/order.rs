@@ -1,0 +1,272 @@
+//! What a work order or the tests change.
+
+use crate::change::{ChangeSet, EntryText, FileEdit};
+use crate::ledger;
+use crate::order::{IssuedOrder, OrderKind, OrderOutcome, WorkOrder};
+use crate::phase::Phase;
+use crate::plan::{Context, rules};
+use crate::settle::Draft;
+use crate::settle::submission::{lines, one_line};
+use crate::store::layout;
+use crate::time::stamp;
+use crate::world::Facts;
+
+/// An agent that ended so often without a result is not sent again: a person is asked.
+const ATTEMPTS: u32 = 2;
+/// Who asks when an agent does.
+const SET_BY_AGENT: &str = "ralph:agent";
+
+/// Settles the outcome of a work order: the todo item, the debugging entry or the debate says what happened.
+#[must_use]
+pub fn settled(
+    facts: &Facts,
+    order: &WorkOrder,
+    outcome: &OrderOutcome,
+    context: &Context<'_>,
+) -> ChangeSet {
+    let mut draft = Draft::new(facts, context.now);
+    match outcome {
+        OrderOutcome::HandedOut => handed_out(&mut draft, facts, order, 0, context),
+        OrderOutcome::Done { summary } => done(&mut draft, facts, order, summary, context),
+        OrderOutcome::NoChange { summary } => {
+            again(&mut draft, facts, order, "no change", summary, context)
+        }
+        OrderOutcome::Failed { reason } => {
+            again(&mut draft, facts, order, "failed", reason, context)
+        }
+        OrderOutcome::NeedsInput { prompt } => {
+            draft.ask(&one_line(prompt), SET_BY_AGENT);
+            draft.event("ASK", &one_line(prompt));
+        }
+        OrderOutcome::UsageLimit { .. } => {}
+    }
+    draft.finish(format!(
+        "{} {}: {}",
+        order.kind.as_str(),
+        order.target,
+        word(outcome)
+    ))
+}
+
+/// The outcome in one word.
+#[must_use]
+pub fn word(outcome: &OrderOutcome) -> &'static str {
+    match outcome {
+        OrderOutcome::HandedOut => "handed out",
+        OrderOutcome::Done { .. } => "done",
+        OrderOutcome::NoChange { .. } => "no change",
+        OrderOutcome::Failed { .. } => "failed",
+        OrderOutcome::NeedsInput { .. } => "needs input",
+        OrderOutcome::UsageLimit { .. } => "usage limit",
+    }
+}
+
+fn handed_out(
+    draft: &mut Draft<'_>,
+    facts: &Facts,
+    order: &WorkOrder,
+    attempts: u32,
+    context: &Context<'_>,
+) {
+    let known = facts.order.as_ref().filter(|issued| issued.is_for(order));
+    let issued = IssuedOrder {
+        version: 1,
+        kind: order.kind,
+        target: order.target.clone(),
+        issued_at: known.map_or(context.now, |issued| issued.issued_at),
+        attempts,
+    };
+    draft.file(
+        layout::ORDER,
+        FileEdit::Replace {
+            text: ledger::json(&issued),
+        },
+    );
+    if known.is_none() {
+        draft.next_action(Some((&one_line(&order.title), &order.done_when)));
+    }
+}
+
+fn done(
+    draft: &mut Draft<'_>,
+    facts: &Facts,
+    order: &WorkOrder,
+    summary: &str,
+    context: &Context<'_>,
+) {
+    let note = if summary.trim().is_empty() {
+        "done by the agent".to_owned()
+    } else {
+        one_line(summary)
+    };
+    match order.kind {
+        OrderKind::Implement => {
+            let lines = lines([("Done", &format!("{} ({})", note, stamp(context.now)))]);
+            draft.file(
+                layout::TODO,
+                FileEdit::Todo {
+                    task: order.target.clone(),
+                    done: true,
+                    lines,
+                },
+            );
+        }
+        OrderKind::Debug => {
+            let resolved = format!("{note} ({})", stamp(context.now));
+            draft.file(
+                layout::DEBUGGING,
+                FileEdit::DebuggingResolved {
+                    key: order.target.clone(),
+                    note: resolved,
+                },
+            );
+            requeue(draft, facts, order);
+        }
+        OrderKind::Test => draft.phase(&Phase::Run),
+        OrderKind::Debate => {
+            let key = format!("{}/{}", order.target, stamp(context.now));
+            let body = vec![format!("Decided {}.", stamp(context.now)), note.clone()];
+            draft.file(
+                layout::DEBATES,
+                FileEdit::Debate {
+                    title: order.title.clone(),
+                    key,
+                    body,
+                },
+            );
+            let next = if rules::ready_item(facts).is_some() {
+                Phase::Run
+            } else {
+                Phase::Implement
+            };
+            draft.phase(&next);
+        }
+    }
+    if facts.order.is_some() {
+        draft.file(layout::ORDER, FileEdit::Remove);
+    }
+    draft.next_action(Some((
+        &format!("{}: {note}", order.target),
+        "dispatch takes the next step",
+    )));
+    draft.event(
+        &order.kind.as_str().to_uppercase(),
+        &format!("{}: {note}", order.target),
+    );
+}
+
+/// A mended failure runs again: its item goes back to READY unless the agent has moved it already.
+fn requeue(draft: &mut Draft<'_>, facts: &Facts, order: &WorkOrder) {
+    let run = order.target.split('/').next().unwrap_or("");
+    let item = facts
+        .view
+        .completed_runs
+        .iter()
+        .find(|found| found.key.run_id.as_deref() == Some(run));
+    let item = item
+        .and_then(|found| found.queue_id.as_deref())
+        .and_then(|id| facts.item(id));
+    let failed = item.filter(|item| item.section == ralph_docs::queue::QueueSection::Failed);
+    if let Some(item) = failed {
+        let lines = lines([("Status", "mended; it runs again")]);
+        draft.file(
+            layout::QUEUE,
+            FileEdit::Queue {
+                id: item.id.clone(),
+                to: crate::change::QueuePlace::Ready,
+                lines,
+            },
+        );
+    }
+    let others = facts
+        .debugging
+        .iter()
+        .any(|entry| entry.open && entry.key.as_deref().is_some_and(|key| key != order.target));
+    if !others {
+        draft.phase(if failed.is_some() {
+            &Phase::Run
+        } else {
+            &Phase::Implement
+        });
+    }
+}
+
+/// The agent ended without a result: tried again a bounded number of times, then a person is asked.
+fn again(
+    draft: &mut Draft<'_>,
+    facts: &Facts,
+    order: &WorkOrder,
+    what: &str,
+    detail: &str,
+    context: &Context<'_>,
+) {
+    let known = facts.order.as_ref().filter(|issued| issued.is_for(order));
+    let attempts = known.map_or(0, |issued| issued.attempts) + 1;
+    handed_out(draft, facts, order, attempts, context);
+    let detail = one_line(detail);
+    draft.event(
+        "AGENT",
+        &format!(
+            "{} {}: {what} (attempt {attempts}). {detail}",
+            order.kind.as_str(),
+            order.target
+        ),
+    );
+    if attempts >= ATTEMPTS {
+        let prompt = format!(
+            "The agent ended {attempts} times without a result on {}: {what}. {detail}",
+            order.target
+        );
+        draft.ask(prompt.trim(), SET_BY_AGENT);
+    }
+}
+
+/// The outcome of the test command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestOutcome {
+    /// Whether it exited with zero.
+    pub passed: bool,
+    /// `exit 1`, `signal 9`, `time limit of 15 min`.
+    pub how: String,
+    /// The command, for the entry.
+    pub command: String,
+    /// The last lines of its output.
+    pub tail: String,
+}
+
+/// TEST: on to RUN when it passes, to DEBUG with an entry when it does not.
+#[must_use]
+pub fn tested(facts: &Facts, outcome: &TestOutcome, context: &Context<'_>) -> ChangeSet {
+    let mut draft = Draft::new(facts, context.now);
+    let detail = format!("`{}`: {}", one_line(&outcome.command), outcome.how);
+    if outcome.passed {
+        draft.phase(&Phase::Run);
+        draft.next_action(Some(("the tests pass", "dispatch submits the next item")));
+        draft.event("TEST", &detail);
+        return draft.finish("the tests pass");
+    }
+    let key = format!("test/{}", stamp(context.now));
+    let field = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+    draft.file(
+        layout::DEBUGGING,
+        FileEdit::DebuggingEntry(EntryText {
+            title: format!("the tests fail: {}", outcome.how),
+            key,
+            blocking: true,
+            fields: vec![
+                field("Error", &detail),
+                field(
+                    "Root cause",
+                    "Not known; the last lines of the output are below.",
+                ),
+                field("Time", &stamp(context.now)),
+            ],
+            quote: (!outcome.tail.trim().is_empty())
+                .then(|| ("Last lines".to_owned(), outcome.tail.clone())),
+        }),
+    );
+    draft.phase(&Phase::Debug);
+    draft.next_action(Some(("the tests fail", "see documentation/debugging.md")));
+    draft.event("TEST", &detail);
+    draft.finish("the tests fail")
+}

@@ -1,0 +1,324 @@
+//! Entries as people write them, entries as the machine writes them, and logs that try to break out.
+
+use super::*;
+use crate::DocErrorCode;
+
+fn failed() -> NewEntry {
+    NewEntry {
+        title: "Run q001_20260112_233413 failed: CUDA out of memory".to_owned(),
+        key: "q001_20260112_233413/56017331".to_owned(),
+        blocking: true,
+        fields: vec![
+            ("Run".to_owned(), "q001_20260112_233413".to_owned()),
+            ("Job".to_owned(), "56017331".to_owned()),
+            ("Log".to_owned(), "slurm/logs/q001_56017331.err".to_owned()),
+        ],
+        quote: Some(Quote {
+            label: "Last lines of slurm/logs/q001_56017331.err".to_owned(),
+            text: "  0%|   \r 50%|##\rTraceback:\n\n\u{1b}[31mRuntimeError\u{1b}[0m: CUDA out of memory\n".to_owned(),
+        }),
+    }
+}
+
+fn small(key: &str) -> NewEntry {
+    NewEntry {
+        title: format!("about {key}"),
+        key: key.to_owned(),
+        blocking: false,
+        fields: Vec::new(),
+        quote: None,
+    }
+}
+
+fn added(doc: &str, entry: &NewEntry) -> String {
+    let result = add_entry(doc, entry).unwrap().apply(doc);
+    assert!(
+        add_entry(&result, entry).unwrap().is_empty(),
+        "a second entry in {result}"
+    );
+    let found: Vec<_> = entries(&result)
+        .into_iter()
+        .filter(|e| e.key.as_deref() == Some(&entry.key))
+        .collect();
+    assert_eq!(found.len(), 1);
+    assert!(found[0].open);
+    result
+}
+
+fn summary(doc: &str) -> String {
+    let line = |e: Entry| {
+        let (id, state) = (
+            e.id.unwrap_or("-".to_owned()),
+            if e.open { "open" } else { "over" },
+        );
+        format!("{} {id} {state} {} {:?}", e.line, e.title, e.key)
+    };
+    entries(doc)
+        .into_iter()
+        .map(line)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+#[test]
+fn into_a_file_of_the_contract() {
+    let doc = "# Debugging\n\n## Active Issues\n\n(none yet)\n\n## Resolved\n(none yet)\n";
+    let result = added(doc, &failed());
+    insta::assert_snapshot!(result, @"
+    # Debugging
+
+    ## Active Issues
+
+    - [ ] (D1) Run q001_20260112_233413 failed: CUDA out of memory <!-- ralph: q001_20260112_233413/56017331 -->
+      - Run: q001_20260112_233413
+      - Job: 56017331
+      - Log: slurm/logs/q001_56017331.err
+      - Blocking: yes
+      - Last lines of slurm/logs/q001_56017331.err:
+        ```text
+        Traceback:
+
+        RuntimeError: CUDA out of memory
+        ```
+
+    ## Resolved
+    (none yet)
+    ");
+    let second = added(&result, &small("b"));
+    insta::assert_snapshot!(summary(&second), @r#"
+    5 D2 open about b Some("b")
+    6 D1 open Run q001_20260112_233413 failed: CUDA out of memory Some("q001_20260112_233413/56017331")
+    "#);
+    assert!(second.find("(D2)").unwrap() < second.find("(D1)").unwrap());
+}
+
+#[test]
+fn into_the_files_own_sections() {
+    let template = "# Debugging\n\n## BLOCKING\n\n### DBG-001: <short title>\n- Status: OPEN\n\n## NON-BLOCKING\n...\n";
+    insta::assert_snapshot!(added(template, &NewEntry { quote: None, ..failed() }), @"
+    # Debugging
+
+    ## BLOCKING
+
+    - [ ] (D1) Run q001_20260112_233413 failed: CUDA out of memory <!-- ralph: q001_20260112_233413/56017331 -->
+      - Run: q001_20260112_233413
+      - Job: 56017331
+      - Log: slurm/logs/q001_56017331.err
+
+    ### DBG-001: <short title>
+    - Status: OPEN
+
+    ## NON-BLOCKING
+    ...
+    ");
+    insta::assert_snapshot!(added(template, &small("n")), @"
+    # Debugging
+
+    ## BLOCKING
+
+    ### DBG-001: <short title>
+    - Status: OPEN
+
+    ## NON-BLOCKING
+    - [ ] (D1) about n <!-- ralph: n -->
+    ");
+    let open = "## Open\n* x\n\nprose\n";
+    assert_eq!(
+        added(open, &small("k")),
+        "## Open\n* [ ] (D1) about k <!-- ralph: k -->\n* x\n\nprose\n"
+    );
+    let twice = "## Active Issues\n\n## Resolved\n\n## Active Issues\n";
+    assert!(added(twice, &small("k")).starts_with("## Active Issues\n\n- [ ] (D1)"));
+}
+
+#[test]
+fn into_a_file_without_a_section() {
+    assert_eq!(
+        added("", &small("k")),
+        "## Active Issues\n\n- [ ] (D1) about k <!-- ralph: k -->\n"
+    );
+    assert_eq!(
+        added("# Debugging\r\n\r\nnotes (D7)", &small("k")),
+        "# Debugging\r\n\r\nnotes (D7)\r\n\r\n## Active Issues\r\n\r\n- [ ] (D8) about k <!-- ralph: k -->"
+    );
+}
+
+#[test]
+fn resolving_ticks_our_mark_and_leaves_a_persons_words() {
+    let doc = added("## Active Issues\n", &failed());
+    let edited = doc.replace("  - Job:", "  - Status: investigating, see Bob\n  - Job:");
+    let key = &failed().key;
+    let result = resolve_entry(&edited, key, "resubmitted as job 2 with `--mem=64G`")
+        .unwrap()
+        .apply(&edited);
+    insta::assert_snapshot!(result, @r#"
+    ## Active Issues
+
+    - [x] (D1) Run q001_20260112_233413 failed: CUDA out of memory <!-- ralph: q001_20260112_233413/56017331 -->
+      - Run: q001_20260112_233413
+      - Status: investigating, see Bob
+      - Job: 56017331
+      - Log: slurm/logs/q001_56017331.err
+      - Blocking: yes
+      - Last lines of slurm/logs/q001_56017331.err:
+        ```text
+        Traceback:
+
+        RuntimeError: CUDA out of memory
+        ```
+      - Resolved: resubmitted as job 2 with \`--mem=64G\` <!-- ralph -->
+    "#);
+    assert!(!entries(&result)[0].open);
+    assert!(
+        resolve_entry(&result, key, "resubmitted as job 2 with `--mem=64G`")
+            .unwrap()
+            .is_empty()
+    );
+    let noted = annotate_entry(&result, key, &[("Retry".to_owned(), "2 of 3".to_owned())]).unwrap();
+    assert!(
+        noted
+            .apply(&result)
+            .contains("<!-- ralph -->\n  - Retry: 2 of 3 <!-- ralph -->\n")
+    );
+}
+
+#[test]
+fn an_entry_is_found_by_its_key_alone() {
+    let doc = added("## Active Issues\n", &small("a"));
+    assert_eq!(
+        resolve_entry(&doc, "b", "x").unwrap_err().code,
+        DocErrorCode::NotFound
+    );
+    let copied = format!("{doc}{}", doc.lines().last().unwrap());
+    let error = annotate_entry(&copied, "a", &[]).unwrap_err();
+    assert_eq!((error.code, error.line), (DocErrorCode::Ambiguous, Some(3)));
+    let renamed = doc.replace("- [ ] (D1) about a", "- seen twice now");
+    let result = resolve_entry(&renamed, "a", "gone")
+        .unwrap()
+        .apply(&renamed);
+    assert!(
+        result.ends_with("- seen twice now <!-- ralph: a -->\n  - Resolved: gone <!-- ralph -->\n")
+    );
+}
+
+#[test]
+fn reads_what_people_write() {
+    let doc = "\
+## Active Issues
+
+- [ ] (D3) by hand
+- [x] (D2) ticked
+- [ ] no id
+
+### Issue #11: eigenvalues
+- [ ] a step
+### Issue 12: other
+**Status**: RESOLVED - in a2edff8
+### R2 OOM (RESOLVED 2026-04-27)
+### Not RESOLVED yet
+- Status: open
+
+## Resolved
+### IRED-CD-001: sign
+- [ ] (D4) listed
+
+## 2026-06-04 — quota (INCIDENT)
+### What happened
+## Issue 15: late [2026-02-19]
+## Common Failure Modes
+- [ ] Import errors
+### DBG-002: anywhere
+```
+## Issue 99: in a fence
+```
+";
+    insta::assert_snapshot!(summary(doc), @"
+    3 D3 open by hand None
+    4 D2 over ticked None
+    5 - open no id None
+    7 11 open eigenvalues None
+    9 12 over other None
+    11 - over R2 OOM (RESOLVED 2026-04-27) None
+    12 - open Not RESOLVED yet None
+    16 IRED-CD-001 over sign None
+    17 D4 over listed None
+    19 - open 2026-06-04 — quota (INCIDENT) None
+    21 15 open late [2026-02-19] None
+    24 DBG-002 open anywhere None
+    ");
+}
+
+#[test]
+fn a_hostile_log_cannot_change_the_outline() {
+    let hostile = "```\n# heading\n-->\n<!-- ralph: q -->\n- [ ] (D99) x\n~~~~\n`````\n\u{1b}]0;t\n<script>\n";
+    let doc = "## Active Issues\n- [ ] (D1) y\n\n## Resolved\n";
+    let entry = NewEntry {
+        title: hostile.to_owned(),
+        key: hostile.to_owned(),
+        blocking: true,
+        fields: vec![(hostile.to_owned(), hostile.to_owned())],
+        quote: Some(Quote {
+            label: hostile.to_owned(),
+            text: hostile.to_owned(),
+        }),
+    };
+    let result = added(doc, &entry);
+    let titles: Vec<_> = crate::outline::sections(&result)
+        .into_iter()
+        .map(|s| s.title)
+        .collect();
+    assert_eq!(titles, ["Active Issues", "Resolved"]);
+    let ids: Vec<_> = entries(&result)
+        .into_iter()
+        .map(|e| e.id.unwrap())
+        .collect();
+    assert_eq!(ids, ["D2", "D1"]);
+    assert!(result.ends_with("- [ ] (D1) y\n\n## Resolved\n"));
+    insta::assert_snapshot!(result, @r#"
+    ## Active Issues
+    - [ ] (D2) \`\`\` # heading --&gt; &lt;!-- ralph: q --&gt; - [ ] (D99) x \~\~\~\~ \`\`\`\`\` &lt;script> <!-- ralph: ```%0a#%20heading%0a-%2d%3e%0a%3c!-%2d%20ralph:%20q%20-%2d%3e%0a-%20[%20]%20(D99)%20x%0a~~~~%0a`````%0a%1b]0;t%0a%3cscript%3e%0a -->
+      - \`\`\` # heading --&gt; &lt;!-- ralph: q --&gt; - [ ] (D99) x \~\~\~\~ \`\`\`\`\` &lt;script>: \`\`\` # heading --&gt; &lt;!-- ralph: q --&gt; - [ ] (D99) x \~\~\~\~ \`\`\`\`\` &lt;script>
+      - Blocking: yes
+      - \`\`\` # heading --&gt; &lt;!-- ralph: q --&gt; - [ ] (D99) x \~\~\~\~ \`\`\`\`\` &lt;script>:
+        ``````text
+        ```
+        # heading
+        -->
+        <!-- ralph: q -->
+        - [ ] (D99) x
+        ~~~~
+        `````
+
+        <script>
+        ``````
+    - [ ] (D1) y
+
+    ## Resolved
+    "#);
+}
+
+#[test]
+fn an_entry_below_an_open_fence_is_refused() {
+    let error = add_entry("# Debugging\n```\nopen\n", &small("k")).unwrap_err();
+    assert_eq!((error.code, error.line), (DocErrorCode::Malformed, Some(2)));
+}
+
+#[test]
+fn an_indented_list_is_joined_as_it_is() {
+    let doc = "## Active\n  * one\n    - two\n";
+    let wanted = "## Active\n  * [ ] (D1) about k <!-- ralph: k -->\n  * one\n    - two\n";
+    assert_eq!(added(doc, &small("k")), wanted);
+}
+
+#[test]
+fn problems_are_named_with_their_lines() {
+    let doc = "## Active Issues\n- [ ] (D1) a <!-- ralph: k -->\n- [ ] (D1) b <!-- ralph: k -->\n\n## Open\n~~~\n";
+    let found: Vec<String> = problems(doc).iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(found.join("\n"), @"
+    line 1: the section of open issues is there 2 times (lines 1, 5); entries are added to the first one.
+    line 2: D1 is there 2 times (lines 2, 3); give each entry an id of its own.
+    line 2: the hidden key `k` is there 2 times (lines 2, 3); remove the comment from the copy; none of them is updated.
+    line 6: a fence or comment opens here and is never closed; everything below it is part of it.
+    ");
+    assert!(problems(&added("", &failed())).is_empty());
+}

@@ -1,0 +1,381 @@
+//! The verbs of the queue: before and after, the traps of the real documents, and the laws.
+
+use super::*;
+use crate::DocErrorCode;
+
+const CONTRACT: &str = "\
+# Experiment Queue
+
+## READY
+### Q-001: Baseline
+- Hypothesis: it runs
+- Config: `configs/q001.json` (seed 0)
+- Resources: 1 GPU
+- Notes:
+- Artifacts: `results/a.json`, results/b.pt
+- After: (none)
+
+### Q-002: Sweep ✓
+- **Config**: configs/q002.json
+- **SLURM Script**: `slurm/jobs/q002_sweep.sbatch`
+- **Artifacts**:
+  - `results/c.json`
+- **After**: Q-001 and Q-001b, the calibration
+- [ ] **Q-009**: a checklist inside an item
+
+## RUNNING
+...
+
+## DONE
+...
+
+## Future (later)
+
+- [ ] **Q-004**: Larger matrices
+  - Config: `configs/q004.json`
+- [ ] no id
+";
+
+fn lines(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+fn submitted() -> Vec<(String, String)> {
+    lines(&[
+        ("Run", "q001_20260112_233413"),
+        ("Job", "56017331"),
+        ("Status", "submitted"),
+    ])
+}
+
+fn moved(doc: &str, id: &str, to: &QueueSection, own: &[(String, String)]) -> String {
+    let set = move_item(doc, id, to, own).unwrap();
+    let result = set.apply(doc);
+    let again = move_item(&result, id, to, own).unwrap();
+    assert!(
+        again.is_empty(),
+        "a second move changes {:?}",
+        again.edits()
+    );
+    result
+}
+
+#[test]
+fn reads_the_fields_of_the_contract() {
+    let items = items(CONTRACT);
+    let ids: Vec<_> = items
+        .iter()
+        .map(|i| (i.id.as_str(), i.section.title(), i.line))
+        .collect();
+    assert_eq!(
+        ids,
+        [
+            ("Q-001", "READY", 4),
+            ("Q-002", "READY", 12),
+            ("Q-004", "Future (later)", 28)
+        ]
+    );
+    let [first, second, listed] = &items[..] else {
+        panic!("{items:?}")
+    };
+    assert_eq!(first.title, "Baseline");
+    assert_eq!(first.hypothesis.as_deref(), Some("it runs"));
+    assert_eq!(first.config.as_deref(), Some("configs/q001.json"));
+    assert_eq!(first.notes, None);
+    assert_eq!(first.artifacts, ["results/a.json", "results/b.pt"]);
+    assert!(first.after.is_empty());
+    assert_eq!(second.config.as_deref(), Some("configs/q002.json"));
+    assert_eq!(
+        second.script.as_deref(),
+        Some("slurm/jobs/q002_sweep.sbatch")
+    );
+    assert_eq!(second.artifacts, ["results/c.json"]);
+    assert_eq!(second.after, ["Q-001", "Q-001b", "the calibration"]);
+    assert_eq!(&CONTRACT[second.heading.clone()], "### Q-002: Sweep ✓\n");
+    assert!(CONTRACT[second.body.clone()].ends_with("inside an item\n"));
+    assert_eq!(listed.config.as_deref(), Some("configs/q004.json"));
+    assert_eq!(
+        &CONTRACT[listed.heading.clone()],
+        "- [ ] **Q-004**: Larger matrices\n"
+    );
+}
+
+#[test]
+fn a_move_carries_the_item_and_writes_our_lines() {
+    let result = moved(CONTRACT, "Q-001", &QueueSection::InProgress, &submitted());
+    insta::assert_snapshot!(result, @"
+    # Experiment Queue
+
+    ## READY
+    ### Q-002: Sweep ✓
+    - **Config**: configs/q002.json
+    - **SLURM Script**: `slurm/jobs/q002_sweep.sbatch`
+    - **Artifacts**:
+      - `results/c.json`
+    - **After**: Q-001 and Q-001b, the calibration
+    - [ ] **Q-009**: a checklist inside an item
+
+    ## RUNNING
+    ### Q-001: Baseline
+    - Run: q001_20260112_233413 <!-- ralph -->
+    - Job: 56017331 <!-- ralph -->
+    - Status: submitted <!-- ralph -->
+    - Hypothesis: it runs
+    - Config: `configs/q001.json` (seed 0)
+    - Resources: 1 GPU
+    - Notes:
+    - Artifacts: `results/a.json`, results/b.pt
+    - After: (none)
+
+    ## DONE
+    ...
+
+    ## Future (later)
+
+    - [ ] **Q-004**: Larger matrices
+      - Config: `configs/q004.json`
+    - [ ] no id
+    ");
+    let item = items(&result)
+        .into_iter()
+        .find(|item| item.id == "Q-001")
+        .unwrap();
+    assert_eq!(item.run.as_deref(), Some("q001_20260112_233413"));
+    assert_eq!(item.job.as_deref(), Some("56017331"));
+    assert_eq!(item.status.as_deref(), Some("submitted"));
+    assert_eq!(item.fields.len(), 6, "{:?}", item.fields);
+}
+
+#[test]
+fn the_last_item_leaves_a_placeholder_and_the_next_takes_its_place() {
+    let doc = "## READY\n\n### Q-1: a\n- x\n\n---\n\n## DONE\n(none yet)\n";
+    let done = moved(doc, "Q-1", &QueueSection::Done, &[]);
+    assert_eq!(
+        done,
+        "## READY\n\n(none)\n\n---\n\n## DONE\n### Q-1: a\n- x\n"
+    );
+    let back = moved(&done, "Q-1", &QueueSection::Ready, &[]);
+    assert_eq!(
+        back,
+        "## READY\n\n### Q-1: a\n- x\n\n---\n\n## DONE\n(none)\n"
+    );
+}
+
+#[test]
+fn a_placeholder_that_says_more_is_a_persons() {
+    let doc = "## READY\n(none - BLOCKED on Q-7)\n\n## FAILED\n### Q-1: a\n";
+    let result = moved(doc, "Q-1", &QueueSection::Ready, &[]);
+    assert_eq!(
+        result,
+        "## READY\n(none - BLOCKED on Q-7)\n\n### Q-1: a\n\n## FAILED\n(none)\n"
+    );
+}
+
+#[test]
+fn a_missing_section_is_appended() {
+    let doc = "## READY\n### Q-1: a\n- x\n\n### Q-2: b\n- y";
+    let result = moved(
+        doc,
+        "Q-2",
+        &QueueSection::Failed,
+        &lines(&[("Status", "failed")]),
+    );
+    insta::assert_snapshot!(result, @"
+    ## READY
+    ### Q-1: a
+    - x
+
+    ## FAILED
+    ### Q-2: b
+    - Status: failed <!-- ralph -->
+    - y
+    ");
+    assert!(!result.ends_with('\n'));
+    let other = moved(doc, "Q-1", &QueueSection::Other("On hold".to_owned()), &[]);
+    assert!(
+        other.ends_with("\n\n## On hold\n### Q-1: a\n- x"),
+        "{other}"
+    );
+}
+
+#[test]
+fn an_item_of_a_phase_keeps_its_level_and_its_fence() {
+    let doc = "\
+## READY
+
+### Phase 1
+
+**STATUS**: a paragraph
+- a list
+
+#### Q-101: a
+- Submission Command:
+  ```bash
+  # not a heading
+  ## READY
+  ```
+
+#### Q-102: b
+**Status**: waiting for Bob
+
+## IN_PROGRESS / SUBMITTED
+
+### Q-7: c
+";
+    let result = moved(doc, "Q-101", &QueueSection::InProgress, &submitted());
+    insta::assert_snapshot!(result, @"
+    ## READY
+
+    ### Phase 1
+
+    **STATUS**: a paragraph
+    - a list
+
+    #### Q-102: b
+    **Status**: waiting for Bob
+
+    ## IN_PROGRESS / SUBMITTED
+
+    #### Q-101: a
+    - Run: q001_20260112_233413 <!-- ralph -->
+    - Job: 56017331 <!-- ralph -->
+    - Status: submitted <!-- ralph -->
+    - Submission Command:
+      ```bash
+      # not a heading
+      ## READY
+      ```
+
+    ### Q-7: c
+    ");
+    let result = moved(&result, "Q-102", &QueueSection::InProgress, &submitted());
+    assert!(result.contains("- Status: submitted <!-- ralph -->\n\n**Status**: waiting for Bob\n"));
+}
+
+#[test]
+fn a_list_item_moves_too() {
+    let doc = "## READY\n\n## Later\n\n- [ ] **Q-4**: a\n  more\n- [ ] **Q-5**: b\n";
+    let result = moved(doc, "Q-4", &QueueSection::Ready, &lines(&[("Run", "r")]));
+    assert_eq!(
+        result,
+        "## READY\n\n- [ ] **Q-4**: a\n  more\n  - Run: r <!-- ralph -->\n\n## Later\n\n- [ ] **Q-5**: b\n"
+    );
+}
+
+#[test]
+fn only_our_own_line_is_updated() {
+    let doc = "## READY\n### Q-1: a\n- Status: ask Bob\n- Run: by hand\n";
+    let one = annotate(doc, "Q-1", &lines(&[("Status", "submitted")]))
+        .unwrap()
+        .apply(doc);
+    let two = annotate(&one, "q-1", &lines(&[("Status", "running"), ("Job", "7")]))
+        .unwrap()
+        .apply(&one);
+    assert_eq!(
+        two,
+        "## READY\n### Q-1: a\n- Status: running <!-- ralph -->\n- Job: 7 <!-- ralph -->\n- Status: ask Bob\n- Run: by hand\n"
+    );
+    let taken_over = two.replace(" <!-- ralph -->", "");
+    let item = &items(&taken_over)[0];
+    assert_eq!((item.status.as_deref(), item.run.as_deref()), (None, None));
+}
+
+#[test]
+fn a_hostile_value_stays_one_line_of_text() {
+    let doc = "## READY\n### Q-1: a\n\n### Q-2: b\n";
+    let hostile = "```\n## DONE\n<!-- ralph --> \u{1b}[31m<!-- \\| x";
+    let result = annotate(doc, "Q-1", &lines(&[("Status", hostile)]))
+        .unwrap()
+        .apply(doc);
+    insta::assert_snapshot!(result, @r#"
+    ## READY
+    ### Q-1: a
+    - Status: \`\`\` ## DONE &lt;!-- ralph --&gt; &lt;!-- \\| x <!-- ralph -->
+
+    ### Q-2: b
+    "#);
+    let item = &items(&result)[0];
+    assert_eq!(
+        item.status.as_deref(),
+        Some("``` ## DONE <!-- ralph --> <!-- \\| x")
+    );
+    assert!(
+        annotate(&result, "Q-1", &lines(&[("Status", hostile)]))
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[test]
+fn windows_files_stay_windows_files() {
+    let doc = "\u{feff}## READY\r\n### Q-1: a\r\n* x\r\n\r\n## DONE\r\n(none)\r\n";
+    let result = moved(doc, "Q-1", &QueueSection::Done, &lines(&[("Job", "7")]));
+    assert_eq!(
+        result,
+        "\u{feff}## READY\r\n(none)\r\n\r\n## DONE\r\n### Q-1: a\r\n* Job: 7 <!-- ralph -->\r\n* x\r\n"
+    );
+}
+
+#[test]
+fn what_is_ambiguous_is_not_moved() {
+    let twice = "## READY\n### Q-1: a\n\n## DONE\n### Q-1 - ATTEMPT 1\n";
+    let error = move_item(twice, "Q-1", &QueueSection::Failed, &[]).unwrap_err();
+    assert_eq!((error.code, error.line), (DocErrorCode::Ambiguous, Some(2)));
+    let error = annotate(twice, "Q-2", &[]).unwrap_err();
+    assert_eq!(error.code, DocErrorCode::NotFound);
+    let error = move_item(
+        "### Q-1: a\n",
+        "Q-1",
+        &QueueSection::Other("!".to_owned()),
+        &[],
+    )
+    .unwrap_err();
+    assert_eq!(error.code, DocErrorCode::Refused);
+    for keys in [
+        ["", "Run"],
+        ["Run", "Run"],
+        ["a:b", "c"],
+        ["Run ", "x"],
+        ["é", "x"],
+    ] {
+        let own = lines(&keys.map(|key| (key, "v")));
+        assert_eq!(
+            annotate("### Q-1: a\n", "Q-1", &own).unwrap_err().code,
+            DocErrorCode::Refused
+        );
+    }
+}
+
+#[test]
+fn an_unclosed_fence_stops_an_append() {
+    let doc = "## READY\n### Q-1: a\n\n## Notes\n```\nnever closed\n";
+    let error = move_item(doc, "Q-1", &QueueSection::Done, &[]).unwrap_err();
+    assert_eq!((error.code, error.line), (DocErrorCode::Malformed, Some(5)));
+    assert!(annotate(doc, "Q-1", &lines(&[("Run", "r")])).is_ok());
+}
+
+#[test]
+fn problems_are_named_with_their_lines() {
+    let doc = "## READY\n### Q-1: a\n## Running\n### Q-2: b\n## Ready (later)\n#### q-1: c\n## In-flight\n```\n";
+    let found: Vec<String> = problems(doc).iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(found.join("\n"), @"
+    line 1: the section READY is there 2 times (lines 1, 5); items are moved into the first one.
+    line 2: Q-1 is there 2 times (lines 2, 6); the item cannot be moved until each has an id of its own.
+    line 3: the section IN_PROGRESS is there 2 times (lines 3, 7); items are moved into the first one.
+    line 8: a fence or comment opens here and is never closed; everything below it is part of it.
+    ");
+    assert!(problems(CONTRACT).is_empty());
+}
+
+#[test]
+fn an_items_rule_and_next_section_stay_behind() {
+    let doc = "## READY\n\n### Q-1: a\n- x\n\n### Q-2: b\n- y\n\n---\n\n## FAILED\n\n(none)\n";
+    let result = moved(doc, "Q-2", &QueueSection::Failed, &[]);
+    assert_eq!(
+        result,
+        "## READY\n\n### Q-1: a\n- x\n\n---\n\n## FAILED\n\n### Q-2: b\n- y\n"
+    );
+}

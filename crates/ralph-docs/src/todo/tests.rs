@@ -1,0 +1,189 @@
+//! Ticking, adding and noting tasks, in the shapes that people keep them.
+
+use super::*;
+
+const DOC: &str = "\
+# Implementation TODO
+
+## Ready
+
+### Phase 0: Analysis [COMPLETED]
+- [x] (T0.1) Correct the mean
+- [ ] (T0.2) left open under a finished heading
+
+### Phase 1
+- [ ] (T1) Create the script
+  that runs
+  - Location: `experiments/`
+  - [ ] a step of its own
+- [ ] (T2) Fix `train.py`
+
+## Blocked
+(none)
+
+## Completed
+- [x] (T0.1) Corrected
+- [x] Project set up
+";
+
+fn show(doc: &str) -> String {
+    let line = |t: Task| {
+        let id = t.id.unwrap_or("-".to_owned());
+        let (done, ready) = (
+            if t.done { "x" } else { "." },
+            if t.ready { "ready" } else { "-" },
+        );
+        format!(
+            "{} {done} {ready} {id} {:?} {} > {} {}",
+            t.line, t.text, t.section, t.heading, t.depth
+        )
+    };
+    tasks(doc)
+        .into_iter()
+        .map(line)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn code<T: std::fmt::Debug>(result: Result<T, DocError>) -> DocErrorCode {
+    result.unwrap_err().code
+}
+
+#[test]
+fn reads_sections_phases_and_nesting() {
+    insta::assert_snapshot!(show(DOC), @r#"
+    6 x - T0.1 "Correct the mean" Ready > Phase 0: Analysis [COMPLETED] 0
+    7 . - T0.2 "left open under a finished heading" Ready > Phase 0: Analysis [COMPLETED] 0
+    10 . ready T1 "Create the script that runs" Ready > Phase 1 0
+    13 . ready - "a step of its own" Ready > Phase 1 1
+    14 . ready T2 "Fix `train.py`" Ready > Phase 1 0
+    20 x - T0.1 "Corrected" Completed > Completed 0
+    21 x - - "Project set up" Completed > Completed 0
+    "#);
+}
+
+#[test]
+fn without_a_ready_section_what_is_open_is_ready() {
+    let doc =
+        "## SETUP Phase\n- [ ] S1: Create\n- [~] S2: Claimed\n\n## Backlog\n- [ ] (B1) later\n";
+    let ready: Vec<_> = tasks(doc)
+        .into_iter()
+        .filter(|t| t.ready)
+        .map(|t| t.id.unwrap())
+        .collect();
+    assert_eq!(ready, ["S1"]);
+}
+
+#[test]
+fn ticking_changes_one_character() {
+    let set = check(DOC, "T1").unwrap();
+    assert_eq!(set.edits().len(), 1);
+    let result = set.apply(DOC);
+    assert_eq!(result, DOC.replace("[ ] (T1)", "[x] (T1)"));
+    assert!(check(&result, "T1").unwrap().is_empty());
+    assert_eq!(uncheck(&result, "T1").unwrap().apply(&result), DOC);
+    let by_text = check(DOC, TaskKey::Text("a step of its own"))
+        .unwrap()
+        .apply(DOC);
+    assert_eq!(by_text, DOC.replace("[ ] a step", "[x] a step"));
+}
+
+#[test]
+fn of_twins_the_one_that_can_be_meant_is_taken() {
+    let doc = "- [x] (T1) a\n- [ ] (T1) b\n- [ ] (T2) c\n- [ ] (T2) d\n";
+    assert_eq!(
+        check(doc, "T1").unwrap().apply(doc),
+        doc.replace("[ ] (T1)", "[x] (T1)")
+    );
+    assert_eq!(code(check(doc, "T2")), DocErrorCode::Ambiguous);
+    assert_eq!(code(check(doc, "T3")), DocErrorCode::NotFound);
+    assert_eq!(code(note(doc, "T1", &[])), DocErrorCode::Ambiguous);
+    assert!(uncheck(doc, "T2").unwrap().is_empty());
+}
+
+#[test]
+fn tasks_in_code_and_quotes_are_none() {
+    let doc =
+        "```\n- [ ] (T1) a\n```\n> - [ ] (T2) b\n\n    - [ ] (T3) c\n<!--\n- [ ] (T4) d\n-->\n";
+    assert_eq!(tasks(doc), []);
+}
+
+#[test]
+fn a_task_is_added_at_the_end_of_its_section() {
+    let doc = "## Ready\n\n* [ ] (T1) a\n  more\n\n---\n\n## Blocked\n(none)\n";
+    let ready = add(doc, "T2", "b", "Ready").unwrap().apply(doc);
+    assert_eq!(
+        ready,
+        "## Ready\n\n* [ ] (T1) a\n  more\n* [ ] (T2) b\n\n---\n\n## Blocked\n(none)\n"
+    );
+    let blocked = add(doc, None, "needs `x`", "BLOCKED").unwrap().apply(doc);
+    assert!(
+        blocked.ends_with("## Blocked\n* [ ] needs \\`x\\`\n"),
+        "{blocked}"
+    );
+    assert!(
+        add(&blocked, None, "needs `x`", "Blocked")
+            .unwrap()
+            .is_empty()
+    );
+    assert!(check(&blocked, TaskKey::Text("needs `x`")).is_ok());
+    let done = add(doc, "T9", "c", "Completed").unwrap().apply(doc);
+    assert!(
+        done.ends_with("(none)\n\n## Completed\n\n* [ ] (T9) c\n"),
+        "{done}"
+    );
+    let phases = add(DOC, "T7", "new", "Ready").unwrap().apply(DOC);
+    assert!(
+        phases.contains("## Ready\n\n- [ ] (T7) new\n\n### Phase 0"),
+        "{phases}"
+    );
+}
+
+#[test]
+fn a_task_is_not_added_twice() {
+    let doc = "## Ready\n- [x] (T1) a\n";
+    assert!(add(doc, "T1", "a", "Ready").unwrap().is_empty());
+    assert_eq!(code(add(doc, "T1", "b", "Ready")), DocErrorCode::Refused);
+    assert_eq!(code(add(doc, "1", "b", "Ready")), DocErrorCode::Refused);
+    assert_eq!(
+        code(add(doc, "T1) x (T2", "b", "Ready")),
+        DocErrorCode::Refused
+    );
+    assert_eq!(code(add(doc, "T2", "\n", "Ready")), DocErrorCode::Refused);
+    assert_eq!(code(add(doc, "T2", "b", " ")), DocErrorCode::Refused);
+}
+
+#[test]
+fn notes_stand_at_the_end_of_the_task() {
+    let lines = |value: &str| vec![("Attempt".to_owned(), value.to_owned())];
+    let one = note(DOC, "T1", &lines("1: gates failed"))
+        .unwrap()
+        .apply(DOC);
+    let wanted =
+        "  - [ ] a step of its own\n  - Attempt: 1: gates failed <!-- ralph -->\n- [ ] (T2)";
+    assert!(one.contains(wanted), "{one}");
+    let two = note(&one, "T1", &lines("2: done")).unwrap().apply(&one);
+    assert_eq!(two, one.replace("1: gates failed", "2: done"));
+    assert!(note(&two, "T1", &lines("2: done")).unwrap().is_empty());
+    let plain = note("1. [ ] (T1) a", "T1", &lines("1"))
+        .unwrap()
+        .apply("1. [ ] (T1) a");
+    assert_eq!(plain, "1. [ ] (T1) a\n   - Attempt: 1 <!-- ralph -->");
+}
+
+#[test]
+fn an_open_twin_and_an_open_fence_are_problems() {
+    let doc = "- [ ] (T1) a\n- [x] (T2) b\n- [ ] (T1) c\n- [ ] (T2) d\n\n```\n";
+    let found: Vec<_> = problems(doc)
+        .into_iter()
+        .map(|p| (p.code, p.line))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (DocErrorCode::Ambiguous, Some(1)),
+            (DocErrorCode::Malformed, Some(6))
+        ]
+    );
+    assert!(problems(DOC).is_empty());
+}

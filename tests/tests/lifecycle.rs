@@ -1,0 +1,225 @@
+//! Whole lives of projects on the embedded cluster, through the real binary.
+
+use ralph_tests::Workspace;
+use serde_json::json;
+
+#[test]
+fn two_items_succeed_one_after_the_other_and_the_project_is_done() {
+    let workspace = Workspace::local();
+    workspace.project(
+        "toy",
+        "RUN",
+        &[("Q-001", "echo one"), ("Q-002", "echo two")],
+    );
+    let ran = workspace.ralph(&["dispatch", "--until-idle"]).ended(0);
+    let state = workspace.state("toy");
+    assert_eq!(state["phase"], "DONE", "{}", ran.stdout);
+    assert_eq!(state["active_runs"], json!([]));
+    assert_eq!(state["next_action"], json!(null));
+    let statuses: Vec<_> = state["completed_runs"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|run| run["status"].clone())
+        .collect();
+    assert_eq!(statuses, ["completed", "completed"]);
+    assert_eq!(workspace.jobs(), 2);
+    let queue = workspace.read("projects/toy/documentation/queue.md");
+    let done = queue.find("## DONE").expect("the section");
+    assert!(
+        queue.find("### Q-001").expect("the item") > done
+            && queue.find("### Q-002").expect("the item") > done,
+        "{queue}"
+    );
+    for run in state["completed_runs"].as_array().into_iter().flatten() {
+        let id = run["run_id"].as_str().expect("a run id");
+        for file in ["spec.md", "submit.json", "result.json", "results.md"] {
+            assert!(
+                !workspace
+                    .read(&format!("projects/toy/runs/{id}/{file}"))
+                    .is_empty()
+            );
+        }
+        assert!(
+            workspace
+                .read("projects/toy/results/summary.md")
+                .contains(id)
+        );
+    }
+}
+
+#[test]
+fn a_traceback_ends_in_debug_with_an_entry_that_names_everything() {
+    let workspace = Workspace::local();
+    let script = "cat >&2 <<'E'\nTraceback (most recent call last):\n  File \"train.py\", line 7, in <module>\n    f()\n  File \"model.py\", line 3, in f\n    return a @ b\nRuntimeError: mat1 and mat2 shapes cannot be multiplied (2x3 and 4x5)\nE\nexit 1";
+    workspace.project("toy", "RUN", &[("Q-001", script)]);
+    let _ = workspace.ralph(&["dispatch", "--until-idle"]);
+    let state = workspace.state("toy");
+    assert_eq!(state["phase"], "DEBUG");
+    let run = &state["completed_runs"][0];
+    assert_eq!(
+        (
+            run["status"].as_str(),
+            run["slurm_state"].as_str(),
+            run["exit_code"].as_str()
+        ),
+        (Some("failed"), Some("FAILED"), Some("1:0"))
+    );
+    assert!(
+        run["failed_at"].is_string()
+            && run["error"]
+                .as_str()
+                .is_some_and(|error| error.contains("cannot be multiplied"))
+    );
+    let entry = workspace.read("projects/toy/documentation/debugging.md");
+    let (id, job) = (
+        run["run_id"].as_str().expect("a run id"),
+        run["job_id"].as_str().expect("a job id"),
+    );
+    for needed in [
+        id,
+        job,
+        "RuntimeError: mat1",
+        "model.py:3",
+        "Root cause",
+        "slurm/logs/",
+        "(D1)",
+    ] {
+        assert!(entry.contains(needed), "{needed}\n{entry}");
+    }
+    assert!(
+        workspace
+            .read("projects/toy/documentation/queue.md")
+            .split("## FAILED")
+            .nth(1)
+            .is_some_and(|failed| failed.contains("Q-001"))
+    );
+}
+
+#[test]
+fn a_dry_run_changes_nothing_and_shows_what_a_dispatch_then_does() {
+    let workspace = Workspace::local();
+    workspace.project("toy", "RUN", &[("Q-001", "echo one")]);
+    let before = workspace.read("projects/toy/.state/pipeline.json");
+    let plan = workspace
+        .ralph(&["dispatch", "--dry-run", "--json"])
+        .ended(0)
+        .json();
+    assert_eq!(workspace.read("projects/toy/.state/pipeline.json"), before);
+    assert_eq!(workspace.jobs(), 0);
+    let done = workspace.ralph(&["dispatch", "--json"]).ended(0).json();
+    assert_eq!(
+        (&plan["steps"][0]["step"], &plan["schema_version"]),
+        (&done["steps"][0]["step"], &json!(1))
+    );
+    assert_eq!(done["steps"][0]["step"], "submit");
+}
+
+#[test]
+fn one_broken_project_does_not_hide_the_others_and_is_never_written() {
+    let workspace = Workspace::local();
+    workspace.project("good", "RUN", &[("Q-001", "echo one")]);
+    let broken =
+        "{\n  \"phase\": \"RUN\",\n  \"active_runs\": [\n    {\"run_id\": \"a\"},\n  ]\n}\n";
+    workspace.write("projects/broken/.state/pipeline.json", broken);
+    let ran = workspace.ralph(&["dispatch", "--json"]).ended(3).json();
+    assert_eq!(ran["steps"][0]["project"], "good");
+    let reason = ran["passed_over"][0]["reason"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    assert!(reason.contains("pipeline.json:4:"), "{reason}");
+    assert_eq!(
+        workspace.read("projects/broken/.state/pipeline.json"),
+        broken
+    );
+    let checked = workspace.ralph(&["validate", "projects/broken"]).ended(11);
+    assert!(checked.stdout.contains(":4:"), "{}", checked.stdout);
+}
+
+#[test]
+fn a_cancelled_run_is_seen_to_end_and_booked_as_cancelled() {
+    let workspace = Workspace::local();
+    workspace.project("toy", "RUN", &[("Q-001", "sleep 600")]);
+    let _ = workspace.ralph(&["dispatch"]).ended(0);
+    let run = workspace.state("toy")["active_runs"][0]["run_id"]
+        .as_str()
+        .expect("a run")
+        .to_owned();
+    let cancelled = workspace.ralph(&["cancel", &run]).ended(0);
+    assert!(
+        cancelled.stdout.contains("CANCELLED"),
+        "{}",
+        cancelled.stdout
+    );
+    let _ = workspace.ralph(&["verify"]).ended(0);
+    assert_eq!(
+        workspace.state("toy")["completed_runs"][0]["status"],
+        "cancelled"
+    );
+}
+
+#[test]
+fn an_operation_can_be_shown_and_undone() {
+    let workspace = Workspace::local();
+    workspace.project("toy", "INIT", &[("Q-001", "echo one")]);
+    let before = workspace.read("projects/toy/.state/pipeline.json");
+    let _ = workspace.ralph(&["dispatch"]).ended(0);
+    assert_ne!(workspace.read("projects/toy/.state/pipeline.json"), before);
+    let op = workspace.ralph(&["ops", "list", "--json"]).json()["operations"][0]["id"]
+        .as_str()
+        .expect("an operation")
+        .to_owned();
+    assert!(
+        workspace
+            .ralph(&["ops", "show", &op])
+            .ended(0)
+            .stdout
+            .contains("+")
+    );
+    let _ = workspace.ralph(&["ops", "undo", &op]).ended(0);
+    assert_eq!(workspace.read("projects/toy/.state/pipeline.json"), before);
+}
+
+#[test]
+fn the_stop_hook_ends_with_zero_or_two_whatever_it_is_given() {
+    let workspace = Workspace::local();
+    workspace.project("toy", "RUN", &[("Q-001", "sleep 600")]);
+    let _ = workspace.ralph(&["hook", "stop"]).ended(0);
+    let _ = workspace.ralph(&["on"]).ended(0);
+    let blocked = workspace.ralph(&["hook", "stop"]).ended(2);
+    assert!(blocked.stderr.contains("toy"), "{}", blocked.stderr);
+    workspace.write("projects/broken/.state/pipeline.json", "{");
+    let _ = workspace.ralph(&["hook", "stop"]).ended(2);
+    let _ = workspace.ralph(&["dispatch", "--batch-size", "1"]);
+    let config = workspace
+        .read(".claude/ralph/config.json")
+        .replace("0.2", "600")
+        .replace("0.5", "900");
+    workspace.write(".claude/ralph/config.json", &config);
+    let _ = workspace
+        .ralph(&["hook", "stop", "--no-such-flag"])
+        .ended(0);
+    let _ = workspace
+        .ralph(&["--root", "/nowhere", "hook", "stop"])
+        .ended(0);
+    let run = workspace.state("toy")["active_runs"][0]["run_id"]
+        .as_str()
+        .expect("a run")
+        .to_owned();
+    let _ = workspace.ralph(&["cancel", &run]).ended(0);
+}
+
+#[test]
+fn without_a_cluster_nothing_is_assumed() {
+    let workspace = Workspace::new();
+    workspace.write("projects/.keep", "");
+    workspace.project("toy", "RUN", &[("Q-001", "echo one")]);
+    let ran = workspace.ralph(&["dispatch"]).ended(20);
+    assert!(
+        ran.stdout.contains("no cluster is configured"),
+        "{}",
+        ran.stdout
+    );
+    assert_eq!(workspace.state("toy")["needs_user_input"]["value"], false);
+}

@@ -25,16 +25,26 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<ExitCode> {
         .env_remove("NO_COLOR")
         .output()
         .with_context(|| format!("starting {}", program.display()))?;
-    ensure!(output.status.success(), "the demo failed: {}", String::from_utf8_lossy(&output.stderr));
+    ensure!(
+        output.status.success(),
+        "the demo failed: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let text = String::from_utf8(output.stdout).context("the demo's output is not text")?;
     let text = text.replace(&shown.display().to_string(), "/tmp/ralph-demo");
-    sh.write_file(root.join("docs/demo.svg"), svg(&format!("$ cargo xtask demo\n{text}")))?;
+    sh.write_file(
+        root.join("docs/demo.svg"),
+        svg(&format!("$ cargo xtask demo\n{text}")),
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// The part of the output that tells the story, as a drawing of a terminal.
 fn svg(text: &str) -> String {
-    let story: Vec<&str> = text.lines().take_while(|line| !line.contains(END)).collect();
+    let story: Vec<&str> = text
+        .lines()
+        .take_while(|line| !line.contains(END))
+        .collect();
     anstyle_svg::Term::new().render_svg(&story.join("\n"))
 }
 

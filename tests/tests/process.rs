@@ -234,7 +234,7 @@ fn a_worker_may_use_its_grace() {
 fn a_program_may_use_the_grace_although_its_script_ends_at_once() {
     let case = Case::new(
         "worker=$$
-         (trap 'while kill -0 $worker 2>/dev/null; do sleep 0.01; done; echo saved; exit' TERM
+         (trap 'while kill -0 $worker 2>/dev/null; do sleep 0.01; done; sleep 0.3; echo saved; exit' TERM
           touch armed; while :; do sleep 0.01; done) &
          wait",
     );

@@ -150,7 +150,7 @@ impl Workspace {
     /// `ralph` with these arguments, in an environment that repeats itself.
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(binary("ralph"));
+        let mut command = Command::new(binary("ralph-tested"));
         command
             .args(arguments)
             .current_dir(self.root())

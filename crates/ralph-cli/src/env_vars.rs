@@ -16,6 +16,8 @@ pub(crate) const RALPH_CRASH_AT: &str = "RALPH_CRASH_AT";
 /// A file that lists the crash points passed; only in builds with the feature `crash-points`.
 #[cfg(feature = "crash-points")]
 pub(crate) const RALPH_CRASH_LOG: &str = "RALPH_CRASH_LOG";
+/// What the libraries log to standard error, as `debug` or `ralph_slurm=trace`; nothing when it is not set.
+pub(crate) const RALPH_LOG: &str = "RALPH_LOG";
 /// Set by Claude Code for hooks: the folder of the project.
 pub(crate) const CLAUDE_PROJECT_DIR: &str = "CLAUDE_PROJECT_DIR";
 

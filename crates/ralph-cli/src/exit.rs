@@ -69,7 +69,8 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Ok(code) => code.map_or(0, Code::exit_code),
         Err(failure) => {
             explain(&failure, &output);
-            failure.code.exit_code()
+            // A hook's 2 means that work remains, which no failure may say.
+            if is_hook { 0 } else { failure.code.exit_code() }
         }
     };
     ExitCode::from(if is_hook && code != 2 { 0 } else { code })

@@ -76,7 +76,7 @@ pub fn load_all(root: &Path, slugs: &[Slug]) -> World {
         for (reader, chunk) in readers.into_iter().zip(slugs.chunks(share)) {
             match reader.join() {
                 Ok(read) => projects.extend(read),
-                Err(_) => projects.extend(chunk.iter().map(|slug| panicked(slug))),
+                Err(_) => projects.extend(chunk.iter().map(panicked)),
             }
         }
     });
@@ -98,11 +98,13 @@ fn panicked(slug: &Slug) -> Project {
 /// Reads one project.
 #[must_use]
 pub fn load(root: &Path, slug: &Slug) -> Project {
-    let state = match texts(&folder(root, slug)) {
-        Ok(texts) => facts(slug, &texts).map_or_else(ProjectState::Unreadable, |facts| {
-            ProjectState::Readable(Box::new(facts))
+    let state = match texts(&folder(root, slug)).and_then(|texts| facts(slug, &texts)) {
+        Ok(facts) => ProjectState::Readable(Box::new(facts)),
+        Err(found) => ProjectState::Unreadable(Unreadable {
+            // Relative to the workspace, as an editor opens it.
+            message: format!("{}/{slug}/{}", layout::PROJECTS, found.message),
+            ..found
         }),
-        Err(unreadable) => ProjectState::Unreadable(unreadable),
     };
     Project {
         slug: slug.clone(),
@@ -137,7 +139,7 @@ fn intent_names(intents: &Path) -> Result<Vec<String>, Unreadable> {
     let entries = match fs::read_dir(intents) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(unreadable(intents, &error)),
+        Err(error) => return Err(unreadable(layout::INTENTS, &error)),
     };
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let mut names: Vec<String> = names.filter(|name| name.ends_with(".json")).collect();
@@ -150,7 +152,7 @@ fn read_into(texts: &mut Texts, folder: &Path, path: &str) -> Result<(), Unreada
     let bytes = match fs::read(&full) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(unreadable(&full, &error)),
+        Err(error) => return Err(unreadable(path, &error)),
     };
     let text = match String::from_utf8(bytes) {
         Ok(text) => text,
@@ -168,10 +170,10 @@ fn read_into(texts: &mut Texts, folder: &Path, path: &str) -> Result<(), Unreada
     Ok(())
 }
 
-fn unreadable(path: &Path, error: &io::Error) -> Unreadable {
+fn unreadable(path: &str, error: &io::Error) -> Unreadable {
     Unreadable {
         code: Code::CorruptState,
-        message: format!("{}: expected a readable file: {error}", path.display()),
+        message: format!("{path}: expected a readable file: {error}"),
         hint: Some("Check its type and permissions; nothing was changed.".to_owned()),
     }
 }

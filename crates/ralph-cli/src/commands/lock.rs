@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use ralph_core::error::Code;
-use ralph_core::store::lock::{self, Holder, LockRequest, LockStatus, Release};
-use ralph_core::store::owner::Owner;
+use ralph_core::store::lock::{self, Holder, LockRequest, LockStatus, Owner, Release};
 use ralph_core::time::stamp;
 
 use crate::args::{Lock, LockDir};

@@ -8,7 +8,7 @@ use crate::backend::{BackendError, ClusterBackend, FetchReport, FetchRequest, St
 use crate::classify::LogText;
 use crate::id::{JobId, Slug};
 use crate::job::{JobReport, JobState};
-use crate::store::{atomic, layout};
+use crate::store::{append, layout};
 
 /// A local copy never grows beyond this; the rest is only read.
 const COPY_LIMIT: u64 = 64 * 1024 * 1024;
@@ -151,12 +151,12 @@ impl Log<'_> {
         // A log that is shorter than the copy was begun anew, as after a requeue: the copy is kept aside.
         let mut at = have;
         if piece.size.is_some_and(|size| size < have) {
-            atomic::keep_aside(&copy)?;
+            append::keep_aside(&copy)?;
             at = 0;
             piece = self.fetch(0, PIECE, false).await?;
         }
         while !piece.bytes.is_empty() && at < COPY_LIMIT {
-            atomic::append(&copy, &piece.bytes)?;
+            append::append_bytes(&copy, &piece.bytes)?;
             at += piece.bytes.len() as u64;
             piece = self.fetch(at, PIECE, false).await?;
         }

@@ -97,6 +97,20 @@ impl Finding {
         self.line = Some(line);
         self
     }
+
+    /// Whether it makes the whole project unreadable: nothing is planned from such a state file, and nothing written.
+    #[must_use]
+    pub fn is_unreadable_state(&self) -> bool {
+        const UNREADABLE: [&str; 6] = [
+            "corrupt_json",
+            "duplicate_key",
+            "invalid_utf8",
+            "not_an_object",
+            "trailing_comma",
+            "unreadable",
+        ];
+        self.path == STATE_FILE && UNREADABLE.contains(&self.code)
+    }
 }
 
 /// A project as its files are now.

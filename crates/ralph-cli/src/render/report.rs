@@ -48,13 +48,38 @@ struct Entry {
 
 /// What was verified, what was done, what was passed over and why, and when something is due.
 pub(crate) fn human(report: &DispatchReport, view: &View) -> String {
-    let mut text = round(report, view);
+    let (verified, steps) = done(report, view);
+    let mut text = notices(report);
+    section(&mut text, Some("Verified"), verified, view.width);
+    let title = if report.dry_run { "Plan" } else { "Steps" };
+    section(&mut text, Some(title), steps, view.width);
     passed_over(&mut text, report, view);
     text + &footer(report)
 }
 
 /// One round of `--until-idle`: what was verified and done.
 pub(crate) fn round(report: &DispatchReport, view: &View) -> String {
+    let (verified, steps) = done(report, view);
+    let mut text = notices(report);
+    section(&mut text, None, verified, view.width);
+    section(&mut text, None, steps, view.width);
+    text
+}
+
+fn done(report: &DispatchReport, view: &View) -> (Vec<Entry>, Vec<Entry>) {
+    let verified = report
+        .verified
+        .iter()
+        .map(|found| verified(found, view.with_files));
+    let steps = report
+        .steps
+        .iter()
+        .map(|taken| step(taken, view.with_files));
+    (verified.collect(), steps.collect())
+}
+
+/// What concerns the dispatch as a whole.
+fn notices(report: &DispatchReport) -> String {
     let mut text = String::new();
     if report.dry_run {
         let _ = writeln!(text, "{}", paint(YELLOW, "Dry run: nothing is changed."));
@@ -63,28 +88,6 @@ pub(crate) fn round(report: &DispatchReport, view: &View) -> String {
         let _ = writeln!(text, "{} {}", paint(YELLOW, "cluster:"), problem.message);
         text.extend(hint(Some(problem)).into_iter().map(|hint| hint + "\n"));
     }
-    let files = view.with_files;
-    section(
-        &mut text,
-        "Verified",
-        report
-            .verified
-            .iter()
-            .map(|found| verified(found, files))
-            .collect(),
-        view.width,
-    );
-    let title = if report.dry_run { "Plan" } else { "Steps" };
-    section(
-        &mut text,
-        title,
-        report
-            .steps
-            .iter()
-            .map(|taken| step(taken, files))
-            .collect(),
-        view.width,
-    );
     text
 }
 
@@ -96,7 +99,7 @@ fn passed_over(text: &mut String, report: &DispatchReport, view: &View) {
         .filter(is_told)
         .map(passed)
         .collect();
-    section(text, "Passed over", entries, view.width);
+    section(text, Some("Passed over"), entries, view.width);
 }
 
 /// Projects with nothing to do are only counted, but for `-v`.
@@ -104,11 +107,13 @@ fn is_silent(passed: &PassedReport) -> bool {
     matches!(passed.because.as_str(), "nothing" | "not_selected")
 }
 
-fn section(text: &mut String, title: &str, entries: Vec<Entry>, width: usize) {
+fn section(text: &mut String, title: Option<&str>, entries: Vec<Entry>, width: usize) {
     if entries.is_empty() {
         return;
     }
-    let _ = writeln!(text, "{}", paint(BOLD, title));
+    if let Some(title) = title {
+        let _ = writeln!(text, "{}", paint(BOLD, title));
+    }
     let (lines, begun) = beginnings(
         entries
             .iter()
@@ -194,7 +199,9 @@ fn step(step: &StepReport, with_files: bool) -> Entry {
             .map(|warning| format!("{INDENT}{} {warning}", paint(YELLOW, "left out:"))),
     );
     lines.extend(below(step.problem.as_ref(), &step.files, with_files));
-    let rest = if step.outcome.is_empty() {
+    // That the phase moves on stands in its column already.
+    let moved = step.step == "advance" && step.problem.is_none();
+    let rest = if step.outcome.is_empty() || moved {
         &step.because
     } else {
         &step.outcome
@@ -253,7 +260,7 @@ fn footer(report: &DispatchReport) -> String {
             .count()
     };
     let mut parts = vec![match report.steps.len() {
-        0 => "nothing to do".to_owned(),
+        0 => "no step to take".to_owned(),
         count => plural(count, "step"),
     }];
     let mut part = |count: usize, words: &str| {
@@ -284,7 +291,7 @@ fn footer(report: &DispatchReport) -> String {
             .iter()
             .filter(|passed| is_silent(passed))
             .count(),
-        "with nothing to do (-v lists them)",
+        "idle (-v lists them)",
     );
     if let Some(due) = report.next_due {
         let wait = elapsed(report.finished_at, due);

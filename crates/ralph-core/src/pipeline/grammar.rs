@@ -1,6 +1,6 @@
 //! The grammar of strict JSON (RFC 8259) as one pass over bytes, reporting spans to a [`Sink`].
 //!
-//! Why our own and not `jsonc-parser`'s `cst`: a state file is read by Python and `serde_json` too, so a comment
+//! Why our own and not a library's syntax tree: a state file is read by Python and `serde_json` too, so a comment
 //! or a trailing comma must be refused with its place, duplicate keys must be found anywhere, and the Stop hook
 //! reads 32 MB on every stop. What is accepted here is exactly what `serde_json` accepts (a law of the tests:
 //! numbers, escapes, surrogates, nesting), except that one byte order mark may stand in front.
@@ -20,7 +20,7 @@ const TOPS: u64 = 0x8080_8080_8080_8080;
 
 /// What kind of value a span holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// `null`.
     Null,
     /// `true` or `false`.

@@ -76,7 +76,7 @@ pub fn load_all(root: &Path, slugs: &[Slug]) -> World {
         for (reader, chunk) in readers.into_iter().zip(slugs.chunks(share)) {
             match reader.join() {
                 Ok(read) => projects.extend(read),
-                Err(_) => projects.extend(chunk.iter().map(|slug| panicked(slug))),
+                Err(_) => projects.extend(chunk.iter().map(panicked)),
             }
         }
     });

@@ -125,10 +125,8 @@ fn jobs(workspace: &Workspace, output: &Output) -> Outcome {
         render::lines(&table)
     };
     if unknown > 0 {
-        text.push_str(&format!(
-            "{} in no project's books; `ralph cluster jobs --adopt JOB --project SLUG` takes one in.\n",
-            ralph_core::plan::rules::plural(unknown, "job")
-        ));
+        text.push_str(&ralph_core::plan::rules::plural(unknown, "job"));
+        text.push_str(" in no project's books; `ralph cluster jobs --adopt JOB --project SLUG` takes one in.\n");
     }
     printed(output.print(&text))?;
     Ok(None)
@@ -184,7 +182,7 @@ fn known(
                 }
             }
             ProjectState::Unreadable(found) => {
-                output.note(&format!("{}: {}", project.slug, found.message))
+                output.note(&format!("{}: {}", project.slug, found.message));
             }
         }
     }

@@ -190,6 +190,7 @@ impl fmt::Display for Where {
     }
 }
 
+/// What has to stand where the fault is.
 fn expected(kind: FaultKind) -> &'static str {
     match kind {
         FaultKind::Truncated => "the rest of an object or a list",
@@ -213,6 +214,7 @@ fn expected(kind: FaultKind) -> &'static str {
     }
 }
 
+/// What stands there. `after` begins at the fault.
 fn found(kind: FaultKind, after: &[u8]) -> String {
     match (kind, after.first()) {
         (_, None) => "the end of the file".to_owned(),
@@ -238,6 +240,7 @@ fn excerpt(after: &[u8]) -> String {
     format!("`{cut}`")
 }
 
+/// The likely fix, as one sentence. It names the place again, because it is read on its own.
 fn fix(kind: FaultKind, after: &[u8], place: Where) -> String {
     let line = place.line;
     match kind {

@@ -6,6 +6,9 @@
 //! ([`PipelineEdit`]). Every edited text is parsed again and compared with the intended tree, and no record of
 //! a run may disappear (incidents 1 to 5).
 //!
+//! The way of a text: `grammar` says what is JSON and where it stops being it, `tree` keeps the spans, `record`
+//! knows which record is which. On these stand `view` and `scan`, which read, and `edit`, which writes.
+//!
 //! What must never be here: reading or writing a file, a clock, a decision about what a project does next.
 
 mod edit;

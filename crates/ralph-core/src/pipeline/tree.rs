@@ -74,6 +74,7 @@ impl Tree {
     pub(crate) fn parse(text: &str) -> Result<(Self, Option<Duplicate>), Fault> {
         let mut builder = Builder {
             text,
+            // Real files have a value for every 35 bytes or so; growing the arena would copy it.
             nodes: Vec::with_capacity(text.len() / 24 + 8),
             open: Vec::new(),
             key: (0, 0, false),
@@ -120,6 +121,7 @@ impl Tree {
     }
 }
 
+/// The nodes directly below one, each found from the end of the one before it.
 fn children(nodes: &[Node], id: NodeId) -> impl Iterator<Item = NodeId> + use<'_> {
     let stop = nodes.get(id).map_or(0, |node| node.next);
     let first = (id + 1 < stop).then_some(id + 1);
@@ -129,6 +131,7 @@ fn children(nodes: &[Node], id: NodeId) -> impl Iterator<Item = NodeId> + use<'_
     })
 }
 
+/// A key as it is written, without its quotes.
 fn raw_key<'t>(text: &'t str, node: &Node) -> &'t str {
     text.get(node.key_start + 1..node.key_end.saturating_sub(1))
         .unwrap_or_default()
@@ -159,11 +162,15 @@ pub(crate) fn decode(token: &str) -> Cow<'_, str> {
     }
 }
 
+/// Turns tokens into nodes.
 struct Builder<'t> {
     text: &'t str,
     nodes: Vec<Node>,
+    /// The objects and lists that have not ended, the innermost last.
     open: Vec<NodeId>,
+    /// Span of the key that was read last, and whether it has an escape.
     key: (usize, usize, bool),
+    /// The first pair of equal keys, in the order in which objects end.
     duplicate: Option<Duplicate>,
 }
 
@@ -250,6 +257,7 @@ fn find_duplicate(text: &str, nodes: &[Node], object: NodeId) -> Option<Duplicat
     None
 }
 
+/// Looks for two equal keys with all keys decoded: `"a"` and `"\u0061"` are the same key.
 fn find_duplicate_slowly(text: &str, nodes: &[Node], object: NodeId) -> Option<Duplicate> {
     let mut seen: BTreeMap<Cow<'_, str>, usize> = BTreeMap::new();
     for id in children(nodes, object) {

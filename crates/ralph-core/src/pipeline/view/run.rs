@@ -74,6 +74,7 @@ fn jobs_of_part(part: &str) -> Vec<JobId> {
     jobs.into_iter().flat_map(split_impossible_task).collect()
 }
 
+/// One id, without a cluster's name or a range of tasks behind it.
 fn job_of_word(word: &str) -> Option<JobId> {
     let word = word.split(';').next().unwrap_or(word);
     // A bracket is a range of tasks: what can be asked about is the array.
@@ -237,6 +238,7 @@ impl RunView {
     }
 }
 
+/// The jobs of a record, with a remark when a part of the member is no id.
 fn read_jobs(record: Record<'_>, remarks: &mut Vec<Remark>) -> JobRef {
     let Some((member, value)) = record.job() else {
         if matches!(

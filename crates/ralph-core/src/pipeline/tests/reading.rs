@@ -335,6 +335,11 @@ fn a_run_is_read_whole_when_active_and_by_its_ids_when_completed() {
                 ),
                 next_poll_after: None,
                 queue_id: None,
+                submitted_text: Some(
+                    "2026-07-06",
+                ),
+                partition: None,
+                nodes: None,
                 failure_class: None,
                 attempt: Some(
                     2,
@@ -377,6 +382,9 @@ fn a_run_is_read_whole_when_active_and_by_its_ids_when_completed() {
                 submitted_at: None,
                 next_poll_after: None,
                 queue_id: None,
+                submitted_text: None,
+                partition: None,
+                nodes: None,
                 failure_class: None,
                 attempt: None,
                 members: {},

@@ -6,8 +6,9 @@ use std::path::Path;
 use crate::act::ActError;
 use crate::backend::{BackendError, ClusterBackend, FetchReport, FetchRequest, Stream};
 use crate::classify::LogText;
-use crate::id::{JobId, Slug};
+use crate::id::{JobId, Slug, Token};
 use crate::job::{JobReport, JobState};
+use crate::pipeline::RunView;
 use crate::store::{append, layout};
 
 /// A local copy never grows beyond this; the rest is only read.
@@ -28,7 +29,7 @@ pub(crate) struct Collected {
     pub(crate) paths: Vec<String>,
 }
 
-/// Fetches the logs that explain how these jobs ended. `keep` says whether local copies are written.
+/// Fetches the logs that explain how these jobs of a run ended. `keep` says whether local copies are written.
 ///
 /// # Errors
 /// The cluster could not be asked, or a local copy could not be written.
@@ -36,6 +37,7 @@ pub(crate) async fn collect(
     backend: &dyn ClusterBackend,
     project: &Slug,
     folder: &Path,
+    run: &RunView,
     reports: &[JobReport],
     keep: bool,
 ) -> Result<Collected, ActError> {
@@ -50,6 +52,7 @@ pub(crate) async fn collect(
                 project,
                 folder,
                 report,
+                token: run.token.as_ref(),
                 stream,
             };
             let Some(path) = log.locate(keep).await? else {
@@ -108,6 +111,7 @@ struct Log<'a> {
     project: &'a Slug,
     folder: &'a Path,
     report: &'a JobReport,
+    token: Option<&'a Token>,
     stream: Stream,
 }
 
@@ -121,7 +125,7 @@ impl Log<'_> {
         let request = FetchRequest {
             project: self.project.clone(),
             job: self.report.job,
-            token: None,
+            token: self.token.cloned(),
             stream: self.stream,
             offset,
             limit,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::act::{ActError, Dispatcher};
 use crate::backend::{FetchRequest, Stream};
 use crate::error::Code;
-use crate::id::{JobId, QueueId, Slug};
+use crate::id::{JobId, QueueId, Slug, Token};
 use crate::job::{Finality, JobQuery, JobReport, Sighting};
 use crate::pipeline::RunView;
 use crate::plan::rules;
@@ -40,6 +40,7 @@ pub struct SubmittedNow {
 pub struct RunLog {
     slug: Slug,
     job: Option<JobId>,
+    token: Option<Token>,
     local: Option<PathBuf>,
     stream: Stream,
     offset: u64,
@@ -110,6 +111,7 @@ impl Dispatcher {
         Ok(RunLog {
             slug,
             job,
+            token: view.token,
             local,
             stream,
             offset: 0,
@@ -126,7 +128,7 @@ impl Dispatcher {
                 let request = FetchRequest {
                     project: log.slug.clone(),
                     job,
-                    token: None,
+                    token: log.token.clone(),
                     stream: log.stream,
                     offset: log.offset,
                     limit: PIECE,
@@ -160,7 +162,7 @@ impl Dispatcher {
         let seen = backend
             .observe(&[JobQuery {
                 job,
-                token: None,
+                token: log.token.clone(),
                 submitted_after: None,
             }])
             .await?;
@@ -188,7 +190,7 @@ impl Dispatcher {
             .iter()
             .map(|job| JobQuery {
                 job: *job,
-                token: None,
+                token: view.token.clone(),
                 submitted_after: None,
             })
             .collect();

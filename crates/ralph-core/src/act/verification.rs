@@ -397,7 +397,7 @@ impl Dispatcher {
         let backend = self.backend()?;
         let folder = project::folder(&self.root, &facts.slug);
         let keep = matches!(target, Target::Disk { .. });
-        let collected = logs::collect(backend, &facts.slug, &folder, reports, keep).await?;
+        let collected = logs::collect(backend, &facts.slug, &folder, run, reports, keep).await?;
         let missing = self.missing_artifacts(backend, facts, run, reports).await?;
         let diagnosis = diagnose(reports, &collected, &missing);
         let status = verify::ended_status(reports);

@@ -168,7 +168,7 @@ async fn a_reply_that_breaks_off_keeps_the_queue_and_invents_nothing() {
         for observation in seen {
             match observation.sighting {
                 Sighting::Seen(report) if observation.job.base() == 1 => {
-                    assert_eq!(report.finality(), Finality::Alive)
+                    assert_eq!(report.finality(), Finality::Alive);
                 }
                 Sighting::Seen(report) => {
                     assert_eq!(report.state.as_str(), "COMPLETED");

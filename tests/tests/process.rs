@@ -92,6 +92,18 @@ impl Case {
     }
 }
 
+impl Drop for Case {
+    /// Whatever a failed test left running must not outlive it.
+    fn drop(&mut self) {
+        if let Ok(record) = serde_json::from_str::<Record>(&self.read("record.json")) {
+            if record.supervisor.is_alive() {
+                signal(record.supervisor.pid, Signal::KILL);
+            }
+            let _ = end_orphans(&record, Duration::ZERO);
+        }
+    }
+}
+
 fn is_alive(pid: u32) -> bool {
     Identity::of(pid).is_some_and(|process| process.is_alive())
 }
@@ -215,6 +227,21 @@ fn a_worker_may_use_its_grace() {
     assert!(ask_to_stop(&case.record()));
     let exit = case.exit();
     assert_eq!((exit.ending, exit.shell_code()), (Ending::Stopped, 0));
+    assert_eq!(case.read("out"), "saved\n");
+}
+
+#[test]
+fn a_program_may_use_the_grace_although_its_script_ends_at_once() {
+    let case = Case::new(
+        "worker=$$
+         (trap 'while kill -0 $worker 2>/dev/null; do sleep 0.01; done; sleep 0.3; echo saved; exit' TERM
+          touch armed; while :; do sleep 0.01; done) &
+         wait",
+    );
+    case.spawn().unwrap();
+    until("armed", || case.path().join("armed").exists().then_some(()));
+    assert!(ask_to_stop(&case.record()));
+    assert_eq!(case.exit().shell_code(), 143);
     assert_eq!(case.read("out"), "saved\n");
 }
 

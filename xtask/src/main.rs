@@ -14,6 +14,7 @@ mod demo;
 mod env_vars;
 mod generate;
 mod openssl;
+mod picture;
 mod setup;
 mod test;
 mod tidy;
@@ -35,6 +36,7 @@ Tasks:
   bench [CASE]...      measures the release build against its targets
   cluster COMMAND      the tests' own SLURM cluster: up, down, status, break, heal, … (`cluster help`)
   generate             rewrites the generated documents under docs/
+  picture              draws docs/demo.svg from what the demo prints
   setup                only the installing; prints the flags that this machine's builds need
 
 Environment:
@@ -63,6 +65,7 @@ fn run(args: &[String]) -> anyhow::Result<ExitCode> {
         ["tidy", folder] => tidy::run(std::path::Path::new(folder)),
         ["bench", cases @ ..] => bench::run(&root, cases),
         ["cluster", command @ ..] => cluster::run(&root, command),
+        ["picture"] => picture::run(&root),
         ["generate"] => generate::run(&root),
         ["setup"] => setup::print_flags(&root),
         [] | ["help" | "--help" | "-h"] => {

@@ -37,7 +37,22 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return exit::usage(&error, env_vars::arguments()),
     };
+    log_as_asked();
     exit::run(cli)
+}
+
+/// Logs are for whoever mends ralph: off unless `RALPH_LOG` asks for them. What users are told is not logged.
+fn log_as_asked() {
+    let Some(filter) = env_vars::text(env_vars::RALPH_LOG) else {
+        return;
+    };
+    let filter = tracing_subscriber::EnvFilter::new(filter);
+    let started = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .try_init();
+    // A second subscriber in one process is a test's; the first one stays.
+    drop(started);
 }
 
 /// Lets a test say where this process dies. A text that names no point is no plan.

@@ -160,7 +160,7 @@ impl Workspace {
             },
             max_parallel: std::thread::available_parallelism()
                 .map_or(1, |count| u32::try_from(count.get()).unwrap_or(1)),
-            boot_id: identity::boot_id().unwrap_or_default(),
+            boot_id: identity::boot_id().unwrap_or_default().to_owned(),
             kill_wait: KILL_WAIT,
         };
         Ok(LocalCluster::new(settings, env.clone()))

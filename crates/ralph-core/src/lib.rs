@@ -2,7 +2,7 @@
 //!
 //! A dispatch is six steps: *load* the projects ([`world`]), *verify* every outstanding job, *plan* one step per
 //! project ([`plan`]), *act* ([`act`]), *commit* all files as one operation ([`journal`]), *report* ([`report`]).
-//! Planning is pure; effects are at the edges; clock, ids and environment come from [`env`].
+//! Planning is pure; effects are at the edges; clock, ids and environment come from [`mod@env`].
 //!
 //! What must never be here: a scheduler's command, a terminal, an environment variable, an exit.
 

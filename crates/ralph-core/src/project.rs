@@ -102,7 +102,11 @@ pub fn load(root: &Path, slug: &Slug) -> Project {
     let read = || facts(slug, &texts(&folder(root, slug))?);
     let state = match std::panic::catch_unwind(read) {
         Ok(Ok(facts)) => ProjectState::Readable(Box::new(facts)),
-        Ok(Err(unreadable)) => ProjectState::Unreadable(unreadable),
+        Ok(Err(found)) => ProjectState::Unreadable(Unreadable {
+            // Relative to the workspace, as an editor opens it.
+            message: format!("{}/{slug}/{}", layout::PROJECTS, found.message),
+            ..found
+        }),
         Err(_) => ProjectState::Unreadable(panicked()),
     };
     Project {
@@ -146,7 +150,7 @@ fn intent_names(intents: &Path) -> Result<Vec<String>, Unreadable> {
     let entries = match fs::read_dir(intents) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(unreadable(intents, &error)),
+        Err(error) => return Err(unreadable(layout::INTENTS, &error)),
     };
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let mut names: Vec<String> = names.filter(|name| name.ends_with(".json")).collect();
@@ -183,10 +187,10 @@ fn read_into(texts: &mut Texts, folder: &Path, path: &str) -> Result<(), Unreada
     Ok(())
 }
 
-fn unreadable(path: &Path, error: &io::Error) -> Unreadable {
+fn unreadable(path: &str, error: &io::Error) -> Unreadable {
     Unreadable {
         code: Code::CorruptState,
-        message: format!("{}: expected a readable file: {error}", path.display()),
+        message: format!("{path}: expected a readable file: {error}"),
         hint: Some("Check its type and permissions; nothing was changed.".to_owned()),
     }
 }

@@ -170,7 +170,7 @@ impl Reader {
                     .counts(key, value)
                     .into_iter()
                     .map(|(k, n)| (k, n as u32))
-                    .collect()
+                    .collect();
             }
             "partitions" => self.partitions(&mut settings.partitions, value),
             _ => self.problem(

@@ -248,6 +248,8 @@ fn what_can_never_run_is_refused_with_its_line() {
         "--export=A-B=1",
         "--output",
         "-c many",
+        "--begin=now+1hour",
+        "--hold",
     ] {
         all.push(refusal(&script(directives, "true")));
     }
@@ -273,6 +275,8 @@ fn what_can_never_run_is_refused_with_its_line() {
     slurm/jobs/q001.sbatch: line 2: --export: `A-B` in `A-B=1` is not a variable's name
     slurm/jobs/q001.sbatch: line 2: --output needs a value
     slurm/jobs/q001.sbatch: line 2: --cpus-per-task: `many` is not a number above zero
+    slurm/jobs/q001.sbatch: line 2: --begin is not offered by the embedded cluster, and without it the job would do something else
+    slurm/jobs/q001.sbatch: line 2: --hold is not offered by the embedded cluster, and without it the job would do something else
     slurm/jobs/q001.sbatch: `A B` cannot be a variable of a job: a name has letters, digits and `_`, a value has no NUL
     ");
     assert!(block_on(bed.cluster().jobs()).unwrap().is_empty());

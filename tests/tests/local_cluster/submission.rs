@@ -126,7 +126,9 @@ fn eight_at_once_are_one() {
 fn killed_before_its_supervisor_begins() {
     let bed = Bed::new();
     let submitter = Submitter::new(&bed);
-    let hang = format!("touch {PROJECT}/hangs; until [ -e {PROJECT}/enough ]; do sleep 0.02; done");
+    let hang = format!(
+        "touch {PROJECT}/hangs; while [ -d {PROJECT} ] && [ ! -e {PROJECT}/enough ]; do sleep 0.02; done"
+    );
     submitter.start_and_kill(&bed, &hang, "hangs");
     assert_eq!(
         submitter.receipt(&bed),
@@ -143,7 +145,7 @@ fn while_somebody_submits_the_token_is_claimed() {
     let bed = Bed::new();
     let submitter = Submitter::new(&bed);
     let slow = format!(
-        "touch {PROJECT}/slow; until [ -e {PROJECT}/go ]; do sleep 0.02; done; exec \"$0\" job \"$1\""
+        "touch {PROJECT}/slow; while [ -d {PROJECT} ] && [ ! -e {PROJECT}/go ]; do sleep 0.02; done; exec \"$0\" job \"$1\""
     );
     let mut child = submitter.start(&bed, &["/bin/sh", "-c", &slow, DETACHED]);
     bed.wait_for("slow");
@@ -157,7 +159,7 @@ fn while_somebody_submits_the_token_is_claimed() {
 /// A supervisor that begins only when told, and says when it is through.
 fn late() -> String {
     format!(
-        "touch {PROJECT}/late; until [ -e {PROJECT}/go ]; do sleep 0.02; done; \"$0\" job \"$1\"; touch {PROJECT}/through"
+        "touch {PROJECT}/late; while [ -d {PROJECT} ] && [ ! -e {PROJECT}/go ]; do sleep 0.02; done; \"$0\" job \"$1\"; touch {PROJECT}/through"
     )
 }
 
@@ -197,7 +199,7 @@ fn a_job_whose_submitter_heard_no_answer_is_found() {
     let bed = Bed::new();
     let submitter = Submitter::new(&bed);
     let mute = format!(
-        "\"$0\" job \"$1\" > {PROJECT}/answer & until [ -e {PROJECT}/enough ]; do sleep 0.02; done"
+        "\"$0\" job \"$1\" > {PROJECT}/answer & while [ -d {PROJECT} ] && [ ! -e {PROJECT}/enough ]; do sleep 0.02; done"
     );
     submitter.start_and_kill(&bed, &mute, "ran");
     let Receipt::Accepted { job, how, .. } = submitter.receipt(&bed) else {

@@ -42,14 +42,24 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> anyhow::Result<ExitCode> {
         rows.push((case.run)(&place).with_context(|| format!("in the case {}", case.name))?);
     }
     print!("{}", table::text(&rows));
+    if let Some(load) = load() {
+        println!("load average {load}: on a busy machine read the ratio and the least");
+    }
     write(&target.join("bench.json"), &rows)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The load average of the last minute, where the system tells it.
+fn load() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/loadavg").ok()?;
+    text.split_whitespace().next()?.parse().ok()
 }
 
 fn write(path: &Path, rows: &[Row]) -> anyhow::Result<()> {
     let report = json!({
         "schema_version": 1,
         "processors": std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
+        "load_average": load(),
         "cases": rows.iter().map(Row::json).collect::<Vec<_>>(),
     });
     Shell::new()?.write_file(path, format!("{report:#}\n"))?;

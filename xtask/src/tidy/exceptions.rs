@@ -25,11 +25,18 @@ const fn except(place: &'static str, what: &'static str, reason: &'static str) -
 }
 
 /// Names of programs (I4) that stand for something else than the program.
-pub(super) const WORDS: [Exception; 1] = [except(
-    "crates/ralph-core/src/",
-    "sbatch",
-    "the module that reads the directives of job scripts; a name in code starts nothing",
-)];
+pub(super) const WORDS: [Exception; 2] = [
+    except(
+        "crates/ralph-core/src/",
+        "sbatch",
+        "the module that reads the directives of job scripts; a name in code starts nothing",
+    ),
+    except(
+        "crates/ralph-cli/src/",
+        "ssh",
+        "a field of the cluster's settings; a name in code starts nothing",
+    ),
+];
 
 /// Writers of files (I3) beside store and journal.
 pub(super) const WRITERS: [Exception; 6] = [

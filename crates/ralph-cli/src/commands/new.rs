@@ -6,8 +6,10 @@ use ralph_core::store::{atomic, layout};
 use serde_json::json;
 
 use crate::args::{Global, New};
-use crate::exit::{Failure, Outcome, printed};
+use crate::exit::{Failure, Outcome};
 use crate::output::Output;
+use crate::render::SCHEMA_VERSION;
+use crate::render::answers::NewReport;
 use crate::workspace::find_root;
 
 const FILES: [(&str, &str); 5] = [
@@ -72,9 +74,16 @@ pub(crate) fn run(global: &Global, arguments: &New, output: &Output) -> Outcome 
     register(&root, &slug)?;
     atomic::create_dir(&folder.join(layout::STATE_DIR))?;
     atomic::create_new(&state, pipeline(&slug).as_bytes())?;
-    printed(output.print(&format!(
-        "projects/{slug}/ is made.\nNext: describe the work in documentation/implementation-todo.md and queue.md, then `ralph dispatch`."
-    )))?;
+    let report = NewReport {
+        schema_version: SCHEMA_VERSION,
+        project: slug.to_string(),
+        folder: folder.display().to_string(),
+    };
+    let next = "describe the work in documentation/implementation-todo.md and queue.md, then `ralph dispatch`";
+    output.answer(
+        &report,
+        &format!("projects/{slug}/ is made.\nNext: {next}."),
+    )?;
     Ok(None)
 }
 

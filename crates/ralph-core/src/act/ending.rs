@@ -27,6 +27,7 @@ impl Dispatcher {
             backend,
             project: &facts.slug,
             folder: &folder,
+            token: run.token.as_ref(),
         };
         let collected = logs::collect(place, reports, target.is_disk()).await?;
         let missing = missing_artifacts(backend, facts, run, reports).await?;

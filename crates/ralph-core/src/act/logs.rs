@@ -6,9 +6,9 @@ use std::path::Path;
 use crate::act::ActError;
 use crate::backend::{BackendError, ClusterBackend, FetchReport, FetchRequest, Stream};
 use crate::classify::LogText;
-use crate::id::{JobId, Slug};
+use crate::id::{JobId, Slug, Token};
 use crate::job::{JobReport, JobState};
-use crate::store::{atomic, layout};
+use crate::store::{append, atomic, layout};
 
 /// A local copy never grows beyond this; the rest is only read.
 const COPY_LIMIT: u64 = 64 * 1024 * 1024;
@@ -39,9 +39,11 @@ pub(crate) struct Place<'a> {
     pub(crate) project: &'a Slug,
     /// Its folder on this machine.
     pub(crate) folder: &'a Path,
+    /// The key of the run's submission.
+    pub(crate) token: Option<&'a Token>,
 }
 
-/// Fetches the logs that explain how these jobs ended. `keep` says whether local copies are written.
+/// Fetches the logs that explain how these jobs of a run ended. `keep` says whether local copies are written.
 ///
 /// # Errors
 /// The cluster could not be asked, or a local copy could not be written.
@@ -133,7 +135,7 @@ impl Log<'_> {
         let request = FetchRequest {
             project: self.place.project.clone(),
             job: self.report.job,
-            token: None,
+            token: self.place.token.cloned(),
             stream: self.stream,
             offset,
             limit,
@@ -175,7 +177,7 @@ impl Log<'_> {
     async fn copy(&self, copy: &Path, size: u64) -> Result<(), ActError> {
         let mut at = fs::metadata(copy).map_or(0, |metadata| metadata.len());
         if size < at {
-            atomic::keep_aside(copy)?;
+            append::keep_aside(copy)?;
             at = 0;
         }
         while at < COPY_LIMIT {
@@ -183,12 +185,12 @@ impl Log<'_> {
             if piece.bytes.is_empty() {
                 break;
             }
-            atomic::append(copy, &piece.bytes)?;
+            append::append_bytes(copy, &piece.bytes)?;
             at += piece.bytes.len() as u64;
         }
         if at == 0 {
             // A log that is empty is named in the documents all the same.
-            atomic::append(copy, b"")?;
+            append::append_bytes(copy, b"")?;
         }
         Ok(())
     }

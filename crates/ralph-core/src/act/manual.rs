@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::act::{ActError, Dispatcher};
 use crate::backend::{FetchRequest, Stream};
 use crate::error::Code;
-use crate::id::{JobId, QueueId, Slug};
+use crate::id::{JobId, QueueId, Slug, Token};
 use crate::job::{Finality, JobQuery, JobReport, Sighting};
 use crate::pipeline::{RunStatus, RunView};
 use crate::plan::items;
@@ -40,6 +40,7 @@ pub struct SubmittedNow {
 pub struct RunLog {
     slug: Slug,
     job: Option<JobId>,
+    token: Option<Token>,
     local: Option<PathBuf>,
     stream: Stream,
     offset: u64,
@@ -121,6 +122,7 @@ impl Dispatcher {
         Ok(RunLog {
             slug,
             job,
+            token: view.token,
             local,
             stream,
             offset: 0,
@@ -137,7 +139,7 @@ impl Dispatcher {
                 let request = FetchRequest {
                     project: log.slug.clone(),
                     job,
-                    token: None,
+                    token: log.token.clone(),
                     stream: log.stream,
                     offset: log.offset,
                     limit: PIECE,
@@ -171,7 +173,7 @@ impl Dispatcher {
         let seen = backend
             .observe(&[JobQuery {
                 job,
-                token: None,
+                token: log.token.clone(),
                 submitted_after: None,
             }])
             .await?;
@@ -207,7 +209,7 @@ impl Dispatcher {
             .iter()
             .map(|job| JobQuery {
                 job: *job,
-                token: None,
+                token: view.token.clone(),
                 submitted_after: None,
             })
             .collect();

@@ -17,7 +17,7 @@ use crate::sbatch::{self, Directive};
 use crate::settings::PartitionPolicy;
 use crate::store::layout;
 use crate::time::span_text;
-use crate::validate::{QueueEntry, Severity};
+use crate::validate::{Severity, named_config, named_script, script_of};
 
 /// Everything of an item that is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,11 +49,7 @@ pub async fn prepare(
     let script_path = script_path(item, folder).map_err(|problem| vec![problem])?;
     let script = text(folder, &script_path).map_err(|problem| vec![problem])?;
     let mut problems = Vec::new();
-    let config_path = item
-        .config
-        .as_deref()
-        .map(bare_path)
-        .filter(|path| !path.is_empty());
+    let config_path = named_config(item);
     let config = match config_path.as_deref().map(|path| text(folder, path)) {
         Some(Err(problem)) => {
             problems.push(problem);
@@ -80,7 +76,7 @@ pub async fn prepare(
     if !problems.is_empty() {
         return Err(problems);
     }
-    let script_sha256 = hex(&Sha256::digest(script.as_bytes()));
+    let script_sha256 = format!("{:x}", Sha256::digest(script.as_bytes()));
     Ok(Prepared {
         script_path,
         script,
@@ -89,10 +85,6 @@ pub async fn prepare(
         config,
         git: commit,
     })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The script that the item means, by the same rule as `ralph validate`.
@@ -104,37 +96,10 @@ fn script_path(item: &QueueItem, folder: &Path) -> Result<String, String> {
     let mut names: BTreeSet<String> = names
         .map(|name| format!("{}/{name}", layout::SLURM_JOBS))
         .collect();
-    let script = item
-        .script
-        .as_deref()
-        .map(bare_path)
-        .filter(|path| !path.is_empty());
     // A script that is named may lie anywhere in the project; whether it exists is found when it is read.
-    names.extend(script.clone());
-    let entry = QueueEntry {
-        id: item.id.clone(),
-        line: item.line,
-        ready: true,
-        script,
-        config: None,
-    };
-    crate::validate::script_of(&entry, &names)
+    names.extend(named_script(item));
+    script_of(item, &names)
         .map_err(|problem| format!("it {problem}; write it, or name one with `- Script:`"))
-}
-
-/// A path as people write it into an item: in backticks, as a link, with a remark after it.
-fn bare_path(text: &str) -> String {
-    let text = text.trim();
-    let quoted = text.split('`').nth(1);
-    let linked = text
-        .split_once("](")
-        .and_then(|(_, rest)| rest.split(')').next());
-    let word = quoted
-        .or(linked)
-        .unwrap_or_else(|| text.split_whitespace().next().unwrap_or(""));
-    word.trim_start_matches("./")
-        .trim_end_matches([',', ';'])
-        .to_owned()
 }
 
 /// Reads a file of the project; a path that leaves the project is refused (incident 36).
@@ -259,19 +224,6 @@ fn shell_of(script: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn paths_are_read_as_people_write_them() {
-        for text in [
-            "configs/a.json",
-            "`configs/a.json`",
-            "./configs/a.json (new)",
-            "[a](configs/a.json)",
-            " configs/a.json, ",
-        ] {
-            assert_eq!(bare_path(text), "configs/a.json", "{text}");
-        }
-    }
 
     #[test]
     fn a_path_that_leaves_the_project_is_refused() {

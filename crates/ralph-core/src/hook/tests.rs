@@ -268,7 +268,7 @@ fn projects_are_named_up_to_the_batch_size_and_unread_ones_never_hide_others() {
     Next step: `/dispatch`, which takes up to 2 of them one step further.
     To pause the loop: `/ralph-off`, or delete .claude/ralph/enabled.
     (loop iteration 1/25; stop_hook_active=False)
-    Not read, so not counted: beta (line 2, column 20: expected another value after the comma, found a closing bracket). Run `ralph validate`.
+    Not read, so not counted: beta (2:20: expected another value after the comma, found a closing bracket). Run `ralph validate`.
     "#);
 
     for slug in ["delta", "alpha", "gamma"] {

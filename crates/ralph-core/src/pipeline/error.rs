@@ -15,7 +15,7 @@ use crate::error::{Code, Coded, Hint};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PipelineError {
     /// The text is not strict JSON (incidents 1 and 2). Unreadable is not empty.
-    #[error("line {line}, column {column}: expected {expected}, found {found}")]
+    #[error("{line}:{column}: expected {expected}, found {found}")]
     Corrupt {
         /// Line of what has to be changed, from 1.
         line: usize,
@@ -30,7 +30,7 @@ pub enum PipelineError {
     },
     /// An object has the same key twice; other readers silently use the last one (incident 3).
     #[error(
-        "line {line}, column {column}: expected each key once in an object, found {key:?} again (first in line {first_line})"
+        "{line}:{column}: expected each key once in an object, found {key:?} again (first in line {first_line})"
     )]
     DuplicateKey {
         /// The key.
@@ -43,7 +43,7 @@ pub enum PipelineError {
         first_line: usize,
     },
     /// The text is JSON, but no object.
-    #[error("line {line}, column {column}: expected an object, found {found}")]
+    #[error("{line}:{column}: expected an object, found {found}")]
     NotAnObject {
         /// Line of the value, from 1.
         line: usize,
@@ -134,7 +134,7 @@ impl Coded for PipelineError {
 
 impl PipelineError {
     /// The error for a text that is not strict JSON.
-    pub(super) fn corrupt(bytes: &[u8], fault: Fault) -> Self {
+    pub(crate) fn corrupt(bytes: &[u8], fault: Fault) -> Self {
         let Place { line, column } = Lines::of(bytes).place(bytes, fault.at);
         let after = bytes.get(fault.at..).unwrap_or_default();
         Self::Corrupt {
@@ -190,6 +190,7 @@ impl fmt::Display for Where {
     }
 }
 
+/// What has to stand where the fault is.
 fn expected(kind: FaultKind) -> &'static str {
     match kind {
         FaultKind::Truncated => "the rest of an object or a list",
@@ -213,6 +214,7 @@ fn expected(kind: FaultKind) -> &'static str {
     }
 }
 
+/// What stands there. `after` begins at the fault.
 fn found(kind: FaultKind, after: &[u8]) -> String {
     match (kind, after.first()) {
         (_, None) => "the end of the file".to_owned(),
@@ -238,6 +240,7 @@ fn excerpt(after: &[u8]) -> String {
     format!("`{cut}`")
 }
 
+/// The likely fix, as one sentence. It names the place again, because it is read on its own.
 fn fix(kind: FaultKind, after: &[u8], place: Where) -> String {
     let line = place.line;
     match kind {

@@ -6,17 +6,20 @@
 //! ([`PipelineEdit`]). Every edited text is parsed again and compared with the intended tree, and no record of
 //! a run may disappear (incidents 1 to 5).
 //!
+//! The way of a text: `grammar` says what is JSON and where it stops being it, `tree` keeps the spans, `record`
+//! knows which record is which. On these stand `view` and `scan`, which read, and `edit`, which writes.
+//!
 //! What must never be here: reading or writing a file, a clock, a decision about what a project does next.
 
 mod edit;
 mod error;
-mod fault;
-mod grammar;
-mod lines;
+pub(crate) mod fault;
+pub(crate) mod grammar;
+pub(crate) mod lines;
 mod record;
 mod repair;
 mod scan;
-mod tree;
+pub(crate) mod tree;
 mod view;
 
 #[cfg(test)]

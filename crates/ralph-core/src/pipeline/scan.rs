@@ -13,6 +13,7 @@ use crate::phase::Phase;
 use crate::time::{LooseTime, Timestamp};
 
 /// At most so many characters of the next action are kept.
+/// The hook hands it to an agent as one line among others.
 const SHORT: usize = 120;
 
 /// What the Stop hook needs of a state file. Read by the same rules as [`super::PipelineView`].

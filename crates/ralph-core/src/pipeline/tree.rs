@@ -11,21 +11,21 @@ use super::fault::Fault;
 use super::grammar::{self, Kind, Sink};
 
 /// The place of a node in its [`Tree`].
-pub(super) type NodeId = usize;
+pub(crate) type NodeId = usize;
 
 /// One value: its span, and the span of its key when it is a member of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Node {
+pub(crate) struct Node {
     /// What it is.
-    pub(super) kind: Kind,
+    pub(crate) kind: Kind,
     /// Whether the key contains an escape.
     key_escaped: bool,
     /// Start of the key's opening quote; equal to `key_end` when there is no key.
-    pub(super) key_start: usize,
+    pub(crate) key_start: usize,
     /// End of the key's closing quote.
     pub(super) key_end: usize,
     /// First byte of the value.
-    pub(super) start: usize,
+    pub(crate) start: usize,
     /// First byte after the value.
     pub(super) end: usize,
     /// The node that follows this one and everything in it.
@@ -43,14 +43,14 @@ impl Node {
     }
 
     /// The span of the value.
-    pub(super) fn span(&self) -> Range<usize> {
+    pub(crate) fn span(&self) -> Range<usize> {
         self.start..self.end
     }
 }
 
 /// Two equal keys in one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Duplicate {
+pub(crate) struct Duplicate {
     /// Offset of the first of the two keys.
     pub(super) first: usize,
     /// Span of the second, with its quotes.
@@ -59,21 +59,22 @@ pub(super) struct Duplicate {
 
 /// The nodes of a text. The root is node 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Tree {
+pub(crate) struct Tree {
     nodes: Vec<Node>,
 }
 
 impl Tree {
     /// The root value.
-    pub(super) const ROOT: NodeId = 0;
+    pub(crate) const ROOT: NodeId = 0;
 
     /// Reads a text.
     ///
     /// # Errors
     /// The text is not strict JSON.
-    pub(super) fn parse(text: &str) -> Result<(Self, Option<Duplicate>), Fault> {
+    pub(crate) fn parse(text: &str) -> Result<(Self, Option<Duplicate>), Fault> {
         let mut builder = Builder {
             text,
+            // Real files have a value for every 35 bytes or so; growing the arena would copy it.
             nodes: Vec::with_capacity(text.len() / 24 + 8),
             open: Vec::new(),
             key: (0, 0, false),
@@ -87,7 +88,7 @@ impl Tree {
     }
 
     /// The node with this id. An id that is not of this tree gives an empty `null` at the start.
-    pub(super) fn node(&self, id: NodeId) -> Node {
+    pub(crate) fn node(&self, id: NodeId) -> Node {
         const ABSENT: Node = Node {
             kind: Kind::Null,
             key_escaped: false,
@@ -101,7 +102,7 @@ impl Tree {
     }
 
     /// The members of an object or the elements of a list, in their order.
-    pub(super) fn children(&self, id: NodeId) -> impl Iterator<Item = NodeId> + use<'_> {
+    pub(crate) fn children(&self, id: NodeId) -> impl Iterator<Item = NodeId> + use<'_> {
         children(&self.nodes, id)
     }
 
@@ -115,11 +116,12 @@ impl Tree {
     }
 
     /// The key of a node, decoded; empty for an element of a list.
-    pub(super) fn key<'t>(&self, text: &'t str, id: NodeId) -> Cow<'t, str> {
+    pub(crate) fn key<'t>(&self, text: &'t str, id: NodeId) -> Cow<'t, str> {
         decoded_key(text, &self.node(id))
     }
 }
 
+/// The nodes directly below one, each found from the end of the one before it.
 fn children(nodes: &[Node], id: NodeId) -> impl Iterator<Item = NodeId> + use<'_> {
     let stop = nodes.get(id).map_or(0, |node| node.next);
     let first = (id + 1 < stop).then_some(id + 1);
@@ -129,6 +131,7 @@ fn children(nodes: &[Node], id: NodeId) -> impl Iterator<Item = NodeId> + use<'_
     })
 }
 
+/// A key as it is written, without its quotes.
 fn raw_key<'t>(text: &'t str, node: &Node) -> &'t str {
     text.get(node.key_start + 1..node.key_end.saturating_sub(1))
         .unwrap_or_default()
@@ -151,7 +154,7 @@ fn key_matches(text: &str, node: &Node, key: &str) -> bool {
 }
 
 /// The text of a string token, given with its quotes.
-pub(super) fn decode(token: &str) -> Cow<'_, str> {
+pub(crate) fn decode(token: &str) -> Cow<'_, str> {
     if token.contains('\\') {
         Cow::Owned(serde_json::from_str(token).unwrap_or_default())
     } else {
@@ -159,11 +162,15 @@ pub(super) fn decode(token: &str) -> Cow<'_, str> {
     }
 }
 
+/// Turns tokens into nodes.
 struct Builder<'t> {
     text: &'t str,
     nodes: Vec<Node>,
+    /// The objects and lists that have not ended, the innermost last.
     open: Vec<NodeId>,
+    /// Span of the key that was read last, and whether it has an escape.
     key: (usize, usize, bool),
+    /// The first pair of equal keys, in the order in which objects end.
     duplicate: Option<Duplicate>,
 }
 
@@ -250,6 +257,7 @@ fn find_duplicate(text: &str, nodes: &[Node], object: NodeId) -> Option<Duplicat
     None
 }
 
+/// Looks for two equal keys with all keys decoded: `"a"` and `"\u0061"` are the same key.
 fn find_duplicate_slowly(text: &str, nodes: &[Node], object: NodeId) -> Option<Duplicate> {
     let mut seen: BTreeMap<Cow<'_, str>, usize> = BTreeMap::new();
     for id in children(nodes, object) {

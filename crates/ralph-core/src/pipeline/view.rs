@@ -110,7 +110,12 @@ pub(super) fn is_newer(format: f64) -> bool {
     format > FORMAT as f64
 }
 
+/// The run id and the job id of a record, borrowed.
+type Ids<'v> = (Option<&'v str>, Option<&'v str>);
+
 /// Reads single members and collects warnings.
+///
+/// The view and the skim share it, so that the Stop hook and the dispatcher can never read the same file in two ways.
 pub(super) struct Reader<'f> {
     file: &'f PipelineFile,
     /// Found when the first place is asked for; a skim may never need it.
@@ -128,6 +133,7 @@ impl<'f> Reader<'f> {
         }
     }
 
+    /// Notes a warning at a node: at its key, where it has one.
     fn warn(&mut self, id: NodeId, path: impl Into<String>, message: impl Into<String>) {
         let at = self.file.tree.node(id).outer_start();
         let place = self.lines().place(self.file.text.as_bytes(), at);
@@ -205,12 +211,14 @@ impl<'f> Reader<'f> {
         wait
     }
 
+    /// Notes what a shape had to say about a member, if anything.
     fn remark(&mut self, id: NodeId, path: &str, remark: Option<&'static str>) {
         if let Some(remark) = remark {
             self.warn(id, path, remark);
         }
     }
 
+    /// A text at the top of the file.
     fn top_text(&mut self, name: &str) -> Option<String> {
         let id = self.file.top(name)?;
         match self.file.value(id) {
@@ -223,6 +231,7 @@ impl<'f> Reader<'f> {
         }
     }
 
+    /// The format that the file names; a warning when it must not be written.
     fn schema_version(&mut self) -> Option<u64> {
         let (id, format) = named_format(self.file)?;
         if is_newer(format) {
@@ -280,6 +289,7 @@ impl<'f> Reader<'f> {
             .collect()
     }
 
+    /// One run, with the warnings about its members.
     fn run(&mut self, list: &str, index: usize, record: Record<'f>, whole: bool) -> RunView {
         let (run, remarks) = RunView::read(record, index, self.line(record.id), whole);
         for (member, message) in remarks {
@@ -301,7 +311,7 @@ impl<'f> Reader<'f> {
 
     /// The same record in two places contradicts itself sooner or later (incident 14).
     fn warn_about_twins(&mut self, lists: &[&[RunView]; 3]) {
-        let mut seen: BTreeMap<(Option<&str>, Option<&str>), (&str, usize)> = BTreeMap::new();
+        let mut seen: BTreeMap<Ids<'_>, (&str, usize)> = BTreeMap::new();
         let mut twins = Vec::new();
         for (list, runs) in RUN_LISTS.into_iter().zip(lists) {
             for run in *runs {

@@ -79,7 +79,7 @@ pub fn due<'a>(projects: impl IntoIterator<Item = &'a Facts>, context: &Context<
             let new = jobs.into_iter().filter(|job| asked.insert(*job));
             questions.jobs.extend(new.map(|job| JobQuery {
                 job,
-                token: None,
+                token: run.token.clone(),
                 submitted_after,
             }));
         }

@@ -25,6 +25,7 @@ use super::signal::{Signals, Told};
 use crate::env::Env;
 use crate::error::{Code, Coded, Hint};
 use crate::job::ExitInfo;
+use crate::store::append;
 use crate::time::stamp;
 
 /// What a shell shows for a program that could not be started.
@@ -268,8 +269,8 @@ fn record(
 
 /// One line for people. The exit record is what counts, so a log that cannot be written stops nothing.
 fn note(request: &SpawnRequest, env: &Env, what: &str) {
-    let line = format!("{} {} {what}\n", stamp(env.now()), request.name);
+    let line = format!("{} {} {what}", stamp(env.now()), request.name);
     if let Some(path) = &request.event_log {
-        let _ = append_to(path).map(|mut file| file.write_all(line.as_bytes()));
+        let _ = append::append_line(path, &line);
     }
 }

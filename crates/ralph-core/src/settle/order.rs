@@ -32,10 +32,10 @@ pub fn settled(
         OrderOutcome::HandedOut => handed_out(&mut draft, facts, order, 0, context),
         OrderOutcome::Done { summary } => done(&mut draft, facts, order, summary, context),
         OrderOutcome::NoChange { summary } => {
-            again(&mut draft, facts, order, "no change", summary, context)
+            again(&mut draft, facts, order, "no change", summary, context);
         }
         OrderOutcome::Failed { reason } => {
-            again(&mut draft, facts, order, "failed", reason, context)
+            again(&mut draft, facts, order, "failed", reason, context);
         }
         OrderOutcome::NeedsInput { prompt } => {
             draft.ask(&one_line(prompt), SET_BY_AGENT);

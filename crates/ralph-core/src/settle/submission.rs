@@ -277,6 +277,7 @@ fn record(intent: &Intent, submit: &SubmitLedger, job: JobId) -> serde_json::Map
             submit.config_path.as_ref().map(|path| json!(path)),
         ),
         ("attempt", Some(json!(intent.attempt))),
+        ("token", Some(json!(intent.request.token.as_str()))),
     ])
 }
 

@@ -1,8 +1,9 @@
 //! Files that are replaced as a whole: a reader sees the old bytes or the new ones, never a part.
 //!
-//! The only module of the product that replaces, renames or removes a file of a workspace; [`super::lines`] appends. The sequence is: new
-//! file with a random name in the same folder, its data to disk, rename, the folder to disk. [`stage`] and
-//! [`sync_dir`] are the two halves for the journal, which replaces many files and syncs each folder once.
+//! The only module of the product that replaces, renames or removes a file of a workspace; [`super::append`]
+//! appends. The sequence is: new file with a random name in the same folder, its data to disk, rename, the folder
+//! to disk. [`stage`] and [`sync_dir`] are the two halves for the journal, which replaces many files and syncs each
+//! folder once.
 //! What must never be here: knowledge of what a file means, and a fixed temporary name.
 
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -12,7 +13,6 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-pub use super::lines::{Lines, append_line, read_lines};
 use crate::crash_point;
 use crate::error::{Code, Coded, Hint};
 
@@ -289,41 +289,6 @@ pub fn read_text(path: &Path) -> Result<Option<String>, StoreError> {
             line: before.filter(|byte| **byte == b'\n').count() + 1,
         }
     })
-}
-
-/// Appends bytes to a file of ours, such as the local copy of a log. Not synced: what is lost is fetched again.
-///
-/// # Errors
-/// [`StoreError::Io`].
-pub fn append(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    if let Some(dir) = path.parent() {
-        create_dir(dir)?;
-    }
-    let opened = File::options().append(true).create(true).open(path);
-    let written = opened.and_then(|mut file| file.write_all(bytes));
-    written.map_err(|source| StoreError::io("append to", path, source))
-}
-
-/// Renames a file of ours out of the way, to the same name with the next free number at its end. A file that is
-/// not there is none to keep.
-///
-/// # Errors
-/// [`StoreError::Io`].
-pub fn keep_aside(path: &Path) -> Result<(), StoreError> {
-    let mut number = 1_u32;
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(".1");
-    while Path::new(&aside).exists() {
-        number += 1;
-        aside = path.as_os_str().to_owned();
-        aside.push(format!(".{number}"));
-    }
-    match fs::rename(path, &aside) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            Err(StoreError::io("rename", path, source))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Creates a folder and those above it; each new entry is brought to disk.

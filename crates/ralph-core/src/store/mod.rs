@@ -1,21 +1,19 @@
 //! Files: where they are, how they are written, and who may write them now.
 //!
 //! - [`atomic`]: a reader sees the old file or the new one, also after a power cut.
-//! - [`lines`]: files that only grow, and may end in the middle of a line.
+//! - [`append`]: files that only grow, and may end in the middle of a line.
 //! - [`lock`]: one writer per project and one dispatcher per workspace, also against old shell scripts.
-//! - [`owner`]: which process is meant, and whether it still lives.
 //! - [`layout`]: every path of the contract, once.
 //! - [`crash`]: named points at which a test can kill the process.
 //!
 //! What must never be here: knowledge of what a file means. Several files that have to change together go
 //! through [`crate::journal`].
 
+pub mod append;
 pub mod atomic;
 pub mod crash;
 pub mod layout;
-pub mod lines;
 pub mod lock;
-pub mod owner;
 
 pub use atomic::StoreError;
 pub use lock::{LockError, LockRequest, ProjectLock, WorkspaceGuard};

@@ -9,8 +9,8 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
+use super::append;
 use super::atomic::{self, StoreError};
-use super::lines;
 use crate::error::{Code, Coded as _};
 
 /// A child process that runs the ignored test `name` of this binary, with `words` as its only input.
@@ -145,7 +145,7 @@ fn what_is_not_a_file_is_named_and_left() {
         );
         assert!(error.hint().is_some());
     }
-    assert!(lines::append_line(&path, "x").is_err() && atomic::remove(&path).is_err());
+    assert!(append::append_line(&path, "x").is_err() && atomic::remove(&path).is_err());
     assert!(path.is_dir());
     let pipe = folder.path().join("pipe");
     assert!(
@@ -192,21 +192,37 @@ fn bad_text_is_named_with_its_place() {
 #[test]
 fn a_torn_line_costs_itself_only() {
     let (_folder, path) = folder();
-    assert_eq!(lines::read_lines(&path).unwrap(), lines::Lines::default());
-    lines::append_line(&path, "one").unwrap();
+    assert_eq!(append::read_lines(&path).unwrap(), append::Lines::default());
+    append::append_line(&path, "one").unwrap();
     File::options()
         .append(true)
         .open(&path)
         .unwrap()
         .write_all("tw\u{e4}".as_bytes().split_last().unwrap().1)
         .unwrap();
-    let read = lines::read_lines(&path).unwrap();
+    let read = append::read_lines(&path).unwrap();
     assert_eq!(read.complete, ["one"]);
     assert_eq!(read.torn.as_deref(), Some("tw\u{fffd}"));
-    lines::append_line(&path, "three").unwrap();
-    let read = lines::read_lines(&path).unwrap();
+    append::append_line(&path, "three").unwrap();
+    let read = append::read_lines(&path).unwrap();
     assert_eq!(read.complete, ["one", "tw\u{fffd}", "three"]);
     assert_eq!(read.torn, None);
+}
+
+#[test]
+fn a_log_that_begins_anew_is_kept_beside_the_new_one() {
+    let (folder, path) = folder();
+    append::keep_aside(&path).unwrap();
+    assert_eq!(names(folder.path()), [""; 0]);
+    for text in ["first", "second", "third"] {
+        append::keep_aside(&path).unwrap();
+        append::append_bytes(&path, &text.as_bytes()[..1]).unwrap();
+        append::append_bytes(&path, &text.as_bytes()[1..]).unwrap();
+    }
+    let text = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    assert_eq!(text("pipeline.json"), "third");
+    assert_eq!(text("pipeline.json.1"), "first");
+    assert_eq!(text("pipeline.json.2"), "second");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use ralph_core::error::{Code, Coded, Hint};
 
-use super::{TransportError, tail_text};
+use super::{TransportError, quote, tail_text};
 use crate::settings::SshSettings;
 
 /// Whether the shared session is open.
@@ -163,6 +163,15 @@ impl Session {
         let mut ssh = self.base();
         ssh.args(["-T", "-o", "ControlMaster=no", "-o", "BatchMode=yes"])
             .args(["-o", "ProxyCommand=false", "-o", "LogLevel=ERROR"]);
+        ssh
+    }
+
+    /// A command of the user on the login node, over the open session; its words are quoted one by one.
+    #[must_use]
+    pub fn command(&self, words: &[String]) -> Command {
+        let mut ssh = self.attach();
+        let quoted: Vec<String> = words.iter().map(|word| quote(word)).collect();
+        ssh.arg(self.destination()).arg(quoted.join(" "));
         ssh
     }
 

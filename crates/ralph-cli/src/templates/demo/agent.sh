@@ -32,7 +32,7 @@ awk -v n="$1" 'BEGIN {
     printf "{\"points\": %d, \"pi\": %.5f}\n", n * n, 4 * inside / (n * n)
 }' | tee "results/pi_$1.json"
 SCRIPT
-    say done summary "the estimator and its two job scripts are written"
+    say "done" summary "the estimator and its two job scripts are written"
     ;;
 matrix-shapes/implement/T1)
     write_job q001 train.sh ""
@@ -53,7 +53,7 @@ RuntimeError: The size of tensor a (400) must match the size of tensor b (2048) 
 TRACE
 exit 1
 SCRIPT
-    say done summary "the training script is written"
+    say "done" summary "the training script is written"
     ;;
 matrix-shapes/debug/*)
     say needs_input prompt "The loss compares [2048, 400] with [2048]: should the target be expanded, or was noise meant?"

@@ -12,7 +12,7 @@
 //!
 //! The supervisor waits for the job's dependencies and for a free place, runs the script or the tasks of the array,
 //! ends them at their limit or when cancelled, and writes down what became of them. Everybody else only reads, except
-//! for submissions ([`submit`]) and cancel notes ([`cancel`]). Nothing is ever requeued.
+//! for submissions (`submit`) and cancel notes (`cancel`). Nothing is ever requeued.
 
 mod cancel;
 mod dependency;

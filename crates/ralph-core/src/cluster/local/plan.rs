@@ -25,26 +25,38 @@ pub(super) const MAX_ARRAY_SIZE: u32 = 1001;
 /// A job as it was decided at its submission; never changed afterwards.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct JobPlan {
+    /// See [`FORMAT`]; a newer one is not read.
     pub(super) format: u32,
+    /// The whole job; the tasks of an array have the ids from here on (`%j`).
     pub(super) job: JobId,
+    /// Our key; a query that names another is about another job.
     pub(super) token: Token,
     pub(super) run: RunId,
     pub(super) project: Slug,
+    /// `--job-name`, else the script's file name.
     pub(super) name: String,
     pub(super) user: String,
+    /// The one node.
     pub(super) host: String,
+    /// When it was submitted, by the submitter's clock.
     pub(super) submitted: Timestamp,
     /// The shebang: a program and at most one argument.
     pub(super) interpreter: Vec<String>,
+    /// The folder that `sbatch` would be run in: the project's, or the workspace's for scripts that name their logs
+    /// from there.
     pub(super) submit_dir: PathBuf,
+    /// The folder the script starts in, `--chdir` taken into account.
     pub(super) workdir: PathBuf,
     /// Absolute, with SLURM's symbols.
     pub(super) stdout: String,
     /// As `stdout`; the same when both streams go to one file.
     pub(super) stderr: String,
+    /// `--open-mode=append`; otherwise old logs are emptied.
     pub(super) append: bool,
     pub(super) array: Option<ArrayPlan>,
+    /// To the second, where SLURM rounds up to minutes; `None` for no limit.
     pub(super) time_limit: Option<Duration>,
+    /// The script's and the submission's together.
     pub(super) dependency: Dependency,
     pub(super) export: Export,
     /// What follows from single directives, by variable.
@@ -60,7 +72,9 @@ pub(super) struct JobPlan {
 /// The tasks of an array.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ArrayPlan {
+    /// Ascending, each once, never empty.
     pub(super) indices: Vec<u32>,
+    /// `%limit`.
     pub(super) at_once: Option<u32>,
 }
 
@@ -100,6 +114,7 @@ impl JobPlan {
         };
         let array = options.array()?;
         let (stdout, stderr) = options.logs(&project, &workdir, array.is_some())?;
+        options.check_offered()?;
         options.check_nodes()?;
         Ok(Self {
             format: FORMAT,
@@ -181,6 +196,9 @@ const HONOURED: [&str; 13] = [
     "output",
     "time",
 ];
+
+/// Directives that say when a job runs or what it reads, and are not offered: to pass over one would be a lie.
+const REFUSED: [&str; 5] = ["begin", "deadline", "export-file", "hold", "input"];
 
 /// What was asked for and means nothing here, as a remark beside the receipt; empty when there is nothing.
 pub(super) fn remarks(script: &str) -> String {
@@ -317,6 +335,16 @@ impl Options {
 
     fn export(&self) -> Result<Export, String> {
         Ok(self.parsed("export", Export::parse)?.unwrap_or_default())
+    }
+
+    fn check_offered(&self) -> Result<(), String> {
+        let refused = |directive: &&Directive| REFUSED.contains(&directive.option.as_str());
+        match self.0.iter().find(refused) {
+            None => Ok(()),
+            Some(Directive { option, line, .. }) => Err(format!(
+                "line {line}: --{option} is not offered by the embedded cluster, and without it the job would do something else"
+            )),
+        }
     }
 
     /// This cluster has one node: a script that needs more can never run here, and is told so at once.

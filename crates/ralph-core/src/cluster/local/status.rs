@@ -37,6 +37,7 @@ const RESTARTED: &str = "NodeRestarted";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default = "TaskStatus::pending")]
 pub(super) struct TaskStatus {
+    /// SLURM's word; never a flag, and never requeued.
     pub(super) state: JobState,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) started: Option<Timestamp>,

@@ -49,6 +49,7 @@ impl Plain {
         }
     }
 
+    /// A value that an edit brings; its numbers are written as `serde_json` writes them.
     fn of_value(value: &Value) -> Self {
         match value {
             Value::Null => Self::Null,
@@ -92,12 +93,14 @@ impl Plain {
         }
     }
 
+    /// Adds an entry at the end of a list.
     fn push(&mut self, list: &str, entry: Self) {
         if let Some(items) = self.list(list) {
             items.push(entry);
         }
     }
 
+    /// Sets members where they differ. A number that means the same stays as it is written.
     fn merge(&mut self, set: &Map<String, Value>) {
         let Self::Object(members) = self else { return };
         for (key, value) in set {
@@ -111,6 +114,7 @@ impl Plain {
         }
     }
 
+    /// Removes the member at a path, if there is one.
     fn remove(&mut self, path: &[String]) {
         let (Self::Object(members), Some((key, rest))) = (self, path.split_first()) else {
             return;

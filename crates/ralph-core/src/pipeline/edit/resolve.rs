@@ -11,8 +11,11 @@ use crate::pipeline::record::{self, Identity, RUN_LISTS, Record};
 use crate::pipeline::tree::Tree;
 use crate::pipeline::{JobRef, PipelineError, PipelineFile, RunKey};
 
+/// Where runs stand from their submission until they have ended.
 const ACTIVE: &str = "active_runs";
+/// Where runs stand for good.
 const COMPLETED: &str = "completed_runs";
+/// The log, which is only ever added to (incident 17).
 const EVENTS: &str = "events";
 
 /// A primitive change. Lists are named by their key at the top of the file, entries by their place.
@@ -96,6 +99,8 @@ pub(super) fn resolve(edit: &PipelineEdit, file: &PipelineFile) -> Result<Resolv
     }
 }
 
+/// One merge at the top does it all: it creates what is missing on the way, and leaves alone what is not named.
+/// Only what stands in the way has to be found here, because a merge would replace it.
 fn set(file: &PipelineFile, path: &[String], value: &Value) -> Result<Resolved, PipelineError> {
     let Some((last, parents)) = path.split_last() else {
         return Err(empty_path());
@@ -124,6 +129,8 @@ fn set(file: &PipelineFile, path: &[String], value: &Value) -> Result<Resolved, 
     .into())
 }
 
+/// A record needs a run id, or nothing could tell later that it was added already. All three lists are searched: a
+/// run that was finished or cancelled by hand since must not come back to life.
 fn add_run(file: &PipelineFile, run: &Map<String, Value>) -> Result<Resolved, PipelineError> {
     let identity = Identity::of_map(run);
     if identity.run_id.is_none() {
@@ -149,6 +156,7 @@ fn add_run(file: &PipelineFile, run: &Map<String, Value>) -> Result<Resolved, Pi
     .into())
 }
 
+/// Exactly one record gets the members. Of several with the same ids it is the one whose place was read.
 fn update_run(
     file: &PipelineFile,
     run: &RunKey,
@@ -204,6 +212,7 @@ fn complete_run(
     Ok(resolved)
 }
 
+/// The id is given here and not by the caller, because another writer may have added events since.
 fn append_event(
     file: &PipelineFile,
     event: &Map<String, Value>,
@@ -332,6 +341,7 @@ fn wanted(run: &RunKey, set: &Map<String, Value>) -> [Identity; 2] {
     [left, read]
 }
 
+/// Places of the records with exactly these ids.
 fn find(file: &PipelineFile, list: &str, identity: &Identity) -> Vec<usize> {
     record::records(file, list)
         .into_iter()
@@ -358,6 +368,7 @@ fn settled_or_missing(
     Err(conflict(ACTIVE.to_owned(), &run.identity().words(), found))
 }
 
+/// A list that can be added to, or none yet. Anything else is a person's, and stays.
 fn require_list(file: &PipelineFile, name: &str) -> Result<(), PipelineError> {
     match file.top(name) {
         Some(id) if !matches!(file.tree.node(id).kind, Kind::List | Kind::Null) => Err(conflict(
@@ -369,6 +380,7 @@ fn require_list(file: &PipelineFile, name: &str) -> Result<(), PipelineError> {
     }
 }
 
+/// Whether the record names a job, rather than nothing or a placeholder.
 fn has_job(run: &Map<String, Value>) -> bool {
     run.get("job_id")
         .is_some_and(|value| !JobRef::read(value).ids().is_empty())
@@ -390,6 +402,7 @@ fn conflict(path: String, expected: &str, found: String) -> PipelineError {
     }
 }
 
+/// The start of a value, for a message.
 fn excerpt(raw: &str) -> String {
     let mut short: String = raw.chars().take(40).collect();
     if short.len() < raw.len() {

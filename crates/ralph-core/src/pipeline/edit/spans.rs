@@ -1,6 +1,10 @@
 //! The actions as replacements of spans: the only bytes that change are those of the member concerned, and the
 //! comma and the blanks next to a new or removed one.
 //!
+//! A new member or element follows the last one of its object or list, so the comma in front of it is the only byte
+//! that a neighbour gets. A changed value takes the place of the old one. A moved record is copied byte for byte; only
+//! the indent of its lines follows the new place, where that lies deeper or less deep.
+//!
 //! What must never be here: a look at what a record means, a rewritten neighbour.
 
 use std::borrow::Cow;
@@ -22,12 +26,10 @@ pub(super) struct Splice {
     text: String,
 }
 
-/// What has to be replaced; nothing when the action changes nothing.
-pub(super) fn splices(file: &PipelineFile, action: &Action) -> Vec<Splice> {
-    let writer = Writer {
-        file,
-        style: Style::of(file),
-    };
+/// What has to be replaced; nothing when the action changes nothing. `style` is that of the file before any edit,
+/// so that the order of edits cannot matter to it.
+pub(super) fn splices(file: &PipelineFile, style: &Style, action: &Action) -> Vec<Splice> {
+    let writer = Writer { file, style };
     let mut splices = Vec::new();
     match action {
         Action::Merge { at, set } => {
@@ -71,12 +73,14 @@ enum Item<'a> {
     Record(NodeId),
 }
 
+/// Writes what is new into the gaps of one text.
 struct Writer<'f> {
     file: &'f PipelineFile,
-    style: Style,
+    style: &'f Style,
 }
 
 impl Writer<'_> {
+    /// The node of an object that members are set in.
     fn target(&self, at: Target) -> Option<NodeId> {
         match at {
             Target::Root => Some(Tree::ROOT),
@@ -84,6 +88,7 @@ impl Writer<'_> {
         }
     }
 
+    /// A list at the top, and an entry of it.
     fn entry(&self, list: &str, index: usize) -> Option<(NodeId, NodeId)> {
         let list = record::list_node(self.file, list)?;
         Some((list, self.file.tree.children(list).nth(index)?))
@@ -119,7 +124,8 @@ impl Writer<'_> {
         splices.extend(self.insert_members(object, &fresh));
     }
 
-    /// The indent that a container at this place continues, when it may take more than one line.
+    /// The indent that a container at this place continues, when it may take more than one line: not in a file on one
+    /// line, and not in the middle of a line of a file with many.
     fn indent_at(&self, id: NodeId) -> Option<&str> {
         self.style.unit.as_ref()?;
         if id == Tree::ROOT {
@@ -179,6 +185,7 @@ impl Writer<'_> {
         }
     }
 
+    /// Takes out the member at a path; nothing when any part of the path is absent.
     fn remove_member(&self, path: &[String]) -> Option<Splice> {
         let (file, tree) = (self.file, &self.file.tree);
         let (last, parents) = path.split_last()?;
@@ -189,7 +196,9 @@ impl Writer<'_> {
         self.remove(parent, member)
     }
 
-    /// Takes out a member or an element with one comma beside it.
+    /// Takes out a member or an element with one comma beside it: the one behind it, or for the last one the one in
+    /// front, which is what was forgotten in all thirteen unreadable files (incidents 1 and 2). The blanks between
+    /// brackets go with the last element that stood there.
     fn remove(&self, parent: NodeId, child: NodeId) -> Option<Splice> {
         let tree = &self.file.tree;
         let siblings: Vec<NodeId> = tree.children(parent).collect();
@@ -221,12 +230,12 @@ impl Writer<'_> {
                 None => self.insert_members(Tree::ROOT, &[(list, whole)]),
                 Some(null) => Some(Splice {
                     range: file.tree.node(null).span(),
-                    text: whole(&self.style, self.indent_at(null)),
+                    text: whole(self.style, self.indent_at(null)),
                 }),
             };
         };
         let Some(last) = file.tree.children(id).last() else {
-            let element = |inner: Option<&str>| self.element(list, item, &self.style, inner);
+            let element = |inner: Option<&str>| self.element(list, item, self.style, inner);
             return Some(Splice {
                 range: file.tree.node(id).span(),
                 text: self
@@ -237,6 +246,7 @@ impl Writer<'_> {
         Some(self.append_after(list, id, last, item))
     }
 
+    /// Adds an element behind the last one, with the blanks that stand in front of that.
     fn append_after(&self, list: &str, id: NodeId, last: NodeId, item: Item<'_>) -> Splice {
         let style = self.style.clone().like(self.file, id);
         let gap = self.gap_after(id, last, &style);
@@ -251,7 +261,7 @@ impl Writer<'_> {
         };
         Splice {
             range: end..end,
-            text: format!(",{gap}{}", self.element(list, item, &self.style, indent)),
+            text: format!(",{gap}{}", self.element(list, item, self.style, indent)),
         }
     }
 

@@ -1,5 +1,8 @@
 //! How a file is written: its indent, its colons, its line ends, its escapes. Copied from the nearest sibling.
 //!
+//! The real files differ in all of these, and most of them in more than one place: records on one line in a file of
+//! many lines, colons without a blank in one list and with one in the next (section B of the field study).
+//!
 //! What must never be here: a house style. Where a file gives no example, what Python's `json.dumps` would write
 //! is assumed, because that is what most of the real files came from.
 
@@ -36,6 +39,7 @@ impl Style {
             None => Some("  ".to_owned()),
             Some(gap) => gap.rsplit_once('\n').map(|(_, indent)| indent.to_owned()),
         };
+        // A file with mixed line ends is continued as it begins.
         let crlf = memchr_iter(b'\n', text.as_bytes())
             .next()
             .is_some_and(|feed| text.as_bytes().get(feed.wrapping_sub(1)) == Some(&b'\r'));
@@ -58,6 +62,7 @@ impl Style {
         let node = file.tree.node(*last);
         if node.key_end > node.key_start {
             let colon = file.text.get(node.key_end..node.start).unwrap_or(": ");
+            // A value on the line below its key is no example to follow.
             if !colon.contains('\n') {
                 colon.clone_into(&mut self.colon);
             }
@@ -85,6 +90,7 @@ impl Style {
         }
     }
 
+    /// Writes an object: its members in their order.
     fn write_object(&self, members: &Map<String, Value>, indent: Option<&str>) -> String {
         let members = members.iter().map(|(key, value)| {
             move |inner: Option<&str>| {

@@ -493,6 +493,16 @@ fn characters_are_escaped_where_the_file_escapes_them() {
 }
 
 #[test]
+fn the_form_is_that_of_the_file_before_the_first_edit() {
+    let text = "{\"note\": \"\\u00e9\", \"phase\": \"RUN\"}";
+    let edits = [set(&["note"], "plain"), set(&["phase"], "\u{2014}")];
+    assert_eq!(
+        edited(text, &edits),
+        r#"{"note": "plain", "phase": "\u2014"}"#
+    );
+}
+
+#[test]
 fn ids_are_filled_in_once_and_never_exchanged() {
     let text = r#"{"active_runs": [{"run_id": "a", "job_id": "PENDING"}, {"run_id": "b", "job_id": "5"}]}"#;
     let filled = edited(

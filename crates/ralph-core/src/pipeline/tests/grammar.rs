@@ -244,7 +244,7 @@ fn report(text: &str) -> String {
 fn a_comma_left_behind_is_named_with_its_place() {
     let text = "{\n  \"active_runs\": [\n    {\n      \"run_id\": \"q001\"\n    },\n  ],\n  \"phase\": \"RUN\"\n}\n";
     assert_snapshot!(report(text), @r#"
-    line 5, column 6: expected another value after the comma, found a closing bracket
+    5:6: expected another value after the comma, found a closing bracket
     Remove the comma at line 5, column 6.
     "#);
     let (mended, places) = repair_trailing_commas(text).unwrap();
@@ -299,49 +299,49 @@ fn every_fault_names_its_place_and_the_likely_fix() {
     ];
     let reports: Vec<String> = faults.iter().map(|text| report(text)).collect();
     assert_snapshot!(reports.join("\n"), @r#"
-    line 1, column 8: expected a comma after the value, found `"b"` directly after it
+    1:8: expected a comma after the value, found `"b"` directly after it
     Add a comma at line 1, column 8.
-    line 1, column 6: expected `:` after the key, found `1`
+    1:6: expected `:` after the key, found `1`
     Add a colon at line 1, column 6.
-    line 1, column 10: expected a key in double quotes, found `//`
+    1:10: expected a key in double quotes, found `//`
     Remove the comment at line 1, column 10; JSON has none.
-    line 1, column 7: expected a value, found `NaN`
+    1:7: expected a value, found `NaN`
     Write `null` at line 1, column 7.
-    line 1, column 7: expected a value, found `True`
+    1:7: expected a value, found `True`
     Write `true` at line 1, column 7.
-    line 1, column 2: expected a key in double quotes, found `'a'`
+    1:2: expected a key in double quotes, found `'a'`
     Write the text at line 1, column 2 in double quotes.
-    line 1, column 2: expected a key in double quotes, found `a`
+    1:2: expected a key in double quotes, found `a`
     Write the text at line 1, column 2 in double quotes.
-    line 2, column 1: expected a key in double quotes, found `<<<<<<<`
+    2:1: expected a key in double quotes, found `<<<<<<<`
     Resolve the merge conflict that is marked in line 2.
-    line 2, column 1: expected a comma or a closing bracket, found `=======`
+    2:1: expected a comma or a closing bracket, found `=======`
     Resolve the merge conflict that is marked in line 2.
-    line 1, column 7: expected a closing quote on the same line, found `"no`
+    1:7: expected a closing quote on the same line, found `"no`
     Close the string that begins at line 1, column 7.
-    line 1, column 11: expected no control character inside a string, found the control character 0x09
+    1:11: expected no control character inside a string, found the control character 0x09
     Write the character at line 1, column 11 as an escape such as \n.
-    line 1, column 10: expected an escape that JSON has, found `\dir"`
+    1:10: expected an escape that JSON has, found `\dir"`
     Write the backslash at line 1, column 10 as \\, or use an escape that JSON has.
-    line 1, column 8: expected both halves of a surrogate pair, found `\ud83d"`
+    1:8: expected both halves of a surrogate pair, found `\ud83d"`
     Write the whole character at line 1, column 8, not half of it.
-    line 1, column 7: expected a number as JSON writes it, found `01`
+    1:7: expected a number as JSON writes it, found `01`
     Correct line 1 at column 7.
-    line 1, column 7: expected a number that a 64-bit float can hold, found `1e999`
+    1:7: expected a number that a 64-bit float can hold, found `1e999`
     Correct line 1 at column 7.
-    line 1, column 12: expected the bracket that closes what was opened last, found `}`
+    1:12: expected the bracket that closes what was opened last, found `}`
     Compare the brackets up to line 1, column 12.
-    line 1, column 10: expected a key in double quotes, found `,`
+    1:10: expected a key in double quotes, found `,`
     Remove the comma at line 1, column 10.
-    line 1, column 14: expected the rest of an object or a list, found the end of the file
+    1:14: expected the rest of an object or a list, found the end of the file
     Put back the last good version of the file, for instance with `git checkout`.
-    line 1, column 10: expected nothing after the end of the document, found `and`
+    1:10: expected nothing after the end of the document, found `and`
     Remove what follows the end of the document from line 1, column 10 on.
-    line 2, column 1: expected an object, found the end of the file
+    2:1: expected an object, found the end of the file
     Put back the last good version of the file, for instance with `git checkout`.
-    line 1, column 1: expected an object, found a list
+    1:1: expected an object, found a list
     Put back the last good version of the file, for instance with `git checkout`.
-    line 2, column 24: expected each key once in an object, found "p" again (first in line 2)
+    2:24: expected each key once in an object, found "p" again (first in line 2)
     Merge the two "p" of lines 2 and 2 into one; other programs read only the second.
     "#);
 }
@@ -349,15 +349,24 @@ fn every_fault_names_its_place_and_the_likely_fix() {
 #[test]
 fn bytes_that_are_no_utf8_are_named_with_their_place() {
     let error = PipelineFile::parse_bytes(b"{\"a\":\n \"\xff\"}".to_vec()).unwrap_err();
-    assert_snapshot!(error, @r#"line 2, column 3: expected UTF-8, found the byte 0xFF"#);
+    assert_snapshot!(error, @r#"2:3: expected UTF-8, found the byte 0xFF"#);
 }
 
 #[test]
 fn a_key_that_is_there_twice_makes_a_file_unreadable() {
     let many: Vec<String> = (0..90).map(|n| format!("\"k{n}\": {n}")).collect();
     assert!(PipelineFile::parse(format!("{{{}}}", many.join(","))).is_ok());
-    for repeated in [0, 39, 40, 41, 89] {
-        let text = format!("{{{},\n\"k{repeated}\": 0}}", many.join(","));
+    for (members, repeated) in [
+        (2, 1),
+        (12, 11),
+        (30, 0),
+        (30, 29),
+        (39, 38),
+        (41, 3),
+        (90, 0),
+        (90, 89),
+    ] {
+        let text = format!("{{{},\n\"k{repeated}\": 0}}", many[..members].join(","));
         let error = PipelineFile::parse(text).unwrap_err();
         assert!(
             matches!(
@@ -374,7 +383,7 @@ fn a_key_that_is_there_twice_makes_a_file_unreadable() {
     }
     let twice = "{\n \"active_runs\": [\n  {\"sbatch_path\": 1,\n   \"sbatch_path\": 1}\n ]\n}";
     assert_snapshot!(report(twice), @r#"
-    line 4, column 4: expected each key once in an object, found "sbatch_path" again (first in line 3)
+    4:4: expected each key once in an object, found "sbatch_path" again (first in line 3)
     Merge the two "sbatch_path" of lines 3 and 4 into one; other programs read only the second.
     "#);
 }

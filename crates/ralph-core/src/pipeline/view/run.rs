@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::super::record::{Record, RunKey};
 use super::shape;
-use crate::id::{JobId, JobPart};
+use crate::id::{JobId, JobPart, Token};
 use crate::job::{Finality, JobState};
 use crate::time::LooseTime;
 
@@ -74,6 +74,7 @@ fn jobs_of_part(part: &str) -> Vec<JobId> {
     jobs.into_iter().flat_map(split_impossible_task).collect()
 }
 
+/// One id, without a cluster's name or a range of tasks behind it.
 fn job_of_word(word: &str) -> Option<JobId> {
     let word = word.split(';').next().unwrap_or(word);
     // A bracket is a range of tasks: what can be asked about is the array.
@@ -188,6 +189,8 @@ pub struct RunView {
     pub failure_class: Option<String>,
     /// Which attempt this is.
     pub attempt: Option<u64>,
+    /// The key of its submission: how its own record of its end and its logs are found on the cluster.
+    pub token: Option<Token>,
     /// All members; filled for `active_runs` only.
     pub members: Map<String, Value>,
     /// Line of the record, from 1.
@@ -225,6 +228,7 @@ impl RunView {
             nodes: text("nodes"),
             failure_class: text("failure_class"),
             attempt: record.get("attempt").as_ref().and_then(shape::seconds),
+            token: text("token").and_then(|token| token.parse().ok()),
             members: if whole { record.members() } else { Map::new() },
             line,
             key: RunKey {
@@ -237,6 +241,7 @@ impl RunView {
     }
 }
 
+/// The jobs of a record, with a remark when a part of the member is no id.
 fn read_jobs(record: Record<'_>, remarks: &mut Vec<Remark>) -> JobRef {
     let Some((member, value)) = record.job() else {
         if matches!(

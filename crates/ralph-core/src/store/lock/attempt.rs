@@ -12,8 +12,8 @@ use super::system::System;
 use super::visible::{self, Found, Record};
 use super::{Holder, LockError, LockNote, LockRequest};
 use crate::env::Env;
+use crate::process::identity::is_pid_alive;
 use crate::store::layout;
-use crate::store::owner;
 
 /// A lock that was taken: the open guard, `None` where the file system has none, and the visible lock's token.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl<'a> Attempt<'a> {
     }
 
     pub(super) fn take(&self) -> Result<Taken, LockError> {
-        if !owner::is_pid_alive(self.request.owner.pid) {
+        if !is_pid_alive(self.request.owner.pid) {
             return Err(LockError::OwnerGone {
                 pid: self.request.owner.pid,
             });

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::Holder;
 use super::visible::{Bare, Found, Link, Record};
 use crate::env::Env;
-use crate::store::owner;
+use crate::process::identity::{boot_id, pid_namespace};
 use crate::time::{SignedDuration, Timestamp};
 
 /// After this long a lock of another machine is no longer believed: the rule of the scripts that made it.
@@ -31,8 +31,8 @@ impl Here {
     pub(super) fn of(env: &Env) -> Self {
         Self {
             host: env.host.clone(),
-            boot_id: owner::boot_id().map(str::to_owned),
-            pid_namespace: owner::pid_namespace().map(str::to_owned),
+            boot_id: boot_id().map(str::to_owned),
+            pid_namespace: pid_namespace().map(str::to_owned),
             now: env.now(),
         }
     }

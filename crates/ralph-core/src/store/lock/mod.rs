@@ -31,7 +31,6 @@ use self::system::System;
 use self::visible::Found;
 use super::atomic::StoreError;
 use super::layout;
-use super::owner::Owner;
 use crate::env::Env;
 use crate::error::{Code, Coded, Hint};
 use crate::time::{Timestamp, span_text, stamp};
@@ -41,6 +40,13 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a lock directory of `lock.sh` is honoured although its process is gone: that process is always gone,
 /// since the script wrote down its own.
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(10 * 60);
+
+/// The process for which a lock is taken: one that lives at least as long as the lock is meant to be held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// Its process id.
+    pub pid: u32,
+}
 
 /// Who wants a project's lock, and how patiently.
 #[derive(Debug, Clone)]

@@ -15,7 +15,7 @@ use super::system::System;
 use super::visible::{Bare, Link};
 use super::*;
 use crate::env::RandomIds;
-use crate::store::owner;
+use crate::process::identity::{self, Identity};
 use crate::store::tests::{memory, put, spawn, wait_until, words};
 use crate::time::SystemClock;
 
@@ -433,9 +433,9 @@ fn a_link_of_the_later_script_is_respected_by_its_own_rules() {
     let project = TempDir::new().unwrap();
     let env = real_env();
     let sleeper = Sleeper::new();
-    let ticks = owner::identity_of(sleeper.pid()).unwrap().start_ticks;
-    let began = owner::started_at(sleeper.pid()).unwrap().as_second();
-    let boot = owner::boot_id().unwrap();
+    let ticks = Identity::of(sleeper.pid()).unwrap().start_ticks;
+    let began = identity::started_at(sleeper.pid()).unwrap().as_second();
+    let boot = identity::boot_id().unwrap();
     let now = env.now().as_second();
     fs::create_dir(project.path().join(".state")).unwrap();
     let path = project.path().join(".state/lock");

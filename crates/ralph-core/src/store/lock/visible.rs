@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::Life;
 use super::system::System;
-use super::{Holder, LockError, LockNote, LockRequest};
+use super::{Holder, LockError, LockNote, LockRequest, Owner};
 use crate::env::Env;
+use crate::process::identity::{self, Identity};
 use crate::store::atomic;
-use crate::store::owner::{self, Identity, Owner};
 use crate::time::{SignedDuration, Timestamp, stamp};
 
 /// A process that began this long after a lock was taken did not take it. Both clocks count in whole seconds.
@@ -78,15 +78,15 @@ impl Record {
     /// The record that a request is to leave.
     pub(super) fn new(request: &LockRequest, env: &Env) -> Self {
         let pid = request.owner.pid;
-        let identity = owner::identity_of(pid);
+        let identity = Identity::of(pid);
         let now = env.now();
         Self {
             format: 1,
             made_by: concat!("ralph ", env!("CARGO_PKG_VERSION")).to_owned(),
             host: env.host.clone(),
-            boot_id: owner::boot_id().map(str::to_owned),
+            boot_id: identity::boot_id().map(str::to_owned),
             pid,
-            pid_namespace: owner::pid_namespace().map(str::to_owned),
+            pid_namespace: identity::pid_namespace().map(str::to_owned),
             start_ticks: identity.map(|identity| identity.start_ticks),
             token: format!("{}-{}", env.ids.op(now), std::process::id()),
             op: request.op.clone(),
@@ -96,11 +96,11 @@ impl Record {
 
     /// Whether the lock stands in the name of exactly this process.
     pub(super) fn is_of(&self, owner: Owner) -> bool {
-        let ticks = owner::identity_of(owner.pid).map(|identity| identity.start_ticks);
+        let ticks = Identity::of(owner.pid).map(|identity| identity.start_ticks);
         self.pid == owner.pid
             && self.start_ticks == ticks
-            && self.boot_id.as_deref() == owner::boot_id()
-            && self.pid_namespace.as_deref() == owner::pid_namespace()
+            && self.boot_id.as_deref() == identity::boot_id()
+            && self.pid_namespace.as_deref() == identity::pid_namespace()
     }
 
     pub(super) fn holder(&self) -> Holder {
@@ -114,12 +114,15 @@ impl Record {
 
     fn life(&self) -> Life {
         let alive = match (self.start_ticks, &self.boot_id) {
-            (Some(start_ticks), Some(boot_id)) => owner::is_alive(&Identity {
-                pid: self.pid,
-                start_ticks,
-                boot_id: boot_id.clone(),
-            }),
-            _ => owner::is_pid_alive(self.pid),
+            (Some(start_ticks), Some(boot_id)) => {
+                let owner = Identity {
+                    pid: self.pid,
+                    start_ticks,
+                    boot_id: boot_id.clone(),
+                };
+                owner.is_alive()
+            }
+            _ => identity::is_pid_alive(self.pid),
         };
         if alive { Life::Alive } else { Life::Dead }
     }
@@ -154,13 +157,13 @@ impl Link {
     /// The start is in clock ticks or in seconds of the epoch, whichever the script had; only a number that is
     /// neither proves that the id was reused.
     fn life(&self) -> Life {
-        let Some(pid) = self.pid.filter(|pid| owner::is_pid_alive(*pid)) else {
+        let Some(pid) = self.pid.filter(|pid| identity::is_pid_alive(*pid)) else {
             return Life::Dead;
         };
-        let (Some(start), Some(identity)) = (self.start, owner::identity_of(pid)) else {
+        let (Some(start), Some(identity)) = (self.start, Identity::of(pid)) else {
             return Life::Alive;
         };
-        let by_clock = owner::started_at(pid).map_or(start, |at| at.as_second().unsigned_abs());
+        let by_clock = identity::started_at(pid).map_or(start, |at| at.as_second().unsigned_abs());
         if start == identity.start_ticks || start.abs_diff(by_clock) <= 2 {
             Life::Alive
         } else {
@@ -171,11 +174,11 @@ impl Link {
 
 impl Bare {
     fn life(&self) -> Life {
-        let Some(pid) = self.pid.filter(|pid| owner::is_pid_alive(*pid)) else {
+        let Some(pid) = self.pid.filter(|pid| identity::is_pid_alive(*pid)) else {
             return Life::Dead;
         };
         let taken = self.acquired_at.or(self.changed_at);
-        match (owner::started_at(pid), taken) {
+        match (identity::started_at(pid), taken) {
             (Some(started), Some(taken)) if started.duration_since(taken) > REUSE_SLACK => {
                 Life::Reused
             }

@@ -140,16 +140,22 @@ fn listen(mut signals: Signals, directory: PathBuf) -> watch::Receiver<Orders> {
 /// A place among the jobs that may run, once it is free.
 type Place = oneshot::Receiver<io::Result<LifeLock>>;
 
+/// The job while its supervisor lives.
 struct Job {
     directory: PathBuf,
     layout: Layout,
     plan: JobPlan,
+    /// What `status.json` says, or is about to say.
     status: Status,
     env: Env,
+    /// The caller's variables; held in memory only, because they may be secret.
     environment: BTreeMap<OsString, OsString>,
     orders: watch::Receiver<Orders>,
+    /// The tasks that run, each until nothing of it is left.
     running: JoinSet<(u32, io::Result<Ended>)>,
+    /// One flag per running task; raised, it ends the task.
     stops: BTreeMap<u32, watch::Sender<bool>>,
+    /// The place that the next task waits for or has got.
     place: Option<Place>,
 }
 
@@ -225,6 +231,7 @@ impl Job {
         Some(next)
     }
 
+    /// Starts the task that a place was found for. A place that can never be had ends the task.
     fn take_place(&mut self, task: Task, place: io::Result<LifeLock>) {
         self.place = None;
         match place {
@@ -276,6 +283,7 @@ impl Job {
         }
     }
 
+    /// Ends a task that was not started.
     fn fail(&mut self, task: Task, exit: ExitInfo, reason: &str) {
         let now = self.env.now();
         self.change(task.index, |status| {
@@ -336,11 +344,13 @@ impl Job {
         }
     }
 
+    /// The tasks that have not been started.
     fn pending(&mut self) -> impl Iterator<Item = &mut TaskStatus> {
         let tasks = self.status.tasks.values_mut();
         tasks.filter(|task| task.state == JobState::Pending)
     }
 
+    /// Tells what waits why it does; written down only when that is new.
     fn wait_because(&mut self, reason: &str) {
         let mut changed = false;
         for task in self.pending() {

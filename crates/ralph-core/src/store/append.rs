@@ -1,13 +1,13 @@
-//! Files of lines that only grow: ledgers and event lists.
+//! Files that only grow: event lists, and local copies of logs.
 //!
-//! A crash or a full disk can cut the last line off in the middle. That costs this one line: the next one starts
-//! on its own, and the reader says what was cut off. What must never be here: a rewrite of what stands already,
-//! and knowledge of what a line means.
+//! A crash or a full disk can cut the last line of a list off in the middle. That costs this one line: the next one
+//! starts on its own, and the reader says what was cut off. What must never be here: a rewrite of what stands
+//! already, and knowledge of what a line means.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::atomic::{self, StoreError};
 use crate::crash_point;
@@ -53,6 +53,40 @@ fn last_byte(file: &mut File) -> io::Result<u8> {
     file.seek(SeekFrom::End(-1))?;
     file.read_exact(&mut last)?;
     Ok(last[0])
+}
+
+/// Appends bytes to a file of ours, such as the local copy of a log. Not synced: what is lost is fetched again.
+///
+/// # Errors
+/// [`StoreError::Io`].
+pub fn append_bytes(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    atomic::create_dir(atomic::folder(path))?;
+    let opened = File::options().append(true).create(true).open(path);
+    let written = opened.and_then(|mut file| file.write_all(bytes));
+    written.map_err(|source| StoreError::io("append to", path, source))
+}
+
+/// Renames a file of ours out of the way, to the same name with the next free number at its end. A file that is
+/// not there is none to keep.
+///
+/// # Errors
+/// [`StoreError::Io`].
+pub fn keep_aside(path: &Path) -> Result<(), StoreError> {
+    let numbered = |number: u32| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".{number}"));
+        PathBuf::from(name)
+    };
+    let mut number = 1;
+    while numbered(number).exists() {
+        number += 1;
+    }
+    match atomic::move_entry(path, &numbered(number)) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(StoreError::io("rename", path, source))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The complete lines of a file of lines; none where there is no file.

@@ -39,7 +39,8 @@ const FOLDERS: [&str; 5] = [
     layout::RUNS,
 ];
 
-/// Makes the project. The state file comes last: a project is one that has it.
+/// Makes the project. The state file comes last: a project is one that has it. What was begun and interrupted before is
+/// finished.
 pub(crate) fn run(global: &Global, arguments: &New, output: &Output) -> Outcome {
     let slug: Slug = arguments
         .slug
@@ -55,6 +56,7 @@ pub(crate) fn run(global: &Global, arguments: &New, output: &Output) -> Outcome 
         ));
     }
     for name in FOLDERS {
+        atomic::remove_leftovers(&folder.join(name));
         // Git keeps no empty folder.
         let keep = folder.join(name).join(".gitkeep");
         atomic::create_dir(&folder.join(name))?;
@@ -66,6 +68,7 @@ pub(crate) fn run(global: &Global, arguments: &New, output: &Output) -> Outcome 
         let full = folder.join(path);
         if let Some(parent) = full.parent() {
             atomic::create_dir(parent)?;
+            atomic::remove_leftovers(parent);
         }
         if !full.exists() {
             atomic::create_new(&full, text.as_bytes())?;
@@ -73,6 +76,7 @@ pub(crate) fn run(global: &Global, arguments: &New, output: &Output) -> Outcome 
     }
     register(&root, &slug)?;
     atomic::create_dir(&folder.join(layout::STATE_DIR))?;
+    atomic::remove_leftovers(&folder.join(layout::STATE_DIR));
     atomic::create_new(&state, pipeline(&slug).as_bytes())?;
     let report = NewReport {
         schema_version: SCHEMA_VERSION,

@@ -1,8 +1,10 @@
 //! `ralph ops list|show|undo`.
 
+use std::path::Path;
+
 use ralph_core::error::Code;
 use ralph_core::id::{OpId, Slug};
-use ralph_core::journal::{Journal, OpRecord};
+use ralph_core::journal::{Journal, OpRecord, OpState};
 use ralph_core::project;
 use ralph_core::store::lock::{LockRequest, ProjectLock};
 
@@ -33,18 +35,31 @@ pub(crate) fn run(global: &Global, verb: &Ops, output: &Output) -> Outcome {
         }
         Ops::Undo(argument) => {
             let (slug, op) = find(&workspace, &known, &argument.id)?;
-            let folder = project::folder(&workspace.root, &slug);
-            let _lock = ProjectLock::acquire(&LockRequest::new(&folder, "undo", &env()), &env())?;
-            let record = Journal::open(&folder).undo(&op, &env())?;
+            let by = undo(&project::folder(&workspace.root, &slug), &op)?;
             let undone = UndoReport {
                 schema_version: SCHEMA_VERSION,
                 project: slug.to_string(),
                 undone: op.to_string(),
-                op: record.op.to_string(),
+                op: by.to_string(),
             };
-            output.answer(&undone, &format!("{slug}: {op} is undone by {}", record.op))?;
+            output.answer(&undone, &format!("{slug}: {op} is undone by {by}"))?;
             Ok(None)
         }
+    }
+}
+
+/// Undoes an operation, or finishes an undoing of it that was interrupted, and says by which operation.
+fn undo(folder: &Path, op: &OpId) -> Result<OpId, Failure> {
+    let _lock = ProjectLock::acquire(&LockRequest::new(folder, "undo", &env()), &env())?;
+    let journal = Journal::open(folder);
+    let is_begun =
+        |record: &OpRecord| record.undoes.as_ref() == Some(op) && record.state == OpState::Prepared;
+    match journal.list()?.into_iter().find(is_begun) {
+        Some(begun) => {
+            journal.recover(&env())?;
+            Ok(begun.op)
+        }
+        None => Ok(journal.undo(op, &env())?.op),
     }
 }
 

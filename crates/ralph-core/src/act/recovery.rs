@@ -38,7 +38,6 @@ impl Dispatcher {
         // A project whose lock is held is being worked on: its operation is not interrupted.
         let recovered = self
             .lock(slug, "recover")
-            .map_err(ActError::from)
             .and_then(|_lock| Ok(journal.recover(&self.env)?));
         match recovered {
             Err(error) => vec![failed(slug, &error)],

@@ -1,6 +1,7 @@
 # Read by the job before its first command: the variables of its submission, and a record of how it ends. A script
 # that sets an EXIT trap of its own, or ends with `exec`, leaves no record; accounting is then the only witness.
 export RALPH_RECEIPT RALPH_SENT
+# shellcheck source=/dev/null
 . "$RALPH_RECEIPT/$RALPH_SENT/variables"
 ralph_record_end() {
   ralph_code=$?

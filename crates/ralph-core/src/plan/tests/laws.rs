@@ -88,7 +88,7 @@ fn queue() -> impl Strategy<Value = String> {
     prop::collection::vec((0..SECTIONS.len(), prop::option::of(0..4_u32)), 0..4).prop_map(|items| {
         let mut text = String::from("# Queue\n");
         for (place, section) in SECTIONS.iter().enumerate() {
-            text += &format!("\n## {section}\n\n");
+            text.push_str(format!("\n## {section}\n\n").as_str());
             let here = items
                 .iter()
                 .enumerate()
@@ -96,11 +96,14 @@ fn queue() -> impl Strategy<Value = String> {
             let mut any = false;
             for (number, (_, after)) in here {
                 any = true;
-                text += &format!(
-                    "### Q-00{number}: item {number}\n\n- Script: slurm/jobs/q{number}.sbatch\n"
+                text.push_str(
+                    format!(
+                        "### Q-00{number}: item {number}\n\n- Script: slurm/jobs/q{number}.sbatch\n"
+                    )
+                    .as_str(),
                 );
                 if let Some(after) = after {
-                    text += &format!("- After: Q-00{after}\n");
+                    text.push_str(format!("- After: Q-00{after}\n").as_str());
                 }
                 text += "\n";
             }

@@ -7,7 +7,7 @@ use ralph_core::act::{Dispatcher, Options};
 use ralph_core::error::Code;
 use ralph_core::report::DispatchReport;
 use ralph_core::store::{atomic, layout};
-use ralph_core::time::{elapsed, span_text, stamp};
+use ralph_core::time::{Timestamp, elapsed, span_text, stamp};
 
 use crate::args::{Chosen, Dispatch, Global};
 use crate::commands::{block_on, projects};
@@ -76,20 +76,41 @@ async fn rounds(
         if goes_on {
             continue;
         }
-        let Some(due) = report.next_due else {
+        let Some(due) = report.next_due.filter(|_| !asks_for_access(&report)) else {
             return Ok(report.code());
         };
-        let wait = elapsed(dispatcher.env.now(), due);
+        let wait = pause(dispatcher, due);
         output.note(&format!(
             "waiting {} for the poll that is due at {}",
             span_text(wait),
             stamp(due)
         ));
         tokio::select! {
-            () = tokio::time::sleep(wait.max(Duration::from_millis(100))) => {}
+            () = tokio::time::sleep(wait) => {}
             signal = tokio::signal::ctrl_c() => return interrupted(signal),
         }
     }
+}
+
+/// Whether only a person can open the way to the cluster: waiting for a poll would be spinning.
+fn asks_for_access(report: &DispatchReport) -> bool {
+    let person = [Code::NoClusterConfig, Code::NoSession, Code::NoScheduler];
+    report
+        .cluster_problem
+        .as_ref()
+        .is_some_and(|problem| person.map(Code::exit_code).contains(&problem.exit_code))
+}
+
+/// How long to wait for what is due. What was due already was asked about a moment ago, without an answer that
+/// changed anything: it gets the interval of a first poll and not a storm of questions.
+fn pause(dispatcher: &Dispatcher, due: Timestamp) -> Duration {
+    let wait = elapsed(dispatcher.env.now(), due);
+    if wait.is_zero() {
+        dispatcher.settings.poll.first
+    } else {
+        wait
+    }
+    .max(Duration::from_millis(100))
 }
 
 fn interrupted(signal: std::io::Result<()>) -> Outcome {

@@ -88,6 +88,8 @@ impl Dispatcher {
                 item: format!("{id} (it waits for {before})"),
             });
         }
+        // Without a way to the cluster nothing is begun: an intent would only wait to be settled.
+        self.backend()?.check().await?;
         let submitted = self
             .submit(&facts, &id, rules::attempts(&facts, &found.id) + 1)
             .await?;

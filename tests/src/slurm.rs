@@ -2,6 +2,10 @@
 //!
 //! Each site has its own folder on the cluster and its own SSH session; what the cluster has started for it is known
 //! by that folder. Nothing here asserts what a test is about.
+#![expect(
+    clippy::expect_used,
+    reason = "a fixture that cannot be made ends the test that needs it"
+)]
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -106,6 +110,8 @@ pub struct Site<'a> {
     pub workspace: Workspace,
     /// The folder there, which is on this machine, too.
     pub root: PathBuf,
+    /// The socket of the session, and whether it is this site's own.
+    control: (PathBuf, bool),
 }
 
 impl<'a> Site<'a> {
@@ -116,6 +122,21 @@ impl<'a> Site<'a> {
     #[must_use]
     pub fn new(cluster: &'a Cluster) -> Self {
         let workspace = Workspace::new();
+        let control = workspace.path("cm-%C");
+        Self::with_session(cluster, workspace, (control, true))
+    }
+
+    /// A workspace that uses the session of another one.
+    #[must_use]
+    pub fn beside(other: &Self) -> Self {
+        Self::with_session(
+            other.cluster,
+            Workspace::new(),
+            (other.control.0.clone(), false),
+        )
+    }
+
+    fn with_session(cluster: &'a Cluster, workspace: Workspace, control: (PathBuf, bool)) -> Self {
         let name = workspace.root().file_name().expect("a folder has a name");
         let name = name.to_string_lossy().trim_start_matches('.').to_owned();
         // With a blank and a quote: every path on the cluster has to survive them.
@@ -126,6 +147,7 @@ impl<'a> Site<'a> {
             cluster,
             workspace,
             root,
+            control,
         };
         let alias = cluster.value("RALPH_SSH_ALIAS");
         let config = PathBuf::from(cluster.value("RALPH_SSH_CONFIG"));
@@ -144,7 +166,7 @@ impl<'a> Site<'a> {
             "ssh": {
                 "host": host,
                 "config_file": config_file,
-                "control_path": self.workspace.path("cm-%C"),
+                "control_path": self.control.0,
                 "control_persist": "10m",
             },
             "remote": {"repo_root": self.root},
@@ -277,7 +299,9 @@ impl<'a> Site<'a> {
 
 impl Drop for Site<'_> {
     fn drop(&mut self) {
-        let _ = self.command(&["cluster", "disconnect"]).output();
+        if self.control.1 {
+            let _ = self.command(&["cluster", "disconnect"]).output();
+        }
         // What is left of a test that failed fails no other one.
         let _ = fs::remove_dir_all(&self.root);
     }

@@ -99,6 +99,8 @@ impl Dispatcher {
             return Err(no_item(""));
         }
         let id: QueueId = found.id.parse().map_err(|_| no_item(""))?;
+        // Without a way to the cluster nothing is begun: an intent would only wait to be settled.
+        self.backend()?.check().await?;
         let attempt = items::attempts(&facts, &found.id) + 1;
         let submitted = self.submit(&facts, &id, attempt).await?;
         let unclear = |problem: &Problem| problem.exit_code == Code::Unclear.exit_code();

@@ -197,3 +197,67 @@ fn code(exit_code: u8) -> Code {
     all.find(|code| code.exit_code() == exit_code)
         .unwrap_or(Code::Failed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A report of steps (`ok`, an exit code, or `order`) and of projects without one.
+    fn code(steps: &[&str], passed: &[&str], cluster: Option<Code>) -> u8 {
+        let problem = |code: Code| Problem::new(code, "it", None);
+        let step = |word: &&str| StepReport {
+            project: "p".to_owned(),
+            step: "submit".to_owned(),
+            because: String::new(),
+            outcome: String::new(),
+            phase_before: String::new(),
+            phase_after: String::new(),
+            job: None,
+            order: None,
+            files: Vec::new(),
+            op: None,
+            warnings: Vec::new(),
+            problem: word.parse().ok().map(super::code).map(problem),
+        };
+        let without_step = |because: &&str| PassedReport {
+            project: "q".to_owned(),
+            because: (*because).to_owned(),
+            reason: String::new(),
+            next_due: None,
+        };
+        let report = DispatchReport {
+            schema_version: SCHEMA_VERSION,
+            started_at: Timestamp::UNIX_EPOCH,
+            finished_at: Timestamp::UNIX_EPOCH,
+            dry_run: false,
+            cluster_problem: cluster.map(problem),
+            verified: Vec::new(),
+            runs_confirmed: 0,
+            steps: steps.iter().map(step).collect(),
+            passed_over: passed.iter().map(without_step).collect(),
+            next_due: None,
+        };
+        report.code().map_or(0, Code::exit_code)
+    }
+
+    #[test]
+    fn the_exit_code_says_what_failed_then_who_is_waited_for() {
+        assert_eq!(code(&[], &[], None), 0);
+        assert_eq!(code(&["ok"], &["waiting", "nothing"], None), 0);
+        assert_eq!(code(&["24"], &[], None), 24);
+        assert_eq!(code(&["24"], &["not_selected"], None), 24);
+        assert_eq!(code(&["24", "24"], &[], None), 24);
+        assert_eq!(code(&["24", "10"], &[], None), 3);
+        assert_eq!(code(&["24", "ok"], &[], None), 3);
+        assert_eq!(code(&["24"], &["waiting"], None), 3);
+        assert_eq!(code(&[], &["unreadable"], None), 11);
+        assert_eq!(code(&["ok"], &["unreadable"], None), 3);
+        assert_eq!(code(&[], &["needs_input", "nothing", "external"], None), 5);
+        assert_eq!(code(&[], &["needs_input", "waiting"], None), 0);
+        assert_eq!(code(&["ok"], &["needs_input"], None), 0);
+        let gone = Some(Code::Unreachable);
+        assert_eq!(code(&[], &["cluster_unreachable"], gone), 23);
+        assert_eq!(code(&["ok"], &["cluster_unreachable"], gone), 3);
+        assert_eq!(code(&[], &["needs_input"], Some(Code::NoSession)), 21);
+    }
+}

@@ -140,6 +140,7 @@ pub(crate) fn refused(changes: &ChangeSet, read: Reader<'_>) -> BTreeMap<usize, 
         match edited {
             Ok(edited) => *text = Ok(edited),
             Err(reason) => {
+                let reason = reason.trim_end_matches('.');
                 refused.insert(index, format!("{path}: {reason}; it was left as it is"));
             }
         }

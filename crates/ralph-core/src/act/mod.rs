@@ -223,3 +223,6 @@ impl Coded for ActError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -467,9 +467,9 @@ fn unreadable_projects_are_in_the_plan_with_their_place() {
         //- q/.state/pipeline.json\n{\"phase\": \"RUN\"}\n//- q/.state/intents/r1.json\n{\"version\": 1\n\
         //- r/.state/pipeline.json\n[]\n";
     insta::assert_snapshot!(check_plan(text), @r"
-    p: - Unreadable: .state/pipeline.json:line 4, column 7: expected another value after the comma, found a closing bracket
+    p: - Unreadable: .state/pipeline.json:4:7: expected another value after the comma, found a closing bracket
     q: - Unreadable: .state/intents/r1.json:2:0: expected a file written by ralph: EOF while parsing an object at line 2 column 0
-    r: - Unreadable: .state/pipeline.json:line 1, column 1: expected an object, found a list
+    r: - Unreadable: .state/pipeline.json:1:1: expected an object, found a list
     ");
 }
 

@@ -662,6 +662,19 @@ fn records_that_are_only_misplaced_are_mended_in_one_change() {
         alive: vec![(facts.view.active_runs[0].key.clone(), "pending")],
     };
     let changes = finish::mended(&facts, &mending, fixture.now);
-    insta::assert_snapshot!(changes.summary, @"file 4 runs under completed_runs, update 1 run");
-    insta::assert_snapshot!(fixture.apply(&changes), @"");
+    insta::assert_snapshot!(changes.summary, @"file 2 runs under completed_runs, update 1 run");
+    insta::assert_snapshot!(fixture.apply(&changes), @r#"
+    == .state/pipeline.json
+    -    {"run_id": "q001_1", "experiment": "the baseline", "status": "running", "job_id": "1001", "queue_id": "Q-001", "attempt": 1, "by_hand": [1, 2]},
+    +    {"run_id": "q001_1", "experiment": "the baseline", "status": "pending", "job_id": "1001", "queue_id": "Q-001", "attempt": 1, "by_hand": [1, 2]},
+    -    {"status": "completed", "n": 2},
+    -    {"run_id": "x", "status": "failed"},
+    -    {"run_id": "x", "status": "failed", "job_id": "5"}
+    +    {"status": "completed", "n": 2}
+    -  "completed_runs": [],
+    +  "completed_runs": [
+    +    {"run_id": "x", "status": "failed", "job_id": "5"},
+    +    {"run_id": "x", "status": "failed"}
+    +  ],
+    "#);
 }

@@ -238,7 +238,8 @@ fn an_accepted_job_is_in_ledger_queue_and_state() {
     +      "partition": "short",
     +      "sbatch_path": "slurm/jobs/q001.sbatch",
     +      "config_path": "configs/base.json",
-    +      "attempt": 1
+    +      "attempt": 1,
+    +      "token": "ralph-q001-t1"
     +    }
     +  ],
     -  "events": []

@@ -2,10 +2,6 @@
 //!
 //! Each site has its own folder on the cluster and its own SSH session; what the cluster has started for it is known
 //! by that folder. Nothing here asserts what a test is about.
-#![expect(
-    clippy::expect_used,
-    reason = "a fixture that cannot be made ends the test that needs it"
-)]
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

@@ -158,6 +158,10 @@ impl Workspace {
 
     /// `ralph` with these arguments, in an environment that repeats itself.
     #[must_use]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "tests find programs where the caller does"
+    )]
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary("ralph-tested"));
         command
@@ -187,9 +191,8 @@ impl Workspace {
         let _ = self.ralph(&["new", slug]).ended(0);
         let mut queue = String::from("# Queue\n\n## READY\n\n");
         for (id, script) in items {
-            queue.push_str(&format!(
-                "### {id}: experiment {id}\n\n- Hypothesis: it works\n\n"
-            ));
+            let item = format!("### {id}: experiment {id}\n\n- Hypothesis: it works\n\n");
+            queue.push_str(&item);
             let name = id.to_lowercase().replace('-', "");
             let text = format!(
                 "#!/bin/sh\n#SBATCH --job-name={name}\n#SBATCH --time=00:05:00\n{script}\n"

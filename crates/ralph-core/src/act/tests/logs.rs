@@ -2,7 +2,7 @@
 
 use super::Bed;
 use crate::act::logs::{Place, collect, local_name};
-use crate::backend::{ClusterBackend, Stream};
+use crate::backend::{ClusterBackend as _, Stream};
 use crate::cluster::mock::{Fault, JobScript, Method, Rule};
 use crate::id::{JobId, Slug};
 use crate::job::{JobQuery, JobReport, Sighting};
@@ -57,7 +57,7 @@ async fn a_log_is_fetched_from_where_its_copy_ends_and_a_new_one_keeps_the_old_a
     let copy = |name: &str| bed.read(&format!("projects/p/slurm/logs/{name}"));
     bed.wait(2);
     let out = local_name("train", job, Stream::Out);
-    assert_eq!(collected(&bed, job, true).await, [out.clone()]);
+    assert_eq!(collected(&bed, job, true).await, std::slice::from_ref(&out));
     let name = out.rsplit('/').next().unwrap();
     assert_eq!(copy(name), "one\n");
     bed.wait(30);

@@ -82,7 +82,9 @@ impl Bed {
     pub(super) fn project(&self, slug: &str, phase: &str, items: &[(&str, &str)]) {
         let mut queue = String::from("# Queue\n\n## READY\n\n");
         for (id, more) in items {
-            queue += &format!("### {id}: item {id}\n\n- Hypothesis: it works\n{more}\n");
+            queue.push_str(
+                format!("### {id}: item {id}\n\n- Hypothesis: it works\n{more}\n").as_str(),
+            );
             let name = id.to_lowercase().replace('-', "");
             let script = format!(
                 "#!/bin/bash\n#SBATCH --job-name={name}\n#SBATCH --time=01:00:00\n#SBATCH --output=slurm/logs/%x_%j.out\necho {id}\n"

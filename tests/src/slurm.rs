@@ -125,7 +125,11 @@ impl<'a> Site<'a> {
     /// A workspace that uses the session of another one.
     #[must_use]
     pub fn beside(other: &Self) -> Self {
-        Self::with_session(other.cluster, Workspace::new(), (other.control.0.clone(), false))
+        Self::with_session(
+            other.cluster,
+            Workspace::new(),
+            (other.control.0.clone(), false),
+        )
     }
 
     fn with_session(cluster: &'a Cluster, workspace: Workspace, control: (PathBuf, bool)) -> Self {
@@ -210,12 +214,23 @@ impl<'a> Site<'a> {
         let mark = self.root.file_name().expect("a folder has a name");
         let mark = mark.to_string_lossy();
         let accounting = self.cluster.control(&[
-            "admin", "sacct", "-a", "-X", "-n", "-P", "-D", "-S", "now-1hours", "-E", "now",
-            "-o", "JobID,SubmitLine",
+            "admin",
+            "sacct",
+            "-a",
+            "-X",
+            "-n",
+            "-P",
+            "-D",
+            "-S",
+            "now-1hours",
+            "-E",
+            "now",
+            "-o",
+            "JobID,SubmitLine",
         ]);
-        let queue = self.cluster.control(&[
-            "admin", "squeue", "-a", "-h", "-t", "all", "-o", "%i|%o",
-        ]);
+        let queue = self
+            .cluster
+            .control(&["admin", "squeue", "-a", "-h", "-t", "all", "-o", "%i|%o"]);
         let mut jobs: Vec<String> = accounting
             .lines()
             .chain(queue.lines())

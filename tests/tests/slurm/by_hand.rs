@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 fn listed(site: &Site<'_>, job: &str) -> Value {
     let all = site.ralph(&["cluster", "jobs", "--json"]).ended(0).json();
     let mut rows = all["jobs"].as_array().into_iter().flatten();
-    rows.find(|row| row["job"] == job).cloned().unwrap_or_default()
+    rows.find(|row| row["job"] == job)
+        .cloned()
+        .unwrap_or_default()
 }
 
 fn is_running(site: &Site<'_>, job: &str) -> bool {
@@ -42,7 +44,10 @@ fn a_log_is_followed_to_its_end() {
     shown.read_to_string(&mut rest).expect("the rest");
     assert_eq!(rest, "over\n");
     assert!(follow.wait().expect("an end").success());
-    assert_eq!(site.ralph(&["logs", &run, "--err"]).ended(0).stdout, "odd\n");
+    assert_eq!(
+        site.ralph(&["logs", &run, "--err"]).ended(0).stdout,
+        "odd\n"
+    );
     // What is not on the cluster any more is read from its copy.
     let _ = site.ralph(&["dispatch", "--until-idle"]).ended(0);
     let _ = site.ralph(&["cluster", "disconnect"]).ended(0);
@@ -60,11 +65,19 @@ fn a_cancel_is_seen_to_work_and_an_unrecorded_job_is_adopted() {
     let (run, job) = site.live_run("toy");
     let submit = "sbatch --parsable --mem=10M --time=5 -o /dev/null -J found --wrap 'sleep 600'";
     let other = site.on_login_node(submit).trim().to_owned();
-    wait_until("both jobs run", || is_running(&site, &job) && is_running(&site, &other));
+    wait_until("both jobs run", || {
+        is_running(&site, &job) && is_running(&site, &other)
+    });
     let ours = listed(&site, &job);
-    assert_eq!((&ours["project"], &ours["run_id"]), (&json!("toy"), &json!(run)));
+    assert_eq!(
+        (&ours["project"], &ours["run_id"]),
+        (&json!("toy"), &json!(run))
+    );
     let foreign = listed(&site, &other);
-    assert_eq!((&foreign["name"], &foreign["run_id"]), (&json!("found"), &json!(null)));
+    assert_eq!(
+        (&foreign["name"], &foreign["run_id"]),
+        (&json!("found"), &json!(null))
+    );
     let text = site.ralph(&["cluster", "jobs"]).ended(0).stdout;
     assert!(text.contains("in no project's books"), "{text}");
 
@@ -76,7 +89,11 @@ fn a_cancel_is_seen_to_work_and_an_unrecorded_job_is_adopted() {
 
     for (run, job) in [(&run, &job), (&adopted, &other)] {
         let cancelled = site.ralph(&["cancel", run]).ended(0);
-        assert!(cancelled.stdout.contains(&format!("{job} CANCELLED")), "{}", cancelled.stdout);
+        assert!(
+            cancelled.stdout.contains(&format!("{job} CANCELLED")),
+            "{}",
+            cancelled.stdout
+        );
     }
     let _ = site.ralph(&["dispatch", "--until-idle"]).ended(0);
     let state = site.state("toy");

@@ -87,13 +87,21 @@ fn two_dispatches_and_eight_submissions_at_once_are_one_job() {
     site.project("many", "RUN", &[ITEM]);
     let submit = ["submit", "--project", "many", "--queue-id", "Q-001"];
     let accepted = ends((0..8).map(|_| start(&submit)).collect());
-    assert_eq!(accepted.iter().filter(|ended| **ended).count(), 1, "{accepted:?}");
+    assert_eq!(
+        accepted.iter().filter(|ended| **ended).count(),
+        1,
+        "{accepted:?}"
+    );
     assert_eq!(site.jobs().len(), 2);
 
     let _ = site.ralph(&["dispatch", "--until-idle"]).ended(0);
     assert_eq!(site.jobs().len(), 2);
     for slug in ["both", "many"] {
-        assert_eq!(site.state(slug)["completed_runs"].as_array().map(Vec::len), Some(1), "{slug}");
+        assert_eq!(
+            site.state(slug)["completed_runs"].as_array().map(Vec::len),
+            Some(1),
+            "{slug}"
+        );
     }
 }
 
@@ -118,7 +126,8 @@ impl HeldSbatch {
     fn write(&self, name: &str, text: &str) {
         let mut file = File::create(self.0.join(name)).expect("a file");
         file.write_all(text.as_bytes()).expect("its text");
-        file.set_permissions(Permissions::from_mode(0o755)).expect("its mode");
+        file.set_permissions(Permissions::from_mode(0o755))
+            .expect("its mode");
     }
 }
 
@@ -137,14 +146,24 @@ fn killed_while_the_scheduler_has_the_script_its_job_is_found() {
     let site = Site::connected(&cluster);
     site.project("toy", "RUN", &[ITEM]);
     let held = HeldSbatch::new(&site);
-    let mut ralph = site.command(&["dispatch"]).stdout(Stdio::null()).spawn().expect("ralph");
+    let mut ralph = site
+        .command(&["dispatch"])
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("ralph");
     wait_until("sbatch runs", || site.root.join("here").exists());
     ralph.kill().expect("a running ralph");
     let _ = ralph.wait().expect("an end");
 
     // Begun, and no job yet: nobody submits a second time.
     let early = site.ralph(&["dispatch"]);
-    assert!(early.stdout.contains("the submission was begun on the cluster"), "{}", early.stdout);
+    assert!(
+        early
+            .stdout
+            .contains("the submission was begun on the cluster"),
+        "{}",
+        early.stdout
+    );
     assert!(site.jobs().is_empty());
     drop(held);
     site.open_gate("go");

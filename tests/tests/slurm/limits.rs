@@ -17,7 +17,10 @@ fn the_third_item_of_a_full_partition_stays_ready_until_there_is_room() {
         site.project(slug, "RUN", &[("Q-001", &script)]);
     }
     let said = site.ralph(&["dispatch"]).ended(0).stdout;
-    assert!(said.contains("a limit of the scheduler; it stays READY"), "{said}");
+    assert!(
+        said.contains("a limit of the scheduler; it stays READY"),
+        "{said}"
+    );
     let waiting: Vec<&str> = slugs
         .into_iter()
         .filter(|slug| site.state(slug)["phase"] == "RUN")
@@ -29,7 +32,9 @@ fn the_third_item_of_a_full_partition_stays_ready_until_there_is_room() {
         let state = site.state(waiting);
         assert_eq!(state["needs_user_input"]["value"], false);
         assert_eq!(state["active_runs"].as_array().map(Vec::len), Some(0));
-        let queue = site.workspace.read(&format!("projects/{waiting}/documentation/queue.md"));
+        let queue = site
+            .workspace
+            .read(&format!("projects/{waiting}/documentation/queue.md"));
         let ready = queue.split("## IN_PROGRESS").next().expect("a section");
         assert!(ready.contains("### Q-001"), "{queue}");
     };

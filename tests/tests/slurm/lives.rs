@@ -39,7 +39,9 @@ fn four_projects_are_dispatched_until_idle() {
     let (_, job) = site.live_run("stopped");
     site.on_login_node(&format!("scancel {job}"));
     wait_until("accounting knows who cancelled the job", || {
-        let row = ["admin", "sacct", "-n", "-P", "-X", "-j", &job, "-o", "State"];
+        let row = [
+            "admin", "sacct", "-n", "-P", "-X", "-j", &job, "-o", "State",
+        ];
         cluster.control(&row).contains("CANCELLED by")
     });
     let _ = site.ralph(&["dispatch", "--until-idle"]).ended(0);
@@ -55,11 +57,17 @@ fn four_projects_are_dispatched_until_idle() {
 
 fn done(site: &Site<'_>) {
     let state = site.state("good");
-    assert_eq!((&state["phase"], &state["active_runs"]), (&json!("DONE"), &json!([])));
+    assert_eq!(
+        (&state["phase"], &state["active_runs"]),
+        (&json!("DONE"), &json!([]))
+    );
     let runs = state["completed_runs"].as_array().expect("a list");
     assert_eq!(runs.len(), 2);
     for run in runs {
-        assert_eq!((text(run, "status"), text(run, "exit_code")), ("completed", "0:0"));
+        assert_eq!(
+            (text(run, "status"), text(run, "exit_code")),
+            ("completed", "0:0")
+        );
         let (id, job) = (text(run, "run_id"), text(run, "job_id"));
         for file in ["spec.md", "submit.json", "result.json", "results.md"] {
             says(site, &format!("good/runs/{id}/{file}"), &[""]);
@@ -68,7 +76,11 @@ fn done(site: &Site<'_>) {
         says(site, "good/documentation/queue.md", &[id, job]);
     }
     let first = text(&runs[0], "job_id");
-    says(site, &format!("good/slurm/logs/q001_{first}.out"), &["good\n"]);
+    says(
+        site,
+        &format!("good/slurm/logs/q001_{first}.out"),
+        &["good\n"],
+    );
 }
 
 fn diagnosed(site: &Site<'_>) {
@@ -79,15 +91,28 @@ fn diagnosed(site: &Site<'_>) {
     assert_eq!(words, ["failed", "FAILED", "1:0", "py_shape_mismatch"]);
     assert!(text(run, "error").contains("cannot be multiplied"));
     let (id, job) = (text(run, "run_id"), text(run, "job_id"));
-    let (out, err) = (format!("slurm/logs/q001_{job}.out"), format!("slurm/logs/q001_{job}.err"));
+    let (out, err) = (
+        format!("slurm/logs/q001_{job}.out"),
+        format!("slurm/logs/q001_{job}.err"),
+    );
     says(site, &format!("broken/{err}"), &["RuntimeError: mat1"]);
     says(site, &format!("broken/{out}"), &[""]);
     let all = [
-        "- [ ] (D1) Q-001: RuntimeError: mat1", id, job, "Root cause: ", "model.py:3",
-        "exit 1:0", &out, &err, text(run, "failed_at"), "Traceback (most recent call last)",
+        "- [ ] (D1) Q-001: RuntimeError: mat1",
+        id,
+        job,
+        "Root cause: ",
+        "model.py:3",
+        "exit 1:0",
+        &out,
+        &err,
+        text(run, "failed_at"),
+        "Traceback (most recent call last)",
     ];
     says(site, "broken/documentation/debugging.md", &all);
-    let queue = site.workspace.read("projects/broken/documentation/queue.md");
+    let queue = site
+        .workspace
+        .read("projects/broken/documentation/queue.md");
     let failed = queue.split("## FAILED").nth(1).expect("the section");
     assert!(failed.contains("### Q-001"), "{queue}");
 }
@@ -96,7 +121,10 @@ fn with_a_table_of_its_tasks(site: &Site<'_>) {
     let state = site.state("sweep");
     assert_eq!(state["phase"], "DEBUG");
     let run = &state["completed_runs"][0];
-    assert_eq!((text(run, "status"), text(run, "exit_code")), ("failed", "7:0"));
+    assert_eq!(
+        (text(run, "status"), text(run, "exit_code")),
+        ("failed", "7:0")
+    );
     let job = text(run, "job_id");
     let rows: Vec<String> = (0..4)
         .map(|task| match task {
@@ -105,16 +133,31 @@ fn with_a_table_of_its_tasks(site: &Site<'_>) {
         })
         .collect();
     let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
-    says(site, &format!("sweep/runs/{}/results.md", text(run, "run_id")), &rows);
-    says(site, "sweep/documentation/debugging.md", &["exit 7:0", &format!("{job}_2.err")]);
+    says(
+        site,
+        &format!("sweep/runs/{}/results.md", text(run, "run_id")),
+        &rows,
+    );
+    says(
+        site,
+        "sweep/documentation/debugging.md",
+        &["exit 7:0", &format!("{job}_2.err")],
+    );
 }
 
 fn cancelled_and_nothing_else(site: &Site<'_>) {
     let state = site.state("stopped");
     assert_ne!(state["phase"], "DEBUG");
     let run = &state["completed_runs"][0];
-    assert_eq!((text(run, "status"), text(run, "slurm_state")), ("cancelled", "CANCELLED"));
+    assert_eq!(
+        (text(run, "status"), text(run, "slurm_state")),
+        ("cancelled", "CANCELLED")
+    );
     let result = format!("stopped/runs/{}/result.json", text(run, "run_id"));
     says(site, &result, &["\"cancelled_by\": 61001"]);
-    says(site, "stopped/documentation/debugging.md", &["cancelled by the user with the id 61001"]);
+    says(
+        site,
+        "stopped/documentation/debugging.md",
+        &["cancelled by the user with the id 61001"],
+    );
 }

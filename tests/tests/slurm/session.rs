@@ -41,23 +41,47 @@ fn a_session_that_ends_in_the_middle_fails_nothing_and_its_return_clears_the_que
     // What needs no cluster goes on; then there is nothing but the question, and nothing to wait for.
     let ran = site.ralph(&["dispatch", "--until-idle"]).ended(21);
     assert!(ran.stdout.contains("the tests pass"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("ralph cluster connect"), "{}", ran.stdout);
-    assert_eq!(asked(&site, "runs"), (json!(true), OWN_PROMPT.to_owned(), 1, 0));
-    assert_eq!(asked(&site, "more"), (json!(true), OWN_PROMPT.to_owned(), 0, 0));
+    assert!(
+        ran.stdout.contains("ralph cluster connect"),
+        "{}",
+        ran.stdout
+    );
+    assert_eq!(
+        asked(&site, "runs"),
+        (json!(true), OWN_PROMPT.to_owned(), 1, 0)
+    );
+    assert_eq!(
+        asked(&site, "more"),
+        (json!(true), OWN_PROMPT.to_owned(), 0, 0)
+    );
     without_a_session(&site, &run, &job);
 
     // Where the scripts are installed, their name is the one that is told.
-    site.workspace.write("scripts/cluster/ssh_bootstrap.sh", "#!/bin/sh\nexec ralph cluster connect\n");
+    site.workspace.write(
+        "scripts/cluster/ssh_bootstrap.sh",
+        "#!/bin/sh\nexec ralph cluster connect\n",
+    );
     site.project("late", "RUN", &[("Q-001", "echo late")]);
     let _ = site.ralph(&["dispatch"]).ended(21);
-    assert_eq!(asked(&site, "late"), (json!(true), SEED_PROMPT.to_owned(), 0, 0));
-    assert_eq!(cluster.connections(), connections, "nobody but a person connects");
+    assert_eq!(
+        asked(&site, "late"),
+        (json!(true), SEED_PROMPT.to_owned(), 0, 0)
+    );
+    assert_eq!(
+        cluster.connections(),
+        connections,
+        "nobody but a person connects"
+    );
 
     let _ = site.ralph(&["cluster", "connect"]).ended(0);
     site.open_gate("gate");
     let _ = site.ralph(&["dispatch", "--until-idle"]).ended(0);
     for slug in ["runs", "more", "late"] {
-        assert_eq!(asked(&site, slug), (json!(false), String::new(), 0, 1), "{slug}");
+        assert_eq!(
+            asked(&site, slug),
+            (json!(false), String::new(), 0, 1),
+            "{slug}"
+        );
         assert_eq!(site.state(slug)["phase"], "DONE", "{slug}");
     }
     assert_eq!(site.jobs().len(), 3);
@@ -84,10 +108,16 @@ fn without_a_session(site: &Site<'_>, run: &str, job: &str) {
     for verb in verbs {
         let ran = site.ralph(verb).ended(21);
         let said = ran.stdout + &ran.stderr;
-        assert!(said.contains("no SSH session to ralph is open"), "{verb:?}: {said}");
+        assert!(
+            said.contains("no SSH session to ralph is open"),
+            "{verb:?}: {said}"
+        );
         assert!(said.contains("ralph cluster connect"), "{verb:?}: {said}");
     }
-    assert_eq!(site.workspace.read("projects/more/documentation/queue.md"), queue);
+    assert_eq!(
+        site.workspace.read("projects/more/documentation/queue.md"),
+        queue
+    );
     let _ = site.ralph(&["on"]).ended(0);
     let _ = site.ralph(&["hook", "stop"]).ended(0);
 }

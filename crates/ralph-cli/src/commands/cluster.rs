@@ -1,6 +1,7 @@
 //! `ralph cluster connect|check|disconnect|jobs`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use ralph_core::backend::BackendError;
 use ralph_core::error::Code;
@@ -18,6 +19,9 @@ use crate::output::Output;
 use crate::render;
 use crate::slurm;
 use crate::workspace::{Workspace, env};
+
+/// After an interrupt, `ssh` has so long to end by itself.
+const SSH_ENDS_WITHIN: Duration = Duration::from_secs(5);
 
 /// The verbs that concern the cluster itself.
 pub(crate) fn run(global: &Global, verb: &Cluster, output: &Output) -> Outcome {
@@ -48,11 +52,29 @@ fn connect(workspace: &Workspace, output: &Output) -> Outcome {
     let Some(session) = session(workspace)? else {
         return check(workspace, output);
     };
-    let text = match block_on(session.connect())?? {
-        Connected::Already => format!("The session to {} is open already.", session.host()),
-        Connected::New => format!("The session to {} is open.", session.host()),
+    let text = match block_on(opened(&session))?? {
+        Some(Connected::Already) => format!("The session to {} is open already.", session.host()),
+        Some(Connected::New) => format!("The session to {} is open.", session.host()),
+        None => return Ok(Some(Code::Interrupted)),
     };
     printed(output.print(&text))?;
+    Ok(None)
+}
+
+/// Opens the session; `None` when a person interrupted it, and then none is left open. The interrupt reaches `ssh` on
+/// the same terminal, and `ssh` has to put that right before it ends.
+async fn opened(session: &Session) -> Result<Option<Connected>, Failure> {
+    let connecting = session.connect();
+    tokio::pin!(connecting);
+    tokio::select! {
+        connected = &mut connecting => return Ok(Some(connected?)),
+        signal = tokio::signal::ctrl_c() => signal.map_err(|error| {
+            Failure::new(Code::Failed, format!("signals cannot be received: {error}"))
+        })?,
+    }
+    // How it ends does not matter any more; what came to be open in the last moment is closed again.
+    let _ = tokio::time::timeout(SSH_ENDS_WITHIN, connecting).await;
+    session.disconnect().await?;
     Ok(None)
 }
 

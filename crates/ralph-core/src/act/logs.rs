@@ -7,8 +7,8 @@ use crate::act::ActError;
 use crate::backend::{BackendError, ClusterBackend, FetchReport, FetchRequest, Stream};
 use crate::classify::LogText;
 use crate::id::{JobId, Slug, Token};
-use crate::pipeline::RunView;
 use crate::job::{JobReport, JobState};
+use crate::pipeline::RunView;
 use crate::store::{append, layout};
 
 /// A local copy never grows beyond this; the rest is only read.

@@ -5,4 +5,5 @@ mod by_hand;
 mod exactly_once;
 mod limits;
 mod lives;
+mod login;
 mod session;

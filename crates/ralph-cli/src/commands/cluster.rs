@@ -1,6 +1,7 @@
 //! `ralph cluster connect|check|disconnect|jobs`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use ralph_core::backend::BackendError;
 use ralph_core::error::Code;
@@ -19,6 +20,9 @@ use crate::render::cluster::{ClusterReport, JobRow, JobsReport, SessionReport};
 use crate::render::{self, SCHEMA_VERSION};
 use crate::slurm;
 use crate::workspace::{Workspace, env};
+
+/// After an interrupt, `ssh` has so long to end by itself.
+const SSH_ENDS_WITHIN: Duration = Duration::from_secs(5);
 
 /// The verbs that concern the cluster itself.
 pub(crate) fn run(global: &Global, verb: &Cluster, output: &Output) -> Outcome {
@@ -49,9 +53,10 @@ fn connect(workspace: &Workspace, output: &Output) -> Outcome {
     let Some(session) = session(workspace)? else {
         return check(workspace, output);
     };
-    let (changed, words) = match block_on(session.connect())?? {
-        Connected::Already => (false, "is open already"),
-        Connected::New => (true, "is open"),
+    let (changed, words) = match block_on(opened(&session))?? {
+        Some(Connected::Already) => (false, "is open already"),
+        Some(Connected::New) => (true, "is open"),
+        None => return Ok(Some(Code::Interrupted)),
     };
     let report = SessionReport {
         schema_version: SCHEMA_VERSION,
@@ -63,6 +68,23 @@ fn connect(workspace: &Workspace, output: &Output) -> Outcome {
         &report,
         &format!("The session to {} {words}.", session.host()),
     )?;
+    Ok(None)
+}
+
+/// Opens the session; `None` when a person interrupted it, and then none is left open. The interrupt reaches `ssh` on
+/// the same terminal, and `ssh` has to put that right before it ends.
+async fn opened(session: &Session) -> Result<Option<Connected>, Failure> {
+    let connecting = session.connect();
+    tokio::pin!(connecting);
+    tokio::select! {
+        connected = &mut connecting => return Ok(Some(connected?)),
+        signal = tokio::signal::ctrl_c() => signal.map_err(|error| {
+            Failure::new(Code::Failed, format!("signals cannot be received: {error}"))
+        })?,
+    }
+    // How it ends does not matter any more; what came to be open in the last moment is closed again.
+    let _ = tokio::time::timeout(SSH_ENDS_WITHIN, connecting).await;
+    session.disconnect().await?;
     Ok(None)
 }
 

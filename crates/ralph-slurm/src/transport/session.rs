@@ -273,7 +273,9 @@ impl Session {
     }
 }
 
-/// Runs a command on this process's own terminal.
+/// Runs a command on this process's own terminal; it ends at the latest when nobody waits for it any more. A session
+/// that is open has gone to the background, and stays.
 async fn run_attached(command: Command) -> std::io::Result<ExitStatus> {
-    tokio::process::Command::from(command).status().await
+    let mut command = tokio::process::Command::from(command);
+    command.kill_on_drop(true).status().await
 }

@@ -1,5 +1,10 @@
 //! What the end-to-end tests share. Nothing here belongs to the product.
+#![expect(
+    clippy::expect_used,
+    reason = "a fixture that cannot be made ends the test that needs it"
+)]
 
+pub mod slurm;
 pub mod tree;
 pub mod workspace;
 

@@ -42,6 +42,15 @@ pub struct Ran {
 }
 
 impl Ran {
+    /// Runs a command to its end.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    #[must_use]
+    pub fn of_command(command: &mut Command) -> Self {
+        Self::of(&command.output().expect("a command that can be started"))
+    }
+
     fn of(output: &Output) -> Self {
         use std::os::unix::process::ExitStatusExt as _;
         Self {
@@ -149,6 +158,10 @@ impl Workspace {
 
     /// `ralph` with these arguments, in an environment that repeats itself.
     #[must_use]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "tests find programs where the caller does"
+    )]
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary("ralph-tested"));
         command
@@ -170,12 +183,7 @@ impl Workspace {
     /// It cannot be started.
     #[must_use]
     pub fn ralph(&self, arguments: &[&str]) -> Ran {
-        Ran::of(
-            &self
-                .command(arguments)
-                .output()
-                .expect("ralph can be started"),
-        )
+        Ran::of_command(&mut self.command(arguments))
     }
 
     /// Makes a project in a phase, with one job script per item; the items are READY.
@@ -183,9 +191,8 @@ impl Workspace {
         let _ = self.ralph(&["new", slug]).ended(0);
         let mut queue = String::from("# Queue\n\n## READY\n\n");
         for (id, script) in items {
-            queue.push_str(&format!(
-                "### {id}: experiment {id}\n\n- Hypothesis: it works\n\n"
-            ));
+            let item = format!("### {id}: experiment {id}\n\n- Hypothesis: it works\n\n");
+            queue.push_str(&item);
             let name = id.to_lowercase().replace('-', "");
             let text = format!(
                 "#!/bin/sh\n#SBATCH --job-name={name}\n#SBATCH --time=00:05:00\n{script}\n"

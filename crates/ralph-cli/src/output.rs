@@ -1,6 +1,6 @@
 //! Where text goes: results to standard output, everything else to standard error.
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use anstream::AutoStream;
 use serde::Serialize;

@@ -139,46 +139,36 @@ pub struct PassedReport {
 }
 
 impl DispatchReport {
-    /// The exit code: what failed, then what waits for a person; nothing to do is success.
+    /// The exit code: what failed, then what waits for a person; nothing to do is success. A project that was not
+    /// chosen counts neither as failed nor as handled.
     #[must_use]
     pub fn code(&self) -> Option<Code> {
-        let failures: Vec<u8> = self
-            .steps
-            .iter()
-            .filter_map(|step| step.problem.as_ref())
-            .chain(
-                self.verified
-                    .iter()
-                    .filter_map(|found| found.problem.as_ref()),
-            )
-            .map(|problem| problem.exit_code)
-            .collect();
+        let steps = self.steps.iter().filter_map(|step| step.problem.as_ref());
+        let found = self.verified.iter();
+        let found = found.filter_map(|found| found.problem.as_ref());
+        let failures: Vec<u8> = steps.chain(found).map(|one| one.exit_code).collect();
         let unreadable = self.passed("unreadable");
-        let handled = self.steps.iter().any(|step| step.problem.is_none())
-            || !self.passed_over.is_empty() && unreadable < self.passed_over.len();
-        let one = |exit_code: u8| {
-            Code::ALL
-                .into_iter()
-                .find(|code| code.exit_code() == exit_code)
-                .unwrap_or(Code::Failed)
-        };
-        match (failures.first(), unreadable) {
-            (None, 0) => self.waiting_code(),
-            (Some(first), 0) if !handled && failures.iter().all(|code| code == first) => {
-                Some(one(*first))
+        let others = self.passed_over.len() - unreadable - self.passed("not_selected");
+        let unreached = self.passed("cluster_unreachable");
+        let handled = self.steps.iter().any(|step| step.problem.is_none()) || others > unreached;
+        match failures.first() {
+            None if unreadable == 0 => self.waiting_code(),
+            None if !handled => Some(Code::CorruptState),
+            Some(first) if unreadable == 0 && !handled && failures.iter().all(|c| c == first) => {
+                Some(code(*first))
             }
-            (None, _) if !handled => Some(Code::CorruptState),
             _ => Some(Code::Partial),
         }
     }
 
     fn waiting_code(&self) -> Option<Code> {
-        if let Some(problem) = &self.cluster_problem
-            && self.steps.is_empty()
-        {
-            return Code::ALL
-                .into_iter()
-                .find(|code| code.exit_code() == problem.exit_code);
+        if let Some(problem) = &self.cluster_problem {
+            let went_on = !self.steps.is_empty();
+            return Some(if went_on {
+                Code::Partial
+            } else {
+                code(problem.exit_code)
+            });
         }
         let waits = self.passed("needs_input");
         let idle = self.passed("nothing") + self.passed("not_selected") + self.passed("external");
@@ -199,5 +189,75 @@ impl DispatchReport {
         self.steps
             .iter()
             .any(|step| step.problem.is_none() && step.order.is_none())
+    }
+}
+
+fn code(exit_code: u8) -> Code {
+    let mut all = Code::ALL.into_iter();
+    all.find(|code| code.exit_code() == exit_code)
+        .unwrap_or(Code::Failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A report of steps (`ok`, an exit code, or `order`) and of projects without one.
+    fn code(steps: &[&str], passed: &[&str], cluster: Option<Code>) -> u8 {
+        let problem = |code: Code| Problem::new(code, "it", None);
+        let step = |word: &&str| StepReport {
+            project: "p".to_owned(),
+            step: "submit".to_owned(),
+            because: String::new(),
+            outcome: String::new(),
+            phase_before: String::new(),
+            phase_after: String::new(),
+            job: None,
+            order: None,
+            files: Vec::new(),
+            op: None,
+            warnings: Vec::new(),
+            problem: word.parse().ok().map(super::code).map(problem),
+        };
+        let without_step = |because: &&str| PassedReport {
+            project: "q".to_owned(),
+            because: (*because).to_owned(),
+            reason: String::new(),
+            next_due: None,
+        };
+        let report = DispatchReport {
+            schema_version: SCHEMA_VERSION,
+            started_at: Timestamp::UNIX_EPOCH,
+            finished_at: Timestamp::UNIX_EPOCH,
+            dry_run: false,
+            cluster_problem: cluster.map(problem),
+            verified: Vec::new(),
+            runs_confirmed: 0,
+            steps: steps.iter().map(step).collect(),
+            passed_over: passed.iter().map(without_step).collect(),
+            next_due: None,
+        };
+        report.code().map_or(0, Code::exit_code)
+    }
+
+    #[test]
+    fn the_exit_code_says_what_failed_then_who_is_waited_for() {
+        assert_eq!(code(&[], &[], None), 0);
+        assert_eq!(code(&["ok"], &["waiting", "nothing"], None), 0);
+        assert_eq!(code(&["24"], &[], None), 24);
+        assert_eq!(code(&["24"], &["not_selected"], None), 24);
+        assert_eq!(code(&["24", "24"], &[], None), 24);
+        assert_eq!(code(&["24", "10"], &[], None), 3);
+        assert_eq!(code(&["24", "ok"], &[], None), 3);
+        assert_eq!(code(&["24"], &["waiting"], None), 3);
+        assert_eq!(code(&[], &["unreadable"], None), 11);
+        assert_eq!(code(&["ok"], &["unreadable"], None), 3);
+        assert_eq!(code(&[], &["needs_input", "nothing", "external"], None), 5);
+        assert_eq!(code(&[], &["needs_input", "waiting"], None), 0);
+        assert_eq!(code(&["ok"], &["needs_input"], None), 0);
+        let gone = Some(Code::Unreachable);
+        assert_eq!(code(&[], &["cluster_unreachable"], gone), 23);
+        assert_eq!(code(&["ok"], &["cluster_unreachable"], gone), 3);
+        assert_eq!(code(&[], &["needs_input"], Some(Code::NoSession)), 21);
     }
 }

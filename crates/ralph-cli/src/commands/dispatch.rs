@@ -7,7 +7,7 @@ use ralph_core::act::{Dispatcher, Options};
 use ralph_core::error::Code;
 use ralph_core::report::DispatchReport;
 use ralph_core::store::{atomic, layout};
-use ralph_core::time::{elapsed, span_text, stamp};
+use ralph_core::time::{Timestamp, elapsed, span_text, stamp};
 
 use crate::args::{Chosen, Dispatch, Global};
 use crate::commands::{block_on, projects};
@@ -67,7 +67,10 @@ async fn rounds(
         }
         let last = !arguments.until_idle || arguments.max_steps.is_some_and(|most| round >= most);
         let goes_on = report.took_a_step();
-        match report.next_due.filter(|_| !goes_on) {
+        let due = report
+            .next_due
+            .filter(|_| !goes_on && !asks_for_access(&report));
+        match due {
             _ if last => {
                 show(&report, output)?;
                 return Ok(code(&report, arguments));
@@ -79,7 +82,7 @@ async fn rounds(
             None => show_round(&report, output)?,
             Some(due) => {
                 show_round(&report, output)?;
-                let wait = elapsed(dispatcher.env.now(), due);
+                let wait = pause(dispatcher, due);
                 let words = format!(
                     "waiting {} for the poll that is due at {}",
                     span_text(wait),
@@ -87,7 +90,7 @@ async fn rounds(
                 );
                 output.progress(&words);
                 tokio::select! {
-                    () = tokio::time::sleep(wait.max(SHORTEST_WAIT)) => {}
+                    () = tokio::time::sleep(wait) => {}
                     signal = tokio::signal::ctrl_c() => return interrupted(signal),
                 }
             }
@@ -98,6 +101,27 @@ async fn rounds(
 fn code(report: &DispatchReport, arguments: &Dispatch) -> Option<Code> {
     let idle = arguments.fail_if_idle && report.steps.is_empty() && report.verified.is_empty();
     report.code().or(idle.then_some(Code::Idle))
+}
+
+/// Whether only a person can open the way to the cluster: waiting for a poll would be spinning.
+fn asks_for_access(report: &DispatchReport) -> bool {
+    let person = [Code::NoClusterConfig, Code::NoSession, Code::NoScheduler];
+    report
+        .cluster_problem
+        .as_ref()
+        .is_some_and(|problem| person.map(Code::exit_code).contains(&problem.exit_code))
+}
+
+/// How long to wait for what is due. What was due already was asked about a moment ago, without an answer that
+/// changed anything: it gets the interval of a first poll and not a storm of questions.
+fn pause(dispatcher: &Dispatcher, due: Timestamp) -> Duration {
+    let wait = elapsed(dispatcher.env.now(), due);
+    if wait.is_zero() {
+        dispatcher.settings.poll.first
+    } else {
+        wait
+    }
+    .max(SHORTEST_WAIT)
 }
 
 fn interrupted(signal: std::io::Result<()>) -> Outcome {

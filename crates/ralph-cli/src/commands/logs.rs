@@ -36,8 +36,9 @@ pub(crate) fn run(global: &Global, arguments: &Logs, output: &Output) -> Outcome
     let mut log: RunLog = dispatcher.log(&arguments.run, stream)?;
     block_on(async {
         loop {
-            // Whether it has ended is asked first, so that what was written until then is printed.
-            let ended = dispatcher.has_ended(&log).await?;
+            // Whether it has ended is asked first, so that what was written until then is printed; and only where
+            // somebody waits for it, so that a local copy can be read without the cluster.
+            let ended = !arguments.follow || dispatcher.has_ended(&log).await?;
             loop {
                 let piece = dispatcher.next_piece(&mut log).await?;
                 if piece.is_empty() {
@@ -49,7 +50,7 @@ pub(crate) fn run(global: &Global, arguments: &Logs, output: &Output) -> Outcome
                     shown => printed(shown)?,
                 }
             }
-            if ended || !arguments.follow {
+            if ended {
                 return Ok(None);
             }
             tokio::select! {

@@ -12,8 +12,7 @@ use ralph_core::pipeline::repair_trailing_commas;
 use ralph_core::project;
 use ralph_core::store::lock::{LockRequest, ProjectLock};
 use ralph_core::store::{atomic, layout};
-use ralph_core::validate::{Finding, ProjectFiles, QueueEntry, Severity, check_project};
-use ralph_docs::queue::{self, QueueSection};
+use ralph_core::validate::{Finding, ProjectFiles, Severity, check_project, is_checked};
 
 use crate::args::{Global, Validate};
 use crate::exit::{Failure, Outcome};
@@ -32,7 +31,7 @@ pub(crate) fn run(global: &Global, arguments: &Validate, output: &Output) -> Out
     }
     let report = ValidateReport::new(all);
     output.answer(&report, &human(&report))?;
-    let unreadable = report.findings().any(Finding::is_unreadable_state);
+    let unreadable = report.findings().any(Finding::is_corrupt_state);
     let errors = report
         .findings()
         .any(|finding| finding.severity == Severity::Error);
@@ -79,37 +78,21 @@ fn slug_of(folder: &Path) -> Result<Slug, Failure> {
 fn findings(folder: &Path) -> Result<Vec<Finding>, Failure> {
     let slug = slug_of(folder)?;
     let names = names(folder);
-    let checked = |name: &&String| {
-        name.as_str() == layout::PIPELINE
-            || (name.starts_with("runs/") && name.ends_with("/submit.json"))
-            || name.ends_with(".sbatch")
-    };
     let files: BTreeMap<_, _> = names
         .iter()
-        .filter(checked)
+        .filter(|name| is_checked(name))
         .map(|name| (name.clone(), fs::read(folder.join(name)).ok()))
         .collect();
-    let document = fs::read_to_string(folder.join(layout::QUEUE)).unwrap_or_default();
     let files = ProjectFiles {
         slug,
         files,
         names,
-        queue: queue::items(&document).iter().map(entry).collect(),
+        project_list: fs::read_to_string(folder.join("../PROJECTS.md")).ok(),
         lock_ignored: lock_ignored(folder),
         now: env().now(),
         zone: TimeZone::system(),
     };
     Ok(check_project(&files))
-}
-
-fn entry(item: &queue::QueueItem) -> QueueEntry {
-    QueueEntry {
-        id: item.id.clone(),
-        line: item.line,
-        ready: item.section == QueueSection::Ready,
-        script: item.script.clone(),
-        config: item.config.clone(),
-    }
 }
 
 /// Everything in a project's folder, relative, without what is git's and the journal's.

@@ -1,5 +1,7 @@
 //! The cluster's session and jobs: as data and as a table.
 
+use std::fmt::Write as _;
+
 use ralph_core::backend::Capabilities;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -85,10 +87,11 @@ pub(crate) fn jobs(report: &JobsReport, width: usize) -> String {
         .filter(|row| row.project.is_none())
         .count();
     if unknown > 0 {
-        text.push_str(&format!(
-            "{} in no project's books; `ralph cluster jobs --adopt JOB --project SLUG` takes one in.\n",
+        let _ = writeln!(
+            text,
+            "{} in no project's books; `ralph cluster jobs --adopt JOB --project SLUG` takes one in.",
             ralph_core::plan::rules::plural(unknown, "job")
-        ));
+        );
     }
     text
 }

@@ -1,5 +1,7 @@
 //! What `ralph doctor` found: as data and as lines.
 
+use std::fmt::Write as _;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -100,11 +102,12 @@ pub(crate) fn human(report: &DoctorReport) -> String {
     for (check, line) in report.checks.iter().zip(lines) {
         text.push_str(&[&line, &check.found, "\n"].concat());
         if let Some(advice) = &check.advice {
-            text.push_str(&format!(
-                "{}{} {advice}\n",
+            let _ = writeln!(
+                text,
+                "{}{} {advice}",
                 " ".repeat(width),
                 paint(CYAN, "hint:")
-            ));
+            );
         }
     }
     text.push_str(&footer(report));

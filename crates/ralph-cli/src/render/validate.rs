@@ -1,5 +1,7 @@
 //! What the contract says of projects: as data and as lines that an editor can jump to.
 
+use std::fmt::Write as _;
+
 use std::path::{Path, PathBuf};
 
 use ralph_core::plan::rules::plural;
@@ -82,10 +84,11 @@ pub(crate) fn human(report: &ValidateReport) -> String {
         plural(errors, "error"),
         plural(warnings, "warning"),
     );
-    text.push_str(&format!(
-        "{} {projects} · {errors} · {warnings}\n",
+    let _ = writeln!(
+        text,
+        "{} {projects} · {errors} · {warnings}",
         paint(style, symbol)
-    ));
+    );
     text
 }
 

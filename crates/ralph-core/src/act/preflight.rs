@@ -1,7 +1,7 @@
 //! What is checked before an item is submitted. Everything that can be known to fail is refused here, with
 //! what to mend, and never reaches the cluster.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Component, Path};
 use std::time::Duration;
@@ -11,11 +11,13 @@ use sha2::{Digest as _, Sha256};
 
 use crate::act::child::{Program, run};
 use crate::act::git::GitSource;
+use crate::act::limits::{names, partition_of};
 use crate::backend::GitCommit;
 use crate::sbatch::{self, Directive};
 use crate::settings::PartitionPolicy;
 use crate::store::layout;
-use crate::validate::{QueueEntry, Severity};
+use crate::time::span_text;
+use crate::validate::{Severity, named_config, named_script, script_of};
 
 /// Everything of an item that is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,16 +45,11 @@ pub async fn prepare(
     folder: &Path,
     git: Option<&GitSource>,
     partitions: &PartitionPolicy,
-    live_by_partition: &BTreeMap<String, usize>,
 ) -> Result<Prepared, Vec<String>> {
     let script_path = script_path(item, folder).map_err(|problem| vec![problem])?;
     let script = text(folder, &script_path).map_err(|problem| vec![problem])?;
     let mut problems = Vec::new();
-    let config_path = item
-        .config
-        .as_deref()
-        .map(bare_path)
-        .filter(|path| !path.is_empty());
+    let config_path = named_config(item);
     let config = match config_path.as_deref().map(|path| text(folder, path)) {
         Some(Err(problem)) => {
             problems.push(problem);
@@ -63,12 +60,7 @@ pub async fn prepare(
     };
     let directives = sbatch::parse(&script);
     problems.extend(script_problems(item, folder, &script_path, &script));
-    problems.extend(partition_problems(
-        &script_path,
-        &directives,
-        partitions,
-        live_by_partition,
-    ));
+    problems.extend(partition_problems(&script_path, &directives, partitions));
     problems.extend(syntax_problem(&script_path, &script, folder).await);
     let mut commit = None;
     if let Some(git) = git {
@@ -84,7 +76,7 @@ pub async fn prepare(
     if !problems.is_empty() {
         return Err(problems);
     }
-    let script_sha256 = hex(&Sha256::digest(script.as_bytes()));
+    let script_sha256 = format!("{:x}", Sha256::digest(script.as_bytes()));
     Ok(Prepared {
         script_path,
         script,
@@ -93,10 +85,6 @@ pub async fn prepare(
         config,
         git: commit,
     })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The script that the item means, by the same rule as `ralph validate`.
@@ -108,37 +96,10 @@ fn script_path(item: &QueueItem, folder: &Path) -> Result<String, String> {
     let mut names: BTreeSet<String> = names
         .map(|name| format!("{}/{name}", layout::SLURM_JOBS))
         .collect();
-    let script = item
-        .script
-        .as_deref()
-        .map(bare_path)
-        .filter(|path| !path.is_empty());
     // A script that is named may lie anywhere in the project; whether it exists is found when it is read.
-    names.extend(script.clone());
-    let entry = QueueEntry {
-        id: item.id.clone(),
-        line: item.line,
-        ready: true,
-        script,
-        config: None,
-    };
-    crate::validate::script_of(&entry, &names)
+    names.extend(named_script(item));
+    script_of(item, &names)
         .map_err(|problem| format!("it {problem}; write it, or name one with `- Script:`"))
-}
-
-/// A path as people write it into an item: in backticks, as a link, with a remark after it.
-fn bare_path(text: &str) -> String {
-    let text = text.trim();
-    let quoted = text.split('`').nth(1);
-    let linked = text
-        .split_once("](")
-        .and_then(|(_, rest)| rest.split(')').next());
-    let word = quoted
-        .or(linked)
-        .unwrap_or_else(|| text.split_whitespace().next().unwrap_or(""));
-    word.trim_start_matches("./")
-        .trim_end_matches([',', ';'])
-        .to_owned()
 }
 
 /// Reads a file of the project; a path that leaves the project is refused (incident 36).
@@ -189,24 +150,21 @@ fn script_problems(item: &QueueItem, folder: &Path, path: &str, script: &str) ->
         .collect()
 }
 
+/// What `partitions` of the configuration allows; how many jobs there may be is looked at when one is submitted.
 fn partition_problems(
     script: &str,
     directives: &[Directive],
     policy: &PartitionPolicy,
-    live: &BTreeMap<String, usize>,
 ) -> Vec<String> {
-    let value = |option: &str| {
-        directives
-            .iter()
-            .rev()
-            .find(|found| found.option == option)
-            .and_then(|found| found.value.as_deref())
+    let Some(named) = partition_of(directives) else {
+        let unknown = "names no partition, and `partitions.allow` in config.json asks for one";
+        let problem = (!policy.allow.is_empty()).then(|| format!("{script}: {unknown}"));
+        return problem.into_iter().collect();
     };
-    let Some(partition) = value("partition") else {
-        return Vec::new();
-    };
+    let time = sbatch::last(directives, "time").and_then(|found| found.value.as_deref());
+    let asked = time.and_then(sbatch::time_limit);
     let mut problems = Vec::new();
-    for partition in partition.split(',').map(str::trim) {
+    for partition in names(named) {
         let denied = policy.deny.iter().any(|name| name == partition);
         let allowed = policy.allow.is_empty() || policy.allow.iter().any(|name| name == partition);
         if denied || !allowed {
@@ -214,21 +172,13 @@ fn partition_problems(
                 "{script}: partition {partition} is not allowed by `partitions` in config.json"
             ));
         }
-        let limit = policy.max_time.get(partition);
-        let asked = value("time").and_then(sbatch::time_limit);
-        if let (Some(limit), Some(asked)) = (limit, asked)
+        if let (Some(limit), Some(asked)) = (policy.max_time.get(partition), asked)
             && asked.is_none_or(|asked| asked > *limit)
         {
-            let hours = limit.as_secs_f64() / 3600.0;
-            problems.push(format!("{script}: --time is above the {hours} h that `partitions.max_time` allows in {partition}"));
-        }
-        let most = policy
-            .max_submit
-            .get(partition)
-            .copied()
-            .unwrap_or(usize::MAX);
-        if live.get(partition).copied().unwrap_or(0) >= most {
-            problems.push(format!("{most} jobs are in partition {partition} already, the most that `partitions.max_submit` allows"));
+            let limit = span_text(*limit);
+            problems.push(format!(
+                "{script}: --time is above the {limit} that `partitions.max_time` allows in {partition}"
+            ));
         }
     }
     problems
@@ -236,10 +186,7 @@ fn partition_problems(
 
 /// `bash -n`: an apostrophe in the wrong place killed three jobs in two seconds (incident 43).
 async fn syntax_problem(path: &str, script: &str, folder: &Path) -> Option<String> {
-    let first = script.lines().next().unwrap_or("");
-    let shell = ["bash", "sh"]
-        .into_iter()
-        .find(|shell| first.starts_with("#!") && first.trim_end().ends_with(shell))?;
+    let shell = shell_of(script)?;
     let argv = [shell, "-n"].map(str::to_owned);
     let limit = Duration::from_secs(10);
     let program = Program {
@@ -260,22 +207,23 @@ async fn syntax_problem(path: &str, script: &str, folder: &Path) -> Option<Strin
     })
 }
 
+/// The shell that the first line names, where it is one whose `-n` tells.
+fn shell_of(script: &str) -> Option<&'static str> {
+    let line = script.lines().next()?.strip_prefix("#!")?;
+    let mut words = line.split_whitespace();
+    let name = |word: &str| word.rsplit('/').next().unwrap_or(word).to_owned();
+    let program = match name(words.next()?).as_str() {
+        "env" => name(words.find(|word| !word.starts_with('-') && !word.contains('='))?),
+        program => program.to_owned(),
+    };
+    ["bash", "sh", "dash", "ksh"]
+        .into_iter()
+        .find(|shell| *shell == program)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn paths_are_read_as_people_write_them() {
-        for text in [
-            "configs/a.json",
-            "`configs/a.json`",
-            "./configs/a.json (new)",
-            "[a](configs/a.json)",
-            " configs/a.json, ",
-        ] {
-            assert_eq!(bare_path(text), "configs/a.json", "{text}");
-        }
-    }
 
     #[test]
     fn a_path_that_leaves_the_project_is_refused() {

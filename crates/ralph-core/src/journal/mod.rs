@@ -199,12 +199,14 @@ impl Journal {
         recover::recover(&self.project, env)
     }
 
-    /// Whether a crash left an operation that [`Journal::recover`] would finish or discard.
+    /// Whether a crash left an operation that [`Journal::recover`] would finish or discard. Only the newest are looked
+    /// at, since this is asked of every project by every dispatch; where the clock was set back meanwhile,
+    /// [`JournalError::Unfinished`] still tells it.
     ///
     /// # Errors
     /// As [`Journal::list`].
     pub fn has_unfinished(&self) -> Result<bool, JournalError> {
-        let scan = Scan::read(&self.project)?;
+        let scan = Scan::newest(&self.project)?;
         Ok(!scan.incomplete.is_empty() || scan.records.iter().any(OpRecord::is_unfinished))
     }
 

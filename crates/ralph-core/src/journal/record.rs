@@ -217,22 +217,26 @@ pub(super) struct Scan {
 impl Scan {
     /// Reads all records.
     pub(super) fn read(project: &Path) -> Result<Self, JournalError> {
+        Self::of(project, ids(project)?)
+    }
+
+    /// Reads the newest records: all of the newest second, and two before them. An operation only begins when
+    /// those before it are finished, so what is unfinished is among these, unless the clock was set back.
+    pub(super) fn newest(project: &Path) -> Result<Self, JournalError> {
+        let mut ids = ids(project)?;
+        ids.sort();
+        let second = |op: &OpId| op.as_str().split('-').next().map(str::to_owned);
+        let newest = ids.last().and_then(second);
+        let older = ids.partition_point(|op| second(op) < newest);
+        Self::of(project, ids.split_off(older.saturating_sub(2)))
+    }
+
+    fn of(project: &Path, ids: Vec<OpId>) -> Result<Self, JournalError> {
         let mut scan = Self::default();
-        let ops = project.join(layout::OPS);
-        let entries = match fs::read_dir(&ops) {
-            Ok(entries) => entries,
-            Err(failure) if failure.kind() == io::ErrorKind::NotFound => return Ok(scan),
-            Err(source) => return Err(atomic::StoreError::io("list", &ops, source).into()),
-        };
-        for entry in entries {
-            let entry = entry.map_err(|source| atomic::StoreError::io("list", &ops, source))?;
-            let name = entry.file_name();
-            let Some(op) = name.to_str().and_then(|name| name.parse::<OpId>().ok()) else {
-                continue;
-            };
+        for op in ids {
             match load(project, &op)? {
                 Some(record) => scan.records.push(record),
-                None => scan.incomplete.push(entry.path()),
+                None => scan.incomplete.push(dir(project, &op)),
             }
         }
         scan.records
@@ -261,6 +265,27 @@ impl Scan {
         let finished = self.records.iter().filter(|record| !record.is_unfinished());
         finished.map(|record| record.op.clone()).collect()
     }
+}
+
+/// The operations that have a folder, in no order.
+fn ids(project: &Path) -> Result<Vec<OpId>, JournalError> {
+    let ops = project.join(layout::OPS);
+    let entries = match fs::read_dir(&ops) {
+        Ok(entries) => entries,
+        Err(failure) if failure.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(atomic::StoreError::io("list", &ops, source).into()),
+    };
+    let mut ids = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|source| atomic::StoreError::io("list", &ops, source))?;
+        ids.extend(
+            entry
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse().ok()),
+        );
+    }
+    Ok(ids)
 }
 
 /// Reads a record; `None` where there is no `op.json`.

@@ -134,7 +134,7 @@ impl Coded for PipelineError {
 
 impl PipelineError {
     /// The error for a text that is not strict JSON.
-    pub(super) fn corrupt(bytes: &[u8], fault: Fault) -> Self {
+    pub(crate) fn corrupt(bytes: &[u8], fault: Fault) -> Self {
         let Place { line, column } = Lines::of(bytes).place(bytes, fault.at);
         let after = bytes.get(fault.at..).unwrap_or_default();
         Self::Corrupt {

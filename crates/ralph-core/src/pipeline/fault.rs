@@ -4,16 +4,16 @@
 
 /// Where a text stops being JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(crate) struct Fault {
     /// Offset in bytes of what has to be changed, which is not always where a parser notices.
-    pub(super) at: usize,
+    pub(crate) at: usize,
     /// What is wrong there.
-    pub(super) kind: FaultKind,
+    pub(crate) kind: FaultKind,
 }
 
 /// The ways in which a text is not JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum FaultKind {
+pub(crate) enum FaultKind {
     /// The text ends inside an object or a list.
     Truncated,
     /// There is no value at all.

@@ -21,7 +21,7 @@ const TOPS: u64 = 0x8080_8080_8080_8080;
 
 /// What kind of value a span holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// `null`.
     Null,
     /// `true` or `false`.

@@ -6,35 +6,35 @@ use memchr::memchr_iter;
 
 /// The line starts of one text.
 #[derive(Debug, Clone)]
-pub(super) struct Lines {
+pub(crate) struct Lines {
     /// Offsets of the line feeds.
     feeds: Vec<usize>,
 }
 
 /// A place in a text, both numbers counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// Line.
-    pub(super) line: usize,
+    pub(crate) line: usize,
     /// Column in characters; a byte order mark does not count.
-    pub(super) column: usize,
+    pub(crate) column: usize,
 }
 
 impl Lines {
     /// Finds the lines of a text.
-    pub(super) fn of(bytes: &[u8]) -> Self {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
         Self {
             feeds: memchr_iter(b'\n', bytes).collect(),
         }
     }
 
     /// The line of an offset.
-    pub(super) fn line(&self, at: usize) -> usize {
+    pub(crate) fn line(&self, at: usize) -> usize {
         self.feeds.partition_point(|feed| *feed < at) + 1
     }
 
     /// The place of an offset in the text that the lines were found in.
-    pub(super) fn place(&self, bytes: &[u8], at: usize) -> Place {
+    pub(crate) fn place(&self, bytes: &[u8], at: usize) -> Place {
         let line = self.line(at);
         let start = match line {
             1 if bytes.starts_with(b"\xEF\xBB\xBF") => 3,

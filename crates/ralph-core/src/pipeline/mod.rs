@@ -13,13 +13,13 @@
 
 mod edit;
 mod error;
-mod fault;
-mod grammar;
-mod lines;
+pub(crate) mod fault;
+pub(crate) mod grammar;
+pub(crate) mod lines;
 mod record;
 mod repair;
 mod scan;
-mod tree;
+pub(crate) mod tree;
 mod view;
 
 #[cfg(test)]

@@ -11,21 +11,21 @@ use super::fault::Fault;
 use super::grammar::{self, Kind, Sink};
 
 /// The place of a node in its [`Tree`].
-pub(super) type NodeId = usize;
+pub(crate) type NodeId = usize;
 
 /// One value: its span, and the span of its key when it is a member of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Node {
+pub(crate) struct Node {
     /// What it is.
-    pub(super) kind: Kind,
+    pub(crate) kind: Kind,
     /// Whether the key contains an escape.
     key_escaped: bool,
     /// Start of the key's opening quote; equal to `key_end` when there is no key.
-    pub(super) key_start: usize,
+    pub(crate) key_start: usize,
     /// End of the key's closing quote.
     pub(super) key_end: usize,
     /// First byte of the value.
-    pub(super) start: usize,
+    pub(crate) start: usize,
     /// First byte after the value.
     pub(super) end: usize,
     /// The node that follows this one and everything in it.
@@ -43,14 +43,14 @@ impl Node {
     }
 
     /// The span of the value.
-    pub(super) fn span(&self) -> Range<usize> {
+    pub(crate) fn span(&self) -> Range<usize> {
         self.start..self.end
     }
 }
 
 /// Two equal keys in one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Duplicate {
+pub(crate) struct Duplicate {
     /// Offset of the first of the two keys.
     pub(super) first: usize,
     /// Span of the second, with its quotes.
@@ -59,19 +59,19 @@ pub(super) struct Duplicate {
 
 /// The nodes of a text. The root is node 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Tree {
+pub(crate) struct Tree {
     nodes: Vec<Node>,
 }
 
 impl Tree {
     /// The root value.
-    pub(super) const ROOT: NodeId = 0;
+    pub(crate) const ROOT: NodeId = 0;
 
     /// Reads a text.
     ///
     /// # Errors
     /// The text is not strict JSON.
-    pub(super) fn parse(text: &str) -> Result<(Self, Option<Duplicate>), Fault> {
+    pub(crate) fn parse(text: &str) -> Result<(Self, Option<Duplicate>), Fault> {
         let mut builder = Builder {
             text,
             // Real files have a value for every 35 bytes or so; growing the arena would copy it.
@@ -88,7 +88,7 @@ impl Tree {
     }
 
     /// The node with this id. An id that is not of this tree gives an empty `null` at the start.
-    pub(super) fn node(&self, id: NodeId) -> Node {
+    pub(crate) fn node(&self, id: NodeId) -> Node {
         const ABSENT: Node = Node {
             kind: Kind::Null,
             key_escaped: false,
@@ -102,7 +102,7 @@ impl Tree {
     }
 
     /// The members of an object or the elements of a list, in their order.
-    pub(super) fn children(&self, id: NodeId) -> impl Iterator<Item = NodeId> + use<'_> {
+    pub(crate) fn children(&self, id: NodeId) -> impl Iterator<Item = NodeId> + use<'_> {
         children(&self.nodes, id)
     }
 
@@ -116,7 +116,7 @@ impl Tree {
     }
 
     /// The key of a node, decoded; empty for an element of a list.
-    pub(super) fn key<'t>(&self, text: &'t str, id: NodeId) -> Cow<'t, str> {
+    pub(crate) fn key<'t>(&self, text: &'t str, id: NodeId) -> Cow<'t, str> {
         decoded_key(text, &self.node(id))
     }
 }
@@ -154,7 +154,7 @@ fn key_matches(text: &str, node: &Node, key: &str) -> bool {
 }
 
 /// The text of a string token, given with its quotes.
-pub(super) fn decode(token: &str) -> Cow<'_, str> {
+pub(crate) fn decode(token: &str) -> Cow<'_, str> {
     if token.contains('\\') {
         Cow::Owned(serde_json::from_str(token).unwrap_or_default())
     } else {

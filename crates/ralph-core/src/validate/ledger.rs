@@ -1,6 +1,6 @@
 //! The ledger of one run, `runs/<run_id>/submit.json`, by itself and against the state file (incident 16).
 
-use super::json::{Document, elements, member, scalar};
+use super::json::{Document, Value};
 use super::runs::{self, KnownRuns, Status, status};
 use super::{Finding, ProjectFiles};
 
@@ -32,7 +32,7 @@ pub(super) fn check(
 ) {
     let (path, root) = (document.path, document.root());
     for names in KEYS {
-        if names.iter().all(|name| member(root, name).is_none()) {
+        if names.iter().all(|name| root.member(name).is_none()) {
             let message = format!(
                 "the key `{}` is missing",
                 names.first().copied().unwrap_or_default()
@@ -41,16 +41,16 @@ pub(super) fn check(
             findings.push(Finding::warning(path, "missing_key", message, fix));
         }
     }
-    runs::times(project, document, root, findings);
+    runs::times(project, root, findings);
     let folder = folder(path).unwrap_or_default();
-    let id = member(root, "run_id");
+    let id = root.member("run_id");
     if let Some((value, name)) = id
-        .and_then(|value| Some((value, scalar(value)?)))
-        .filter(|(_, name)| *name != folder)
+        .and_then(|value| Some((value, value.scalar()?)))
+        .filter(|(_, name)| name != folder)
     {
         let message = format!("expected the folder's name `{folder}` in `run_id`, found `{name}`");
         let fix = "Rename the folder or correct the id; runs are found by it.";
-        findings.push(Finding::error(path, "wrong_run_id", message, fix).at(document.place(value)));
+        findings.push(Finding::error(path, "wrong_run_id", message, fix).at(value.place()));
     }
     // Against a state file that cannot be read nothing is compared.
     if let Some(known) = known {
@@ -61,7 +61,8 @@ pub(super) fn check(
 /// What the ledger says against what the state file says.
 fn agreement(document: &Document<'_>, known: &KnownRuns, run: &str, findings: &mut Vec<Finding>) {
     let root = document.root();
-    let own = member(root, "status").and_then(scalar).map(status);
+    let own = root.member("status").and_then(Value::scalar);
+    let own = own.map(|text| status(&text));
     match (own, known.by_run.get(run)) {
         (Some(Status::Live), Some(ended)) if !matches!(ended, Status::Live | Status::Unclear) => {
             let message =
@@ -76,10 +77,11 @@ fn agreement(document: &Document<'_>, known: &KnownRuns, run: &str, findings: &m
         }
         // The run may be recorded under another name, so its job is looked for too.
         (Some(Status::Live), None) => {
-            let job = member(root, "job_id").or_else(|| elements(member(root, "job_ids")).first());
+            let several = || root.member("job_ids")?.elements().next();
+            let job = root.member("job_id").or_else(several);
             let tracked = job
-                .and_then(scalar)
-                .is_some_and(|job| known.jobs.contains(job));
+                .and_then(Value::scalar)
+                .is_some_and(|job| known.jobs.contains(&*job));
             if !tracked {
                 let message =
                     "the ledger says that the run is live, and the state file does not know it";

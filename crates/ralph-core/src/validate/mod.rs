@@ -4,9 +4,11 @@
 //! what it finds is never repaired here. The rules come from sections B, C and D of the field study; a rule that
 //! an incident taught names it in the text of the finding's code below.
 
+mod documents;
 mod json;
 mod layout;
 mod ledger;
+mod queue;
 mod runs;
 mod script;
 mod state;
@@ -19,15 +21,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-pub use layout::{QueueEntry, script_of};
+pub use queue::{named_config, named_script, script_of};
 pub use script::check_script;
 
 use crate::id::Slug;
+use crate::pipeline::lines::{Lines, Place};
+use crate::store::layout::{PIPELINE, QUEUE};
 use crate::time::Timestamp;
-use json::{Document, Position};
+use documents::DOCUMENTS;
+use json::Document;
 
-/// The state file, relative to the project.
-const STATE_FILE: &str = ".state/pipeline.json";
 /// How many findings of one code are listed for one file; the last says how many more there are.
 const LISTED: usize = 10;
 
@@ -89,29 +92,30 @@ impl Finding {
         Self::new(Severity::Warning, path, code, message, fix)
     }
 
-    fn at(mut self, position: Position) -> Self {
-        self.line = Some(position.line);
-        self.column = Some(position.column);
+    /// Whether the project's state cannot be read because of it, so that nothing is done for the project.
+    #[must_use]
+    pub fn is_corrupt_state(&self) -> bool {
+        let unreadable = matches!(
+            self.code,
+            "unreadable"
+                | "invalid_utf8"
+                | "trailing_comma"
+                | "corrupt_json"
+                | "not_an_object"
+                | "duplicate_key"
+        );
+        self.path == PIPELINE && unreadable
+    }
+
+    fn at(mut self, place: Place) -> Self {
+        self.line = Some(place.line);
+        self.column = Some(place.column);
         self
     }
 
     fn on_line(mut self, line: usize) -> Self {
         self.line = Some(line);
         self
-    }
-
-    /// Whether it makes the whole project unreadable: nothing is planned from such a state file, and nothing written.
-    #[must_use]
-    pub fn is_unreadable_state(&self) -> bool {
-        const UNREADABLE: [&str; 6] = [
-            "corrupt_json",
-            "duplicate_key",
-            "invalid_utf8",
-            "not_an_object",
-            "trailing_comma",
-            "unreadable",
-        ];
-        self.path == STATE_FILE && UNREADABLE.contains(&self.code)
     }
 }
 
@@ -120,13 +124,13 @@ impl Finding {
 pub struct ProjectFiles {
     /// The folder's name.
     pub slug: Slug,
-    /// The bytes of the files that are checked, by their path inside the project, with `/`: the state file, the
-    /// ledgers `runs/<run_id>/submit.json` and the scripts. `None` for a file that could not be read.
+    /// The bytes of the files that are checked ([`is_checked`]), by their path inside the project, with `/`. `None`
+    /// for a file that could not be read.
     pub files: BTreeMap<String, Option<Vec<u8>>>,
     /// The paths of everything that exists in the project: files, and folders without a final `/`.
     pub names: BTreeSet<String>,
-    /// The items of `documentation/queue.md`.
-    pub queue: Vec<QueueEntry>,
+    /// The text of `projects/PROJECTS.md`; `None` where there is none, and then nothing is said about it.
+    pub project_list: Option<String>,
     /// Whether git ignores `.state/lock`; `None` where there is no repository.
     pub lock_ignored: Option<bool>,
     /// The current time.
@@ -135,11 +139,21 @@ pub struct ProjectFiles {
     pub zone: TimeZone,
 }
 
+/// Whether the content of a file is checked, by its path inside the project: the state file, the documents, the
+/// ledgers `runs/<run_id>/submit.json` and the scripts.
+#[must_use]
+pub fn is_checked(path: &str) -> bool {
+    path == PIPELINE
+        || DOCUMENTS.iter().any(|(document, _)| *document == path)
+        || ledger::is_ledger(path)
+        || path.ends_with(".sbatch")
+}
+
 /// Everything that is wrong with a project, by file and line.
 #[must_use]
 pub fn check_project(project: &ProjectFiles) -> Vec<Finding> {
     let mut findings = layout::check(project);
-    let state = open(project, STATE_FILE, &mut findings);
+    let state = open(project, PIPELINE, &mut findings);
     let known = state.map(|document| state::check(project, &document, &mut findings));
     for path in project.files.keys() {
         if ledger::is_ledger(path) {
@@ -152,6 +166,16 @@ pub fn check_project(project: &ProjectFiles) -> Vec<Finding> {
             findings.extend(check_script(path, text, &project.slug, &project.names));
         }
     }
+    for (path, problems) in DOCUMENTS {
+        let Some(text) = text(project, path, &mut findings) else {
+            continue;
+        };
+        documents::check(path, text, problems, &mut findings);
+        if path == QUEUE {
+            queue::check(project, text, &mut findings);
+        }
+    }
+    findings.extend(documents::listed(project));
     fold(findings)
 }
 
@@ -170,11 +194,10 @@ fn text<'a>(project: &'a ProjectFiles, path: &str, findings: &mut Vec<Finding>) 
     match std::str::from_utf8(bytes) {
         Ok(text) => Some(text),
         Err(error) => {
-            let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
-            let position = Position::after(&String::from_utf8_lossy(before));
+            let place = Lines::of(bytes).place(bytes, error.valid_up_to());
             let message = "expected UTF-8, found another byte";
             let fix = "Write the file as UTF-8.";
-            findings.push(Finding::error(path, "invalid_utf8", message, fix).at(position));
+            findings.push(Finding::error(path, "invalid_utf8", message, fix).at(place));
             None
         }
     }

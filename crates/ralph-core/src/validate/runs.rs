@@ -1,12 +1,12 @@
 //! The run lists of the state file: each run once, in the right list, with a job id and times that can be true.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use jsonc_parser::ast::Value;
-
-use super::json::{Document, Position, elements, kind, member, members, scalar};
+use super::json::{Document, Value};
 use super::{Finding, ProjectFiles};
 use crate::id::JobId;
+use crate::pipeline::lines::Place;
 use crate::time::{LooseTime, Timestamp};
 
 /// What a recorded status means.
@@ -60,7 +60,7 @@ struct Run {
     id: Option<String>,
     jobs: Vec<String>,
     status: Option<Status>,
-    at: Position,
+    at: Place,
 }
 
 /// Clock skew that is no lie.
@@ -86,8 +86,9 @@ pub(super) fn check(
 ) -> KnownRuns {
     let mut all = Vec::new();
     for list in ["active_runs", "completed_runs"] {
-        for value in elements(member(document.root(), list)) {
-            all.extend(run(project, document, list, value, findings));
+        let listed = document.root().member(list);
+        for value in listed.into_iter().flat_map(Value::elements) {
+            all.extend(run(project, list, value, findings));
         }
     }
     placed(document.path, &all, findings);
@@ -106,29 +107,31 @@ pub(super) fn check(
 /// Checks one run by itself. The keys of the contract are asked of live runs only: an ended one is history.
 fn run(
     project: &ProjectFiles,
-    document: &Document<'_>,
     list: &'static str,
-    value: &Value<'_>,
+    value: Value<'_>,
     findings: &mut Vec<Finding>,
 ) -> Option<Run> {
-    let at = document.place(value);
-    if value.as_object().is_none() {
-        let message = format!("expected an object in `{list}`, found {}", kind(value));
+    let (path, at) = (value.path(), value.place());
+    if !value.is_object() {
+        let message = format!("expected an object in `{list}`, found {}", value.kind());
         let fix = "Write the run as an object with `run_id`, `job_id` and `status`.";
-        findings.push(Finding::error(document.path, "run_not_an_object", message, fix).at(at));
+        findings.push(Finding::error(path, "run_not_an_object", message, fix).at(at));
         return None;
     }
-    times(project, document, value, findings);
-    let text = |key: &str| member(value, key).and_then(scalar).map(str::to_owned);
+    times(project, value, findings);
+    let text = |key: &str| {
+        let value = value.member(key)?;
+        value.scalar().map(Cow::into_owned)
+    };
     let id = text("run_id");
     let active = list == "active_runs";
     for key in ["run_id", "experiment", "status", "job_id"] {
         let aliased = key == "job_id"
-            && (member(value, "job_ids").is_some() || member(value, "slurm_job_id").is_some());
-        if active && member(value, key).is_none() && !aliased {
+            && (value.member("job_ids").is_some() || value.member("slurm_job_id").is_some());
+        if active && value.member(key).is_none() && !aliased {
             let message = format!("a run in `{list}` has no `{key}`");
             let fix = "Add it; it is part of the contract for live runs.";
-            findings.push(Finding::warning(document.path, "missing_run_key", message, fix).at(at));
+            findings.push(Finding::warning(path, "missing_run_key", message, fix).at(at));
         }
     }
     if let Some(id) = id.as_deref().filter(|_| active) {
@@ -136,36 +139,31 @@ fn run(
         if !project.names.contains(&ledger) {
             let message = format!("the run `{id}` has no ledger `{ledger}`");
             let fix = "Write the ledger; it is how a lost record is found again (incident 16).";
-            findings
-                .push(Finding::warning(document.path, "run_without_ledger", message, fix).at(at));
+            findings.push(Finding::warning(path, "run_without_ledger", message, fix).at(at));
         }
     }
     Some(Run {
         list,
         id,
-        jobs: jobs(document, value, findings),
+        jobs: jobs(value, findings),
         status: text("status").map(|text| status(&text)),
         at,
     })
 }
 
 /// The job ids of a run: a number, a text, a list in one text, or a list.
-fn jobs(document: &Document<'_>, run: &Value<'_>, findings: &mut Vec<Finding>) -> Vec<String> {
+fn jobs(run: Value<'_>, findings: &mut Vec<Finding>) -> Vec<String> {
     let mut found = Vec::new();
-    for (key, value) in
-        members(run).filter(|(key, _)| matches!(*key, "job_id" | "job_ids" | "slurm_job_id"))
+    for (key, value) in run
+        .members()
+        .filter(|(key, _)| matches!(&**key, "job_id" | "job_ids" | "slurm_job_id"))
     {
-        let several = elements(Some(value));
-        let values: Vec<&Value<'_>> = if several.is_empty() {
-            vec![value]
-        } else {
-            several.iter().collect()
-        };
-        for word in values
-            .into_iter()
-            .filter_map(scalar)
-            .flat_map(|text| text.split(','))
-        {
+        // A value that is no list is a list of itself.
+        let texts: Vec<_> = std::iter::once(value)
+            .chain(value.elements())
+            .filter_map(Value::scalar)
+            .collect();
+        for word in texts.iter().flat_map(|text| text.split(',')) {
             let word = word.trim();
             if word.parse::<JobId>().is_ok() {
                 found.push(word.to_owned());
@@ -173,8 +171,8 @@ fn jobs(document: &Document<'_>, run: &Value<'_>, findings: &mut Vec<Finding>) -
                 let message = format!("`{key}` is the placeholder `{word}`");
                 let fix = "Write null until the scheduler has given an id.";
                 findings.push(
-                    Finding::warning(document.path, "placeholder_job_id", message, fix)
-                        .at(document.place(value)),
+                    Finding::warning(run.path(), "placeholder_job_id", message, fix)
+                        .at(value.place()),
                 );
             } else {
                 let shown: String = word.chars().take(60).collect();
@@ -183,8 +181,8 @@ fn jobs(document: &Document<'_>, run: &Value<'_>, findings: &mut Vec<Finding>) -
                 );
                 let fix = "Take the id from the scheduler's answer; an id is never typed or computed (incident 6).";
                 findings.push(
-                    Finding::error(document.path, "implausible_job_id", message, fix)
-                        .at(document.place(value)),
+                    Finding::error(run.path(), "implausible_job_id", message, fix)
+                        .at(value.place()),
                 );
             }
         }
@@ -279,23 +277,18 @@ fn in_line(path: &str, runs: &[Run], findings: &mut Vec<Finding>) {
 }
 
 /// Every time of an object: readable, and not in the future unless it says when to look again (incident 7).
-pub(super) fn times(
-    project: &ProjectFiles,
-    document: &Document<'_>,
-    object: &Value<'_>,
-    findings: &mut Vec<Finding>,
-) {
-    for (key, value) in members(object) {
-        let is_time = key.ends_with("_at") || matches!(key, "ts" | "date" | "next_poll_after");
-        if !is_time || value.as_null_keyword().is_some() {
+pub(super) fn times(project: &ProjectFiles, object: Value<'_>, findings: &mut Vec<Finding>) {
+    for (key, value) in object.members() {
+        let is_time = key.ends_with("_at") || matches!(&*key, "ts" | "date" | "next_poll_after");
+        if !is_time || value.is_null() {
             continue;
         }
-        let at = document.place(value);
-        let Some(text) = value.as_string_lit() else {
-            let message = format!("expected a time in `{key}`, found {}", kind(value));
+        let (path, at) = (value.path(), value.place());
+        let Some(text) = value.text() else {
+            let message = format!("expected a time in `{key}`, found {}", value.kind());
             findings.push(
                 Finding::warning(
-                    document.path,
+                    path,
                     "unreadable_time",
                     message,
                     "Write it as `2026-01-31T12:00:00Z`.",
@@ -304,8 +297,8 @@ pub(super) fn times(
             );
             continue;
         };
-        if let Some((code, what)) = complaint(&text.value, key, project) {
-            let shown: String = text.value.chars().take(60).collect();
+        if let Some((code, what)) = complaint(&text, &key, project) {
+            let shown: String = text.chars().take(60).collect();
             let message = format!("`{key}` is `{shown}`, {what}");
             let finding = if code == "invented_time" {
                 Finding::error
@@ -313,7 +306,7 @@ pub(super) fn times(
                 Finding::warning
             };
             let fix = "Take times from the clock or from accounting, in UTC; write null until one is known.";
-            findings.push(finding(document.path, code, message, fix).at(at));
+            findings.push(finding(path, code, message, fix).at(at));
         }
     }
 }

@@ -3,9 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use jsonc_parser::ast::Value;
-
-use super::json::{Document, elements, kind, member, scalar};
+use super::json::{Document, Value};
 use super::runs::{self, KnownRuns, Status};
 use super::{Finding, ProjectFiles};
 use crate::phase::Phase;
@@ -30,8 +28,8 @@ pub(super) fn check(
     project_name(project, document, findings);
     waiting(project, document, findings);
     events(project, document, findings);
-    if let Some(input) = member(document.root(), "needs_user_input") {
-        runs::times(project, document, input, findings);
+    if let Some(input) = document.root().member("needs_user_input") {
+        runs::times(project, input, findings);
     }
     let known = runs::check(project, document, findings);
     phase(document, &known, findings);
@@ -41,13 +39,13 @@ pub(super) fn check(
 /// Keys that are missing are warnings only, because nearly all real files miss some and are read all the same.
 fn keys(document: &Document<'_>, findings: &mut Vec<Finding>) {
     for (key, expected) in KEYS {
-        let Some(value) = member(document.root(), key) else {
+        let Some(value) = document.root().member(key) else {
             let message = format!("the key `{key}` is missing");
             let fix = "Add it; `ralph new` shows a complete file.";
             findings.push(Finding::warning(document.path, "missing_key", message, fix));
             continue;
         };
-        let found = kind(value);
+        let found = value.kind();
         if expected.contains(&found) {
             continue;
         }
@@ -62,64 +60,58 @@ fn keys(document: &Document<'_>, findings: &mut Vec<Finding>) {
         } else {
             Finding::error
         };
-        findings.push(finding(document.path, "wrong_type", message, fix).at(document.place(value)));
+        findings.push(finding(document.path, "wrong_type", message, fix).at(value.place()));
     }
 }
 
 /// A copied state file keeps the name of the project it was copied from.
 fn project_name(project: &ProjectFiles, document: &Document<'_>, findings: &mut Vec<Finding>) {
-    let Some(value) = member(document.root(), "project") else {
+    let Some(value) = document.root().member("project") else {
         return;
     };
-    if let Some(name) = scalar(value).filter(|name| *name != project.slug.as_str()) {
+    if let Some(name) = value.scalar().filter(|name| name != project.slug.as_str()) {
         let message = format!(
             "expected the folder's name `{}` in `project`, found `{name}`",
             project.slug
         );
         let fix = "Write the folder's name.";
-        findings.push(
-            Finding::warning(document.path, "wrong_project", message, fix)
-                .at(document.place(value)),
-        );
+        findings
+            .push(Finding::warning(document.path, "wrong_project", message, fix).at(value.place()));
     }
 }
 
 /// When the jobs are asked about next. A time in the past is normal there: it means now.
 fn waiting(project: &ProjectFiles, document: &Document<'_>, findings: &mut Vec<Finding>) {
-    let Some(wait) = member(document.root(), "slurm_wait") else {
+    let Some(wait) = document.root().member("slurm_wait") else {
         return;
     };
-    runs::times(project, document, wait, findings);
-    if let Some(value) = member(wait, "poll_interval_seconds") {
-        let seconds = match value {
-            Value::NumberLit(number) => number.value.parse::<u64>().ok(),
-            _ => None,
-        };
-        if seconds.is_none_or(|seconds| seconds == 0) && value.as_null_keyword().is_none() {
-            let message = "expected a number of seconds above zero in `poll_interval_seconds`";
-            let fix = "Write seconds, such as 900; until then the default is used.";
-            findings.push(
-                Finding::warning(document.path, "wrong_interval", message, fix)
-                    .at(document.place(value)),
-            );
-        }
+    runs::times(project, wait, findings);
+    if let Some(value) = wait.member("poll_interval_seconds")
+        && !value.is_null()
+        && value.whole_number().is_none_or(|seconds| seconds == 0)
+    {
+        let message = "expected a number of seconds above zero in `poll_interval_seconds`";
+        let fix = "Write seconds, such as 900; until then the default is used.";
+        findings.push(
+            Finding::warning(document.path, "wrong_interval", message, fix).at(value.place()),
+        );
     }
 }
 
 /// The log of what happened. Its order is not judged: two writers with different clocks are common.
 fn events(project: &ProjectFiles, document: &Document<'_>, findings: &mut Vec<Finding>) {
-    let mut seen: BTreeSet<&str> = BTreeSet::new();
-    for event in elements(member(document.root(), "events")) {
-        runs::times(project, document, event, findings);
-        let Some(id) = member(event, "id").and_then(scalar) else {
+    let mut seen = BTreeSet::new();
+    let events = document.root().member("events");
+    for event in events.into_iter().flat_map(Value::elements) {
+        runs::times(project, event, findings);
+        let Some(id) = event.member("id").and_then(Value::scalar) else {
             continue;
         };
+        let message = format!("the event id `{id}` is used twice");
         if !seen.insert(id) {
-            let message = format!("the event id `{id}` is used twice");
             let fix = "Give the later event the next free number; events are only ever appended (incident 17).";
             findings.push(
-                Finding::warning(document.path, "duplicate_event", message, fix)
-                    .at(document.place(event)),
+                Finding::warning(document.path, "duplicate_event", message, fix).at(event.place()),
             );
         }
     }
@@ -127,16 +119,16 @@ fn events(project: &ProjectFiles, document: &Document<'_>, findings: &mut Vec<Fi
 
 /// The phase is one that the machine knows, and fits what runs.
 fn phase(document: &Document<'_>, known: &KnownRuns, findings: &mut Vec<Finding>) {
-    let Some(value) = member(document.root(), "phase") else {
+    let Some(value) = document.root().member("phase") else {
         return;
     };
-    let Some(text) = scalar(value) else { return };
+    let Some(text) = value.scalar() else { return };
     let live = known
         .by_run
         .values()
         .filter(|status| **status == Status::Live)
         .count();
-    let phase = Phase::parse(text);
+    let phase = Phase::parse(&text);
     let (code, message, fix) = if !phase.is_canonical() {
         let shown: String = text.chars().take(60).collect();
         let message = format!(
@@ -164,5 +156,5 @@ fn phase(document: &Document<'_>, known: &KnownRuns, findings: &mut Vec<Finding>
     } else {
         return;
     };
-    findings.push(Finding::warning(document.path, code, message, fix).at(document.place(value)));
+    findings.push(Finding::warning(document.path, code, message, fix).at(value.place()));
 }

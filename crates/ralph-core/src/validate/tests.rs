@@ -36,7 +36,7 @@ fn project(fixture: &str) -> ProjectFiles {
         slug: "demo".parse().unwrap(),
         files,
         names,
-        queue: Vec::new(),
+        project_list: None,
         lock_ignored: Some(true),
         now: "2026-08-01T12:00:00Z".parse().unwrap(),
         zone: TimeZone::UTC,
@@ -159,12 +159,12 @@ fn the_state_file_and_its_runs() {
 fn broken_json_is_named_with_its_place() {
     let trailing = "//- .state/pipeline.json\n{\n  \"active_runs\": [\n    {\"a\": 1},\n  ]\n}\n";
     insta::assert_snapshot!(check(trailing), @r#"E .state/pipeline.json:3:13 trailing_comma: there is a comma before the closing bracket | Remove the comma (`ralph validate --repair` does just that)."#);
-    insta::assert_snapshot!(check("//- .state/pipeline.json\n{\"é\": 1 \"b\": 2}"), @r#"E .state/pipeline.json:1:10 corrupt_json: this is no JSON: expected `,` or `}` | Correct the place by hand, or restore the file from git."#);
+    insta::assert_snapshot!(check("//- .state/pipeline.json\n{\"é\": 1 \"b\": 2}"), @r#"E .state/pipeline.json:1:8 corrupt_json: this is no JSON: expected a comma after the value, found `"b"` directly after it | Add a comma at line 1, column 8."#);
     assert_eq!(codes("//- .state/pipeline.json\n[1]"), ["not_an_object"]);
     let mut latin = project("//- .state/pipeline.json\n{}");
     latin
         .files
-        .insert(STATE_FILE.to_owned(), Some(b"{\n\"a\": \"\xe9\"}".to_vec()));
+        .insert(PIPELINE.to_owned(), Some(b"{\n\"a\": \"\xe9\"}".to_vec()));
     let found = check_project(&latin);
     assert_eq!(
         found
@@ -172,7 +172,7 @@ fn broken_json_is_named_with_its_place() {
             .map(|found| (found.code, found.line, found.column)),
         Some(("invalid_utf8", Some(2), Some(7)))
     );
-    latin.files.insert(STATE_FILE.to_owned(), None);
+    latin.files.insert(PIPELINE.to_owned(), None);
     assert_eq!(
         check_project(&latin).first().map(|found| found.code),
         Some("unreadable")
@@ -204,7 +204,7 @@ fn ledgers_are_compared_with_the_state() {
         w runs/r2/submit.json:-:- missing_key: the key `submitted_at` is missing | Add it, as far as it is known.
         E runs/r2/submit.json:-:- untracked_run: the ledger says that the run is live, and the state file does not know it | Record it in `active_runs`, or write down how it ended (incident 13).
         E runs/r2/submit.json:1:12 wrong_run_id: expected the folder's name `r2` in `run_id`, found `other` | Rename the folder or correct the id; runs are found by it.
-        E runs/r3/submit.json:1:2 corrupt_json: this is no JSON: key must be a string | Correct the place by hand, or restore the file from git.
+        E runs/r3/submit.json:1:2 corrupt_json: this is no JSON: expected a key in double quotes, found `,` | Remove the comma at line 1, column 2.
         "#);
 }
 
@@ -244,35 +244,41 @@ fn scripts() {
 
 #[test]
 fn the_queue_points_at_files_that_exist() {
+    let queue = "//- documentation/queue.md
+## READY
+
+### Q-001: first
+- Config: `configs/a.json` (the small one)
+
+### Q-002: second
+- Config: configs/b.json
+
+### Q-003: third
+
+### Q-004: fourth
+- Script: slurm/jobs/x.sbatch
+
+## DONE
+
+### Q-005: fifth
+- Config: configs/gone.json
+";
     let mut project = project(&format!(
-        "{CLEAN}//- configs/a.json\n{{}}\n//- slurm/jobs/q002_pilot.sbatch\n#!/bin/bash -e\n"
+        "{CLEAN}{queue}//- configs/a.json\n{{}}\n//- slurm/jobs/q002_pilot.sbatch\n#!/bin/bash -e\n"
     ));
-    let entry = |id: &str, line, script: Option<&str>, config: Option<&str>| QueueEntry {
-        id: id.to_owned(),
-        line,
-        ready: true,
-        script: script.map(str::to_owned),
-        config: config.map(str::to_owned),
-    };
-    project.queue = vec![
-        entry("Q-001", 3, None, Some("configs/a.json")),
-        entry("Q-002", 8, None, Some("configs/b.json")),
-        entry("Q-003", 12, None, None),
-        entry("Q-002", 15, Some("slurm/jobs/x.sbatch"), None),
-    ];
-    insta::assert_snapshot!(shown(&check_project(&project)), @r#"
-        E documentation/queue.md:8:- missing_config: `Q-002` is READY and its configuration `configs/b.json` does not exist | Write the file and commit it, or correct the item's `- Config:` line.
-        E documentation/queue.md:12:- missing_script: `Q-003` is READY and names no script, and there is no `slurm/jobs/q003.sbatch` | Write the script, or correct the item's `- Script:` line.
-        w documentation/queue.md:15:- duplicate_queue_id: `Q-002` stands here for the second time | Give one of them a new id; an ambiguous item is never moved.
-        E documentation/queue.md:15:- missing_script: `Q-002` is READY and names the script `slurm/jobs/x.sbatch`, which does not exist | Write the script, or correct the item's `- Script:` line.
-        "#);
+    insta::assert_snapshot!(shown(&check_project(&project)), @r"
+    E documentation/queue.md:6:- missing_config: `Q-002` is READY and its configuration `configs/b.json` does not exist | Write the file and commit it, or correct the item's `- Config:` line.
+    E documentation/queue.md:9:- missing_script: `Q-003` is READY and names no script, and there is no `slurm/jobs/q003.sbatch` | Write the script, or correct the item's `- Script:` line.
+    E documentation/queue.md:11:- missing_script: `Q-004` is READY and names the script `slurm/jobs/x.sbatch`, which does not exist | Write the script, or correct the item's `- Script:` line.
+    ");
+    let items = ralph_docs::queue::items(queue);
     assert_eq!(
-        script_of(&project.queue[1], &project.names),
+        script_of(&items[1], &project.names),
         Ok("slurm/jobs/q002_pilot.sbatch".to_owned())
     );
     project.names.remove("slurm/jobs/q001.sbatch");
     assert_eq!(
-        script_of(&project.queue[2], &project.names),
+        script_of(&items[2], &project.names),
         Ok("slurm/jobs/q002_pilot.sbatch".to_owned())
     );
     project.lock_ignored = Some(false);
@@ -283,6 +289,90 @@ fn the_queue_points_at_files_that_exist() {
         .take(2)
         .collect();
     assert_eq!(found, ["lock_not_ignored", "missing_file"]);
+}
+
+#[test]
+fn paths_are_read_as_people_write_them() {
+    for text in [
+        "configs/a.json",
+        "`configs/a.json`",
+        "./configs/a.json (new)",
+        "[a](configs/a.json)",
+        " configs/a.json, ",
+    ] {
+        assert_eq!(queue::bare_path(text), "configs/a.json", "{text}");
+    }
+}
+
+#[test]
+fn what_a_person_should_mend_in_the_documents_is_named() {
+    let documents = "//- documentation/queue.md
+## READY
+### Q-001: a
+### q-001: b
+//- documentation/debugging.md
+## Active Issues
+### BUG-001: a
+### BUG-001: b
+//- documentation/implementation-todo.md
+- [ ] (T1) a
+- [ ] (T1) b
+```
+";
+    let mut project = project(&format!("{CLEAN}{documents}"));
+    insta::assert_snapshot!(shown(&check_project(&project)), @r"
+    w documentation/debugging.md:2:- ambiguous_name: BUG-001 is there 2 times (lines 2, 3); give each entry an id of its own | Give each of them a name of its own, or remove the copy.
+    w documentation/implementation-todo.md:1:- ambiguous_name: T1 is there 2 times (lines 1, 2); the task cannot be ticked until each has an id of its own | Give each of them a name of its own, or remove the copy.
+    w documentation/implementation-todo.md:3:- malformed_document: a fence or comment opens here and is never closed; everything below it is part of it | Correct the line; what stands below it cannot be edited until then.
+    w documentation/queue.md:2:- ambiguous_name: Q-001 is there 2 times (lines 2, 3); the item cannot be moved until each has an id of its own | Give each of them a name of its own, or remove the copy.
+    ");
+    let documents = project.files.keys().filter(|path| path.ends_with(".md"));
+    assert!(documents.clone().count() == 3 && documents.clone().all(|path| is_checked(path)));
+    project.files.insert(
+        "documentation/queue.md".to_owned(),
+        Some(b"## READY\n\xff".to_vec()),
+    );
+    let found = check_project(&project);
+    let bad = found.iter().find(|found| found.code == "invalid_utf8");
+    assert_eq!(
+        bad.map(|found| (found.line, found.column)),
+        Some((Some(2), Some(1)))
+    );
+    assert!(!found.iter().any(Finding::is_corrupt_state));
+}
+
+#[test]
+fn a_project_that_nobody_lists_is_named_where_there_is_a_list() {
+    let mut project = project(CLEAN);
+    for (list, expected) in [
+        (None, ""),
+        (Some("# Projects\n\n- **demo**: a test\n"), ""),
+        (Some("| Project | Notes |\n|---|---|\n| demo | x |\n"), ""),
+        (
+            Some("# Projects\n\n- demo-2\n"),
+            "w ../PROJECTS.md:-:- not_listed: the list of projects does not name `demo` | Add a line for it, so that people find it.",
+        ),
+    ] {
+        project.project_list = list.map(str::to_owned);
+        assert_eq!(shown(&check_project(&project)), expected, "{list:?}");
+    }
+}
+
+#[test]
+fn only_what_hides_the_state_is_corrupt_state() {
+    let corrupt = |fixture: &str| {
+        let found = check_project(&project(fixture));
+        found.iter().any(Finding::is_corrupt_state)
+    };
+    for state in ["{,}", "[]", "{\"a\": [1,]}", "{\"a\": 1, \"a\": 1}"] {
+        assert!(
+            corrupt(&format!("//- .state/pipeline.json\n{state}")),
+            "{state}"
+        );
+        let ledger = format!("{CLEAN}//- runs/r2/submit.json\n{state}");
+        assert!(!corrupt(&ledger), "{state}");
+    }
+    assert!(!corrupt("//- .state/pipeline.json\n{\"phase\": 3}"));
 }
 
 #[test]
@@ -329,16 +419,17 @@ fn real_files_are_read_to_their_end() {
     };
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for (folder, place) in [
-        ("pipeline", STATE_FILE),
+        ("pipeline", PIPELINE),
         ("sbatch", "slurm/jobs/a.sbatch"),
         ("runs", "runs/a/submit.json"),
+        ("queue", QUEUE),
+        ("debugging", "documentation/debugging.md"),
+        ("todo", "documentation/implementation-todo.md"),
     ] {
         for entry in std::fs::read_dir(corpus.join(folder)).unwrap() {
             let path = entry.unwrap().path();
-            if path
-                .extension()
-                .is_some_and(|extension| extension == "md" || extension == "tsv")
-            {
+            // Beside the ledgers there are other files of the same runs.
+            if path.extension() != Path::new(place).extension() {
                 continue;
             }
             let mut project = project("");
@@ -363,6 +454,8 @@ fn real_files_are_read_to_their_end() {
         "live_run_completed",
         "two_ends",
         "invented_time",
+        "ambiguous_name",
+        "missing_script",
     ] {
         assert!(counts.contains_key(code), "{code} was not found");
     }
@@ -370,17 +463,19 @@ fn real_files_are_read_to_their_end() {
 
 proptest! {
     #[test]
-    fn any_bytes_are_checked(state in proptest::collection::vec(any::<u8>(), 0..200), script in "(#SBATCH -[-a-z=%0-9,]{0,20}\n|[ -~]{0,30}\n|\\PC{0,9}){0,6}") {
+    fn any_bytes_are_checked(state in proptest::collection::vec(any::<u8>(), 0..200), script in "(#SBATCH -[-a-z=%0-9,]{0,20}\n|[ -~]{0,30}\n|\\PC{0,9}){0,6}", document in "(#{1,3} (READY|Q-001|BUG-1): a\n|- (Script|Config): \\PC{0,9}\n|\\PC{0,9}\n|```\n){0,8}") {
         let mut project = project("");
-        project.files.insert(STATE_FILE.to_owned(), Some(state));
+        project.files.insert(PIPELINE.to_owned(), Some(state));
         project.files.insert("slurm/jobs/a.sbatch".to_owned(), Some(script.into_bytes()));
+        project.files.insert(QUEUE.to_owned(), Some(document.clone().into_bytes()));
+        project.project_list = Some(document);
         let _ = check_project(&project);
     }
 
     #[test]
     fn any_shape_of_state_is_checked(value in shape()) {
         let mut project = project("");
-        project.files.insert(STATE_FILE.to_owned(), Some(value.to_string().into_bytes()));
+        project.files.insert(PIPELINE.to_owned(), Some(value.to_string().into_bytes()));
         prop_assert!(check_project(&project).iter().all(|found| found.code != "corrupt_json"));
     }
 }

@@ -1,0 +1,149 @@
+//! What a person asks for by name.
+
+use super::{Bed, told};
+use crate::backend::Stream;
+use crate::cluster::mock::{Fault, JobScript, Method, Rule};
+use crate::error::{Code, Coded as _};
+use crate::id::Slug;
+
+fn slug() -> Slug {
+    "p".parse().unwrap()
+}
+
+#[tokio::test]
+async fn an_item_is_submitted_by_name_and_only_once() {
+    let bed = Bed::new();
+    bed.project(
+        "p",
+        "IMPLEMENT",
+        &[("Q-001", ""), ("Q-002", "- After: Q-001\n"), ("Q-003", "")],
+    );
+    let dispatcher = bed.dispatcher();
+    let submit = async |item: Option<&str>| {
+        let item = item.map(|id| id.parse().unwrap());
+        match dispatcher.submit_now(&slug(), item.as_ref()).await {
+            Ok(submitted) => submitted.outcome,
+            Err(error) => error.to_string(),
+        }
+    };
+    let asked = [
+        Some("Q-003"),
+        Some("Q-003"),
+        Some("Q-002"),
+        Some("Q-009"),
+        None,
+        None,
+    ];
+    let mut told = Vec::new();
+    for item in asked {
+        told.push(submit(item).await);
+    }
+    insta::assert_snapshot!(told.join("\n"), @r"
+    Q-003 is job 1001
+    projects/p/documentation/queue.md: Q-003 (a run of it is alive) is not a single READY item that can be submitted
+    projects/p/documentation/queue.md: Q-002 (it waits for Q-001) is not a single READY item that can be submitted
+    projects/p/documentation/queue.md: Q-009 is not a single READY item that can be submitted
+    Q-001 is job 1002
+    projects/p/documentation/queue.md: the first is not a single READY item that can be submitted
+    ");
+    // The work of the project goes on where it was.
+    assert_eq!(bed.state("p")["phase"], "IMPLEMENT");
+}
+
+#[tokio::test]
+async fn nothing_is_submitted_while_a_submission_is_not_settled() {
+    let bed = Bed::new();
+    bed.project("p", "RUN", &[("Q-001", ""), ("Q-002", "")]);
+    bed.cluster.fault(Method::Submit, Fault::LostReply);
+    let first = bed.dispatcher().submit_now(&slug(), None).await.unwrap();
+    assert!(first.unclear && first.job.is_none());
+    for item in ["Q-001", "Q-002"] {
+        let error = bed
+            .dispatcher()
+            .submit_now(&slug(), Some(&item.parse().unwrap()))
+            .await
+            .unwrap_err();
+        assert_eq!(error.code(), Code::Unclear, "{error}");
+    }
+    insta::assert_snapshot!(told(&bed.dispatch().await), @r"
+    p q001_20261120_120000: adopted: Q-001 is job 1001
+    p - waiting: 1 live run; the next poll is due at 2026-11-20T12:01:00Z
+    exit 0
+    ");
+    assert_eq!(bed.cluster.calls(Method::Submit), 1);
+}
+
+#[tokio::test]
+async fn a_log_is_read_by_pieces_from_the_cluster_or_its_copy() {
+    let bed = Bed::new();
+    bed.project("p", "RUN", &[("Q-001", "")]);
+    let script = JobScript::of([(1, "RUNNING"), (100, "COMPLETED")]);
+    bed.cluster
+        .rule(Rule::any(script.prints(2, "one\n").prints(50, "two\n")));
+    bed.dispatch().await;
+    bed.wait(10);
+    let run = bed.state("p")["active_runs"][0]["run_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let dispatcher = bed.dispatcher();
+    let mut log = dispatcher.log(&run, Stream::Out).unwrap();
+    let mut read =
+        async || String::from_utf8(dispatcher.next_piece(&mut log).await.unwrap()).unwrap();
+    assert_eq!(read().await, "one\n");
+    assert_eq!(read().await, "");
+    bed.wait(60);
+    assert_eq!(read().await, "two\n");
+    assert!(!dispatcher.has_ended(&log).await.unwrap());
+    bed.wait(60);
+    assert!(dispatcher.has_ended(&log).await.unwrap());
+    // The job of another run whose id ends with the same digits has a log beside it.
+    let job = bed.state("p")["active_runs"][0]["job_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    bed.write(
+        &format!("projects/p/slurm/logs/a_other_9{job}.out"),
+        "not mine\n",
+    );
+    bed.dispatch().await;
+    bed.cluster.standing_fault(Some(Fault::BeforeSend));
+    let mut log = bed.dispatcher().log(&run, Stream::Out).unwrap();
+    let copy = bed.dispatcher().next_piece(&mut log).await.unwrap();
+    assert_eq!(String::from_utf8(copy).unwrap(), "one\ntwo\n");
+}
+
+#[tokio::test]
+async fn a_cancel_is_looked_at_until_the_job_has_ended() {
+    let bed = Bed::new();
+    bed.project("p", "RUN", &[("Q-001", "")]);
+    bed.cluster.rule(Rule::any(JobScript::of([
+        (1, "RUNNING"),
+        (9_000, "COMPLETED"),
+    ])));
+    bed.dispatch().await;
+    bed.wait(10);
+    let run = bed.state("p")["active_runs"][0]["run_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    // From here on nobody waits for the pauses.
+    tokio::time::pause();
+    bed.cluster.fault(Method::Cancel, Fault::Ignored);
+    let ignored = bed.dispatcher().cancel(&run).await.unwrap();
+    assert!(!ignored.ended, "{ignored:?}");
+    let cancelled = bed.dispatcher().cancel(&run).await.unwrap();
+    assert!(
+        cancelled.ended && cancelled.states[0].ends_with("CANCELLED"),
+        "{cancelled:?}"
+    );
+    insta::assert_snapshot!(told(&bed.dispatch().await), @r"
+    p q001_20261120_120000: cancelled: The job was cancelled
+    p advance CHECK->IDLE: moved on to IDLE: no finished run is left to check
+    exit 0
+    ");
+    // Its id may be somebody else's by now.
+    let error = bed.dispatcher().cancel(&run).await.unwrap_err();
+    insta::assert_snapshot!(error.to_string(), @"q001_20261120_120000 has ended already: its record says cancelled");
+    assert_eq!(bed.cluster.calls(Method::Cancel), 2);
+}

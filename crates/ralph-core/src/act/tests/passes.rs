@@ -1,0 +1,476 @@
+//! Whole dispatches, pass by pass.
+
+use super::{Bed, told};
+use crate::cluster::mock::{Fault, JobScript, Method, Rule};
+use crate::id::Slug;
+use crate::settings::{AgentChoice, CommandLine};
+use crate::store::lock::WorkspaceGuard;
+
+#[tokio::test]
+async fn a_project_goes_from_run_to_done() {
+    let bed = Bed::new();
+    bed.project("p", "RUN", &[("Q-001", "")]);
+    let mut passes = Vec::new();
+    for seconds in [0, 30, 60, 0, 0] {
+        bed.wait(seconds);
+        passes.push(told(&bed.dispatch().await));
+    }
+    insta::assert_snapshot!(passes.join("\n--\n"), @r"
+    p submit RUN->WAIT_SLURM: Q-001 is job 1001
+    exit 0
+    --
+    p q001_20261120_120000: running: the cluster says running
+    p - waiting: 1 live run; the next poll is due at 2026-11-20T12:01:00Z
+    exit 0
+    --
+    p q001_20261120_120000: completed: No failure was found
+    p check CHECK->CHECK: results of 1 run recorded
+    exit 0
+    --
+    p advance CHECK->DONE: moved on to DONE: no finished run is left to check
+    exit 0
+    --
+    p - nothing: the project is done
+    exit 0
+    ");
+}
+
+#[tokio::test]
+async fn a_dry_run_tells_the_plan_of_the_dispatch_and_writes_nothing() {
+    let bed = Bed::new();
+    bed.project("p", "RUN", &[("Q-001", "")]);
+    bed.dispatch().await;
+    bed.wait(120);
+    let listing = || walk(&bed.path(""));
+    let before = listing();
+    let rehearsed = bed.dispatch_with(|options| options.dry_run = true).await;
+    assert_eq!(listing(), before);
+    let real = bed.dispatch().await;
+    let words = |report: &crate::report::DispatchReport| -> Vec<(String, String)> {
+        let steps = report.steps.iter();
+        steps
+            .map(|step| (step.step.clone(), step.because.clone()))
+            .collect()
+    };
+    assert_eq!(words(&rehearsed), words(&real));
+    assert_eq!(rehearsed.verified[0].finding, real.verified[0].finding);
+    insta::assert_snapshot!(told(&rehearsed), @r"
+    p q001_20261120_120000: completed: No failure was found
+    p check CHECK->CHECK: would record the results of 1 run
+    exit 0
+    ");
+}
+
+/// Every file with its bytes.
+fn walk(folder: &std::path::Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        if entry.path().is_dir() {
+            found.extend(walk(&entry.path()));
+        } else {
+            found.push((entry.path(), std::fs::read(entry.path()).unwrap()));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[tokio::test]
+async fn no_session_asks_once_fails_nothing_and_is_taken_back() {
+    let bed = Bed::new();
+    bed.project("live", "RUN", &[("Q-001", "")]);
+    bed.project("idle", "DONE", &[]);
+    bed.dispatch().await;
+    bed.cluster.standing_fault(Some(Fault::NoSession));
+    bed.wait(600);
+    insta::assert_snapshot!(told(&bed.dispatch().await), @r"
+    idle - nothing: the project is done
+    live - needs_input: Run `ralph cluster connect`
+    exit 21
+    ");
+    let asked = bed.read("projects/live/.state/pipeline.json");
+    assert!(
+        asked.contains("ralph:session") && asked.contains("\"pending\""),
+        "{asked}"
+    );
+    bed.dispatch().await;
+    assert_eq!(bed.read("projects/live/.state/pipeline.json"), asked);
+    bed.cluster.standing_fault(None);
+    insta::assert_snapshot!(told(&bed.dispatch().await), @r"
+    live q001_20261120_120000: completed: No failure was found
+    live check CHECK->CHECK: results of 1 run recorded
+    idle - nothing: the project is done
+    exit 0
+    ");
+    assert_eq!(bed.state("live")["needs_user_input"]["value"], false);
+}
+
+#[tokio::test]
+async fn a_refusal_is_asked_about_and_only_a_changed_script_is_sent_again() {
+    let bed = Bed::new();
+    bed.project("p", "RUN", &[("Q-001", "")]);
+    let refused = Fault::Refused {
+        message: "invalid partition".to_owned(),
+        limit: false,
+    };
+    bed.cluster.fault(Method::Submit, refused);
+    insta::assert_snapshot!(told(&bed.dispatch().await), @r"
+    p submit RUN->RUN !24: Q-001: refused by the scheduler: invalid partition
+    exit 24
+    ");
+    insta::assert_snapshot!(told(&bed.dispatch().await), @r"
+    p submit RUN->RUN !1: Q-001 cannot be submitted: Q-001 was refused by the scheduler: invalid partition (its script has not changed since)
+    exit 1
+    ");
+    assert_eq!(bed.cluster.calls(Method::Submit), 1);
+    let script = "projects/p/slurm/jobs/q001.sbatch";
+    bed.write(script, &bed.read(script).replace("echo", "date; echo"));
+    insta::assert_snapshot!(told(&bed.dispatch().await), @r"
+    p submit RUN->WAIT_SLURM: Q-001 is job 1001
+    exit 0
+    ");
+    assert_eq!(bed.state("p")["needs_user_input"]["value"], false);
+}
+
+#[tokio::test]
+async fn a_limit_keeps_the_item_ready_and_is_tried_again_later() {
+    let bed = Bed::new();
+    bed.project("p", "RUN", &[("Q-001", "")]);
+    bed.cluster.set(|settings| settings.max_submitted = Some(0));
+    insta::assert_snapshot!(told(&bed.dispatch().await), @r"
+    p submit RUN->RUN: Q-001: a limit of the scheduler; it stays READY: Job violates accounting/QOS policy
+    exit 0
+    ");
+    let waiting = bed.dispatch().await;
+    insta::assert_snapshot!(told(&waiting), @r"
+    p - waiting: Q-001 waits for a limit until 2026-11-20T12:01:00Z
+    exit 0
+    ");
+    assert_eq!(
+        waiting.next_due.map(crate::time::stamp).as_deref(),
+        Some("2026-11-20T12:01:00Z")
+    );
+    bed.cluster.set(|settings| settings.max_submitted = None);
+    bed.wait(61);
+    assert!(bed.dispatch().await.steps[0].job.is_some());
+}
+
+#[tokio::test]
+async fn the_workspaces_own_limit_counts_the_runs_of_all_projects() {
+    let mut bed = Bed::new();
+    bed.settings
+        .partitions
+        .max_submit
+        .insert("gpu".to_owned(), 2);
+    for slug in ["a", "b", "c", "d"] {
+        bed.project(slug, "RUN", &[("Q-001", "")]);
+        let script = format!("projects/{slug}/slurm/jobs/q001.sbatch");
+        bed.write(
+            &script,
+            &bed.read(&script)
+                .replace("#SBATCH --time", "#SBATCH -p gpu\n#SBATCH --time"),
+        );
+    }
+    let report = bed
+        .dispatch_with(|options| options.batch_size = Some(4))
+        .await;
+    insta::assert_snapshot!(told(&report), @r"
+    a submit RUN->WAIT_SLURM: Q-001 is job 1001
+    b submit RUN->WAIT_SLURM: Q-001 is job 1002
+    c submit RUN->RUN: Q-001 stays READY: 2 of at most 2 jobs (`partitions.max_submit`) are in partition gpu, and it needs 1
+    d submit RUN->RUN: Q-001 stays READY: 2 of at most 2 jobs (`partitions.max_submit`) are in partition gpu, and it needs 1
+    exit 0
+    ");
+}
+
+#[tokio::test]
+async fn one_project_that_fails_does_not_keep_the_others_waiting() {
+    let bed = Bed::new();
+    for slug in ["a", "b", "c"] {
+        bed.project(slug, "RUN", &[("Q-001", "")]);
+    }
+    bed.write("projects/b/.state/pipeline.json", "{\"phase\": \"RUN\",}");
+    bed.write(
+        "projects/c/slurm/jobs/q001.sbatch",
+        "#!/bin/bash\necho 'oops\n",
+    );
+    // What bash says differs from version to version.
+    let said = told(&bed.dispatch().await);
+    let said: Vec<&str> = said
+        .lines()
+        .map(|line| line.split(": bash: ").next().unwrap())
+        .collect();
+    insta::assert_snapshot!(said.join("\n"), @r"
+    a submit RUN->WAIT_SLURM: Q-001 is job 1001
+    c submit RUN->RUN !1: Q-001 cannot be submitted: slurm/jobs/q001.sbatch: bash cannot parse it
+    b - unreadable: projects/b/.state/pipeline.json:1:16: expected another value after the comma, found a closing bracket
+    exit 3
+    ");
+}
+
+#[tokio::test]
+async fn a_second_dispatcher_waits_and_says_who_is_at_work() {
+    let bed = Bed::new();
+    bed.project("p", "RUN", &[("Q-001", "")]);
+    let guard = WorkspaceGuard::acquire(
+        &bed.path(""),
+        "dispatch",
+        std::time::Duration::ZERO,
+        &bed.env,
+    )
+    .unwrap();
+    let options = super::Options {
+        projects: Default::default(),
+        batch_size: None,
+        dry_run: false,
+        verify_only: false,
+    };
+    let error = bed.dispatcher().dispatch(&options).await.unwrap_err();
+    assert_eq!(
+        crate::error::Coded::code(&error),
+        crate::error::Code::Locked
+    );
+    // Looking is allowed meanwhile.
+    assert_eq!(
+        bed.dispatch_with(|options| options.dry_run = true)
+            .await
+            .steps
+            .len(),
+        1
+    );
+    drop(guard);
+    assert!(bed.dispatch().await.steps[0].job.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dispatchers_at_once_submit_one_job() {
+    let bed = Bed::new();
+    bed.project("p", "RUN", &[("Q-001", "")]);
+    let options = super::Options {
+        projects: Default::default(),
+        batch_size: None,
+        dry_run: false,
+        verify_only: false,
+    };
+    let run = || {
+        let (dispatcher, options) = (bed.dispatcher(), options.clone());
+        tokio::spawn(async move { dispatcher.dispatch(&options).await.is_ok() })
+    };
+    let all = [run(), run(), run(), run()];
+    let mut done = 0;
+    for one in all {
+        done += u32::from(one.await.unwrap());
+    }
+    assert!(done >= 1);
+    assert_eq!(bed.cluster.calls(Method::Submit), 1);
+}
+
+#[tokio::test]
+async fn a_queue_that_cannot_be_edited_keeps_its_items_from_being_submitted() {
+    let bed = Bed::new();
+    bed.project("p", "RUN", &[("Q-001", "")]);
+    let queue = "projects/p/documentation/queue.md";
+    let broken = bed
+        .read(queue)
+        .replace("## DONE", "```\nnever closed\n\n## DONE");
+    bed.write(queue, &broken);
+    insta::assert_snapshot!(told(&bed.dispatch().await), @r"
+    p submit RUN->RUN !1: Q-001 cannot be submitted: documentation/queue.md: line 13: a fence or comment opens here and is never closed, so text below it would become part of it; close it; it was left as it is
+    exit 1
+    ");
+    assert_eq!(
+        (bed.cluster.calls(Method::Submit), bed.read(queue)),
+        (0, broken)
+    );
+}
+
+#[tokio::test]
+async fn a_check_that_the_queue_does_not_take_is_made_once() {
+    let bed = Bed::new();
+    bed.project("p", "RUN", &[("Q-001", "")]);
+    bed.dispatch().await;
+    let queue = "projects/p/documentation/queue.md";
+    bed.write(
+        queue,
+        &bed.read(queue)
+            .replace("## DONE", "```\nnever closed\n\n## DONE"),
+    );
+    bed.wait(120);
+    let mut passes = Vec::new();
+    for _ in 0..4 {
+        passes.push(told(&bed.dispatch().await));
+    }
+    insta::assert_snapshot!(passes.join("\n--\n"), @r"
+    p q001_20261120_120000: completed: No failure was found
+    p check CHECK->CHECK: results of 1 run recorded
+    exit 0
+    --
+    p advance CHECK->IDLE: moved on to IDLE: no finished run is left to check
+    exit 0
+    --
+    p - nothing: the project is idle; set a phase to start it
+    exit 0
+    --
+    p - nothing: the project is idle; set a phase to start it
+    exit 0
+    ");
+}
+
+#[tokio::test]
+async fn a_failure_that_cannot_be_written_down_is_asked_about() {
+    let bed = Bed::new();
+    bed.project("p", "RUN", &[("Q-001", "")]);
+    let failing = JobScript::of([(1, "RUNNING"), (60, "FAILED")]).complains(50, "ValueError: no\n");
+    bed.cluster.rule(Rule::any(failing));
+    bed.dispatch().await;
+    bed.write(
+        "projects/p/documentation/debugging.md",
+        "# Debugging\n\n```\nnever closed\n",
+    );
+    bed.wait(120);
+    insta::assert_snapshot!(told(&bed.dispatch().await), @r"
+    p q001_20261120_120000: failed: Neither the scheduler nor the logs say why the job ended (documentation/debugging.md: line 3: a fence or comment opens here and is never closed, so text below it would become part of it; close it; it was left as it is)
+    p - needs_input: Q-001: Neither the scheduler nor the logs say why the job ended. documentation/debugging.md: line 3: a fence or comment opens here and is never closed, so text below it would become part of it; close it; it was left as it is
+    exit 5
+    ");
+    let state = bed.state("p");
+    assert_eq!(
+        (
+            state["phase"].as_str(),
+            state["needs_user_input"]["value"].as_bool()
+        ),
+        (Some("DEBUG"), Some(true))
+    );
+}
+
+#[tokio::test]
+async fn a_report_that_a_person_wrote_is_not_replaced() {
+    let bed = Bed::new();
+    bed.project("p", "RUN", &[("Q-001", "")]);
+    let run = bed.dispatch().await.steps[0].outcome.clone();
+    assert!(run.contains("is job"), "{run}");
+    let id = bed.state("p")["active_runs"][0]["run_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let path = format!("projects/p/runs/{id}/results.md");
+    bed.write(&path, "# What I saw\n\nIt works.\n");
+    bed.wait(120);
+    bed.dispatch().await;
+    assert_eq!(bed.read(&path), "# What I saw\n\nIt works.\n");
+    assert_eq!(bed.state("p")["phase"], "CHECK");
+}
+
+#[tokio::test]
+async fn an_agent_is_sent_and_what_it_leaves_is_settled() {
+    let mut bed = Bed::new();
+    bed.project("p", "IMPLEMENT", &[]);
+    bed.write(
+        "projects/p/documentation/implementation-todo.md",
+        "## Ready\n\n- [ ] (T1) write it\n",
+    );
+    let agent = |script: &str| AgentChoice::Command(CommandLine::Shell(script.to_owned()));
+    bed.settings.agent = agent("cat > experiments.py && echo wrote it");
+    insta::assert_snapshot!(told(&bed.dispatch().await), @r"
+    p implement IMPLEMENT->IMPLEMENT: implement T1: done
+    exit 0
+    ");
+    assert!(
+        bed.read("projects/p/documentation/implementation-todo.md")
+            .contains("- [x] (T1)")
+    );
+    // An agent whose work cannot be ticked off is not sent again and again.
+    bed.write(
+        "projects/p/documentation/implementation-todo.md",
+        "## Ready\n\n- [ ] (T1) a\n- [ ] (T1) b\n",
+    );
+    bed.settings.agent = agent("date > another.py");
+    let mut passes = Vec::new();
+    for _ in 0..2 {
+        passes.push(told(&bed.dispatch().await));
+    }
+    insta::assert_snapshot!(passes.join("\n--\n"), @r"
+    p implement IMPLEMENT->IMPLEMENT: implement T1: done
+    exit 0
+    --
+    p - needs_input: T1 is done, but documentation/implementation-todo.md: line 3: the task `T1` is there 2 times (lines 3, 4); nothing was changed; give each an id of its own; it was left as it is
+    exit 5
+    ");
+}
+
+#[tokio::test]
+async fn the_test_command_runs_in_the_project() {
+    let mut bed = Bed::new();
+    bed.project("p", "TEST", &[("Q-001", "")]);
+    bed.settings.test_command = Some(CommandLine::Shell(
+        "test -f documentation/queue.md && echo 3 passed".to_owned(),
+    ));
+    insta::assert_snapshot!(told(&bed.dispatch().await), @r"
+    p test TEST->RUN: the tests pass
+    exit 0
+    ");
+    bed.project("q", "TEST", &[]);
+    bed.settings.test_command = Some(CommandLine::Words(vec!["no-such-program".to_owned()]));
+    insta::assert_snapshot!(told(&bed.dispatch_with(|options| options.projects = ["q".parse::<Slug>().unwrap()].into()).await), @r"
+    q test TEST->DEBUG: the tests fail: cannot be started: No such file or directory (os error 2)
+    p - not_selected: not named by --project
+    exit 0
+    ");
+}
+
+#[tokio::test]
+async fn what_one_run_cannot_tell_does_not_keep_the_others_waiting() {
+    let bed = Bed::new();
+    bed.project("p", "RUN", &[("Q-001", ""), ("Q-002", "")]);
+    bed.dispatch().await;
+    let dispatcher = bed.dispatcher();
+    dispatcher
+        .submit_now(&"p".parse().unwrap(), None)
+        .await
+        .unwrap();
+    bed.wait(600);
+    bed.cluster.fault(Method::Fetch, Fault::Garbage);
+    insta::assert_snapshot!(told(&bed.dispatch().await), @r#"
+    p q001_20261120_120000: error !25: the cluster's answer cannot be read: expected a framed reply, found "\u{7f}ELF"
+    p q002_20261120_120000: completed: No failure was found
+    p check WAIT_SLURM->CHECK: results of 1 run recorded
+    exit 3
+    "#);
+    insta::assert_snapshot!(told(&bed.dispatch().await), @r"
+    p q001_20261120_120000: completed: No failure was found
+    p check CHECK->CHECK: results of 1 run recorded
+    exit 0
+    ");
+}
+
+#[tokio::test]
+async fn dozens_of_misplaced_records_are_one_operation() {
+    let bed = Bed::new();
+    let runs: Vec<String> = (0..60)
+        .map(|n| {
+            format!(
+                "{{\"run_id\": \"r{n}\", \"job_id\": \"{}\", \"status\": \"completed\"}}",
+                900 + n
+            )
+        })
+        .collect();
+    bed.write(
+        "projects/p/.state/pipeline.json",
+        &format!(
+            "{{\"phase\": \"a sentence\", \"active_runs\": [\n{}\n], \"completed_runs\": []}}",
+            runs.join(",\n")
+        ),
+    );
+    let report = bed.dispatch().await;
+    assert_eq!(report.verified.len(), 60);
+    assert_eq!(
+        bed.state("p")["completed_runs"].as_array().map(Vec::len),
+        Some(60)
+    );
+    assert_eq!(
+        std::fs::read_dir(bed.path("projects/p/.state/ops"))
+            .unwrap()
+            .count(),
+        1
+    );
+}

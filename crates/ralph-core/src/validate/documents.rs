@@ -1,0 +1,53 @@
+//! The documents: what a person should mend in them, as `ralph-docs` finds it, and whether the project is listed.
+//! Nothing here edits a document.
+
+use ralph_docs::error::{DocError, DocErrorCode};
+use ralph_docs::{debugging, projects, queue, todo};
+
+use super::{Finding, ProjectFiles};
+use crate::store::layout::{DEBUGGING, QUEUE, TODO};
+
+/// What finds the problems of a document's text.
+type Problems = fn(&str) -> Vec<DocError>;
+
+/// The documents that are read, and what finds their problems.
+pub(super) const DOCUMENTS: [(&str, Problems); 3] = [
+    (DEBUGGING, debugging::problems),
+    (QUEUE, queue::problems),
+    (TODO, todo::problems),
+];
+
+/// What a person should mend in a document: most often a name that two entries share, which is why neither of
+/// them can be edited.
+pub(super) fn check(path: &str, text: &str, problems: Problems, findings: &mut Vec<Finding>) {
+    findings.extend(problems(text).iter().map(|problem| finding(path, problem)));
+}
+
+fn finding(path: &str, problem: &DocError) -> Finding {
+    let (code, fix) = match problem.code {
+        DocErrorCode::Ambiguous => (
+            "ambiguous_name",
+            "Give each of them a name of its own, or remove the copy.",
+        ),
+        DocErrorCode::Malformed | DocErrorCode::NotFound | DocErrorCode::Refused => (
+            "malformed_document",
+            "Correct the line; what stands below it cannot be edited until then.",
+        ),
+    };
+    let message = problem.detail.trim_end_matches('.');
+    let found = Finding::warning(path, code, message, fix);
+    match problem.line {
+        Some(line) => found.on_line(line),
+        None => found,
+    }
+}
+
+/// Whether the list of projects names this one, where there is a list. To list it again would change nothing then.
+pub(super) fn listed(project: &ProjectFiles) -> Option<Finding> {
+    let list = project.project_list.as_deref()?;
+    let slug = project.slug.as_str();
+    let edits = projects::register(list, slug, "").ok()?;
+    let message = format!("the list of projects does not name `{slug}`");
+    let fix = "Add a line for it, so that people find it.";
+    (!edits.is_empty()).then(|| Finding::warning("../PROJECTS.md", "not_listed", message, fix))
+}

@@ -1,0 +1,107 @@
+//! What the items of `documentation/queue.md` point at. Which script an item means is decided here once, for the
+//! check and for the submission alike. Nothing here moves or reads a file.
+
+use std::collections::BTreeSet;
+
+use ralph_docs::queue::{self, QueueItem, QueueSection};
+
+use super::layout::exists;
+use super::{Finding, ProjectFiles};
+use crate::store::layout::{QUEUE, SLURM_JOBS};
+
+/// A path as people write it into an item: in backticks, as a link, with a remark after it.
+pub(super) fn bare_path(text: &str) -> String {
+    let text = text.trim();
+    let quoted = text.split('`').nth(1);
+    let linked = text
+        .split_once("](")
+        .and_then(|(_, rest)| rest.split(')').next());
+    let word = quoted
+        .or(linked)
+        .unwrap_or_else(|| text.split_whitespace().next().unwrap_or(""));
+    word.trim_start_matches("./")
+        .trim_end_matches([',', ';'])
+        .to_owned()
+}
+
+/// The script that an item names; `None` where it names none.
+#[must_use]
+pub fn named_script(item: &QueueItem) -> Option<String> {
+    named(item.script.as_deref())
+}
+
+/// The configuration that an item names; `None` where it names none.
+#[must_use]
+pub fn named_config(item: &QueueItem) -> Option<String> {
+    named(item.config.as_deref())
+}
+
+fn named(text: Option<&str>) -> Option<String> {
+    text.map(bare_path).filter(|path| !path.is_empty())
+}
+
+/// The script of a queue item: the one it names; else `slurm/jobs/<id>[suffix].sbatch` with the id in lower case
+/// and without its dash; else the only script there. `names` are the paths that exist in the project.
+///
+/// # Errors
+/// Why there is none, as a fragment for a message.
+pub fn script_of(item: &QueueItem, names: &BTreeSet<String>) -> Result<String, String> {
+    if let Some(named) = named_script(item) {
+        return if names.contains(&named) {
+            Ok(named)
+        } else {
+            Err(format!("names the script `{named}`, which does not exist"))
+        };
+    }
+    let stem = item.id.to_ascii_lowercase().replace('-', "");
+    let scripts: Vec<&str> = names
+        .iter()
+        .filter_map(|name| name.strip_prefix(SLURM_JOBS)?.strip_prefix('/'))
+        .filter_map(|name| name.strip_suffix(".sbatch"))
+        .filter(|name| !name.contains('/'))
+        .collect();
+    let of_item = |name: &&str| {
+        // `q001_pilot` belongs to Q-001, `q0012` does not.
+        name.to_ascii_lowercase()
+            .strip_prefix(&stem)
+            .is_some_and(|suffix| !suffix.starts_with(|c: char| c.is_ascii_alphanumeric()))
+    };
+    let exact = |name: &&str| name.eq_ignore_ascii_case(&stem);
+    let exact = scripts.iter().find(|name| exact(name));
+    let own: Vec<&str> = scripts.iter().copied().filter(of_item).collect();
+    match (exact, own.as_slice(), scripts.as_slice()) {
+        (Some(name), ..) | (None, [name], _) | (None, [], [name]) => {
+            Ok(format!("{SLURM_JOBS}/{name}.sbatch"))
+        }
+        (None, [], _) => Err(format!(
+            "names no script, and there is no `{SLURM_JOBS}/{stem}.sbatch`"
+        )),
+        (None, several, _) => Err(format!(
+            "names no script, and {} scripts in `{SLURM_JOBS}/` start with `{stem}`",
+            several.len()
+        )),
+    }
+}
+
+/// Follows READY items to their files: the others have been submitted, or are not meant to be.
+pub(super) fn check(project: &ProjectFiles, text: &str, findings: &mut Vec<Finding>) {
+    let items = queue::items(text);
+    for item in items
+        .iter()
+        .filter(|item| item.section == QueueSection::Ready)
+    {
+        if let Err(why) = script_of(item, &project.names) {
+            let message = format!("`{}` is READY and {why}", item.id);
+            let fix = "Write the script, or correct the item's `- Script:` line.";
+            findings.push(Finding::error(QUEUE, "missing_script", message, fix).on_line(item.line));
+        }
+        if let Some(config) = named_config(item).filter(|path| !exists(&project.names, path)) {
+            let message = format!(
+                "`{}` is READY and its configuration `{config}` does not exist",
+                item.id
+            );
+            let fix = "Write the file and commit it, or correct the item's `- Config:` line.";
+            findings.push(Finding::error(QUEUE, "missing_config", message, fix).on_line(item.line));
+        }
+    }
+}

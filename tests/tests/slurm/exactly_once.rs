@@ -1,0 +1,174 @@
+//! Whatever happens to ralph during a submission, the cluster is given one job.
+
+use std::fs::{self, File, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Mutex;
+
+use ralph_tests::slurm::{Site, cluster};
+use ralph_tests::{Ran, wait_until};
+
+const ITEM: (&str, &str) = ("Q-001", "echo once");
+
+/// So many crashed submissions are looked at side by side.
+const AT_ONCE: usize = 4;
+
+/// Every crash point that a submitting dispatch passes, in order.
+fn points(site: &Site<'_>) -> Vec<String> {
+    site.project("toy", "RUN", &[ITEM]);
+    let log = site.workspace.path("points");
+    let mut dispatch = site.command(&["dispatch"]);
+    let _ = Ran::of_command(dispatch.env("RALPH_CRASH_LOG", &log)).ended(0);
+    let text = fs::read_to_string(log).expect("the points that were passed");
+    text.lines().map(str::to_owned).collect()
+}
+
+/// Kills ralph at a point of its submission, and lets the next dispatches go on.
+fn crash(beside: &Site<'_>, at: &str) {
+    let site = Site::beside(beside);
+    site.project("toy", "RUN", &[ITEM]);
+    let mut dispatch = site.command(&["dispatch"]);
+    let crashed = Ran::of_command(dispatch.env("RALPH_CRASH_AT", at));
+    assert!(crashed.code > 128, "{at}: {crashed:?}");
+    let next = [site.ralph(&["dispatch"]), site.ralph(&["dispatch"])];
+    let state = site.state("toy");
+    let runs = ["active_runs", "completed_runs"].map(|list| state[list].as_array().cloned());
+    let runs: Vec<_> = runs.into_iter().flatten().flatten().collect();
+    let [run] = runs.as_slice() else {
+        panic!("{at}: {next:?}\n{state}");
+    };
+    let job = run["job_id"].as_str().expect("a job");
+    assert_eq!(site.jobs(), [job], "{at}: {next:?}");
+}
+
+#[test]
+fn killed_at_any_point_the_next_dispatch_has_one_job() {
+    let Some(cluster) = cluster(false) else {
+        return;
+    };
+    let site = Site::connected(&cluster);
+    let points = points(&site);
+    let named = |point: &String| point.starts_with("submit.after_send:");
+    assert!(points.iter().any(named), "{points:?}");
+    let left = Mutex::new(points.iter());
+    let worker = || {
+        while let Some(at) = { left.lock().expect("no thread failed").next() } {
+            crash(&site, at);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(worker);
+        }
+    });
+}
+
+#[test]
+fn two_dispatches_and_eight_submissions_at_once_are_one_job() {
+    let Some(cluster) = cluster(false) else {
+        return;
+    };
+    let site = Site::connected(&cluster);
+    site.project("both", "RUN", &[ITEM]);
+    let start = |arguments: &[&str]| {
+        let mut command = site.command(arguments);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().expect("ralph")
+    };
+    let ends = |children: Vec<std::process::Child>| -> Vec<bool> {
+        let end = |mut child: std::process::Child| child.wait().expect("an end").success();
+        children.into_iter().map(end).collect()
+    };
+    ends((0..2).map(|_| start(&["dispatch"])).collect());
+    assert_eq!(site.jobs().len(), 1);
+
+    site.project("many", "RUN", &[ITEM]);
+    let submit = ["submit", "--project", "many", "--queue-id", "Q-001"];
+    let accepted = ends((0..8).map(|_| start(&submit)).collect());
+    assert_eq!(
+        accepted.iter().filter(|ended| **ended).count(),
+        1,
+        "{accepted:?}"
+    );
+    assert_eq!(site.jobs().len(), 2);
+
+    let _ = site.ralph(&["dispatch", "--until-idle"]).ended(0);
+    assert_eq!(site.jobs().len(), 2);
+    for slug in ["both", "many"] {
+        assert_eq!(
+            site.state(slug)["completed_runs"].as_array().map(Vec::len),
+            Some(1),
+            "{slug}"
+        );
+    }
+}
+
+/// An `sbatch` in front of the real one, for every command over SSH: a submission says that it is here, and waits to
+/// be let through. Gone when dropped.
+struct HeldSbatch(PathBuf);
+
+impl HeldSbatch {
+    fn new(site: &Site<'_>) -> Self {
+        let held = Self(PathBuf::from(site.cluster.value("RALPH_REMOTE_HOME")));
+        fs::create_dir_all(held.0.join("held")).expect("a folder");
+        let sbatch = format!(
+            "#!/bin/bash\ncase $* in *--parsable*) touch \"{}/here\"; {} ;; esac\nexec /usr/bin/sbatch \"$@\"\n",
+            site.root.display(),
+            site.gate("go"),
+        );
+        held.write("held/sbatch", &sbatch);
+        held.write(".bashrc", "PATH=$HOME/held:$PATH\n");
+        held
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let mut file = File::create(self.0.join(name)).expect("a file");
+        file.write_all(text.as_bytes()).expect("its text");
+        file.set_permissions(Permissions::from_mode(0o755))
+            .expect("its mode");
+    }
+}
+
+impl Drop for HeldSbatch {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(self.0.join(".bashrc"));
+        let _ = fs::remove_dir_all(self.0.join("held"));
+    }
+}
+
+#[test]
+fn killed_while_the_scheduler_has_the_script_its_job_is_found() {
+    let Some(cluster) = cluster(true) else {
+        return;
+    };
+    let site = Site::connected(&cluster);
+    site.project("toy", "RUN", &[ITEM]);
+    let held = HeldSbatch::new(&site);
+    let mut ralph = site
+        .command(&["dispatch"])
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("ralph");
+    wait_until("sbatch runs", || site.root.join("here").exists());
+    ralph.kill().expect("a running ralph");
+    let _ = ralph.wait().expect("an end");
+
+    // Begun, and no job yet: nobody submits a second time.
+    let early = site.ralph(&["dispatch"]);
+    assert!(
+        early
+            .stdout
+            .contains("the submission was begun on the cluster"),
+        "{}",
+        early.stdout
+    );
+    assert!(site.jobs().is_empty());
+    drop(held);
+    site.open_gate("go");
+    wait_until("the job exists", || site.jobs().len() == 1);
+    let rest = site.ralph(&["dispatch", "--until-idle"]).ended(0);
+    assert_eq!(site.state("toy")["phase"], "DONE", "{}", rest.stdout);
+    assert_eq!(site.jobs().len(), 1);
+}

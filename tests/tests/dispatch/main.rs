@@ -2,4 +2,5 @@
 
 mod crash_sweep;
 mod exactly_once;
+mod killed;
 mod lifecycle;

@@ -42,6 +42,15 @@ pub struct Ran {
 }
 
 impl Ran {
+    /// Runs a command to its end.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    #[must_use]
+    pub fn of_command(command: &mut Command) -> Self {
+        Self::of(&command.output().expect("a command that can be started"))
+    }
+
     fn of(output: &Output) -> Self {
         use std::os::unix::process::ExitStatusExt as _;
         Self {
@@ -170,12 +179,7 @@ impl Workspace {
     /// It cannot be started.
     #[must_use]
     pub fn ralph(&self, arguments: &[&str]) -> Ran {
-        Ran::of(
-            &self
-                .command(arguments)
-                .output()
-                .expect("ralph can be started"),
-        )
+        Ran::of_command(&mut self.command(arguments))
     }
 
     /// Makes a project in a phase, with one job script per item; the items are READY.

@@ -32,17 +32,33 @@ pub(crate) fn for_tests(root: &Path) -> Option<ForTests> {
     let was_up = is_up(root);
     match quietly(root, "up") {
         Ok(_) => {
-            let env_file = env_file(root)?;
-            Some(ForTests {
+            let cluster = ForTests {
                 root: root.to_owned(),
-                env_file,
+                env_file: env_file(root)?,
                 was_up,
-            })
+            };
+            // Rows of an earlier run must not stand in for this one.
+            let _ = std::fs::remove_file(cluster.fault_file());
+            Some(cluster)
         }
         Err(why) => {
             eprintln!("note: no SLURM cluster for the tests: {why}");
             None
         }
+    }
+}
+
+impl ForTests {
+    /// The rows that the fault suite wrote in this run, sorted.
+    pub(crate) fn fault_table(&self) -> String {
+        let text = std::fs::read_to_string(self.fault_file()).unwrap_or_default();
+        let mut rows: Vec<&str> = text.lines().collect();
+        rows.sort_unstable();
+        rows.join("\n")
+    }
+
+    fn fault_file(&self) -> PathBuf {
+        self.env_file.with_file_name("fault-table.txt")
     }
 }
 

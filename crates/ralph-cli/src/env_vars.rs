@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+/// How wide a table may be where standard output is no terminal.
+pub(crate) const COLUMNS: &str = "COLUMNS";
 /// The caller of a lock when it is not the parent process; `scripts/ralph/lock.sh` had it first.
 pub(crate) const LOCK_OWNER_PID: &str = "LOCK_OWNER_PID";
 /// Where a crash is provoked, as `point:n`; only in builds with the feature `crash-points`.
@@ -41,6 +43,11 @@ pub(crate) fn arguments() -> Vec<OsString> {
 /// All variables; a job of the embedded cluster gets those that `--export` lets through.
 pub(crate) fn all() -> BTreeMap<OsString, OsString> {
     std::env::vars_os().collect()
+}
+
+/// The folders in which programs are looked for.
+pub(crate) fn search_path() -> Vec<PathBuf> {
+    std::env::var_os("PATH").map_or_else(Vec::new, |path| std::env::split_paths(&path).collect())
 }
 
 /// The current folder.

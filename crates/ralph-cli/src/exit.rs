@@ -10,6 +10,8 @@ use ralph_core::error::{Code, Coded, Hint};
 use crate::args::{Cli, Hook, Verb};
 use crate::commands;
 use crate::output::Output;
+use crate::render::SCHEMA_VERSION;
+use crate::render::answers::ErrorReport;
 
 /// An error on its way to the person: what branch it is, what to do, and the chain of causes.
 #[derive(Debug)]
@@ -30,6 +32,16 @@ impl Failure {
             hint: None,
             source: anyhow::Error::msg(message.into()),
         }
+    }
+
+    /// What happened, with its causes.
+    pub(crate) fn message(&self) -> String {
+        chain(&self.source).join(": ")
+    }
+
+    /// What to do about it, if something can be said.
+    pub(crate) fn advice(&self) -> Option<String> {
+        self.hint.as_ref().map(|hint| hint.0.clone())
     }
 
     /// What to do about it.
@@ -78,15 +90,12 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
 
 fn explain(failure: &Failure, output: &Output) {
     if output.is_json() {
-        let message = chain(&failure.source).join(": ");
-        let problem = ralph_core::report::Problem::new(
-            failure.code,
-            message,
-            failure.hint.clone().map(|hint| hint.0),
-        );
-        if let Ok(text) =
-            serde_json::to_string(&serde_json::json!({ "schema_version": 1, "error": problem }))
-        {
+        let problem =
+            ralph_core::report::Problem::new(failure.code, failure.message(), failure.advice());
+        if let Ok(text) = serde_json::to_string(&ErrorReport {
+            schema_version: SCHEMA_VERSION,
+            error: problem,
+        }) {
             output.error_line(&text);
         }
         return;

@@ -6,6 +6,8 @@ use anstream::AutoStream;
 use serde::Serialize;
 
 use crate::args::{Format, Global, When};
+use crate::env_vars;
+use crate::exit::{Failure, printed};
 
 /// How this run prints.
 #[derive(Debug, Clone)]
@@ -57,9 +59,22 @@ impl Output {
         io::stdout().is_terminal()
     }
 
-    /// Columns of the terminal; 100 where there is none.
+    /// Columns of the terminal; of `COLUMNS` where there is none, else 100.
     pub(crate) fn width(&self) -> usize {
-        terminal_size::terminal_size().map_or(100, |(width, _)| usize::from(width.0).max(40))
+        let stated = || env_vars::text(env_vars::COLUMNS)?.parse::<usize>().ok();
+        let terminal = || Some(usize::from(terminal_size::terminal_size()?.0.0));
+        let width = if self.on_terminal() {
+            terminal()
+        } else {
+            stated()
+        };
+        width.unwrap_or(100).clamp(40, 1_000)
+    }
+
+    /// Lines of the terminal; `None` where there is none.
+    pub(crate) fn height(&self) -> Option<usize> {
+        let (_, height) = terminal_size::terminal_size()?;
+        self.on_terminal().then(|| usize::from(height.0))
     }
 
     /// Prints results.
@@ -88,10 +103,32 @@ impl Output {
         self.bytes((text + "\n").as_bytes())
     }
 
+    /// Prints one of several results for a program, each on a line of its own.
+    pub(crate) fn json_line(&self, value: &impl Serialize) -> io::Result<()> {
+        let text = serde_json::to_string(value).map_err(io::Error::other)?;
+        self.bytes((text + "\n").as_bytes())
+    }
+
+    /// Prints what a verb answers: data for a program, words for a person.
+    pub(crate) fn answer(&self, data: &impl Serialize, words: &str) -> Result<(), Failure> {
+        printed(if self.is_json() {
+            self.json(data)
+        } else {
+            self.print(words)
+        })
+    }
+
     /// Says what is going on, on standard error. That nobody reads it is no error.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
             self.error_line(text);
+        }
+    }
+
+    /// Says what is being waited for: only to a person who looks on.
+    pub(crate) fn progress(&self, text: &str) {
+        if io::stderr().is_terminal() {
+            self.note(text);
         }
     }
 

@@ -94,6 +94,7 @@ pub trait ClusterBackend: Send + Sync + fmt::Debug {
 
 /// What a cluster offers; probed once a day and kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Capabilities {
     /// Scheduler and version, such as `slurm 22.05.8` or `local`.
     pub version: String,

@@ -35,7 +35,7 @@ pub struct SubmitLedger {
     pub status: String,
     /// The job, once the scheduler has named it.
     pub job_id: Option<String>,
-    /// When the intent was made or the job was accepted.
+    /// When the intent was made: never later than the scheduler's own time of it, however late the job was found.
     pub submitted_at: String,
     /// Which attempt at the item.
     pub attempt: u32,
@@ -60,13 +60,7 @@ pub struct SubmitLedger {
 impl SubmitLedger {
     /// The ledger of an intent.
     #[must_use]
-    pub fn of(
-        intent: &Intent,
-        experiment: &str,
-        partition: Option<String>,
-        status: &str,
-        at: Timestamp,
-    ) -> Self {
+    pub fn of(intent: &Intent, experiment: &str, partition: Option<String>, status: &str) -> Self {
         let request: &SubmitRequest = &intent.request;
         Self {
             version: VERSION,
@@ -76,7 +70,7 @@ impl SubmitLedger {
             experiment: experiment.to_owned(),
             status: status.to_owned(),
             job_id: None,
-            submitted_at: stamp(at),
+            submitted_at: stamp(request.intent_at),
             attempt: intent.attempt,
             token: request.token.to_string(),
             sbatch_path: request.script_path.clone(),
@@ -172,11 +166,14 @@ pub fn spec(intent: &Intent, item: &QueueItem) -> String {
     text
 }
 
+/// How every `results.md` of the machine begins.
+pub const RESULTS_HEADING: &str = "# Results of ";
+
 /// `results.md`: how the run ended.
 #[must_use]
 pub fn results(result: &ResultLedger, artifacts: &[String]) -> String {
     let mut text = format!(
-        "# Results of {}\n\n- Status: {}\n",
+        "{RESULTS_HEADING}{}\n\n- Status: {}\n",
         result.run_id, result.status
     );
     for report in &result.reports {
@@ -256,7 +253,7 @@ pub fn result_of(
         reports: reports.to_vec(),
         failure_class: diagnosis.class.name().to_owned(),
         suspicious: diagnosis.suspicious,
-        summary: crate::settle::finish::headline(diagnosis),
+        summary: crate::settle::entry::headline(diagnosis),
         logs: logs.to_vec(),
         recorded_at: stamp(now),
     }

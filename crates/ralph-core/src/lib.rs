@@ -13,6 +13,8 @@ pub mod classify;
 pub mod cluster;
 pub mod env;
 pub mod error;
+#[cfg(test)]
+mod fixture;
 pub mod hook;
 pub mod id;
 pub mod job;

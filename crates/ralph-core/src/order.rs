@@ -69,6 +69,9 @@ pub struct IssuedOrder {
     pub issued_at: Timestamp,
     /// How often an agent tried and changed nothing or failed.
     pub attempts: u32,
+    /// When the limit of the agent's account resets; nobody is sent before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
 }
 
 impl IssuedOrder {

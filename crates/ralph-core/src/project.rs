@@ -12,8 +12,10 @@ use ralph_docs::{debugging, queue, todo};
 use crate::error::{Code, Coded as _};
 use crate::id::Slug;
 use crate::pipeline::PipelineFile;
-use crate::store::layout;
-use crate::world::{Facts, Intent, Project, ProjectState, Sightings, Unreadable, World};
+use crate::store::{atomic, layout};
+use crate::world::{
+    Facts, INTENT_VERSION, Intent, Project, ProjectState, Sightings, Unreadable, World,
+};
 
 /// The texts of one project that planning reads, by path relative to its folder.
 pub type Texts = BTreeMap<String, String>;
@@ -43,13 +45,24 @@ pub fn discover(root: &Path) -> io::Result<Vec<Slug>> {
             .to_str()
             .and_then(|name| name.parse::<Slug>().ok());
         if let Some(slug) = slug
-            && entry.path().join(layout::PIPELINE).exists()
+            && has_state(&entry.path())
         {
             slugs.push(slug);
         }
     }
     slugs.sort();
     Ok(slugs)
+}
+
+/// A state file that cannot be looked at is one all the same: an unreadable project is reported, never hidden.
+fn has_state(folder: &Path) -> bool {
+    match fs::symlink_metadata(folder.join(layout::PIPELINE)) {
+        Ok(_) => true,
+        Err(error) => !matches!(
+            error.kind(),
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+        ),
+    }
 }
 
 /// Reads all these projects, on as many threads as there are processors.
@@ -73,42 +86,40 @@ pub fn load_all(root: &Path, slugs: &[Slug]) -> World {
                 })
             })
             .collect();
-        for (reader, chunk) in readers.into_iter().zip(slugs.chunks(share)) {
-            match reader.join() {
-                Ok(read) => projects.extend(read),
-                Err(_) => projects.extend(chunk.iter().map(panicked)),
-            }
-        }
+        // A reader cannot panic: each project is caught on its own.
+        projects.extend(
+            readers
+                .into_iter()
+                .flat_map(|reader| reader.join().unwrap_or_default()),
+        );
     });
     World { projects }
 }
 
-fn panicked(slug: &Slug) -> Project {
-    let unreadable = Unreadable {
-        code: Code::Bug,
-        message: "reading the project failed in a way that is a bug of ralph".to_owned(),
-        hint: Some("Please report it with the project's files.".to_owned()),
-    };
-    Project {
-        slug: slug.clone(),
-        state: ProjectState::Unreadable(unreadable),
-    }
-}
-
-/// Reads one project.
+/// Reads one project. Whatever goes wrong, even a panic, is this project's outcome.
 #[must_use]
 pub fn load(root: &Path, slug: &Slug) -> Project {
-    let state = match texts(&folder(root, slug)).and_then(|texts| facts(slug, &texts)) {
-        Ok(facts) => ProjectState::Readable(Box::new(facts)),
-        Err(found) => ProjectState::Unreadable(Unreadable {
+    let read = || facts(slug, &texts(&folder(root, slug))?);
+    let state = match std::panic::catch_unwind(read) {
+        Ok(Ok(facts)) => ProjectState::Readable(Box::new(facts)),
+        Ok(Err(found)) => ProjectState::Unreadable(Unreadable {
             // Relative to the workspace, as an editor opens it.
             message: format!("{}/{slug}/{}", layout::PROJECTS, found.message),
             ..found
         }),
+        Err(_) => ProjectState::Unreadable(panicked()),
     };
     Project {
         slug: slug.clone(),
         state,
+    }
+}
+
+fn panicked() -> Unreadable {
+    Unreadable {
+        code: Code::Bug,
+        message: "reading the project failed in a way that is a bug of ralph".to_owned(),
+        hint: Some("Please report it with the project's files.".to_owned()),
     }
 }
 
@@ -148,11 +159,17 @@ fn intent_names(intents: &Path) -> Result<Vec<String>, Unreadable> {
 }
 
 fn read_into(texts: &mut Texts, folder: &Path, path: &str) -> Result<(), Unreadable> {
-    let full = folder.join(path);
-    let bytes = match fs::read(&full) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(unreadable(path, &error)),
+    // A pipe in the place of a file is an error, not something to wait for.
+    let bytes = match atomic::read(&folder.join(path)) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return Ok(()),
+        Err(error) => {
+            return Err(Unreadable {
+                code: Code::CorruptState,
+                message: format!("{path}: {error}"),
+                hint: error.hint().map(|hint| hint.0),
+            });
+        }
     };
     let text = match String::from_utf8(bytes) {
         Ok(text) => text,
@@ -198,7 +215,7 @@ pub fn facts(slug: &Slug, texts: &Texts) -> Result<Facts, Unreadable> {
         .range(layout::INTENTS.to_owned()..)
         .filter(|(path, _)| path.starts_with(layout::INTENTS));
     let intents = intents
-        .map(|(path, text)| ours::<Intent>(path, text))
+        .map(|(path, text)| intent(path, text))
         .collect::<Result<_, _>>()?;
     let optional = |path: &str| texts.get(path).map(|text| (path.to_owned(), text));
     Ok(Facts {
@@ -217,16 +234,26 @@ pub fn facts(slug: &Slug, texts: &Texts) -> Result<Facts, Unreadable> {
 }
 
 /// An intent that cannot be read stops the project: it may stand for a job.
-fn ours<T: serde::de::DeserializeOwned>(path: &str, text: &str) -> Result<T, Unreadable> {
-    serde_json::from_str(text).map_err(|error| Unreadable {
+fn intent(path: &str, text: &str) -> Result<Intent, Unreadable> {
+    let hint = "Restore it, or look for the job on the cluster and remove the file.";
+    let intent: Intent = serde_json::from_str(text).map_err(|error| Unreadable {
         code: Code::CorruptState,
         message: format!(
             "{path}:{}:{}: expected a file written by ralph: {error}",
             error.line(),
             error.column()
         ),
-        hint: Some(
-            "Restore it, or look for the job on the cluster and remove the file.".to_owned(),
-        ),
-    })
+        hint: Some(hint.to_owned()),
+    })?;
+    if intent.version > INTENT_VERSION {
+        return Err(Unreadable {
+            code: Code::NewerFormat,
+            message: format!(
+                "{path}: expected format {INTENT_VERSION} or less, found {}",
+                intent.version
+            ),
+            hint: Some("Use the newer ralph that wrote it.".to_owned()),
+        });
+    }
+    Ok(intent)
 }

@@ -139,46 +139,36 @@ pub struct PassedReport {
 }
 
 impl DispatchReport {
-    /// The exit code: what failed, then what waits for a person; nothing to do is success.
+    /// The exit code: what failed, then what waits for a person; nothing to do is success. A project that was not
+    /// chosen counts neither as failed nor as handled.
     #[must_use]
     pub fn code(&self) -> Option<Code> {
-        let failures: Vec<u8> = self
-            .steps
-            .iter()
-            .filter_map(|step| step.problem.as_ref())
-            .chain(
-                self.verified
-                    .iter()
-                    .filter_map(|found| found.problem.as_ref()),
-            )
-            .map(|problem| problem.exit_code)
-            .collect();
+        let steps = self.steps.iter().filter_map(|step| step.problem.as_ref());
+        let found = self.verified.iter();
+        let found = found.filter_map(|found| found.problem.as_ref());
+        let failures: Vec<u8> = steps.chain(found).map(|one| one.exit_code).collect();
         let unreadable = self.passed("unreadable");
-        let handled = self.steps.iter().any(|step| step.problem.is_none())
-            || !self.passed_over.is_empty() && unreadable < self.passed_over.len();
-        let one = |exit_code: u8| {
-            Code::ALL
-                .into_iter()
-                .find(|code| code.exit_code() == exit_code)
-                .unwrap_or(Code::Failed)
-        };
-        match (failures.first(), unreadable) {
-            (None, 0) => self.waiting_code(),
-            (Some(first), 0) if !handled && failures.iter().all(|code| code == first) => {
-                Some(one(*first))
+        let others = self.passed_over.len() - unreadable - self.passed("not_selected");
+        let unreached = self.passed("cluster_unreachable");
+        let handled = self.steps.iter().any(|step| step.problem.is_none()) || others > unreached;
+        match failures.first() {
+            None if unreadable == 0 => self.waiting_code(),
+            None if !handled => Some(Code::CorruptState),
+            Some(first) if unreadable == 0 && !handled && failures.iter().all(|c| c == first) => {
+                Some(code(*first))
             }
-            (None, _) if !handled => Some(Code::CorruptState),
             _ => Some(Code::Partial),
         }
     }
 
     fn waiting_code(&self) -> Option<Code> {
-        if let Some(problem) = &self.cluster_problem
-            && self.steps.is_empty()
-        {
-            return Code::ALL
-                .into_iter()
-                .find(|code| code.exit_code() == problem.exit_code);
+        if let Some(problem) = &self.cluster_problem {
+            let went_on = !self.steps.is_empty();
+            return Some(if went_on {
+                Code::Partial
+            } else {
+                code(problem.exit_code)
+            });
         }
         let waits = self.passed("needs_input");
         let idle = self.passed("nothing") + self.passed("not_selected") + self.passed("external");
@@ -200,4 +190,10 @@ impl DispatchReport {
             .iter()
             .any(|step| step.problem.is_none() && step.order.is_none())
     }
+}
+
+fn code(exit_code: u8) -> Code {
+    let mut all = Code::ALL.into_iter();
+    all.find(|code| code.exit_code() == exit_code)
+        .unwrap_or(Code::Failed)
 }

@@ -74,6 +74,9 @@ pub struct Facts {
     pub order: Option<IssuedOrder>,
 }
 
+/// The newest format of an intent that is read and written.
+pub const INTENT_VERSION: u32 = 1;
+
 /// A submission that was decided: on disk before anything is sent (invariant I6).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Intent {
@@ -88,7 +91,7 @@ pub struct Intent {
 }
 
 /// The memory between passes: absence is confirmed, never assumed (incidents 50 and 53).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sightings {
     /// Format version of the file.
     #[serde(default)]
@@ -96,6 +99,15 @@ pub struct Sightings {
     /// By job id or token.
     #[serde(default)]
     pub entries: BTreeMap<String, Sighted>,
+}
+
+impl Default for Sightings {
+    fn default() -> Self {
+        Self {
+            version: 1,
+            entries: BTreeMap::new(),
+        }
+    }
 }
 
 /// Since when something is so.
@@ -121,8 +133,10 @@ pub enum SightedAs {
     Provisional,
     /// A submission that was claimed or unclear, and of which no source knows a job.
     Unsettled,
-    /// An item that a limit of the scheduler refused.
+    /// An item that a limit of the scheduler, or of the workspace's policy, refused.
     Limit,
+    /// A run whose results are recorded though its queue item could not be moved.
+    Checked,
 }
 
 impl Facts {

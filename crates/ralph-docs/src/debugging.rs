@@ -57,6 +57,9 @@ pub struct Entry {
     pub title: String,
     /// Not ticked, not under a heading such as `Resolved`, not said to be over in its title or status.
     pub open: bool,
+    /// Whether the project waits for it: an entry of the machine stands under `BLOCKING` or says `Blocking: yes`;
+    /// one that a person wrote counts as blocking unless it stands under `NON-BLOCKING`.
+    pub blocking: bool,
     /// The hidden key of an entry that the machine wrote.
     pub key: Option<String>,
     /// Its first line, counted from 1.
@@ -270,6 +273,7 @@ fn heading_entry(document: &Document<'_>, span: &Span) -> Option<Entry> {
         id,
         title: title.to_owned(),
         open: shelf != Shelf::Resolved && !over,
+        blocking: !under(document, parent, NON_BLOCKING),
         key: None,
         line: span.first + 1,
         range: document.bytes_of(lines),
@@ -280,7 +284,8 @@ fn task_entry(document: &Document<'_>, block: &ItemBlock, inside_entry: bool) ->
     let line = document.line_text(block.first);
     let key = key::in_line(line);
     let item = list_item(document, block);
-    let shelf = shelf_of(with_ancestors(document, innermost(document, block.first)));
+    let around = innermost(document, block.first);
+    let shelf = shelf_of(with_ancestors(document, around));
     let numbered = item.id.as_deref().is_some_and(is_debug_id);
     let listed = shelf != Shelf::Other && item.task.is_some() && !inside_entry;
     if key.is_none() && !(numbered && item.task.is_some()) && !listed {
@@ -290,10 +295,27 @@ fn task_entry(document: &Document<'_>, block: &ItemBlock, inside_entry: bool) ->
         id: item.id,
         title: key::without(&item.text).to_owned(),
         open: shelf != Shelf::Resolved && !item.task.is_some_and(TaskMark::is_done),
+        blocking: match key {
+            Some(_) => {
+                under(document, around, "blocking") || says_blocking(document, item.range.clone())
+            }
+            None => !under(document, around, NON_BLOCKING),
+        },
         key,
         line: item.line,
         range: item.range,
     })
+}
+
+/// Whether a heading around a place has this name.
+fn under(document: &Document<'_>, around: Option<&Span>, name: &str) -> bool {
+    with_ancestors(document, around).any(|span| normalise(&span.title) == name)
+}
+
+/// Whether an entry has the line that [`add_entry`] gives to one that blocks.
+fn says_blocking(document: &Document<'_>, range: Range<usize>) -> bool {
+    let mut lines = document.slice(range).lines();
+    lines.any(|line| line.trim().trim_start_matches(['-', '*', '+']).trim() == "Blocking: yes")
 }
 
 fn is_debug_id(id: &str) -> bool {

@@ -127,6 +127,11 @@ impl Remote {
         self.env.now()
     }
 
+    /// An id that nothing else has: a request's, or a bundle's.
+    pub(crate) fn fresh_id(&self) -> String {
+        self.env.ids.op(self.now()).to_string()
+    }
+
     /// Whether a session is there; no call is spent.
     pub(crate) async fn check(&self) -> Result<(), BackendError> {
         self.transport.check().await.map_err(backend_error)
@@ -151,12 +156,12 @@ impl Remote {
         call: Call<'_>,
         arrived: &mut (dyn FnMut(&Part) + Send),
     ) -> Result<Reply, BackendError> {
-        let id = self.env.ids.op(self.now());
+        let id = self.fresh_id();
         let mut arguments = vec![self.root.as_str(), self.clusters.as_str()];
         arguments.extend_from_slice(call.arguments);
         let envelope = call
             .script
-            .envelope(id.as_str(), &arguments, call.data)
+            .envelope(&id, &arguments, call.data)
             .map_err(|error| BackendError::Garbled {
                 detail: error.to_string(),
             })?;
@@ -168,7 +173,7 @@ impl Remote {
                 detail: "the connection was closed by this program".to_owned(),
             })?;
         self.wait_for_budget().await;
-        let mut frame = FrameReader::new(id.as_str());
+        let mut frame = FrameReader::new(&id);
         let mut parts = Vec::new();
         let request = ExecRequest {
             command: &envelope.command,

@@ -9,6 +9,7 @@ use xshell::{Shell, cmd};
 use super::measure::{self, Program, Times};
 use super::table::{Limits, Row};
 use super::workspace::{self, FAR, PAST, Specification};
+use crate::cluster;
 
 const TURNS: usize = 21;
 const PAYLOAD: &str = r#"{"session_id":"bench","stop_hook_active":false}"#;
@@ -33,7 +34,7 @@ pub(super) struct Place {
 }
 
 /// All cases, in the order of the table.
-pub(super) const ALL: [Case; 4] = [
+pub(super) const ALL: [Case; 6] = [
     Case {
         name: "hook-large",
         run: |place| hook(place, &LARGE, 30),
@@ -49,6 +50,14 @@ pub(super) const ALL: [Case; 4] = [
     Case {
         name: "lock",
         run: lock_pair,
+    },
+    Case {
+        name: "slurm-submit",
+        run: slurm_submit,
+    },
+    Case {
+        name: "slurm-poll",
+        run: slurm_poll,
     },
 ];
 
@@ -158,6 +167,72 @@ fn lock_pair(place: &Place) -> anyhow::Result<Row> {
             megabytes: None,
         },
     })
+}
+
+/// A hundred jobs with a script and a config of 4 kB each over 40 ms of round trip, beside the same number of plain
+/// `sbatch` in one remote loop. Twenty a second or more is the target.
+fn slurm_submit(place: &Place) -> anyhow::Result<Row> {
+    let times = slurm(place, "submit")?;
+    let &[ours, floor] = times.as_slice() else {
+        bail!("expected two numbers, found {times:?}");
+    };
+    Ok(Row {
+        case: "SLURM, 100 submissions, 40 ms (beside: the floor)".to_owned(),
+        ours: one_time(ours),
+        compared: Some(one_time(floor)),
+        peak_bytes: None,
+        limits: Limits {
+            milliseconds: 5_000,
+            ratio: None,
+            megabytes: None,
+        },
+    })
+}
+
+/// One look at 5,000 jobs over 40 ms of round trip.
+fn slurm_poll(place: &Place) -> anyhow::Result<Row> {
+    let times = slurm(place, "poll")?;
+    let &[ours, peak_bytes] = times.as_slice() else {
+        bail!("expected two numbers, found {times:?}");
+    };
+    Ok(Row {
+        case: "SLURM, one look at 5,000 jobs, 40 ms".to_owned(),
+        ours: one_time(ours),
+        compared: None,
+        peak_bytes: Some(peak_bytes),
+        limits: Limits {
+            milliseconds: 1_000,
+            ratio: None,
+            megabytes: Some(100),
+        },
+    })
+}
+
+/// Runs the bench of `ralph-slurm` on the tests' own cluster; the numbers that it ends with.
+fn slurm(place: &Place, what: &str) -> anyhow::Result<Vec<u64>> {
+    let cluster = cluster::for_tests(&place.root).context("this case needs the SLURM cluster")?;
+    let file = &cluster.env_file;
+    let sh = Shell::new()?;
+    sh.change_dir(&place.root);
+    let package = ["--release", "--quiet", "--package", "ralph-slurm"];
+    let shown = cmd!(
+        sh,
+        "cargo run {package...} --example cluster_bench -- {file} {what}"
+    )
+    .read()?;
+    Ok(shown
+        .split_whitespace()
+        .filter_map(|number| number.parse().ok())
+        .collect())
+}
+
+/// A median that another program took.
+fn one_time(nanoseconds: u64) -> Times {
+    let time = Duration::from_nanos(nanoseconds);
+    Times {
+        median: time,
+        least: time,
+    }
 }
 
 fn ours(place: &Place, args: &[&str], exit: i32) -> Program {

@@ -31,7 +31,10 @@ pub(crate) fn run(root: &Path, filters: &[&str]) -> anyhow::Result<ExitCode> {
         eprintln!("note: cargo-nextest is not installed; `cargo test` runs the tests");
         runner::cargo_test(root, flags, filters, environment)?
     };
-    drop(cluster);
+    if let Some(cluster) = cluster {
+        println!("\nfaults on the cluster, and how often the job of each was started:");
+        println!("{}", cluster.fault_table());
+    }
     if filters.is_empty() {
         report.doctests_failed = cmd!(sh, "cargo test --doc --workspace {flags...}")
             .run()

@@ -41,7 +41,7 @@ pub(super) const WORDS: [Exception; 2] = [
 /// Writers of files (I3) beside store and journal.
 pub(super) const WRITERS: [Exception; 6] = [
     except(
-        "crates/ralph-cli/src/commands/init.rs",
+        "crates/ralph-cli/src/commands/init/files.rs",
         "fs::set_permissions",
         "a script that was just made becomes executable; no content is changed",
     ),

@@ -18,9 +18,16 @@ const LAYERS: [(&str, &[&str]); 8] = [
         "ralph-dispatch",
         &["ralph-core", "ralph-docs", "ralph-loop", "ralph-slurm"],
     ),
+    // The end-to-end tests build the product's binary as their own, with crash points in it.
     (
         "ralph-tests",
-        &["ralph-core", "ralph-docs", "ralph-loop", "ralph-slurm"],
+        &[
+            "ralph-cli",
+            "ralph-core",
+            "ralph-docs",
+            "ralph-loop",
+            "ralph-slurm",
+        ],
     ),
     ("xtask", &[]),
 ];

@@ -4,8 +4,10 @@ use ralph_core::error::Code;
 
 use crate::args::{Cancel, Global};
 use crate::commands::block_on;
-use crate::exit::{Outcome, printed};
+use crate::exit::Outcome;
 use crate::output::Output;
+use crate::render::SCHEMA_VERSION;
+use crate::render::answers::CancelReport;
 use crate::workspace::Workspace;
 
 /// Cancels; the books are made true by the verification that follows.
@@ -13,17 +15,15 @@ pub(crate) fn run(global: &Global, arguments: &Cancel, output: &Output) -> Outco
     let workspace = Workspace::open(global, output)?;
     let dispatcher = workspace.dispatcher(output);
     let cancelled = block_on(dispatcher.cancel(&arguments.run))??;
-    if output.is_json() {
-        printed(output.json(&serde_json::json!({
-            "schema_version": 1, "run_id": arguments.run, "jobs": cancelled.jobs, "ended": cancelled.ended, "states": cancelled.states,
-        })))?;
-    } else {
-        printed(output.print(&format!(
-            "{}: {}",
-            arguments.run,
-            cancelled.states.join(", ")
-        )))?;
-    }
+    let words = format!("{}: {}", arguments.run, cancelled.states.join(", "));
+    let report = CancelReport {
+        schema_version: SCHEMA_VERSION,
+        run_id: arguments.run.clone(),
+        jobs: cancelled.jobs,
+        states: cancelled.states,
+        ended: cancelled.ended,
+    };
+    output.answer(&report, &words)?;
     // A cancel that is not seen to work is not done: the next verification tells.
-    Ok((!cancelled.ended).then_some(Code::Unclear))
+    Ok((!report.ended).then_some(Code::Unclear))
 }

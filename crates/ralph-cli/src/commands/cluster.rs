@@ -9,13 +9,14 @@ use ralph_core::project;
 use ralph_core::settings::ClusterKind;
 use ralph_core::world::{ProjectState, jobs_of};
 use ralph_slurm::{Connected, Session, SessionState, TransportKind};
-use serde_json::{Value, json};
 
 use crate::args::{ClusterVerb as Cluster, Global};
 use crate::commands::{block_on, projects};
-use crate::exit::{Failure, Outcome, printed};
+use crate::exit::{Failure, Outcome};
 use crate::output::Output;
-use crate::render;
+use crate::render::answers::AdoptReport;
+use crate::render::cluster::{ClusterReport, JobRow, JobsReport, SessionReport};
+use crate::render::{self, SCHEMA_VERSION};
 use crate::slurm;
 use crate::workspace::{Workspace, env};
 
@@ -48,11 +49,20 @@ fn connect(workspace: &Workspace, output: &Output) -> Outcome {
     let Some(session) = session(workspace)? else {
         return check(workspace, output);
     };
-    let text = match block_on(session.connect())?? {
-        Connected::Already => format!("The session to {} is open already.", session.host()),
-        Connected::New => format!("The session to {} is open.", session.host()),
+    let (changed, words) = match block_on(session.connect())?? {
+        Connected::Already => (false, "is open already"),
+        Connected::New => (true, "is open"),
     };
-    printed(output.print(&text))?;
+    let report = SessionReport {
+        schema_version: SCHEMA_VERSION,
+        open: true,
+        changed,
+        host: Some(session.host().to_owned()),
+    };
+    output.answer(
+        &report,
+        &format!("The session to {} {words}.", session.host()),
+    )?;
     Ok(None)
 }
 
@@ -68,27 +78,38 @@ fn check(workspace: &Workspace, output: &Output) -> Outcome {
     }
     let cluster = workspace.cluster(&env())?;
     block_on(cluster.check())??;
-    let capabilities = block_on(cluster.capabilities())??;
-    if output.is_json() {
-        printed(output.json(
-            &json!({ "schema_version": 1, "kind": cluster.kind(), "capabilities": capabilities }),
-        ))?;
-    } else {
-        printed(output.print(&format!("{}: {}", cluster.kind(), capabilities.version)))?;
-    }
+    let report = ClusterReport {
+        schema_version: SCHEMA_VERSION,
+        kind: cluster.kind().to_owned(),
+        capabilities: block_on(cluster.capabilities())??,
+    };
+    output.answer(
+        &report,
+        &format!("{}: {}", report.kind, report.capabilities.version),
+    )?;
     Ok(None)
 }
 
 fn disconnect(workspace: &Workspace, output: &Output) -> Outcome {
-    let closed = match session(workspace)? {
+    let session = session(workspace)?;
+    let changed = match &session {
         Some(session) => block_on(session.disconnect())??,
         None => false,
     };
-    printed(output.print(if closed {
-        "The session is closed."
-    } else {
-        "There was no open session."
-    }))?;
+    let report = SessionReport {
+        schema_version: SCHEMA_VERSION,
+        open: false,
+        changed,
+        host: session.map(|session| session.host().to_owned()),
+    };
+    output.answer(
+        &report,
+        if changed {
+            "The session is closed."
+        } else {
+            "There was no open session."
+        },
+    )?;
     Ok(None)
 }
 
@@ -97,38 +118,12 @@ fn jobs(workspace: &Workspace, output: &Output) -> Outcome {
     let cluster = workspace.cluster(&env())?;
     let reports = block_on(cluster.jobs())??;
     let known = known(workspace, output)?;
-    let rows: Vec<Value> = reports
-        .iter()
-        .map(|report| row(report, known.get(&report.job.master().base())))
-        .collect();
-    if output.is_json() {
-        printed(output.json(&json!({ "schema_version": 1, "jobs": rows })))?;
-        return Ok(None);
-    }
-    let mut table = render::table(&["Job", "State", "Name", "Project", "Run"], output.width());
-    for row in &rows {
-        let text = |key: &str| {
-            row.get(key)
-                .and_then(Value::as_str)
-                .unwrap_or("")
-                .to_owned()
-        };
-        table.add_row(["job", "state", "name", "project", "run_id"].map(text));
-    }
-    let unknown = rows
-        .iter()
-        .filter(|row| row.get("run_id").is_some_and(Value::is_null))
-        .count();
-    let mut text = if rows.is_empty() {
-        "No jobs.\n".to_owned()
-    } else {
-        render::lines(&table)
+    let row = |report: &JobReport| row(report, known.get(&report.job.master().base()));
+    let report = JobsReport {
+        schema_version: SCHEMA_VERSION,
+        jobs: reports.iter().map(row).collect(),
     };
-    if unknown > 0 {
-        text.push_str(&ralph_core::plan::rules::plural(unknown, "job"));
-        text.push_str(" in no project's books; `ralph cluster jobs --adopt JOB --project SLUG` takes one in.\n");
-    }
-    printed(output.print(&text))?;
+    output.answer(&report, &render::cluster::jobs(&report, output.width()))?;
     Ok(None)
 }
 
@@ -142,18 +137,24 @@ fn adopt(workspace: &Workspace, job: &str, project: Option<&str>, output: &Outpu
     let slug = projects(&named, &dispatcher.slugs()?)?.into_iter().next();
     let slug = slug.ok_or_else(|| Failure::new(Code::Usage, "--adopt needs --project SLUG"))?;
     let run = block_on(dispatcher.adopt(&slug, job))??;
-    printed(output.print(&format!("{slug}: job {job} is run {run}")))?;
+    let report = AdoptReport {
+        schema_version: SCHEMA_VERSION,
+        project: slug.to_string(),
+        job: job.to_string(),
+        run_id: run.to_string(),
+    };
+    output.answer(&report, &format!("{slug}: job {job} is run {run}"))?;
     Ok(None)
 }
 
-fn row(report: &JobReport, known: Option<&(String, Option<String>)>) -> Value {
-    json!({
-        "job": report.job.to_string(),
-        "state": report.verdict().as_str(),
-        "name": report.name,
-        "project": known.map(|(project, _)| project),
-        "run_id": known.and_then(|(_, run)| run.clone()),
-    })
+fn row(report: &JobReport, known: Option<&(String, Option<String>)>) -> JobRow {
+    JobRow {
+        job: report.job.to_string(),
+        state: report.verdict().as_str().to_owned(),
+        name: report.name.clone(),
+        project: known.map(|(project, _)| project.clone()),
+        run_id: known.and_then(|(_, run)| run.clone()),
+    }
 }
 
 /// Project and run of every job in the books, by the number of the job's master.
@@ -182,7 +183,7 @@ fn known(
                 }
             }
             ProjectState::Unreadable(found) => {
-                output.note(&format!("{}: {}", project.slug, found.message));
+                output.note(&found.message);
             }
         }
     }

@@ -11,10 +11,14 @@ use ralph_core::time::{elapsed, span_text, stamp};
 
 use crate::args::{Chosen, Dispatch, Global};
 use crate::commands::{block_on, projects};
-use crate::exit::{Failure, Outcome, printed};
+use crate::exit::{Failure, Outcome};
 use crate::output::Output;
 use crate::render;
+use crate::render::report::View;
 use crate::workspace::Workspace;
+
+/// A poll that is due at once is not asked for in a hot loop.
+const SHORTEST_WAIT: Duration = Duration::from_millis(100);
 
 /// Verifies, then advances projects by one step each; with `--until-idle` until nothing is actionable.
 pub(crate) fn run(global: &Global, arguments: &Dispatch, output: &Output) -> Outcome {
@@ -61,35 +65,39 @@ async fn rounds(
         if !report.dry_run {
             keep(dispatcher, &report)?;
         }
-        let goes_on = arguments.until_idle && report.took_a_step();
-        if goes_on && !output.is_json() {
-            printed(output.print(&render::report::round(&report)))?;
-        } else {
-            show(&report, output)?;
-        }
-        let last = arguments.max_steps.is_some_and(|most| round >= most);
-        if !arguments.until_idle || last {
-            let idle =
-                arguments.fail_if_idle && report.steps.is_empty() && report.verified.is_empty();
-            return Ok(report.code().or(idle.then_some(Code::Idle)));
-        }
-        if goes_on {
-            continue;
-        }
-        let Some(due) = report.next_due else {
-            return Ok(report.code());
-        };
-        let wait = elapsed(dispatcher.env.now(), due);
-        output.note(&format!(
-            "waiting {} for the poll that is due at {}",
-            span_text(wait),
-            stamp(due)
-        ));
-        tokio::select! {
-            () = tokio::time::sleep(wait.max(Duration::from_millis(100))) => {}
-            signal = tokio::signal::ctrl_c() => return interrupted(signal),
+        let last = !arguments.until_idle || arguments.max_steps.is_some_and(|most| round >= most);
+        let goes_on = report.took_a_step();
+        match report.next_due.filter(|_| !goes_on) {
+            _ if last => {
+                show(&report, output)?;
+                return Ok(code(&report, arguments));
+            }
+            None if !goes_on => {
+                show(&report, output)?;
+                return Ok(report.code());
+            }
+            None => show_round(&report, output)?,
+            Some(due) => {
+                show_round(&report, output)?;
+                let wait = elapsed(dispatcher.env.now(), due);
+                let words = format!(
+                    "waiting {} for the poll that is due at {}",
+                    span_text(wait),
+                    stamp(due)
+                );
+                output.progress(&words);
+                tokio::select! {
+                    () = tokio::time::sleep(wait.max(SHORTEST_WAIT)) => {}
+                    signal = tokio::signal::ctrl_c() => return interrupted(signal),
+                }
+            }
         }
     }
+}
+
+fn code(report: &DispatchReport, arguments: &Dispatch) -> Option<Code> {
+    let idle = arguments.fail_if_idle && report.steps.is_empty() && report.verified.is_empty();
+    report.code().or(idle.then_some(Code::Idle))
 }
 
 fn interrupted(signal: std::io::Result<()>) -> Outcome {
@@ -103,11 +111,12 @@ fn interrupted(signal: std::io::Result<()>) -> Outcome {
 }
 
 fn show(report: &DispatchReport, output: &Output) -> Result<(), Failure> {
-    printed(if output.is_json() {
-        output.json(report)
-    } else {
-        output.print(&render::report::human(report, output))
-    })
+    output.answer(report, &render::report::human(report, &View::of(output)))
+}
+
+/// One round among several: what it did, without what it passed over.
+fn show_round(report: &DispatchReport, output: &Output) -> Result<(), Failure> {
+    output.answer(report, &render::report::round(report, &View::of(output)))
 }
 
 /// Keeps the report for `ralph results`.

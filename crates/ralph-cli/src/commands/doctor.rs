@@ -1,175 +1,243 @@
 //! `ralph doctor`: what is installed, configured and reachable, and what to do about what is not.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use ralph_core::backend::{BackendError, Capabilities};
 use ralph_core::error::{Code, Coded as _};
-use ralph_core::settings::{AgentChoice, ClusterKind};
+use ralph_core::plan::rules::plural;
+use ralph_core::project;
+use ralph_core::settings::{AgentChoice, ClusterKind, CommandLine};
 use ralph_core::store::layout;
-use serde::Serialize;
+use ralph_core::world::ProjectState;
 
 use crate::args::Global;
 use crate::commands::block_on;
-use crate::exit::{Outcome, printed};
+use crate::env_vars;
+use crate::exit::Outcome;
 use crate::output::Output;
-use crate::render::{CYAN, GREEN, RED, YELLOW, paint};
+use crate::render::doctor::{Check, DoctorReport, Verdict, human};
 use crate::workspace::{Workspace, env, find_root};
-
-/// One thing that was looked at.
-#[derive(Debug, Serialize)]
-struct Check {
-    what: String,
-    /// `ok`, `warning` or `error`.
-    verdict: &'static str,
-    found: String,
-    advice: Option<String>,
-}
-
-impl Check {
-    fn ok(what: &str, found: impl Into<String>) -> Self {
-        Self {
-            what: what.to_owned(),
-            verdict: "ok",
-            found: found.into(),
-            advice: None,
-        }
-    }
-
-    fn bad(verdict: &'static str, what: &str, found: impl Into<String>, advice: &str) -> Self {
-        Self {
-            what: what.to_owned(),
-            verdict,
-            found: found.into(),
-            advice: Some(advice.to_owned()),
-        }
-    }
-}
 
 /// Looks at everything; exit 1 when something is an error.
 pub(crate) fn run(global: &Global, output: &Output) -> Outcome {
     let mut checks = vec![
-        program("git", &["--version"], "error", "Install git."),
-        program(
+        version("git", Verdict::Error, "Install git."),
+        version(
             "bash",
-            &["--version"],
-            "warning",
+            Verdict::Warning,
             "Without bash, job scripts are not checked before they are submitted.",
         ),
     ];
     match find_root(global).and_then(Workspace::read) {
-        Ok(workspace) => checks.extend(workspace_checks(&workspace)?),
-        Err(_) => checks.push(Check::bad(
-            "error",
-            "workspace",
-            "none here or above",
-            "Run `ralph init` where it should be.",
-        )),
+        Ok(workspace) => checks.extend(in_workspace(&workspace)),
+        Err(failure) => {
+            let advice = failure
+                .advice()
+                .unwrap_or_else(|| "Run `ralph init` where it should be.".to_owned());
+            checks.push(Check::bad(
+                Verdict::Error,
+                "workspace",
+                failure.message(),
+                advice,
+            ));
+        }
     }
-    if output.is_json() {
-        printed(output.json(&serde_json::json!({ "schema_version": 1, "checks": checks })))?;
-    } else {
-        printed(output.print(&checks.iter().map(line).collect::<String>()))?;
-    }
-    Ok(checks
-        .iter()
-        .any(|check| check.verdict == "error")
-        .then_some(Code::Failed))
+    let report = DoctorReport::new(checks);
+    output.answer(&report, &human(&report))?;
+    Ok(report.has_errors().then_some(Code::Failed))
 }
 
-fn line(check: &Check) -> String {
-    let (style, word) = match check.verdict {
-        "ok" => (GREEN, "ok     "),
-        "warning" => (YELLOW, "warning"),
-        _ => (RED, "error  "),
-    };
-    let mut text = format!("{} {}: {}\n", paint(style, word), check.what, check.found);
-    if let Some(advice) = &check.advice {
-        text.push_str(&format!("        {} {advice}\n", paint(CYAN, "hint:")));
-    }
-    text
-}
-
-fn program(name: &str, arguments: &[&str], verdict: &'static str, advice: &str) -> Check {
-    match Command::new(name).args(arguments).output() {
+/// A program of the system, by the first line of its `--version`.
+fn version(name: &str, verdict: Verdict, advice: &str) -> Check {
+    match Command::new(name).arg("--version").output() {
         Ok(out) if out.status.success() => {
-            let text = String::from_utf8_lossy(&out.stdout)
-                .lines()
-                .next()
-                .unwrap_or("")
-                .to_owned();
-            Check::ok(name, text)
+            let text = String::from_utf8_lossy(&out.stdout);
+            Check::ok(name, text.lines().next().unwrap_or(""))
         }
         _ => Check::bad(verdict, name, "not found", advice),
     }
 }
 
-fn workspace_checks(workspace: &Workspace) -> Result<Vec<Check>, crate::exit::Failure> {
-    let mut checks = vec![Check::ok("workspace", workspace.root.display().to_string())];
-    for problem in &workspace.problems {
-        checks.push(Check::bad(
-            "warning",
+fn in_workspace(workspace: &Workspace) -> Vec<Check> {
+    let mut checks = vec![
+        Check::ok("workspace", workspace.root.display().to_string()),
+        settings(workspace),
+    ];
+    checks.extend(workspace.problems.iter().map(|problem| {
+        let found = format!("{}: {}", problem.key, problem.message);
+        Check::bad(
+            Verdict::Warning,
             layout::CONFIG,
-            format!("{}: {}", problem.key, problem.message),
-            "Correct the value.",
-        ));
+            found,
+            "Correct the value; its default is used until then.",
+        )
+    }));
+    checks.push(cluster(workspace));
+    checks.push(agent(workspace));
+    checks.push(tests(workspace));
+    checks.extend(projects(workspace));
+    checks.push(stop_hook(&workspace.root));
+    checks
+}
+
+fn settings(workspace: &Workspace) -> Check {
+    if workspace.root.join(layout::CONFIG).exists() {
+        return Check::ok("settings", layout::CONFIG);
     }
-    checks.push(match &workspace.settings.agent {
-        AgentChoice::Caller => Check::ok("agent", "the caller: work orders are printed"),
-        AgentChoice::Command(command) => {
-            let argv = command.argv();
-            program(
-                argv.first().map_or("", String::as_str),
-                &["--version"],
-                "warning",
-                "Set `agent.command` to a program that is installed.",
-            )
-            .named("agent", &argv.join(" "))
-        }
-        AgentChoice::Engine(engine) => Check::bad(
-            "error",
-            "agent",
-            engine.clone(),
-            "Set `agent` to {\"engine\": \"caller\"} or {\"command\": [\"PROGRAM\"]}.",
-        ),
-    });
-    let env = env();
+    let found = format!("there is no {}; the defaults are used", layout::CONFIG);
+    Check::bad(
+        Verdict::Warning,
+        "settings",
+        found,
+        "Run `ralph init` to make it.",
+    )
+}
+
+fn cluster(workspace: &Workspace) -> Check {
     let kind = match workspace.cluster_kind() {
         Some(ClusterKind::Local) => "local",
         Some(ClusterKind::Slurm) => "slurm",
         None => "none",
     };
-    let reached = workspace.cluster(&env).and_then(|cluster| {
-        match block_on(async {
-            cluster.check().await?;
-            cluster.capabilities().await
-        }) {
-            Ok(result) => result,
-            Err(_) => Err(ralph_core::backend::BackendError::Unreachable {
-                detail: "threads cannot be started".to_owned(),
-            }),
-        }
-    });
-    checks.push(match reached {
+    match reach(workspace) {
         Ok(capabilities) => Check::ok("cluster", format!("{kind}: {}", capabilities.version)),
         Err(error) => {
             let advice = error.hint().map_or_else(String::new, |hint| hint.0);
-            Check::bad("error", "cluster", format!("{kind}: {error}"), &advice)
+            Check::bad(
+                Verdict::Error,
+                "cluster",
+                format!("{kind}: {error}"),
+                advice,
+            )
         }
-    });
-    let slugs = ralph_core::project::discover(&workspace.root)
-        .map(|slugs| slugs.len())
-        .unwrap_or(0);
-    checks.push(Check::ok("projects", slugs.to_string()));
-    Ok(checks)
+    }
 }
 
-impl Check {
-    /// The same verdict under another name, with what was looked for.
-    fn named(self, what: &str, found: &str) -> Self {
-        // A program need not know --version; that it could be started is enough.
-        Self {
-            what: what.to_owned(),
-            found: found.to_owned(),
-            ..self
+fn reach(workspace: &Workspace) -> Result<Capabilities, BackendError> {
+    let cluster = workspace.cluster(&env())?;
+    let asked = block_on(async {
+        cluster.check().await?;
+        cluster.capabilities().await
+    });
+    asked.unwrap_or_else(|_| {
+        Err(BackendError::Unreachable {
+            detail: "threads cannot be started".to_owned(),
+        })
+    })
+}
+
+fn agent(workspace: &Workspace) -> Check {
+    match &workspace.settings.agent {
+        AgentChoice::Caller => Check::ok(
+            "agent",
+            "the caller: work orders are printed for whoever calls",
+        ),
+        AgentChoice::Command(command) => installed(
+            "agent",
+            command,
+            &workspace.root,
+            "Set `agent.command` to a program that is installed.",
+        ),
+        AgentChoice::Engine(engine) => Check::bad(
+            Verdict::Error,
+            "agent",
+            format!("{engine}: not an engine that dispatch can start"),
+            "Set `agent` to {\"engine\": \"caller\"} or {\"command\": [\"PROGRAM\"]}.",
+        ),
+    }
+}
+
+fn tests(workspace: &Workspace) -> Check {
+    match &workspace.settings.test_command {
+        None => Check::ok(
+            "tests",
+            "no `test_command`: the TEST phase hands out a work order",
+        ),
+        Some(command) => installed(
+            "tests",
+            command,
+            &workspace.root,
+            "Set `test_command` to a program that is installed.",
+        ),
+    }
+}
+
+/// Looks for a command's program without starting it: what it would do is not known.
+fn installed(what: &str, command: &CommandLine, root: &Path, advice: &str) -> Check {
+    let argv = command.argv();
+    let program = argv.first().map_or("", String::as_str);
+    let shown = argv.join(" ");
+    match find(program, root) {
+        Some(path) => Check::ok(what, format!("{shown} ({})", path.display())),
+        None => Check::bad(
+            Verdict::Error,
+            what,
+            format!("{shown}: {program:?} is not found"),
+            advice,
+        ),
+    }
+}
+
+fn find(program: &str, root: &Path) -> Option<PathBuf> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let is_program = |path: &PathBuf| {
+        path.metadata()
+            .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+    };
+    if program.contains('/') {
+        return Some(root.join(program)).filter(is_program);
+    }
+    env_vars::search_path()
+        .iter()
+        .map(|folder| folder.join(program))
+        .find(is_program)
+}
+
+/// How many projects there are, and each that cannot be read.
+fn projects(workspace: &Workspace) -> Vec<Check> {
+    let slugs = match project::discover(&workspace.root) {
+        Ok(slugs) => slugs,
+        Err(error) => {
+            let found = format!("{}/ cannot be listed: {error}", layout::PROJECTS);
+            return vec![Check::bad(
+                Verdict::Error,
+                "projects",
+                found,
+                "Check its permissions.",
+            )];
         }
+    };
+    let mut checks = vec![Check::ok("projects", plural(slugs.len(), "project"))];
+    for project in project::load_all(&workspace.root, &slugs).projects {
+        if let ProjectState::Unreadable(found) = project.state {
+            let advice = found
+                .hint
+                .unwrap_or_else(|| "See `ralph validate`.".to_owned());
+            checks.push(Check::bad(
+                Verdict::Error,
+                project.slug.as_str(),
+                found.message,
+                advice,
+            ));
+        }
+    }
+    checks
+}
+
+fn stop_hook(root: &Path) -> Check {
+    let is_installed = std::fs::read_to_string(root.join(".claude/settings.json"))
+        .is_ok_and(|text| text.contains("ralph hook stop"));
+    let is_on = root.join(layout::ENABLED).exists();
+    match (is_installed, is_on) {
+        (true, true) => Check::ok("stop hook", "installed, the loop is on"),
+        (true, false) => Check::ok("stop hook", "installed, the loop is off (`ralph on`)"),
+        (false, false) => Check::ok("stop hook", "not installed (`ralph init --claude`)"),
+        (false, true) => Check::bad(
+            Verdict::Warning,
+            "stop hook",
+            "the loop is on, but .claude/settings.json does not call `ralph hook stop`",
+            "Run `ralph init --claude`, or `ralph off`.",
+        ),
     }
 }

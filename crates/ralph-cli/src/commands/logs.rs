@@ -1,18 +1,23 @@
 //! `ralph logs RUN_ID`: a log by offset, from the cluster where it is alive, else from its local copy.
 
+use std::io;
 use std::time::Duration;
 
 use ralph_core::act::RunLog;
 use ralph_core::backend::Stream;
+use ralph_core::settings::ClusterKind;
 
 use crate::args::{Global, Logs};
 use crate::commands::block_on;
 use crate::exit::{Outcome, printed};
 use crate::output::Output;
+use crate::render::SCHEMA_VERSION;
+use crate::render::answers::LogPiece;
 use crate::workspace::Workspace;
 
-/// Between two looks at a log that is followed.
+/// Between two looks at a log that is followed, on another machine and on this one.
 const PAUSE: Duration = Duration::from_secs(2);
+const LOCAL_PAUSE: Duration = Duration::from_millis(200);
 
 /// Prints the log; with `--follow` what is added to it, until the run has ended.
 pub(crate) fn run(global: &Global, arguments: &Logs, output: &Output) -> Outcome {
@@ -22,6 +27,11 @@ pub(crate) fn run(global: &Global, arguments: &Logs, output: &Output) -> Outcome
         Stream::Err
     } else {
         Stream::Out
+    };
+    let pause = if workspace.cluster_kind() == Some(ClusterKind::Local) {
+        LOCAL_PAUSE
+    } else {
+        PAUSE
     };
     let mut log: RunLog = dispatcher.log(&arguments.run, stream)?;
     block_on(async {
@@ -33,15 +43,32 @@ pub(crate) fn run(global: &Global, arguments: &Logs, output: &Output) -> Outcome
                 if piece.is_empty() {
                     break;
                 }
-                printed(output.bytes(&piece))?;
+                match show(&piece, arguments, output) {
+                    // Nobody reads on: a log that is followed ends here.
+                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(None),
+                    shown => printed(shown)?,
+                }
             }
             if ended || !arguments.follow {
                 return Ok(None);
             }
             tokio::select! {
-                () = tokio::time::sleep(PAUSE) => {}
+                () = tokio::time::sleep(pause) => {}
                 _ = tokio::signal::ctrl_c() => return Ok(None),
             }
         }
     })?
+}
+
+fn show(piece: &[u8], arguments: &Logs, output: &Output) -> io::Result<()> {
+    if !output.is_json() {
+        return output.bytes(piece);
+    }
+    let piece = LogPiece {
+        schema_version: SCHEMA_VERSION,
+        run_id: arguments.run.clone(),
+        stream: if arguments.err { "err" } else { "out" }.to_owned(),
+        text: String::from_utf8_lossy(piece).into_owned(),
+    };
+    output.json_line(&piece)
 }

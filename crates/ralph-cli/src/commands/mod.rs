@@ -25,7 +25,7 @@ use std::path::Path;
 use ralph_core::error::Code;
 use ralph_core::id::Slug;
 
-use crate::args::{Cli, Hook, Verb};
+use crate::args::{Chosen, Cli, Hook, Verb};
 use crate::env_vars;
 use crate::exit::{Failure, Outcome};
 use crate::output::Output;
@@ -120,4 +120,14 @@ pub(crate) fn projects(
         }
     }
     Ok(chosen)
+}
+
+/// The projects that are meant: those named, else all there are.
+pub(crate) fn selected(chosen: &Chosen, known: &[Slug]) -> Result<Vec<Slug>, Failure> {
+    let named = projects(&chosen.projects, known)?;
+    Ok(known
+        .iter()
+        .filter(|slug| named.is_empty() || named.contains(*slug))
+        .cloned()
+        .collect())
 }

@@ -6,8 +6,10 @@ use ralph_core::store::{atomic, layout};
 use serde_json::json;
 
 use crate::args::{Global, New};
-use crate::exit::{Failure, Outcome, printed};
+use crate::exit::{Failure, Outcome};
 use crate::output::Output;
+use crate::render::SCHEMA_VERSION;
+use crate::render::answers::NewReport;
 use crate::workspace::find_root;
 
 const FILES: [(&str, &str); 5] = [
@@ -37,7 +39,8 @@ const FOLDERS: [&str; 5] = [
     layout::RUNS,
 ];
 
-/// Makes the project. The state file comes last: a project is one that has it.
+/// Makes the project. The state file comes last: a project is one that has it. What was begun and interrupted before is
+/// finished.
 pub(crate) fn run(global: &Global, arguments: &New, output: &Output) -> Outcome {
     let slug: Slug = arguments
         .slug
@@ -53,6 +56,7 @@ pub(crate) fn run(global: &Global, arguments: &New, output: &Output) -> Outcome 
         ));
     }
     for name in FOLDERS {
+        atomic::remove_leftovers(&folder.join(name));
         // Git keeps no empty folder.
         let keep = folder.join(name).join(".gitkeep");
         atomic::create_dir(&folder.join(name))?;
@@ -64,6 +68,7 @@ pub(crate) fn run(global: &Global, arguments: &New, output: &Output) -> Outcome 
         let full = folder.join(path);
         if let Some(parent) = full.parent() {
             atomic::create_dir(parent)?;
+            atomic::remove_leftovers(parent);
         }
         if !full.exists() {
             atomic::create_new(&full, text.as_bytes())?;
@@ -71,10 +76,18 @@ pub(crate) fn run(global: &Global, arguments: &New, output: &Output) -> Outcome 
     }
     register(&root, &slug)?;
     atomic::create_dir(&folder.join(layout::STATE_DIR))?;
+    atomic::remove_leftovers(&folder.join(layout::STATE_DIR));
     atomic::create_new(&state, pipeline(&slug).as_bytes())?;
-    printed(output.print(&format!(
-        "projects/{slug}/ is made.\nNext: describe the work in documentation/implementation-todo.md and queue.md, then `ralph dispatch`."
-    )))?;
+    let report = NewReport {
+        schema_version: SCHEMA_VERSION,
+        project: slug.to_string(),
+        folder: folder.display().to_string(),
+    };
+    let next = "describe the work in documentation/implementation-todo.md and queue.md, then `ralph dispatch`";
+    output.answer(
+        &report,
+        &format!("projects/{slug}/ is made.\nNext: {next}."),
+    )?;
     Ok(None)
 }
 

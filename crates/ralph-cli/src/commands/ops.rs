@@ -1,18 +1,19 @@
 //! `ralph ops list|show|undo`.
 
+use std::path::Path;
+
 use ralph_core::error::Code;
 use ralph_core::id::{OpId, Slug};
 use ralph_core::journal::{Journal, OpRecord, OpState};
 use ralph_core::project;
 use ralph_core::store::lock::{LockRequest, ProjectLock};
-use ralph_core::time::stamp;
-use serde_json::{Value, json};
 
-use crate::args::{Chosen, Global, Ops};
-use crate::commands::projects;
-use crate::exit::{Failure, Outcome, printed};
+use crate::args::{Global, Ops};
+use crate::commands::selected;
+use crate::exit::{Failure, Outcome};
 use crate::output::Output;
-use crate::render;
+use crate::render::answers::UndoReport;
+use crate::render::{self, SCHEMA_VERSION};
 use crate::workspace::{Workspace, env};
 
 /// The journal's verbs.
@@ -20,38 +21,46 @@ pub(crate) fn run(global: &Global, verb: &Ops, output: &Output) -> Outcome {
     let workspace = Workspace::open(global, output)?;
     let known = workspace.dispatcher(output).slugs()?;
     match verb {
-        Ops::List(chosen) => list(&workspace, &chosen_of(chosen, &known)?, output),
+        Ops::List(chosen) => {
+            let report = render::ops::report(&records(&workspace, &selected(chosen, &known)?)?);
+            output.answer(&report, &render::ops::human(&report, output.width()))?;
+            Ok(None)
+        }
         Ops::Show(argument) => {
             let (slug, op) = find(&workspace, &known, &argument.id)?;
             let detail = Journal::open(&project::folder(&workspace.root, &slug)).show(&op)?;
-            if output.is_json() {
-                let details = [(slug, detail)];
-                printed(output.json(
-                    &json!({ "schema_version": 1, "operations": render::ops::json(&details) }),
-                ))?;
-            } else {
-                printed(output.print(&render::ops::diff(slug.as_str(), &detail)))?;
-            }
+            let text = render::ops::diff(slug.as_str(), &detail);
+            output.answer(&render::ops::diffs_report(&[(slug, detail)]), &text)?;
             Ok(None)
         }
         Ops::Undo(argument) => {
             let (slug, op) = find(&workspace, &known, &argument.id)?;
-            let folder = project::folder(&workspace.root, &slug);
-            let _lock = ProjectLock::acquire(&LockRequest::new(&folder, "undo", &env()), &env())?;
-            let record = Journal::open(&folder).undo(&op, &env())?;
-            printed(output.print(&format!("{slug}: {op} is undone by {}", record.op)))?;
+            let by = undo(&project::folder(&workspace.root, &slug), &op)?;
+            let undone = UndoReport {
+                schema_version: SCHEMA_VERSION,
+                project: slug.to_string(),
+                undone: op.to_string(),
+                op: by.to_string(),
+            };
+            output.answer(&undone, &format!("{slug}: {op} is undone by {by}"))?;
             Ok(None)
         }
     }
 }
 
-fn chosen_of(chosen: &Chosen, known: &[Slug]) -> Result<Vec<Slug>, Failure> {
-    let named = projects(&chosen.projects, known)?;
-    Ok(known
-        .iter()
-        .filter(|slug| named.is_empty() || named.contains(*slug))
-        .cloned()
-        .collect())
+/// Undoes an operation, or finishes an undoing of it that was interrupted, and says by which operation.
+fn undo(folder: &Path, op: &OpId) -> Result<OpId, Failure> {
+    let _lock = ProjectLock::acquire(&LockRequest::new(folder, "undo", &env()), &env())?;
+    let journal = Journal::open(folder);
+    let is_begun =
+        |record: &OpRecord| record.undoes.as_ref() == Some(op) && record.state == OpState::Prepared;
+    match journal.list()?.into_iter().find(is_begun) {
+        Some(begun) => {
+            journal.recover(&env())?;
+            Ok(begun.op)
+        }
+        None => Ok(journal.undo(op, &env())?.op),
+    }
 }
 
 fn records(workspace: &Workspace, slugs: &[Slug]) -> Result<Vec<(Slug, OpRecord)>, Failure> {
@@ -60,47 +69,8 @@ fn records(workspace: &Workspace, slugs: &[Slug]) -> Result<Vec<(Slug, OpRecord)
         let records = Journal::open(&project::folder(&workspace.root, slug)).list()?;
         all.extend(records.into_iter().map(|record| (slug.clone(), record)));
     }
-    all.sort_by(|(_, a), (_, b)| (b.made_at, b.sequence).cmp(&(a.made_at, a.sequence)));
+    all.sort_by_key(|(_, record)| std::cmp::Reverse((record.made_at, record.sequence)));
     Ok(all)
-}
-
-fn list(workspace: &Workspace, slugs: &[Slug], output: &Output) -> Outcome {
-    let all = records(workspace, slugs)?;
-    if output.is_json() {
-        let rows: Vec<Value> = all.iter().map(|(slug, record)| row(slug, record)).collect();
-        printed(output.json(&json!({ "schema_version": 1, "operations": rows })))?;
-        return Ok(None);
-    }
-    let mut table = render::table(
-        &["Operation", "Project", "Time", "State", "What"],
-        output.width(),
-    );
-    for (slug, record) in &all {
-        table.add_row([
-            record.op.to_string(),
-            slug.to_string(),
-            stamp(record.made_at),
-            state(record),
-            record.summary.clone(),
-        ]);
-    }
-    printed(output.print(&if all.is_empty() {
-        "No operations yet.\n".to_owned()
-    } else {
-        render::lines(&table)
-    }))?;
-    Ok(None)
-}
-
-fn row(slug: &Slug, record: &OpRecord) -> Value {
-    json!({
-        "id": record.op.as_str(),
-        "project": slug.as_str(),
-        "at": stamp(record.made_at),
-        "state": state(record),
-        "summary": record.summary,
-        "files": record.files.iter().map(|file| file.path.clone()).collect::<Vec<_>>(),
-    })
 }
 
 /// The operation that an id, or a unique beginning of one, names.
@@ -120,14 +90,5 @@ fn find(workspace: &Workspace, known: &[Slug], id: &str) -> Result<(Slug, OpId),
             format!("several operations begin with {id:?}"),
         )
         .hint("Give more of the id.")),
-    }
-}
-
-fn state(record: &OpRecord) -> String {
-    match &record.state {
-        OpState::Prepared => "unfinished".to_owned(),
-        OpState::Applied => "applied".to_owned(),
-        OpState::Conflict => "conflict".to_owned(),
-        OpState::UndoneBy(op) => format!("undone by {op}"),
     }
 }

@@ -11,9 +11,11 @@ use ralph_core::report::DispatchReport;
 use ralph_core::store::layout;
 
 use crate::args::{Global, Results};
-use crate::exit::{Failure, Outcome, printed};
+use crate::exit::{Failure, Outcome};
 use crate::output::Output;
-use crate::render;
+use crate::render::ops::ResultsReport;
+use crate::render::report::{View, human};
+use crate::render::{self, SCHEMA_VERSION};
 use crate::workspace::find_root;
 
 /// Shows the kept report of the last dispatch.
@@ -23,7 +25,12 @@ pub(crate) fn run(global: &Global, arguments: &Results, output: &Output) -> Outc
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            printed(output.print("No dispatch has run in this workspace yet."))?;
+            let none = ResultsReport {
+                schema_version: SCHEMA_VERSION,
+                report: None,
+                operations: Vec::new(),
+            };
+            output.answer(&none, "No dispatch has run in this workspace yet.")?;
             return Ok(None);
         }
         Err(error) => {
@@ -48,16 +55,25 @@ pub(crate) fn run(global: &Global, arguments: &Results, output: &Output) -> Outc
     } else {
         Vec::new()
     };
-    if output.is_json() {
-        let value = serde_json::json!({ "schema_version": 1, "report": report, "operations": render::ops::json(&details) });
-        printed(output.json(&value))?;
-    } else {
-        let mut text = render::report::human(&report, output);
-        for (slug, detail) in &details {
-            text.push_str(&render::ops::diff(slug.as_str(), detail));
-        }
-        printed(output.print(&text))?;
+    let mut words = human(
+        &report,
+        &View {
+            with_files: true,
+            ..View::of(output)
+        },
+    );
+    for (slug, detail) in &details {
+        words.push_str(&render::ops::diff(slug.as_str(), detail));
     }
+    let operations = render::ops::diffs(&details);
+    output.answer(
+        &ResultsReport {
+            schema_version: SCHEMA_VERSION,
+            report: Some(report),
+            operations,
+        },
+        &words,
+    )?;
     Ok(None)
 }
 

@@ -8,28 +8,28 @@ use ralph_core::id::Slug;
 use ralph_core::project;
 
 use crate::args::{Global, Status};
-use crate::commands::{block_on, projects};
+use crate::commands::{block_on, selected};
 use crate::exit::{Failure, Outcome, printed};
 use crate::output::Output;
-use crate::render;
+use crate::render::status::build;
+use crate::render::status_table::{Drawing, human};
 use crate::workspace::{Workspace, env};
 
 /// How often `--watch` looks for changes.
 const REFRESH: Duration = Duration::from_secs(1);
+const CLEAR_SCREEN: &str = "\u{1b}[2J";
+const TO_THE_TOP: &str = "\u{1b}[H";
+const CLEAR_LINE: &str = "\u{1b}[K";
+const CLEAR_BELOW: &str = "\u{1b}[J";
 
 /// One row per project.
 pub(crate) fn run(global: &Global, arguments: &Status, output: &Output) -> Outcome {
     let workspace = Workspace::open(global, output)?;
-    let known = workspace.dispatcher(output).slugs()?;
-    let chosen = projects(&arguments.chosen.projects, &known)?;
-    let slugs: Vec<Slug> = known
-        .into_iter()
-        .filter(|slug| chosen.is_empty() || chosen.contains(slug))
-        .collect();
+    let slugs = selected(&arguments.chosen, &workspace.dispatcher(output).slugs()?)?;
     if arguments.watch {
         return block_on(watch(&workspace, &slugs, arguments, output))?;
     }
-    let text = draw(&workspace, &slugs, arguments, output)?;
+    let text = draw(&workspace, &slugs, arguments, output, None)?;
     printed(output.print(&text))?;
     Ok(None)
 }
@@ -39,20 +39,22 @@ fn draw(
     slugs: &[Slug],
     arguments: &Status,
     output: &Output,
+    height: Option<usize>,
 ) -> Result<String, Failure> {
     let now = env().now();
     let world = project::load_all(&workspace.root, slugs);
-    let report = render::status::build(&world, now, &TimeZone::system());
+    let report = build(&world, now, &TimeZone::system());
     if output.is_json() {
         return serde_json::to_string_pretty(&report)
             .map_err(|error| Failure::new(Code::Bug, error.to_string()));
     }
-    Ok(render::status::human(
-        &report,
+    let drawing = Drawing {
         now,
-        arguments.detailed,
-        output,
-    ))
+        width: output.width(),
+        height,
+        detailed: arguments.detailed,
+    };
+    Ok(human(&report, &drawing))
 }
 
 /// Draws again whenever the text has changed, until interrupted; on anything but a terminal one text after another.
@@ -64,14 +66,18 @@ async fn watch(
 ) -> Outcome {
     let mut shown = String::new();
     loop {
-        let text = draw(workspace, slugs, arguments, output)?;
+        let height = output.height().filter(|_| !output.is_json());
+        let text = draw(workspace, slugs, arguments, output, height)?;
         if text != shown {
-            let clear = if output.on_terminal() && !output.is_json() {
-                "\u{1b}[H\u{1b}[2J"
+            let drawn = if height.is_some() {
+                over(&text, shown.is_empty())
             } else {
-                ""
+                text.clone()
             };
-            printed(output.print(&format!("{clear}{text}")))?;
+            // Nobody looks any more when the text can no longer be printed.
+            if output.print(&drawn).is_err() {
+                return Ok(None);
+            }
             shown = text;
         }
         tokio::select! {
@@ -79,4 +85,14 @@ async fn watch(
             _ = tokio::signal::ctrl_c() => return Ok(None),
         }
     }
+}
+
+/// Draws over what is on the screen line by line, so that nothing flickers.
+fn over(text: &str, is_first: bool) -> String {
+    let clear = if is_first { CLEAR_SCREEN } else { "" };
+    let lines: String = text
+        .lines()
+        .map(|line| [line, CLEAR_LINE, "\n"].concat())
+        .collect();
+    [clear, TO_THE_TOP, &lines, CLEAR_BELOW].concat()
 }

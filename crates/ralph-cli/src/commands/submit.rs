@@ -5,8 +5,10 @@ use ralph_core::id::{QueueId, Slug};
 
 use crate::args::{Global, Submit};
 use crate::commands::{block_on, projects};
-use crate::exit::{Failure, Outcome, printed};
+use crate::exit::{Failure, Outcome};
 use crate::output::Output;
+use crate::render::SCHEMA_VERSION;
+use crate::render::answers::SubmitReport;
 use crate::workspace::Workspace;
 
 /// Submits the item, after the same preflight and with the same protocol as a dispatch.
@@ -28,14 +30,16 @@ pub(crate) fn run(global: &Global, arguments: &Submit, output: &Output) -> Outco
         .transpose();
     let item = item.map_err(|error| Failure::new(Code::Usage, error.to_string()))?;
     let submitted = block_on(dispatcher.submit_now(&slug, item.as_ref()))??;
-    if output.is_json() {
-        printed(output.json(&serde_json::json!({
-            "schema_version": 1, "project": slug.as_str(), "job": submitted.job.map(|job| job.to_string()),
-            "outcome": submitted.outcome, "files": submitted.files, "op": submitted.op,
-        })))?;
-    } else {
-        printed(output.print(&format!("{slug}: {}", submitted.outcome)))?;
-    }
+    let report = SubmitReport {
+        schema_version: SCHEMA_VERSION,
+        project: slug.to_string(),
+        job: submitted.job.map(|job| job.to_string()),
+        unclear: submitted.unclear,
+        outcome: submitted.outcome,
+        files: submitted.files,
+        op: submitted.op,
+    };
+    output.answer(&report, &format!("{slug}: {}", report.outcome))?;
     Ok(match (submitted.job, submitted.unclear) {
         (Some(_), _) => None,
         (None, true) => Some(Code::Unclear),

@@ -13,12 +13,11 @@ use ralph_core::project;
 use ralph_core::store::lock::{LockRequest, ProjectLock};
 use ralph_core::store::{atomic, layout};
 use ralph_core::validate::{Finding, ProjectFiles, Severity, check_project, is_checked};
-use serde_json::json;
 
 use crate::args::{Global, Validate};
-use crate::exit::{Failure, Outcome, printed};
+use crate::exit::{Failure, Outcome};
 use crate::output::Output;
-use crate::render::{CYAN, RED, YELLOW, paint};
+use crate::render::validate::{ValidateReport, human};
 use crate::workspace::{env, find_root};
 
 /// Exit 11 when a state file cannot be read, 1 when something else is wrong, 0 with warnings only.
@@ -30,15 +29,12 @@ pub(crate) fn run(global: &Global, arguments: &Validate, output: &Output) -> Out
         }
         all.push((folder.clone(), findings(&folder)?));
     }
-    if output.is_json() {
-        let rows: Vec<_> = all.iter().map(|(folder, found)| json!({ "project": folder.display().to_string(), "findings": found })).collect();
-        printed(output.json(&json!({ "schema_version": 1, "projects": rows })))?;
-    } else {
-        printed(output.print(&human(&all)))?;
-    }
-    let every = || all.iter().flat_map(|(_, found)| found);
-    let unreadable = every().any(Finding::is_corrupt_state);
-    let errors = every().any(|finding| finding.severity == Severity::Error);
+    let report = ValidateReport::new(all);
+    output.answer(&report, &human(&report))?;
+    let unreadable = report.findings().any(Finding::is_corrupt_state);
+    let errors = report
+        .findings()
+        .any(|finding| finding.severity == Severity::Error);
     Ok(if unreadable {
         Some(Code::CorruptState)
     } else {
@@ -166,53 +162,4 @@ fn repair(folder: &Path, output: &Output) -> Result<(), Failure> {
     }
     output.note(&format!("the text before is kept as {}", kept.display()));
     Ok(())
-}
-
-fn human(all: &[(PathBuf, Vec<Finding>)]) -> String {
-    let mut text = String::new();
-    let mut counts = (0, 0);
-    for (folder, found) in all {
-        for finding in found {
-            let (style, word) = match finding.severity {
-                Severity::Error => (RED, "error"),
-                Severity::Warning => (YELLOW, "warning"),
-            };
-            let number = |number: Option<usize>| {
-                number.map_or_else(String::new, |number| format!(":{number}"))
-            };
-            let at = format!(
-                "{}/{}{}{}",
-                folder.display(),
-                finding.path,
-                number(finding.line),
-                number(finding.column)
-            );
-            text.push_str(
-                &[
-                    &at,
-                    ": ",
-                    &paint(style, word),
-                    ": ",
-                    &finding.message,
-                    "\n  ",
-                    &paint(CYAN, "fix:"),
-                    " ",
-                    &finding.fix,
-                    "\n",
-                ]
-                .concat(),
-            );
-            match finding.severity {
-                Severity::Error => counts.0 += 1,
-                Severity::Warning => counts.1 += 1,
-            }
-        }
-    }
-    text.push_str(&format!(
-        "{} projects: {} errors, {} warnings\n",
-        all.len(),
-        counts.0,
-        counts.1
-    ));
-    text
 }

@@ -1,11 +1,23 @@
 //! From data to text. Nothing here reads a file or decides anything; colour never carries meaning alone.
 
+pub(crate) mod answers;
+pub(crate) mod cluster;
+pub(crate) mod doctor;
+pub(crate) mod lock;
 pub(crate) mod ops;
 pub(crate) mod report;
+pub(crate) mod runs;
+pub(crate) mod schemas;
 pub(crate) mod status;
+pub(crate) mod status_table;
+pub(crate) mod table;
+pub(crate) mod validate;
 
 use anstyle::{AnsiColor, Style};
-use comfy_table::{ContentArrangement, Table, presets};
+
+/// Version of the shape of every `--json` output but the dispatch report's, which has its own. Members may be added
+/// within a version; one is never removed or given another meaning.
+pub(crate) const SCHEMA_VERSION: u32 = 1;
 
 /// Good news.
 pub(crate) const GREEN: Style = AnsiColor::Green.on_default();
@@ -29,28 +41,15 @@ pub(crate) fn paint(style: Style, text: &str) -> String {
     }
 }
 
-/// A table without lines, as wide as the terminal.
-pub(crate) fn table(header: &[&str], width: usize) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
-    table.set_header(header.iter().map(|name| paint(BOLD, name)));
-    table
-}
-
-/// A table's text, without blanks at the ends of lines.
-pub(crate) fn lines(table: &Table) -> String {
-    table
-        .lines()
-        .map(|line| line.trim_end().to_owned() + "\n")
-        .collect()
+/// The text on one line, with one blank for every run of white space and without control characters.
+pub(crate) fn one_line(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.chars().filter(|c| !c.is_control()).collect()
 }
 
 /// At most so many characters, with an ellipsis where something was cut; always one line.
 pub(crate) fn cut(text: &str, most: usize) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = one_line(text);
     if line.chars().count() <= most {
         return line;
     }

@@ -1,188 +1,304 @@
-//! A dispatch report for people.
+//! A dispatch report for people: one line per thing that happened, what belongs to it below.
 
 use std::fmt::Write as _;
 
+use anstyle::Style;
 use ralph_core::plan::rules::plural;
-use ralph_core::report::{DispatchReport, PassedReport, StepReport, Verified};
+use ralph_core::report::{DispatchReport, PassedReport, Problem, StepReport, Verified};
 use ralph_core::time::{elapsed, span_text, stamp};
 
 use crate::output::Output;
-use crate::render::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, cut, paint};
+use crate::render::table::{Cell, beginnings, cell, plain};
+use crate::render::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, cut, one_line, paint};
+
+/// Blanks before what belongs to a line.
+const INDENT: &str = "    ";
+/// Nothing is cut that is shorter than this.
+const LONGEST: usize = 600;
+
+/// How much is shown.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct View {
+    /// Columns.
+    pub(crate) width: usize,
+    /// Also the projects with nothing to do.
+    pub(crate) with_idle: bool,
+    /// Also the files that changed.
+    pub(crate) with_files: bool,
+}
+
+impl View {
+    /// What this run is asked to show.
+    pub(crate) fn of(output: &Output) -> Self {
+        let verbose = output.verbose > 0;
+        Self {
+            width: output.width(),
+            with_idle: verbose,
+            with_files: verbose,
+        }
+    }
+}
+
+/// A line and what belongs to it.
+struct Entry {
+    beginning: Vec<Cell>,
+    rest: String,
+    below: Vec<String>,
+}
 
 /// What was verified, what was done, what was passed over and why, and when something is due.
-pub(crate) fn human(report: &DispatchReport, output: &Output) -> String {
-    let mut text = round(report);
-    passed_over(&mut text, report, output);
-    if report.steps.is_empty() && report.verified.is_empty() {
-        let _ = writeln!(text, "Nothing to do.");
-    }
-    if let Some(due) = report.next_due {
-        let wait = span_text(elapsed(report.finished_at, due));
-        let _ = writeln!(
-            text,
-            "{}",
-            paint(
-                DIM,
-                &format!("Next poll due at {} (in {wait}).", stamp(due))
-            )
-        );
-    }
-    text
+pub(crate) fn human(report: &DispatchReport, view: &View) -> String {
+    let (verified, steps) = done(report, view);
+    let mut text = notices(report);
+    section(&mut text, Some("Verified"), verified, view.width);
+    let title = if report.dry_run { "Plan" } else { "Steps" };
+    section(&mut text, Some(title), steps, view.width);
+    passed_over(&mut text, report, view);
+    text + &footer(report)
 }
 
 /// One round of `--until-idle`: what was verified and done.
-pub(crate) fn round(report: &DispatchReport) -> String {
+pub(crate) fn round(report: &DispatchReport, view: &View) -> String {
+    let (verified, steps) = done(report, view);
+    let mut text = notices(report);
+    section(&mut text, None, verified, view.width);
+    section(&mut text, None, steps, view.width);
+    text
+}
+
+fn done(report: &DispatchReport, view: &View) -> (Vec<Entry>, Vec<Entry>) {
+    let verified = report
+        .verified
+        .iter()
+        .map(|found| verified(found, view.with_files));
+    let steps = report
+        .steps
+        .iter()
+        .map(|taken| step(taken, view.with_files));
+    (verified.collect(), steps.collect())
+}
+
+/// What concerns the dispatch as a whole.
+fn notices(report: &DispatchReport) -> String {
     let mut text = String::new();
     if report.dry_run {
         let _ = writeln!(text, "{}", paint(YELLOW, "Dry run: nothing is changed."));
     }
     if let Some(problem) = &report.cluster_problem {
         let _ = writeln!(text, "{} {}", paint(YELLOW, "cluster:"), problem.message);
-        if let Some(hint) = &problem.hint {
-            let _ = writeln!(text, "  {} {hint}", paint(CYAN, "hint:"));
-        }
+        text.extend(hint(Some(problem)).into_iter().map(|hint| hint + "\n"));
     }
-    if report.runs_confirmed > 0 {
-        let _ = writeln!(
-            text,
-            "{}",
-            paint(
-                DIM,
-                &format!(
-                    "{} live runs are as they are said to be",
-                    report.runs_confirmed
-                )
-            )
-        );
-    }
-    section(&mut text, "Verified", &report.verified, verified);
-    section(
-        &mut text,
-        if report.dry_run { "Plan" } else { "Steps" },
-        &report.steps,
-        step,
-    );
     text
 }
 
-fn passed_over(text: &mut String, report: &DispatchReport, output: &Output) {
-    let told: Vec<PassedReport> = report
+fn passed_over(text: &mut String, report: &DispatchReport, view: &View) {
+    let is_told = |passed: &&PassedReport| view.with_idle || !is_silent(passed);
+    let entries = report
         .passed_over
         .iter()
-        .filter(|passed| output.verbose > 0 || worth_telling(passed))
-        .cloned()
+        .filter(is_told)
+        .map(passed)
         .collect();
-    section(text, "Passed over", &told, passed);
-    let silent = report.passed_over.len() - told.len();
-    if silent > 0 {
-        let _ = writeln!(
-            text,
-            "{}",
-            paint(
-                DIM,
-                &format!(
-                    "{} with nothing to do (-v lists them)",
-                    plural(silent, "project")
-                )
-            )
-        );
-    }
+    section(text, Some("Passed over"), entries, view.width);
 }
 
-fn worth_telling(passed: &PassedReport) -> bool {
-    !matches!(passed.because.as_str(), "nothing" | "not_selected")
+/// Projects with nothing to do are only counted, but for `-v`.
+fn is_silent(passed: &PassedReport) -> bool {
+    matches!(passed.because.as_str(), "nothing" | "not_selected")
 }
 
-fn section<T>(text: &mut String, title: &str, rows: &[T], row: fn(&mut String, &T)) {
-    if rows.is_empty() {
+fn section(text: &mut String, title: Option<&str>, entries: Vec<Entry>, width: usize) {
+    if entries.is_empty() {
         return;
     }
-    let _ = writeln!(text, "{}", paint(BOLD, title));
-    for one in rows {
-        row(text, one);
+    if let Some(title) = title {
+        let _ = writeln!(text, "{}", paint(BOLD, title));
+    }
+    let (lines, begun) = beginnings(
+        entries
+            .iter()
+            .map(|entry| entry.beginning.clone())
+            .collect(),
+    );
+    for (entry, line) in entries.iter().zip(lines) {
+        let rest = cut(&entry.rest, LONGEST);
+        // A text that does not fit stands below its line, whole: nothing is wrapped between columns.
+        if begun + rest.chars().count() <= width {
+            let _ = writeln!(text, "{}", format!("{line}{rest}").trim_end());
+        } else {
+            let _ = writeln!(text, "{}\n{INDENT}{rest}", line.trim_end());
+        }
+        for line in &entry.below {
+            let _ = writeln!(text, "{line}");
+        }
     }
 }
 
-fn verified(text: &mut String, found: &Verified) {
-    let style = match found.finding.as_str() {
-        "completed" | "adopted" | "submitted" | "running" | "pending" | "filed" => GREEN,
-        "unconfirmed" | "settling" | "unsettled" | "cancelled" => YELLOW,
-        _ => RED,
+fn verified(found: &Verified, with_files: bool) -> Entry {
+    let (style, symbol) = match found.finding.as_str() {
+        "completed" | "adopted" | "submitted" | "running" | "pending" | "filed" => (GREEN, "✓"),
+        "unconfirmed" | "settling" | "unsettled" | "cancelled" => (YELLOW, "·"),
+        _ => (RED, "✗"),
     };
     let job = found
         .job
         .as_ref()
-        .map_or_else(String::new, |job| format!(" (job {job})"));
-    let _ = writeln!(
-        text,
-        "  {} {} {}{job}: {}",
-        paint(CYAN, &found.project),
-        found.run,
-        paint(style, &found.finding),
-        cut(&found.detail, 200)
-    );
-    problem(text, found.problem.as_ref());
-    files(text, &found.files);
+        .map_or_else(String::new, |job| format!("job {job}"));
+    let beginning = vec![
+        cell(style, symbol),
+        cell(CYAN, &found.project),
+        cell(style, &found.finding),
+        plain(&found.run),
+        cell(DIM, &job),
+    ];
+    Entry {
+        beginning,
+        rest: found.detail.clone(),
+        below: below(found.problem.as_ref(), &found.files, with_files),
+    }
 }
 
-fn step(text: &mut String, step: &StepReport) {
-    let style = if step.problem.is_some() { RED } else { GREEN };
+fn step(step: &StepReport, with_files: bool) -> Entry {
+    let (style, symbol): (Style, _) = match (&step.problem, &step.order) {
+        (Some(_), _) => (RED, "✗"),
+        (None, Some(_)) => (YELLOW, "?"),
+        (None, None) => (GREEN, "✓"),
+    };
     let phases = if step.phase_before == step.phase_after {
-        step.phase_after.clone()
+        cut(&step.phase_after, 30)
     } else {
-        format!("{} → {}", step.phase_before, step.phase_after)
+        format!("{} → {}", cut(&step.phase_before, 30), step.phase_after)
     };
-    let _ = writeln!(
-        text,
-        "  {} {} {} {}",
-        paint(CYAN, &step.project),
-        paint(style, &step.step),
-        paint(DIM, &format!("[{}]", cut(&phases, 60))),
-        cut(
-            if step.outcome.is_empty() {
-                &step.because
-            } else {
-                &step.outcome
-            },
-            200
-        )
-    );
+    let beginning = vec![
+        cell(style, symbol),
+        cell(CYAN, &step.project),
+        cell(style, &step.step),
+        cell(DIM, &phases),
+    ];
+    let mut lines = Vec::new();
     if let Some(order) = &step.order {
-        let _ = writeln!(text, "    {}", order.instructions);
-        let _ = writeln!(text, "    read: {}", order.read.join(", "));
-        let _ = writeln!(text, "    done when {}", order.done_when);
+        lines.push(format!(
+            "{INDENT}{} {}",
+            paint(CYAN, "do:"),
+            one_line(&order.instructions)
+        ));
+        lines.push(format!(
+            "{INDENT}{} {}",
+            paint(CYAN, "read:"),
+            order.read.join(", ")
+        ));
+        lines.push(format!(
+            "{INDENT}{} {}",
+            paint(CYAN, "done when"),
+            one_line(&order.done_when)
+        ));
     }
-    problem(text, step.problem.as_ref());
-    for warning in &step.warnings {
-        let _ = writeln!(text, "    {} {warning}", paint(YELLOW, "left out:"));
-    }
-    files(text, &step.files);
-}
-
-fn problem(text: &mut String, problem: Option<&ralph_core::report::Problem>) {
-    if let Some(hint) = problem.and_then(|problem| problem.hint.as_ref()) {
-        let _ = writeln!(text, "    {} {hint}", paint(CYAN, "hint:"));
-    }
-}
-
-fn files(text: &mut String, files: &[String]) {
-    if !files.is_empty() {
-        let _ = writeln!(text, "    {}", paint(DIM, &files.join(", ")));
-    }
-}
-
-fn passed(text: &mut String, passed: &PassedReport) {
-    let style = match passed.because.as_str() {
-        "unreadable" => RED,
-        "needs_input" | "cluster_unreachable" => YELLOW,
-        _ => DIM,
-    };
-    let word = passed.because.replace('_', " ");
-    let _ = writeln!(
-        text,
-        "  {} {}: {}",
-        paint(CYAN, &passed.project),
-        paint(style, &word),
-        cut(&passed.reason, 200)
+    lines.extend(
+        step.warnings
+            .iter()
+            .map(|warning| format!("{INDENT}{} {warning}", paint(YELLOW, "left out:"))),
     );
+    lines.extend(below(step.problem.as_ref(), &step.files, with_files));
+    // That the phase moves on stands in its column already.
+    let moved = step.step == "advance" && step.problem.is_none();
+    let rest = if step.outcome.is_empty() || moved {
+        &step.because
+    } else {
+        &step.outcome
+    };
+    Entry {
+        beginning,
+        rest: rest.clone(),
+        below: lines,
+    }
+}
+
+fn passed(passed: &PassedReport) -> Entry {
+    let (style, symbol) = match passed.because.as_str() {
+        "unreadable" => (RED, "✗"),
+        "needs_input" => (YELLOW, "?"),
+        "cluster_unreachable" => (YELLOW, "!"),
+        "waiting" => (DIM, "○"),
+        _ => (DIM, "·"),
+    };
+    let beginning = vec![
+        cell(style, symbol),
+        cell(CYAN, &passed.project),
+        cell(style, &passed.because.replace('_', " ")),
+    ];
+    Entry {
+        beginning,
+        rest: passed.reason.clone(),
+        below: Vec::new(),
+    }
+}
+
+fn below(problem: Option<&Problem>, files: &[String], with_files: bool) -> Vec<String> {
+    let mut lines: Vec<String> = hint(problem).into_iter().collect();
+    if with_files && !files.is_empty() {
+        lines.push(format!("{INDENT}{}", paint(DIM, &files.join(", "))));
+    }
+    lines
+}
+
+fn hint(problem: Option<&Problem>) -> Option<String> {
+    let hint = problem?.hint.as_ref()?;
+    Some(format!(
+        "{INDENT}{} {}",
+        paint(CYAN, "hint:"),
+        one_line(hint)
+    ))
+}
+
+/// `2 steps · 1 needs you · 4 runs alive · next poll in 12 min`.
+fn footer(report: &DispatchReport) -> String {
+    let passed = |because: &str| {
+        report
+            .passed_over
+            .iter()
+            .filter(|passed| passed.because == because)
+            .count()
+    };
+    let mut parts = vec![match report.steps.len() {
+        0 => "no step to take".to_owned(),
+        count => plural(count, "step"),
+    }];
+    let mut part = |count: usize, words: &str| {
+        if count > 0 {
+            parts.push(format!("{count} {words}"));
+        }
+    };
+    part(
+        report.runs_confirmed,
+        if report.runs_confirmed == 1 {
+            "live run as said"
+        } else {
+            "live runs as said"
+        },
+    );
+    part(
+        passed("needs_input"),
+        if passed("needs_input") == 1 {
+            "needs you"
+        } else {
+            "need you"
+        },
+    );
+    part(passed("unreadable"), "unreadable");
+    part(
+        report
+            .passed_over
+            .iter()
+            .filter(|passed| is_silent(passed))
+            .count(),
+        "idle (-v lists them)",
+    );
+    if let Some(due) = report.next_due {
+        let wait = elapsed(report.finished_at, due);
+        parts.push(match wait.as_secs() {
+            0 => "a poll is due".to_owned(),
+            _ => format!("next poll in {} ({})", span_text(wait), stamp(due)),
+        });
+    }
+    paint(DIM, &parts.join(" · ")) + "\n"
 }

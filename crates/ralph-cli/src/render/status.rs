@@ -1,18 +1,15 @@
-//! Where every project stands: as data, and as a table that one likes to look at.
-
-use std::fmt::Write as _;
+//! Where every project stands, as data. How it looks is in [`super::status_table`].
 
 use jiff::tz::TimeZone;
 use ralph_core::phase::Phase;
 use ralph_core::pipeline::{JobRef, NextAction};
-use ralph_core::time::{Timestamp, elapsed, span_text, stamp};
+use ralph_core::time::{Timestamp, stamp};
 use ralph_core::world::{Facts, Project, ProjectState, World};
 use ralph_docs::queue::QueueSection;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::output::Output;
-use crate::render::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, cut, lines, paint, table};
+use crate::render::SCHEMA_VERSION;
 
 /// `ralph status --json`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -32,7 +29,9 @@ pub(crate) struct ProjectStatus {
     pub(crate) project: String,
     /// `ok` or `unreadable`.
     pub(crate) state: String,
-    /// Its phase, as found.
+    /// What matters most about it.
+    pub(crate) standing: Standing,
+    /// Its phase: the canonical word, or the text as found where it is none.
     pub(crate) phase: String,
     /// Whether the machine steps this phase.
     pub(crate) stepped: bool,
@@ -58,6 +57,28 @@ pub(crate) struct ProjectStatus {
     pub(crate) problem: Option<String>,
     /// What could not be read as expected.
     pub(crate) warnings: Vec<String>,
+}
+
+/// What matters most about a project; in the order in which a person looks at them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Standing {
+    /// Its state file cannot be read.
+    Unreadable,
+    /// A person has to answer.
+    NeedsInput,
+    /// A failure waits for its fix.
+    Debug,
+    /// The next dispatch can advance it.
+    Active,
+    /// Its jobs are alive.
+    Waiting,
+    /// Its phase is not one that the machine steps.
+    External,
+    /// There is nothing to do.
+    Idle,
+    /// It is done.
+    Done,
 }
 
 /// A live run.
@@ -94,7 +115,7 @@ pub(crate) fn build(world: &World, now: Timestamp, zone: &TimeZone) -> StatusRep
         .map(|project| one(project, zone))
         .collect();
     StatusReport {
-        schema_version: 1,
+        schema_version: SCHEMA_VERSION,
         at: stamp(now),
         projects,
     }
@@ -111,6 +132,7 @@ fn one(project: &Project, zone: &TimeZone) -> ProjectStatus {
             ProjectStatus {
                 project: project.slug.to_string(),
                 state: "unreadable".to_owned(),
+                standing: Standing::Unreadable,
                 phase: String::new(),
                 stepped: false,
                 next_action: None,
@@ -138,6 +160,7 @@ fn readable(facts: &Facts, zone: &TimeZone) -> ProjectStatus {
     ProjectStatus {
         project: facts.slug.to_string(),
         state: "ok".to_owned(),
+        standing: standing(facts),
         phase: facts.phase().to_string(),
         stepped: facts.phase().is_canonical(),
         next_action: next_action(&facts.view.next_action),
@@ -164,6 +187,22 @@ fn readable(facts: &Facts, zone: &TimeZone) -> ProjectStatus {
             .iter()
             .map(|warning| format!("{}:{}: {}", warning.line, warning.column, warning.message))
             .collect(),
+    }
+}
+
+fn standing(facts: &Facts) -> Standing {
+    if facts.view.needs_user_input.value {
+        return Standing::NeedsInput;
+    }
+    let live = facts.live_runs().next().is_some() || !facts.intents.is_empty();
+    match facts.phase() {
+        Phase::Debug => Standing::Debug,
+        Phase::External(_) if live => Standing::Waiting,
+        Phase::External(_) => Standing::External,
+        Phase::WaitSlurm if live => Standing::Waiting,
+        Phase::Idle => Standing::Idle,
+        Phase::Done => Standing::Done,
+        _ => Standing::Active,
     }
 }
 
@@ -208,147 +247,4 @@ fn counts(facts: &Facts) -> QueueCounts {
         } += 1;
     }
     counts
-}
-
-/// The table; with `detailed` also runs, queue and open entries of each project.
-pub(crate) fn human(
-    report: &StatusReport,
-    now: Timestamp,
-    detailed: bool,
-    output: &Output,
-) -> String {
-    if report.projects.is_empty() {
-        return "No projects yet. `ralph new SLUG` makes one.\n".to_owned();
-    }
-    let mut rows = table(
-        &[
-            "Project",
-            "Phase",
-            "Next",
-            "Live",
-            "Next poll",
-            "Input needed",
-        ],
-        output.width(),
-    );
-    for project in &report.projects {
-        rows.add_row(row(project, now));
-    }
-    let mut text = lines(&rows);
-    if detailed {
-        report
-            .projects
-            .iter()
-            .for_each(|project| details(&mut text, project));
-    }
-    text
-}
-
-fn row(project: &ProjectStatus, now: Timestamp) -> Vec<String> {
-    if let Some(problem) = &project.problem {
-        let cells = [
-            paint(CYAN, &project.project),
-            paint(RED, "unreadable"),
-            cut(problem, 120),
-        ];
-        return cells
-            .into_iter()
-            .chain(std::iter::repeat_n(String::new(), 3))
-            .collect();
-    }
-    let due = project
-        .next_poll
-        .as_deref()
-        .and_then(|at| at.parse::<Timestamp>().ok());
-    let poll = match due {
-        _ if project.live_runs.is_empty() => String::new(),
-        None => "due".to_owned(),
-        Some(at) if at <= now => paint(YELLOW, "due"),
-        Some(at) => format!("in {}", span_text(elapsed(now, at))),
-    };
-    vec![
-        paint(CYAN, &project.project),
-        paint(phase_style(&project.phase), &cut(&project.phase, 40)),
-        cut(project.next_action.as_deref().unwrap_or(""), 60),
-        if project.live_runs.is_empty() {
-            String::new()
-        } else {
-            project.live_runs.len().to_string()
-        },
-        poll,
-        project
-            .needs_input
-            .as_deref()
-            .map_or_else(String::new, |prompt| {
-                paint(YELLOW, &format!("! {}", cut(prompt, 80)))
-            }),
-    ]
-}
-
-fn phase_style(phase: &str) -> anstyle::Style {
-    match Phase::parse(phase) {
-        Phase::Done => GREEN,
-        Phase::Debug => RED,
-        Phase::WaitSlurm | Phase::Run | Phase::Check => YELLOW,
-        Phase::External(_) | Phase::Idle => DIM,
-        _ => anstyle::Style::new(),
-    }
-}
-
-fn details(text: &mut String, project: &ProjectStatus) {
-    let _ = writeln!(text, "\n{}", paint(BOLD, &project.project));
-    if let Some(problem) = &project.problem {
-        let _ = writeln!(text, "  {problem}");
-        return;
-    }
-    let queue = &project.queue;
-    let _ = writeln!(
-        text,
-        "  queue: {} ready, {} in progress, {} done, {} failed; {} open tasks; {} runs ended",
-        queue.ready,
-        queue.in_progress,
-        queue.done,
-        queue.failed,
-        project.open_tasks,
-        project.ended_runs
-    );
-    for run in &project.live_runs {
-        let (id, status) = (
-            run.run_id.as_deref().unwrap_or("(no run id)"),
-            run.status.as_deref().unwrap_or("(no status)"),
-        );
-        let _ = writeln!(
-            text,
-            "  run {id} {} {}",
-            paint(YELLOW, status),
-            run.jobs.join(", ")
-        );
-    }
-    for entry in &project.open_entries {
-        let _ = writeln!(text, "  open {}", cut(entry, 110));
-    }
-    if project.unsettled > 0 {
-        let _ = writeln!(text, "  {} submissions are not settled", project.unsettled);
-    }
-    for warning in project.warnings.iter().take(5) {
-        let _ = writeln!(
-            text,
-            "  {} pipeline.json:{}",
-            paint(DIM, "note"),
-            cut(warning, 100)
-        );
-    }
-    if project.warnings.len() > 5 {
-        let _ = writeln!(
-            text,
-            "  {}",
-            paint(
-                DIM,
-                &format!(
-                    "and {} more notes (ralph validate)",
-                    project.warnings.len() - 5
-                )
-            )
-        );
-    }
 }

@@ -1,6 +1,7 @@
 //! The `command` engine of dispatch: a program takes the order, and what it says and changes is its outcome.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
@@ -65,7 +66,7 @@ fn fingerprint(folder: &Path) -> BTreeMap<String, (u64, u128)> {
                 continue;
             };
             if metadata.is_dir() {
-                if name != ".state" && name != ".git" {
+                if !is_of_a_machine(folder, &entry.path(), &name) {
                     folders.push(entry.path());
                 }
                 continue;
@@ -87,6 +88,13 @@ fn fingerprint(folder: &Path) -> BTreeMap<String, (u64, u128)> {
         );
     }
     files
+}
+
+/// Folders in which files change without the agent's doing: the state, caches, the logs of jobs that run.
+fn is_of_a_machine(project: &Path, folder: &Path, name: &OsStr) -> bool {
+    let hidden = name.as_encoded_bytes().starts_with(b".");
+    let logs = project.join(crate::store::layout::SLURM_LOGS);
+    hidden || name == "__pycache__" || folder == logs
 }
 
 fn checksum(bytes: &[u8]) -> u64 {

@@ -88,6 +88,8 @@ pub async fn run(program: &Program<'_>) -> io::Result<Ended> {
         .id()
         .and_then(|id| i32::try_from(id).ok())
         .and_then(Pid::from_raw);
+    // Whatever happens from here on, also when nobody waits any more, nothing of the group stays.
+    let group = Group(group);
     let stdout = tokio::spawn(tail_of(child.stdout.take()));
     let stderr = tokio::spawn(tail_of(child.stderr.take()));
     if let Some(mut stdin) = child.stdin.take() {
@@ -100,16 +102,16 @@ pub async fn run(program: &Program<'_>) -> io::Result<Ended> {
     let status = match timeout(program.limit, child.wait()).await {
         Ok(status) => Some(status?),
         Err(_) => {
-            signal(group, Signal::TERM);
+            group.signal(Signal::TERM);
             if timeout(GRACE, child.wait()).await.is_err() {
-                signal(group, Signal::KILL);
+                group.signal(Signal::KILL);
                 child.wait().await?;
             }
             None
         }
     };
     // Whatever it left behind goes with it; this also closes the pipes.
-    signal(group, Signal::KILL);
+    drop(group);
     Ok(Ended {
         status,
         stdout: finished(stdout).await,
@@ -117,10 +119,21 @@ pub async fn run(program: &Program<'_>) -> io::Result<Ended> {
     })
 }
 
-fn signal(group: Option<Pid>, signal: Signal) {
-    if let Some(group) = group {
-        // The group may be gone already, which is what is wanted.
-        let _ = kill_process_group(group, signal);
+/// The process group of a program; killed when this is dropped.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn signal(&self, signal: Signal) {
+        if let Some(group) = self.0 {
+            // The group may be gone already, which is what is wanted.
+            let _ = kill_process_group(group, signal);
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
     }
 }
 
@@ -201,8 +214,10 @@ mod tests {
             .trim()
             .parse()
             .unwrap();
-        let state = std::fs::read_to_string(format!("/proc/{sleeper}/stat")).unwrap_or_default();
-        assert!(state.is_empty() || state.contains(") Z"), "{state}");
+        crate::store::tests::wait_until("the sleeper is dead", || {
+            let stat = std::fs::read_to_string(format!("/proc/{sleeper}/stat"));
+            stat.map_or(true, |stat| stat.contains(") Z"))
+        });
     }
 
     #[tokio::test]

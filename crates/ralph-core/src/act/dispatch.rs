@@ -6,18 +6,18 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::act::view::{nothing_planned, panicked, passed_report, rehearsed};
 use crate::act::{ActError, Dispatcher};
 use crate::error::Code;
 use crate::id::Slug;
-use crate::plan::{PassedBecause, PassedOver, Plan, ProjectStep, Selection, plan};
+use crate::plan::{Plan, ProjectStep, Selection, Step, next_due, plan};
 use crate::project;
-use crate::report::{DispatchReport, PassedReport, Problem, SCHEMA_VERSION, StepReport};
+use crate::report::{DispatchReport, SCHEMA_VERSION, StepReport};
 use crate::store::lock::WorkspaceGuard;
-use crate::time::Timestamp;
-use crate::world::{ProjectState, World};
+use crate::world::{Observations, World};
 
 /// So many projects are worked on at once.
-const AT_ONCE: usize = 4;
+const AT_ONCE: u32 = 4;
 
 /// What a dispatch is asked to do.
 #[derive(Debug, Clone)]
@@ -40,54 +40,50 @@ impl Dispatcher {
     /// concerns one project stands in the report.
     pub async fn dispatch(self: &Arc<Self>, options: &Options) -> Result<DispatchReport, ActError> {
         let started_at = self.env.now();
-        let _guard = if options.dry_run {
-            None
-        } else {
-            Some(WorkspaceGuard::acquire(
-                &self.root,
-                "dispatch",
-                self.lock_timeout,
-                &self.env,
-            )?)
+        let _guard = match options.dry_run {
+            true => None,
+            false => Some(self.guard("dispatch")?),
         };
         let slugs = self.slugs()?;
-        let recovered = if options.dry_run {
-            Vec::new()
-        } else {
-            self.finish_interrupted(&slugs)
+        let mut verified = match options.dry_run {
+            true => Vec::new(),
+            false => self.finish_interrupted(&slugs),
         };
         let mut world = project::load_all(&self.root, &slugs);
-        let seen = self.ask(&world, options).await;
-        let mut verification = self.verify(&mut world, &seen, options).await;
-        verification.verified.splice(0..0, recovered);
-        let now = self.env.now();
-        let plan = if options.verify_only {
-            nothing_planned(&world)
-        } else {
-            plan(&world, &seen, &self.selection(options), &self.context(now))
+        let seen = Arc::new(self.ask(&world, options).await);
+        let verification = self.verify(&mut world, &seen, options).await;
+        verified.extend(verification.verified);
+        let plan = match options.verify_only {
+            true => nothing_planned(&world),
+            false => {
+                let context = self.context(self.env.now());
+                plan(&world, &seen, &self.selection(options), &context)
+            }
         };
-        let steps = if options.dry_run {
-            rehearsed(&plan, &world)
-        } else {
-            self.take(&plan, &world, &seen).await
+        let steps = match options.dry_run {
+            true => rehearsed(&plan, &world),
+            false => self.take(&plan, &mut world, &seen).await,
         };
-        let passed_over: Vec<PassedReport> = plan.passed_over.iter().map(passed_report).collect();
         Ok(DispatchReport {
             schema_version: SCHEMA_VERSION,
             started_at,
             finished_at: self.env.now(),
             dry_run: options.dry_run,
             cluster_problem: verification.cluster_problem,
-            verified: verification.verified,
+            verified,
             runs_confirmed: verification.confirmed,
-            next_due: if options.dry_run {
-                self.next_due(&world, now)
-            } else {
-                self.next_due(&project::load_all(&self.root, &slugs), now)
-            },
+            next_due: next_due(&world, &self.context(self.env.now())),
             steps,
-            passed_over,
+            passed_over: plan.passed_over.iter().map(passed_report).collect(),
         })
+    }
+
+    /// Two dispatches at once would verify and submit the same things.
+    pub(super) fn guard(&self, operation: &str) -> Result<WorkspaceGuard, ActError> {
+        let timeout = self.lock_timeout;
+        Ok(WorkspaceGuard::acquire(
+            &self.root, operation, timeout, &self.env,
+        )?)
     }
 
     /// The projects of the workspace.
@@ -113,27 +109,23 @@ impl Dispatcher {
         }
     }
 
-    /// Takes the steps, a few projects at a time. A panic in one is that project's outcome.
+    /// Takes the steps, a few projects at a time, and reads their projects anew. A panic in one is that project's
+    /// outcome.
     async fn take(
         self: &Arc<Self>,
         plan: &Plan,
-        world: &World,
-        seen: &crate::world::Observations,
+        world: &mut World,
+        seen: &Arc<Observations>,
     ) -> Vec<StepReport> {
-        let places = Arc::new(Semaphore::new(AT_ONCE));
-        let seen = Arc::new(seen.clone());
+        let places = Arc::new(Semaphore::new(AT_ONCE as usize));
         let mut tasks = JoinSet::new();
-        let mut reports: Vec<Option<StepReport>> = Vec::new();
+        let mut reports: Vec<Option<StepReport>> = vec![None; plan.steps.len()];
         for (index, step) in plan.steps.iter().enumerate() {
-            reports.push(None);
-            let (this, places, seen, step) = (
-                Arc::clone(self),
-                Arc::clone(&places),
-                Arc::clone(&seen),
-                step.clone(),
-            );
+            let (this, seen) = (Arc::clone(self), Arc::clone(seen));
+            let (places, step) = (Arc::clone(&places), step.clone());
+            let needed = self.places_for(&step.step);
             tasks.spawn(async move {
-                let _place = places.acquire_owned().await;
+                let _places = places.acquire_many_owned(needed).await;
                 (index, this.take_step(&step, &seen).await)
             });
         }
@@ -147,150 +139,30 @@ impl Dispatcher {
         let or_panicked = |(step, report): (&ProjectStep, Option<StepReport>)| {
             report.unwrap_or_else(|| panicked(step, world))
         };
-        plan.steps.iter().zip(reports).map(or_panicked).collect()
+        let taken = plan.steps.iter().zip(reports).map(or_panicked).collect();
+        let stepped: BTreeSet<&Slug> = plan.steps.iter().map(|step| &step.slug).collect();
+        for project in &mut world.projects {
+            if stepped.contains(&project.slug) {
+                *project = project::load(&self.root, &project.slug);
+            }
+        }
+        taken
     }
 
-    /// When something becomes due by itself, over all projects.
-    fn next_due(&self, world: &World, now: Timestamp) -> Option<Timestamp> {
-        let facts = world
-            .projects
-            .iter()
-            .filter_map(|project| match &project.state {
-                ProjectState::Readable(facts) => Some(facts),
-                ProjectState::Unreadable(_) => None,
-            });
-        let waiting =
-            facts.filter(|facts| facts.live_runs().next().is_some() || !facts.intents.is_empty());
-        let polls = waiting.filter_map(|facts| facts.next_poll(&self.zone));
-        let limits = world
-            .projects
-            .iter()
-            .filter_map(|project| match &project.state {
-                ProjectState::Readable(facts) => {
-                    let limits = facts
-                        .sightings
-                        .entries
-                        .iter()
-                        .filter(|(key, _)| key.starts_with("limit:"));
-                    limits
-                        .map(|(_, seen)| {
-                            crate::plan::backoff::after_limit(seen, &self.settings.poll)
-                        })
-                        .min()
-                }
-                ProjectState::Unreadable(_) => None,
-            });
-        polls.chain(limits).map(|at| at.max(now)).min()
+    /// Submissions that count each other must not happen at the same time.
+    fn places_for(&self, step: &Step) -> u32 {
+        let counts = !self.settings.partitions.max_submit.is_empty();
+        match step {
+            Step::Submit { .. } if counts => AT_ONCE,
+            _ => 1,
+        }
     }
 }
 
-fn panicked(step: &ProjectStep, world: &World) -> StepReport {
-    let mut report = step_report(step, phase_of(world, &step.slug));
-    let hint = format!(
-        "Please report it; `ralph ops list` of {} shows what was begun.",
-        step.slug
-    );
-    report.problem = Some(Problem::new(
-        Code::Bug,
-        "the step panicked, which is a bug of ralph",
-        Some(hint),
-    ));
-    report
-}
-
-pub(super) fn phase_of(world: &World, slug: &Slug) -> String {
-    let project = world.projects.iter().find(|project| project.slug == *slug);
-    match project.map(|project| &project.state) {
-        Some(ProjectState::Readable(facts)) => facts.phase().to_string(),
-        _ => String::new(),
-    }
-}
-
-pub(super) fn step_report(step: &ProjectStep, phase: String) -> StepReport {
-    use crate::plan::Step;
-    let order = match &step.step {
-        Step::Order(order) => Some(order.clone()),
-        _ => None,
-    };
-    let word = match &step.step {
-        Step::Submit { .. } => "submit",
-        Step::Poll => "poll",
-        Step::Check { .. } => "check",
-        Step::Test(_) => "test",
-        Step::Order(order) => order.kind.as_str(),
-        Step::Advance { .. } => "advance",
-    };
-    StepReport {
-        project: step.slug.to_string(),
-        step: word.to_owned(),
-        because: step.because.clone(),
-        outcome: String::new(),
-        phase_before: phase.clone(),
-        phase_after: phase,
-        job: None,
-        order,
-        files: Vec::new(),
-        op: None,
-        warnings: Vec::new(),
-        problem: None,
-    }
-}
-
-fn rehearsed(plan: &Plan, world: &World) -> Vec<StepReport> {
-    use crate::plan::Step;
-    let would = |step: &ProjectStep| match &step.step {
-        Step::Submit { item, attempt } => format!("would submit {item} (attempt {attempt})"),
-        Step::Poll => "would set the next poll".to_owned(),
-        Step::Check { runs } => format!(
-            "would record the results of {}",
-            crate::plan::rules::plural(runs.len(), "run")
-        ),
-        Step::Test(command) => format!("would run `{}`", command.argv().join(" ")),
-        Step::Order(order) => format!("would hand out: {} {}", order.kind.as_str(), order.title),
-        Step::Advance { to } => format!("would move on to {to}"),
-    };
-    let report = |step: &ProjectStep| StepReport {
-        outcome: would(step),
-        ..step_report(step, phase_of(world, &step.slug))
-    };
-    plan.steps.iter().map(report).collect()
-}
-
-fn passed_report(passed: &PassedOver) -> PassedReport {
-    let because = match passed.because {
-        PassedBecause::Unreadable => "unreadable",
-        PassedBecause::NeedsInput => "needs_input",
-        PassedBecause::Waiting => "waiting",
-        PassedBecause::ClusterUnreachable => "cluster_unreachable",
-        PassedBecause::External => "external",
-        PassedBecause::Nothing => "nothing",
-        PassedBecause::BatchFull => "batch_full",
-        PassedBecause::NotSelected => "not_selected",
-    };
-    PassedReport {
-        project: passed.slug.to_string(),
-        because: because.to_owned(),
-        reason: passed.reason.clone(),
-        next_due: passed.next_due,
-    }
-}
-
-/// A verification takes no steps, but an unreadable project is reported all the same.
-fn nothing_planned(world: &World) -> Plan {
-    let unreadable = world
-        .projects
-        .iter()
-        .filter_map(|project| match &project.state {
-            ProjectState::Unreadable(found) => Some(PassedOver {
-                slug: project.slug.clone(),
-                because: PassedBecause::Unreadable,
-                reason: found.message.clone(),
-                next_due: None,
-            }),
-            ProjectState::Readable(_) => None,
-        });
-    Plan {
-        steps: Vec::new(),
-        passed_over: unreadable.collect(),
+impl Options {
+    /// Whether a project is to be verified and may be stepped.
+    #[must_use]
+    pub fn chooses(&self, slug: &Slug) -> bool {
+        self.projects.is_empty() || self.projects.contains(slug)
     }
 }

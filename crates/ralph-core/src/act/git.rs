@@ -62,36 +62,35 @@ impl GitSource {
 
     async fn differs(&self, sha: &str, folder: &Path, path: &str) -> Option<String> {
         let full = folder.join(path);
-        let relative = full
-            .strip_prefix(&self.checkout)
-            .unwrap_or(&full)
-            .to_string_lossy()
-            .into_owned();
-        let ended = match self
-            .git(&["cat-file", "blob", &format!("{sha}:{relative}")])
-            .await
-        {
-            Ok(ended) => ended,
-            Err(problem) => return Some(problem),
-        };
+        let relative = full.strip_prefix(&self.checkout).unwrap_or(&full);
+        let relative = relative.to_string_lossy().into_owned();
         let short = sha.get(..12).unwrap_or(sha);
-        if !ended.success() {
-            return Some(format!(
-                "{relative} is not in commit {short}; commit and push it"
-            ));
+        // `./`: the workspace may be a folder of the repository, and git would count from its top.
+        let blob = format!("{sha}:./{relative}");
+        match self.git(&["cat-file", "-t", &blob]).await {
+            Err(problem) => return Some(problem),
+            Ok(ended) if !ended.success() || ended.stdout.trim_ascii() != b"blob" => {
+                return Some(format!(
+                    "{relative} is not in commit {short}; commit and push it"
+                ));
+            }
+            Ok(_) => {}
         }
-        let size_differs = std::fs::read(&full)
-            .is_ok_and(|bytes| !bytes.ends_with(&ended.stdout) || bytes.len() < ended.stdout.len());
-        size_differs
-            .then(|| format!("{relative} differs from commit {short}; commit and push the change"))
+        match self.git(&["diff", "--quiet", sha, "--", &relative]).await {
+            Err(problem) => Some(problem),
+            Ok(ended) if ended.success() => None,
+            Ok(_) => Some(format!(
+                "{relative} differs from commit {short}; commit and push the change"
+            )),
+        }
     }
 
     /// The remote has this commit if a branch or tag points at it or at a descendant that is known here.
     async fn not_pushed(&self, sha: &str) -> Option<String> {
-        let ended = match self
-            .git(&["ls-remote", "--quiet", "--heads", "--tags", &self.url])
-            .await
-        {
+        let listed = self
+            .git(&["ls-remote", "--quiet", "--heads", "--tags", "--", &self.url])
+            .await;
+        let ended = match listed {
             Ok(ended) => ended,
             Err(problem) => return Some(problem),
         };
@@ -108,14 +107,8 @@ impl GitSource {
             .lines()
             .filter_map(|line| line.split_whitespace().next())
             .collect();
-        if tips.contains(&sha) {
+        if tips.contains(&sha) || self.is_reachable(sha, &tips).await {
             return None;
-        }
-        for tip in tips {
-            let ancestor = self.git(&["merge-base", "--is-ancestor", sha, tip]).await;
-            if ancestor.is_ok_and(|ended| ended.success()) {
-                return None;
-            }
         }
         let short = sha.get(..12).unwrap_or(sha);
         Some(format!(
@@ -124,7 +117,24 @@ impl GitSource {
         ))
     }
 
+    /// Whether one of these commits, as far as they are known here, contains `sha`. One question for all of them.
+    async fn is_reachable(&self, sha: &str, tips: &[&str]) -> bool {
+        let mut input = format!("{sha}\n");
+        for tip in tips {
+            input.push('^');
+            input.push_str(tip);
+            input.push('\n');
+        }
+        let arguments = ["rev-list", "--ignore-missing", "--max-count=1", "--stdin"];
+        let missing = self.ask(&arguments, input.as_bytes()).await;
+        missing.is_ok_and(|ended| ended.success() && ended.stdout.trim_ascii().is_empty())
+    }
+
     async fn git(&self, arguments: &[&str]) -> Result<Ended, String> {
+        self.ask(arguments, b"").await
+    }
+
+    async fn ask(&self, arguments: &[&str], input: &[u8]) -> Result<Ended, String> {
         let argv: Vec<String> = ["git"]
             .iter()
             .chain(arguments)
@@ -140,7 +150,7 @@ impl GitSource {
             argv: &argv,
             folder: &self.checkout,
             variables: &variables,
-            input: b"",
+            input,
             limit: LIMIT,
         };
         run(&program)

@@ -6,9 +6,9 @@ use std::path::Path;
 use crate::act::ActError;
 use crate::backend::{BackendError, ClusterBackend, FetchReport, FetchRequest, Stream};
 use crate::classify::LogText;
-use crate::id::{JobId, Slug};
+use crate::id::{JobId, Slug, Token};
 use crate::job::{JobReport, JobState};
-use crate::store::{append, layout};
+use crate::store::{append, atomic, layout};
 
 /// A local copy never grows beyond this; the rest is only read.
 const COPY_LIMIT: u64 = 64 * 1024 * 1024;
@@ -16,6 +16,8 @@ const COPY_LIMIT: u64 = 64 * 1024 * 1024;
 const PIECE: u64 = 4 * 1024 * 1024;
 /// How much of the end of a log is read for its classification.
 const TAIL: u64 = 256 * 1024;
+/// A file's name may be 255 bytes long; the job's id and the ending need some of them.
+const LONGEST_NAME: usize = 200;
 /// Of an array, the logs of so many failed tasks are fetched.
 const TASKS: usize = 3;
 
@@ -28,14 +30,25 @@ pub(crate) struct Collected {
     pub(crate) paths: Vec<String>,
 }
 
-/// Fetches the logs that explain how these jobs ended. `keep` says whether local copies are written.
+/// Whose logs, from where, to where.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    /// The cluster.
+    pub(crate) backend: &'a dyn ClusterBackend,
+    /// The project.
+    pub(crate) project: &'a Slug,
+    /// Its folder on this machine.
+    pub(crate) folder: &'a Path,
+    /// The key of the run's submission.
+    pub(crate) token: Option<&'a Token>,
+}
+
+/// Fetches the logs that explain how these jobs of a run ended. `keep` says whether local copies are written.
 ///
 /// # Errors
 /// The cluster could not be asked, or a local copy could not be written.
 pub(crate) async fn collect(
-    backend: &dyn ClusterBackend,
-    project: &Slug,
-    folder: &Path,
+    place: Place<'_>,
     reports: &[JobReport],
     keep: bool,
 ) -> Result<Collected, ActError> {
@@ -43,22 +56,27 @@ pub(crate) async fn collect(
         texts: Vec::new(),
         paths: Vec::new(),
     };
+    let mut sources: Vec<String> = Vec::new();
     for report in telling(reports) {
-        for stream in [Stream::Err, Stream::Out] {
+        for stream in [Stream::Out, Stream::Err] {
             let log = Log {
-                backend,
-                project,
-                folder,
+                place,
                 report,
                 stream,
             };
-            let Some(path) = log.locate(keep).await? else {
+            let Some(found) = log.look().await? else {
                 continue;
             };
-            if collected.paths.contains(&path) {
+            // Without `--error` both streams are one file.
+            if found
+                .path
+                .as_ref()
+                .is_some_and(|path| sources.contains(path))
+            {
                 continue;
             }
-            let bytes = log.tail(&path).await?;
+            sources.extend(found.path.clone());
+            let (path, bytes) = log.take(&found, keep).await?;
             collected
                 .texts
                 .push(LogText::from_bytes(path.clone(), stream, &bytes));
@@ -89,24 +107,20 @@ fn telling(reports: &[JobReport]) -> Vec<&JobReport> {
 /// `slurm/logs/<job_name>_<job_id>.<stream>`, with a name that is safe as a file's.
 #[must_use]
 pub fn local_name(name: &str, job: JobId, stream: Stream) -> String {
-    let safe: String = name
-        .chars()
-        .map(|c| {
-            if c.is_control() || matches!(c, '/' | '\\') {
-                '_'
-            } else {
-                c
-            }
-        })
-        .take(120)
-        .collect();
+    let safe = |c: char| match c {
+        '/' | '\\' => '_',
+        c if c.is_control() => '_',
+        c => c,
+    };
+    let mut safe: String = name.chars().map(safe).collect();
+    while safe.len() > LONGEST_NAME {
+        safe.pop();
+    }
     format!("{}/{safe}_{job}.{}", layout::SLURM_LOGS, stream.suffix())
 }
 
 struct Log<'a> {
-    backend: &'a dyn ClusterBackend,
-    project: &'a Slug,
-    folder: &'a Path,
+    place: Place<'a>,
     report: &'a JobReport,
     stream: Stream,
 }
@@ -119,74 +133,76 @@ impl Log<'_> {
         from_end: bool,
     ) -> Result<FetchReport, BackendError> {
         let request = FetchRequest {
-            project: self.project.clone(),
+            project: self.place.project.clone(),
             job: self.report.job,
-            token: None,
+            token: self.place.token.cloned(),
             stream: self.stream,
             offset,
             limit,
             from_end,
         };
-        self.backend.fetch(&request).await
+        self.place.backend.fetch(&request).await
     }
 
-    /// Brings the local copy up to date and returns its path; `None` when the job left no such log. A log that is
-    /// inside the project's folder already is used where it is.
-    async fn locate(&self, keep: bool) -> Result<Option<String>, ActError> {
-        let local = local_name(&self.report.name, self.report.job, self.stream);
-        let copy = self.folder.join(&local);
-        let have = fs::metadata(&copy).map_or(0, |metadata| metadata.len());
-        let mut piece = self
-            .fetch(have, if keep { PIECE } else { 0 }, false)
-            .await?;
-        if piece.size.is_none() {
-            return Ok(None);
-        }
-        if let Some(inside) = self.inside(&piece) {
-            return Ok(Some(inside));
-        }
-        if !keep {
-            return Ok(Some(local));
-        }
-        // A log that is shorter than the copy was begun anew, as after a requeue: the copy is kept aside.
-        let mut at = have;
-        if piece.size.is_some_and(|size| size < have) {
-            append::keep_aside(&copy)?;
+    /// Where the log is and how long; `None` when the job left no such log.
+    async fn look(&self) -> Result<Option<FetchReport>, BackendError> {
+        let found = self.fetch(0, 0, false).await?;
+        Ok(found.size.is_some().then_some(found))
+    }
+
+    /// The path that the documents name, and the bytes to classify. A log that is inside the project's folder
+    /// already is used where it is; without a copy only its end is fetched.
+    async fn take(&self, found: &FetchReport, keep: bool) -> Result<(String, Vec<u8>), ActError> {
+        let local = match self.inside(found) {
+            Some(inside) => inside,
+            None => {
+                let local = local_name(&self.report.name, self.report.job, self.stream);
+                if !keep {
+                    return Ok((local, self.fetch(0, TAIL, true).await?.bytes));
+                }
+                self.copy(&self.place.folder.join(&local), found.size.unwrap_or(0))
+                    .await?;
+                local
+            }
+        };
+        let bytes = match atomic::read(&self.place.folder.join(&local))? {
+            Some(bytes) if (bytes.len() as u64) < COPY_LIMIT => bytes,
+            _ => self.fetch(0, TAIL, true).await?.bytes,
+        };
+        Ok((local, bytes))
+    }
+
+    /// Brings the local copy up to date. A log that is shorter than the copy was begun anew, as after a requeue:
+    /// the copy is kept aside.
+    async fn copy(&self, copy: &Path, size: u64) -> Result<(), ActError> {
+        let mut at = fs::metadata(copy).map_or(0, |metadata| metadata.len());
+        if size < at {
+            append::keep_aside(copy)?;
             at = 0;
-            piece = self.fetch(0, PIECE, false).await?;
         }
-        while !piece.bytes.is_empty() && at < COPY_LIMIT {
-            append::append_bytes(&copy, &piece.bytes)?;
+        while at < COPY_LIMIT {
+            let piece = self.fetch(at, PIECE, false).await?;
+            if piece.bytes.is_empty() {
+                break;
+            }
+            append::append_bytes(copy, &piece.bytes)?;
             at += piece.bytes.len() as u64;
-            piece = self.fetch(at, PIECE, false).await?;
         }
-        Ok(Some(local))
+        if at == 0 {
+            // A log that is empty is named in the documents all the same.
+            append::append_bytes(copy, b"")?;
+        }
+        Ok(())
     }
 
     fn inside(&self, piece: &FetchReport) -> Option<String> {
         let path = Path::new(piece.path.as_deref()?);
-        if self.backend.kind() != "local" {
+        if self.place.backend.kind() != "local" {
             return None;
         }
-        let folder = self.folder.canonicalize().ok()?;
+        let folder = self.place.folder.canonicalize().ok()?;
         let inside = path.canonicalize().ok()?;
-        Some(
-            inside
-                .strip_prefix(folder)
-                .ok()?
-                .to_string_lossy()
-                .into_owned(),
-        )
-    }
-
-    /// The bytes to classify: the whole of a short log, the end of a long one.
-    async fn tail(&self, path: &str) -> Result<Vec<u8>, ActError> {
-        let local = fs::read(self.folder.join(path))
-            .ok()
-            .filter(|bytes| (bytes.len() as u64) < COPY_LIMIT);
-        match local {
-            Some(bytes) => Ok(bytes),
-            None => Ok(self.fetch(0, TAIL, true).await?.bytes),
-        }
+        let inside = inside.strip_prefix(folder).ok()?;
+        Some(inside.to_string_lossy().into_owned())
     }
 }

@@ -6,12 +6,12 @@ use std::time::Duration;
 use crate::act::{ActError, Dispatcher};
 use crate::backend::{FetchRequest, Stream};
 use crate::error::Code;
-use crate::id::{JobId, QueueId, Slug};
+use crate::id::{JobId, QueueId, Slug, Token};
 use crate::job::{Finality, JobQuery, JobReport, Sighting};
-use crate::pipeline::RunView;
-use crate::plan::rules;
+use crate::pipeline::{RunStatus, RunView};
+use crate::plan::items;
 use crate::project;
-use crate::store::lock::WorkspaceGuard;
+use crate::report::Problem;
 use crate::world::{Facts, ProjectState, jobs_of};
 
 /// One request for a piece of a log asks for so many bytes.
@@ -40,6 +40,7 @@ pub struct SubmittedNow {
 pub struct RunLog {
     slug: Slug,
     job: Option<JobId>,
+    token: Option<Token>,
     local: Option<PathBuf>,
     stream: Stream,
     offset: u64,
@@ -66,36 +67,47 @@ impl Dispatcher {
         slug: &Slug,
         item: Option<&QueueId>,
     ) -> Result<SubmittedNow, ActError> {
-        let _guard = WorkspaceGuard::acquire(&self.root, "submit", self.lock_timeout, &self.env)?;
+        let _guard = self.guard("submit")?;
         let _lock = self.lock(slug, "submit")?;
         let facts = self.read(slug)?;
-        let ready = match item {
-            Some(item) => facts
-                .item(item.as_str())
-                .filter(|found| found.section == ralph_docs::queue::QueueSection::Ready),
-            None => rules::ready_item(&facts),
-        };
-        let no_item = || ActError::NoItem {
-            slug: slug.clone(),
-            item: item.map_or_else(|| "the first".to_owned(), ToString::to_string),
-        };
-        let found = ready.ok_or_else(no_item)?;
-        let id: QueueId = found.id.parse().map_err(|_| no_item())?;
-        if let Some(before) = rules::waits_for(&facts, found) {
-            return Err(ActError::NoItem {
-                slug: slug.clone(),
-                item: format!("{id} (it waits for {before})"),
-            });
+        if let Some(intent) = facts.intents.first() {
+            return Err(refused(
+                Code::Unclear,
+                format!(
+                    "the submission {} of {slug} is not settled: it is not known yet whether it has a job",
+                    intent.request.run
+                ),
+                "Run `ralph verify` first: it looks for the job.",
+            ));
         }
-        let submitted = self
-            .submit(&facts, &id, rules::attempts(&facts, &found.id) + 1)
-            .await?;
+        let no_item = |why: &str| ActError::NoItem {
+            slug: slug.clone(),
+            item: item.map_or_else(|| "the first".to_owned(), ToString::to_string) + why,
+        };
+        let found = match item {
+            None => items::ready_item(&facts),
+            Some(item) => facts.item(item.as_str()),
+        };
+        let found = found.ok_or_else(|| no_item(""))?;
+        if let Some(before) = items::waits_for(&facts, found) {
+            return Err(no_item(&format!(" (it waits for {before})")));
+        }
+        if items::is_live(&facts, &found.id) {
+            return Err(no_item(" (a run of it is alive)"));
+        }
+        if !items::is_ready(&facts, found) {
+            return Err(no_item(""));
+        }
+        let id: QueueId = found.id.parse().map_err(|_| no_item(""))?;
+        let attempt = items::attempts(&facts, &found.id) + 1;
+        let submitted = self.submit(&facts, &id, attempt).await?;
+        let unclear = |problem: &Problem| problem.exit_code == Code::Unclear.exit_code();
         Ok(SubmittedNow {
             outcome: submitted.outcome,
             job: submitted.job,
             files: submitted.committed.files,
             op: submitted.committed.op.map(|op| op.to_string()),
-            unclear: submitted.unclear,
+            unclear: submitted.problem.as_ref().is_some_and(unclear),
         })
     }
 
@@ -110,6 +122,7 @@ impl Dispatcher {
         Ok(RunLog {
             slug,
             job,
+            token: view.token,
             local,
             stream,
             offset: 0,
@@ -126,7 +139,7 @@ impl Dispatcher {
                 let request = FetchRequest {
                     project: log.slug.clone(),
                     job,
-                    token: None,
+                    token: log.token.clone(),
                     stream: log.stream,
                     offset: log.offset,
                     limit: PIECE,
@@ -160,7 +173,7 @@ impl Dispatcher {
         let seen = backend
             .observe(&[JobQuery {
                 job,
-                token: None,
+                token: log.token.clone(),
                 submitted_after: None,
             }])
             .await?;
@@ -178,17 +191,25 @@ impl Dispatcher {
     pub async fn cancel(&self, run: &str) -> Result<Cancelled, ActError> {
         let (_, _, view) = self.find_run(run)?;
         let backend = self.backend()?;
-        let jobs = jobs_of(&view.jobs).ok_or_else(|| ActError::Unreadable {
-            code: Code::Failed,
-            message: format!("{run}: its record names no job that could be cancelled"),
-            hint: Some("See `ralph runs`.".to_owned()),
+        let refused = |message: String| refused(Code::Failed, message, "See `ralph runs`.");
+        if view.status != RunStatus::Live {
+            // Its job's id may belong to somebody else's job by now.
+            let word = view.status_text.as_deref().unwrap_or("ended");
+            return Err(refused(format!(
+                "{run} has ended already: its record says {word}"
+            )));
+        }
+        let jobs = jobs_of(&view.jobs).ok_or_else(|| {
+            refused(format!(
+                "{run}: its record names no job that could be cancelled"
+            ))
         })?;
         backend.cancel(&jobs).await?;
         let queries: Vec<JobQuery> = jobs
             .iter()
             .map(|job| JobQuery {
                 job: *job,
-                token: None,
+                token: view.token.clone(),
                 submitted_after: None,
             })
             .collect();
@@ -232,17 +253,14 @@ impl Dispatcher {
                 return Ok((project.slug, *facts, view));
             }
         }
-        Err(ActError::Unreadable {
-            code: Code::Failed,
-            message: format!("no project has a run {run:?}"),
-            hint: Some("See `ralph runs`.".to_owned()),
-        })
+        let message = format!("no project has a run {run:?}");
+        Err(refused(Code::Failed, message, "See `ralph runs`."))
     }
 
     /// `slurm/logs/*_<job>.<stream>`: found by the job's id, because names are not reliable (incident 41).
     fn local_copy(&self, slug: &Slug, job: JobId, stream: Stream) -> Option<PathBuf> {
         let logs = project::folder(&self.root, slug).join(crate::store::layout::SLURM_LOGS);
-        let end = format!("{job}.{}", stream.suffix());
+        let end = format!("_{job}.{}", stream.suffix());
         let names = std::fs::read_dir(&logs)
             .ok()?
             .filter_map(|entry| Some((entry.ok()?.path(),)));
@@ -255,6 +273,14 @@ impl Dispatcher {
             .collect();
         found.sort();
         found.into_iter().next()
+    }
+}
+
+fn refused(code: Code, message: String, hint: &str) -> ActError {
+    ActError::Unreadable {
+        code,
+        message,
+        hint: Some(hint.to_owned()),
     }
 }
 

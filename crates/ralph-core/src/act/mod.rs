@@ -5,16 +5,22 @@
 
 mod adopt;
 pub mod agent;
+mod ask;
 pub mod child;
 mod commit;
 mod dispatch;
+mod ending;
 pub mod git;
+mod limits;
 pub mod logs;
 mod manual;
 pub mod preflight;
+mod recovery;
 mod step;
 mod submit;
+mod target;
 mod verification;
+mod view;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -34,6 +40,7 @@ use crate::settings::Settings;
 use crate::store::StoreError;
 use crate::store::lock::{LockError, LockRequest, ProjectLock};
 use crate::time::Timestamp;
+use crate::world::Unreadable;
 
 pub use dispatch::Options;
 pub use manual::{Cancelled, RunLog, SubmittedNow};
@@ -159,6 +166,29 @@ pub enum ActError {
         /// Its name.
         engine: String,
     },
+}
+
+impl ActError {
+    /// Work on a project ended in a panic.
+    fn panicked(slug: &Slug) -> Self {
+        Self::Unreadable {
+            code: Code::Bug,
+            message: format!("work on {slug} panicked, which is a bug of ralph"),
+            hint: Some(format!(
+                "Please report it; `ralph ops list` of {slug} shows what was begun."
+            )),
+        }
+    }
+}
+
+impl From<Unreadable> for ActError {
+    fn from(found: Unreadable) -> Self {
+        Self::Unreadable {
+            code: found.code,
+            message: found.message,
+            hint: found.hint,
+        }
+    }
 }
 
 impl Coded for ActError {

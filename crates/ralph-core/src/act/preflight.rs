@@ -1,7 +1,7 @@
 //! What is checked before an item is submitted. Everything that can be known to fail is refused here, with
 //! what to mend, and never reaches the cluster.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Component, Path};
 use std::time::Duration;
@@ -11,10 +11,12 @@ use sha2::{Digest as _, Sha256};
 
 use crate::act::child::{Program, run};
 use crate::act::git::GitSource;
+use crate::act::limits::{names, partition_of};
 use crate::backend::GitCommit;
 use crate::sbatch::{self, Directive};
 use crate::settings::PartitionPolicy;
 use crate::store::layout;
+use crate::time::span_text;
 use crate::validate::{Severity, named_config, named_script, script_of};
 
 /// Everything of an item that is sent.
@@ -43,7 +45,6 @@ pub async fn prepare(
     folder: &Path,
     git: Option<&GitSource>,
     partitions: &PartitionPolicy,
-    live_by_partition: &BTreeMap<String, usize>,
 ) -> Result<Prepared, Vec<String>> {
     let script_path = script_path(item, folder).map_err(|problem| vec![problem])?;
     let script = text(folder, &script_path).map_err(|problem| vec![problem])?;
@@ -59,12 +60,7 @@ pub async fn prepare(
     };
     let directives = sbatch::parse(&script);
     problems.extend(script_problems(item, folder, &script_path, &script));
-    problems.extend(partition_problems(
-        &script_path,
-        &directives,
-        partitions,
-        live_by_partition,
-    ));
+    problems.extend(partition_problems(&script_path, &directives, partitions));
     problems.extend(syntax_problem(&script_path, &script, folder).await);
     let mut commit = None;
     if let Some(git) = git {
@@ -154,24 +150,21 @@ fn script_problems(item: &QueueItem, folder: &Path, path: &str, script: &str) ->
         .collect()
 }
 
+/// What `partitions` of the configuration allows; how many jobs there may be is looked at when one is submitted.
 fn partition_problems(
     script: &str,
     directives: &[Directive],
     policy: &PartitionPolicy,
-    live: &BTreeMap<String, usize>,
 ) -> Vec<String> {
-    let value = |option: &str| {
-        directives
-            .iter()
-            .rev()
-            .find(|found| found.option == option)
-            .and_then(|found| found.value.as_deref())
+    let Some(named) = partition_of(directives) else {
+        let unknown = "names no partition, and `partitions.allow` in config.json asks for one";
+        let problem = (!policy.allow.is_empty()).then(|| format!("{script}: {unknown}"));
+        return problem.into_iter().collect();
     };
-    let Some(partition) = value("partition") else {
-        return Vec::new();
-    };
+    let time = sbatch::last(directives, "time").and_then(|found| found.value.as_deref());
+    let asked = time.and_then(sbatch::time_limit);
     let mut problems = Vec::new();
-    for partition in partition.split(',').map(str::trim) {
+    for partition in names(named) {
         let denied = policy.deny.iter().any(|name| name == partition);
         let allowed = policy.allow.is_empty() || policy.allow.iter().any(|name| name == partition);
         if denied || !allowed {
@@ -179,21 +172,13 @@ fn partition_problems(
                 "{script}: partition {partition} is not allowed by `partitions` in config.json"
             ));
         }
-        let limit = policy.max_time.get(partition);
-        let asked = value("time").and_then(sbatch::time_limit);
-        if let (Some(limit), Some(asked)) = (limit, asked)
+        if let (Some(limit), Some(asked)) = (policy.max_time.get(partition), asked)
             && asked.is_none_or(|asked| asked > *limit)
         {
-            let hours = limit.as_secs_f64() / 3600.0;
-            problems.push(format!("{script}: --time is above the {hours} h that `partitions.max_time` allows in {partition}"));
-        }
-        let most = policy
-            .max_submit
-            .get(partition)
-            .copied()
-            .unwrap_or(usize::MAX);
-        if live.get(partition).copied().unwrap_or(0) >= most {
-            problems.push(format!("{most} jobs are in partition {partition} already, the most that `partitions.max_submit` allows"));
+            let limit = span_text(*limit);
+            problems.push(format!(
+                "{script}: --time is above the {limit} that `partitions.max_time` allows in {partition}"
+            ));
         }
     }
     problems
@@ -201,10 +186,7 @@ fn partition_problems(
 
 /// `bash -n`: an apostrophe in the wrong place killed three jobs in two seconds (incident 43).
 async fn syntax_problem(path: &str, script: &str, folder: &Path) -> Option<String> {
-    let first = script.lines().next().unwrap_or("");
-    let shell = ["bash", "sh"]
-        .into_iter()
-        .find(|shell| first.starts_with("#!") && first.trim_end().ends_with(shell))?;
+    let shell = shell_of(script)?;
     let argv = [shell, "-n"].map(str::to_owned);
     let limit = Duration::from_secs(10);
     let program = Program {
@@ -223,6 +205,20 @@ async fn syntax_problem(path: &str, script: &str, folder: &Path) -> Option<Strin
             error.lines().next().unwrap_or("").trim()
         )
     })
+}
+
+/// The shell that the first line names, where it is one whose `-n` tells.
+fn shell_of(script: &str) -> Option<&'static str> {
+    let line = script.lines().next()?.strip_prefix("#!")?;
+    let mut words = line.split_whitespace();
+    let name = |word: &str| word.rsplit('/').next().unwrap_or(word).to_owned();
+    let program = match name(words.next()?).as_str() {
+        "env" => name(words.find(|word| !word.starts_with('-') && !word.contains('='))?),
+        program => program.to_owned(),
+    };
+    ["bash", "sh", "dash", "ksh"]
+        .into_iter()
+        .find(|shell| *shell == program)
 }
 
 #[cfg(test)]

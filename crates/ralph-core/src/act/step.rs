@@ -1,17 +1,18 @@
 //! Taking one step of one project: lock, read again, plan again, act, commit, unlock.
 
-use crate::act::commit::{Committed, commit};
-use crate::act::dispatch::step_report;
+use crate::act::commit::{Committed, commit, on_disk, refused, remember};
+use crate::act::view::step_report;
 use crate::act::{ActError, Dispatcher, agent, child};
 use crate::change::ChangeSet;
 use crate::ledger::ResultLedger;
 use crate::order::{OrderOutcome, WorkOrder};
+use crate::plan::rules::plural;
 use crate::plan::{ProjectStep, Step, rules};
 use crate::project;
 use crate::report::{Problem, StepReport};
 use crate::settings::{AgentChoice, CommandLine};
 use crate::settle::order::TestOutcome;
-use crate::settle::{check, order};
+use crate::settle::{self, check, order};
 use crate::store::lock::ProjectLock;
 use crate::world::{Facts, Observations, ProjectState};
 
@@ -52,6 +53,7 @@ impl Dispatcher {
                 report.warnings = taken.committed.warnings;
             }
             Err(error) => {
+                self.recover_after(&planned.slug, &error);
                 report.problem = Some(Problem::of(&error));
                 report.outcome = error.to_string();
                 if let ActError::Preflight { files, op, .. } = error {
@@ -105,17 +107,14 @@ impl Dispatcher {
                 let submitted = self.submit(facts, item, *attempt).await?;
                 drop(lock);
                 Ok(Taken {
-                    problem: submitted.unclear.then(|| {
-                        let hint = "Nothing is lost: the next dispatch looks for the job before it does anything else.";
-                        Problem::new(crate::error::Code::Unclear, submitted.outcome.clone(), Some(hint.to_owned()))
-                    }),
+                    problem: submitted.problem,
                     job: submitted.job.map(|job| job.to_string()),
                     ..Taken::plain(submitted.outcome, submitted.committed)
                 })
             }
             Step::Poll => self.settle(
                 facts,
-                "the jobs are alive; the next poll is set",
+                "the cluster was asked; the next poll is set",
                 check::polled(facts, &context),
             ),
             Step::Check { runs } => self.check(facts, runs),
@@ -159,15 +158,15 @@ impl Dispatcher {
                 )
             })
             .collect();
-        let changes = check::checked(facts, &finished, &self.context(self.env.now()));
-        self.settle(
-            facts,
-            &format!(
-                "results of {} recorded",
-                rules::plural(finished.len(), "run")
-            ),
-            changes,
-        )
+        let now = self.env.now();
+        let changes = check::checked(facts, &finished, &self.context(now));
+        let words = format!("results of {} recorded", plural(finished.len(), "run"));
+        let taken = self.settle(facts, &words, changes)?;
+        if !taken.committed.warnings.is_empty() {
+            // The queue does not take its edit. That is reported once, not tried for ever.
+            remember(&folder, &check::remembered(facts, runs, now))?;
+        }
+        Ok(taken)
     }
 
     /// The lock is given back while the tests run: they take minutes, and read only what is theirs.
@@ -257,7 +256,14 @@ impl Dispatcher {
         .await;
         let _lock = self.lock(&facts.slug, "dispatch")?;
         let facts = self.read(&facts.slug)?;
-        let changes = order::settled(&facts, asked, &outcome, &self.context(self.env.now()));
+        let now = self.env.now();
+        let mut changes = order::settled(&facts, asked, &outcome, &self.context(now));
+        let unwritten = refused(&changes, &on_disk(&folder));
+        if let Some(reason) = unwritten.into_values().next() {
+            // Without its tick the same order would be handed out again and again.
+            let prompt = format!("{} is done, but {reason}", asked.target);
+            settle::also_ask(&mut changes, &facts, &prompt, now);
+        }
         let words = format!(
             "{} {}: {}",
             asked.kind.as_str(),
@@ -279,11 +285,7 @@ impl Dispatcher {
     pub(super) fn read(&self, slug: &crate::id::Slug) -> Result<Facts, ActError> {
         match project::load(&self.root, slug).state {
             ProjectState::Readable(facts) => Ok(*facts),
-            ProjectState::Unreadable(found) => Err(ActError::Unreadable {
-                code: found.code,
-                message: found.message,
-                hint: found.hint,
-            }),
+            ProjectState::Unreadable(found) => Err(found.into()),
         }
     }
 }

@@ -4,19 +4,27 @@
 //! looking before it acts.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use crate::act::commit::{Committed, commit};
+use ralph_docs::queue::QueueItem;
+
+use crate::act::commit::{Committed, commit, on_disk, refused};
 use crate::act::preflight::{self, Prepared};
-use crate::act::{ActError, Dispatcher};
+use crate::act::verification::NOTHING_IS_LOST;
+use crate::act::{ActError, Dispatcher, limits};
 use crate::backend::{ClusterBackend, Receipt, SubmitRequest};
+use crate::change::ChangeSet;
 use crate::classify::{FailureClass, RetryPolicy};
 use crate::crash_point;
+use crate::error::Code;
 use crate::id::{JobId, QueueId, RunId};
-use crate::pipeline::RunStatus;
 use crate::project;
+use crate::report::Problem;
+use crate::sbatch;
 use crate::settle::submission;
+use crate::store::layout;
 use crate::time::{Timestamp, compact};
-use crate::world::{Facts, Intent};
+use crate::world::{Facts, INTENT_VERSION, Intent};
 
 /// What came of an attempt to submit.
 #[derive(Debug)]
@@ -27,8 +35,21 @@ pub(crate) struct Submitted {
     pub(crate) job: Option<JobId>,
     /// What changed on disk.
     pub(crate) committed: Committed,
-    /// Whether the outcome is not known yet (exit code 25).
-    pub(crate) unclear: bool,
+    /// Refused, or not known yet (exit codes 24 and 25). A limit is no problem: the item waits.
+    pub(crate) problem: Option<Problem>,
+}
+
+/// What a receipt means for the books.
+#[derive(Debug)]
+pub(crate) struct Settlement {
+    /// What changes.
+    pub(crate) changes: ChangeSet,
+    /// One sentence.
+    pub(crate) outcome: String,
+    /// The job.
+    pub(crate) job: Option<JobId>,
+    /// As in [`Submitted`].
+    pub(crate) problem: Option<Problem>,
 }
 
 impl Dispatcher {
@@ -45,38 +66,32 @@ impl Dispatcher {
             slug: facts.slug.clone(),
             item: item.to_string(),
         })?;
-        let live = live_by_partition(facts);
-        let prepared = preflight::prepare(
-            found,
-            &folder,
-            self.git.as_ref(),
-            &self.settings.partitions,
-            &live,
-        )
-        .await;
-        let prepared = match prepared {
+        let prepared = match self.prepare(facts, found, item).await {
             Ok(prepared) => prepared,
             Err(problems) => {
-                let committed = commit(
-                    &folder,
-                    submission::preflight_failed(facts, item, &problems, self.env.now()),
-                    &self.env,
-                )?;
-                let outcome = format!("{item} cannot be submitted: {}", problems.join("; "));
+                let now = self.env.now();
+                let changes = submission::preflight_failed(facts, item, &problems, now);
+                let committed = commit(&folder, changes, &self.env)?;
                 return Err(ActError::Preflight {
-                    outcome,
+                    outcome: format!("{item} cannot be submitted: {}", problems.join("; ")),
                     files: committed.files,
                     op: committed.op,
                 });
             }
         };
+        if let Some(full) = self.limit_reached(&prepared.script)? {
+            let changes = submission::limited(facts, item, self.env.now());
+            return Ok(Submitted {
+                outcome: format!("{item} stays READY: {full}"),
+                job: None,
+                committed: commit(&folder, changes, &self.env)?,
+                problem: None,
+            });
+        }
         let intent = self.intent(facts, item, attempt, prepared);
         crash_point!("submit.before_intent");
-        let mut committed = commit(
-            &folder,
-            submission::intended(facts, &intent, self.env.now()),
-            &self.env,
-        )?;
+        let intended = submission::intended(facts, &intent, self.env.now());
+        let mut committed = commit(&folder, intended, &self.env)?;
         crash_point!("submit.after_intent");
         let submitted = self.send(backend, facts, &intent).await?;
         committed.absorb(submitted.committed);
@@ -84,6 +99,48 @@ impl Dispatcher {
             committed,
             ..submitted
         })
+    }
+
+    /// The preflight, and whether the books can be kept: an item that the queue would go on to call READY would be
+    /// submitted again.
+    async fn prepare(
+        &self,
+        facts: &Facts,
+        found: &QueueItem,
+        item: &QueueId,
+    ) -> Result<Prepared, Vec<String>> {
+        let folder = project::folder(&self.root, &facts.slug);
+        let policy = &self.settings.partitions;
+        let prepared = preflight::prepare(found, &folder, self.git.as_ref(), policy).await?;
+        let moved = submission::moved_on(item, "run", "job");
+        let changes = ChangeSet {
+            project: facts.slug.clone(),
+            summary: String::new(),
+            files: vec![moved],
+        };
+        let refused: Vec<String> = refused(&changes, &on_disk(&folder)).into_values().collect();
+        if !refused.is_empty() {
+            return Err(refused);
+        }
+        let input = &facts.view.needs_user_input;
+        let as_refused = submission::refusal_of(item, &prepared.script_sha256);
+        match &input.prompt {
+            Some(prompt) if input.value && input.set_by.as_ref() == Some(&as_refused) => {
+                Err(vec![format!("{prompt} (its script has not changed since)")])
+            }
+            _ => Ok(prepared),
+        }
+    }
+
+    /// Whether `partitions.max_submit` leaves no room, over all projects (incident 37). Runs of people count too.
+    fn limit_reached(&self, script: &str) -> Result<Option<String>, ActError> {
+        let policy = &self.settings.partitions;
+        if policy.max_submit.is_empty() {
+            return Ok(None);
+        }
+        let world = project::load_all(&self.root, &self.slugs()?);
+        let live = limits::live_by_partition(&world);
+        Ok(limits::full(&sbatch::parse(script), policy, &live))
     }
 
     /// Sends an intent that is on disk, and settles what the cluster says.
@@ -95,77 +152,70 @@ impl Dispatcher {
     ) -> Result<Submitted, ActError> {
         let receipt = backend.submit(&intent.request).await;
         crash_point!("submit.after_send");
-        match receipt {
-            Ok(receipt) => self.settle_receipt(facts, intent, &receipt),
+        let settlement = match receipt {
+            Ok(receipt) => self.settlement(facts, intent, &receipt),
             // It is not known what the cluster did: the intent stays and is looked for before anything else.
-            Err(error) => Ok(Submitted {
-                outcome: format!("{} is not settled: {error}", intent.request.run),
-                job: None,
-                committed: Committed::default(),
-                unclear: true,
-            }),
-        }
+            Err(error) => unsettled(
+                submission::unsettled(facts, self.env.now()),
+                format!("{} is not settled: {error}", intent.request.run),
+            ),
+        };
+        let folder = project::folder(&self.root, &facts.slug);
+        let committed = commit(&folder, settlement.changes, &self.env)?;
+        crash_point!("submit.after_commit");
+        Ok(Submitted {
+            outcome: settlement.outcome,
+            job: settlement.job,
+            committed,
+            problem: settlement.problem,
+        })
     }
 
-    /// Takes what the cluster said about an intent into the books.
-    pub(crate) fn settle_receipt(
+    /// What the cluster said about an intent, for the books.
+    pub(crate) fn settlement(
         &self,
         facts: &Facts,
         intent: &Intent,
         receipt: &Receipt,
-    ) -> Result<Submitted, ActError> {
-        let folder = project::folder(&self.root, &facts.slug);
+    ) -> Settlement {
         let now = self.env.now();
-        let (changes, outcome, job, unclear) = match receipt {
-            Receipt::Accepted { job, .. } => {
-                let changes =
-                    submission::accepted(facts, intent, receipt, &self.settings.poll, now);
-                (
-                    changes,
-                    format!("{} is job {job}", intent.queue_id),
-                    Some(*job),
-                    false,
-                )
-            }
+        let item = &intent.queue_id;
+        match receipt {
+            Receipt::Accepted { job, .. } => Settlement {
+                changes: submission::accepted(facts, intent, receipt, &self.settings.poll, now),
+                outcome: format!("{item} is job {job}"),
+                job: Some(*job),
+                problem: None,
+            },
             Receipt::Refused { message, limit } => {
-                let changes = submission::refused(facts, intent, message, *limit, now);
-                let why = if *limit {
-                    "a limit of the scheduler; it stays READY"
-                } else {
-                    "refused by the scheduler"
+                let why = match limit {
+                    true => "a limit of the scheduler; it stays READY",
+                    false => "refused by the scheduler",
                 };
-                (
-                    changes,
-                    format!(
-                        "{}: {why}: {}",
-                        intent.queue_id,
-                        submission::one_line(message)
-                    ),
-                    None,
-                    false,
-                )
+                let outcome = format!("{item}: {why}: {}", submission::one_line(message));
+                let hint = "Mend its script; a changed one is sent again by itself.";
+                let refused = || Problem::new(Code::Refused, &outcome, Some(hint.to_owned()));
+                Settlement {
+                    changes: submission::refused(facts, intent, message, *limit, now),
+                    job: None,
+                    problem: (!limit).then(refused),
+                    outcome,
+                }
             }
-            Receipt::Absent | Receipt::Claimed { .. } | Receipt::Unclear { .. } => {
-                let outcome = format!(
+            Receipt::Absent | Receipt::Claimed { .. } | Receipt::Unclear { .. } => unsettled(
+                submission::unsettled(facts, now),
+                format!(
                     "{}: it is not known yet whether there is a job; the next dispatch looks",
                     intent.request.run
-                );
-                (submission::unsettled(facts, now), outcome, None, true)
-            }
-        };
-        let committed = commit(&folder, changes, &self.env)?;
-        crash_point!("submit.after_commit");
-        Ok(Submitted {
-            outcome,
-            job,
-            committed,
-            unclear,
-        })
+                ),
+            ),
+        }
     }
 
     fn intent(&self, facts: &Facts, item: &QueueId, attempt: u32, prepared: Prepared) -> Intent {
         let now = self.env.now();
-        let run = new_run_id(facts, item, now);
+        let folder = project::folder(&self.root, &facts.slug);
+        let run = new_run_id(facts, &folder, item, now);
         let mut variables = BTreeMap::new();
         if let Some(git) = &prepared.git {
             variables.insert("GIT_URL".to_owned(), git.url.clone());
@@ -188,7 +238,7 @@ impl Dispatcher {
             run,
         };
         Intent {
-            version: 1,
+            version: INTENT_VERSION,
             queue_id: item.clone(),
             attempt,
             request,
@@ -196,26 +246,41 @@ impl Dispatcher {
     }
 }
 
-/// `q001_20260112_233413`, with a letter where two fall into one second (incident 44).
-fn new_run_id(facts: &Facts, item: &QueueId, now: Timestamp) -> RunId {
+fn unsettled(changes: ChangeSet, outcome: String) -> Settlement {
+    let hint = Some(NOTHING_IS_LOST.to_owned());
+    Settlement {
+        changes,
+        job: None,
+        problem: Some(Problem::new(Code::Unclear, &outcome, hint)),
+        outcome,
+    }
+}
+
+/// `q001_20260112_233413`, with a letter where two fall into one second (incident 44). A run that was given up or
+/// refused stands in no list, but its folder is taken.
+fn new_run_id(facts: &Facts, folder: &Path, item: &QueueId, now: Timestamp) -> RunId {
     let stem = format!(
         "{}_{}",
         item.as_str().to_lowercase().replace('-', ""),
         compact(now)
     );
-    let runs = facts
-        .view
-        .active_runs
-        .iter()
-        .chain(&facts.view.completed_runs);
-    let taken: Vec<&str> = runs.filter_map(|run| run.key.run_id.as_deref()).collect();
-    let mut candidates =
-        std::iter::once(stem.clone()).chain(('b'..='z').map(|letter| format!("{stem}{letter}")));
-    let free = candidates
-        .find(|candidate| !taken.contains(&candidate.as_str()))
-        .unwrap_or(stem);
-    free.parse()
-        .unwrap_or_else(|_| unreachable!("a queue id and a time are a path segment"))
+    let listed = || {
+        let runs = facts.view.active_runs.iter();
+        let runs = runs.chain(&facts.view.completed_runs);
+        runs.filter_map(|run| run.key.run_id.as_deref())
+    };
+    let is_free = |id: &RunId| {
+        let mut listed = listed();
+        !listed.any(|taken| taken == id.as_str()) && !folder.join(layout::run_dir(id)).exists()
+    };
+    let letters = ('b'..='z').map(|letter| format!("{stem}{letter}"));
+    let more = (1..).map(|number| format!("{stem}_{number}"));
+    std::iter::once(stem.clone())
+        .chain(letters)
+        .chain(more)
+        .filter_map(|candidate| candidate.parse().ok())
+        .find(is_free)
+        .unwrap_or_else(|| unreachable!("a queue id, a time and a number are a path segment"))
 }
 
 /// Nodes on which this item failed for the node's own reasons: not again there (incident 66).
@@ -240,17 +305,4 @@ fn exclude(facts: &Facts, item: &QueueId) -> Vec<String> {
     nodes.sort();
     nodes.dedup();
     nodes
-}
-
-fn live_by_partition(facts: &Facts) -> BTreeMap<String, usize> {
-    let mut counts = BTreeMap::new();
-    let live = facts
-        .view
-        .active_runs
-        .iter()
-        .filter(|run| run.status == RunStatus::Live);
-    for partition in live.filter_map(|run| run.partition.clone()) {
-        *counts.entry(partition).or_insert(0) += 1;
-    }
-    counts
 }

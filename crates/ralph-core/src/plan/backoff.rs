@@ -38,7 +38,9 @@ pub fn after_limit(seen: &Sighted, poll: &PollSettings) -> Timestamp {
     )
 }
 
-fn later(now: Timestamp, by: Duration) -> Timestamp {
+/// So much later, never out of range.
+#[must_use]
+pub fn later(now: Timestamp, by: Duration) -> Timestamp {
     let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
     now.saturating_add(by).unwrap_or(Timestamp::MAX)
 }

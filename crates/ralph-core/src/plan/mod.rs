@@ -4,8 +4,13 @@
 //! answers, [`plan`] chooses the steps. What a step changes on disk is decided in [`crate::settle`].
 
 pub mod backoff;
+mod due;
+pub mod items;
+mod orders;
 pub mod rules;
 pub mod verify;
+
+pub use due::next_due;
 
 use std::collections::BTreeSet;
 
@@ -16,7 +21,7 @@ use crate::job::JobQuery;
 use crate::order::WorkOrder;
 use crate::phase::Phase;
 use crate::settings::{CommandLine, Settings};
-use crate::time::Timestamp;
+use crate::time::{SignedDuration, Timestamp};
 use crate::world::{Facts, Intent, Observations, ProjectState, World};
 
 /// What planning depends on besides the world.
@@ -47,6 +52,15 @@ impl Questions {
     }
 }
 
+/// How far the clocks of two machines, and what was written by one after the other had acted, may be apart.
+const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(15);
+
+/// The earliest time that a scheduler can name for something that was sent at `at` by our clock.
+#[must_use]
+pub fn not_before(at: Timestamp) -> Timestamp {
+    at.saturating_sub(CLOCK_TOLERANCE).unwrap_or(Timestamp::MIN)
+}
+
 /// Everything that has to be verified before anything is dispatched: all live runs and all unsettled
 /// submissions of all projects, whatever their phase, each job once.
 #[must_use]
@@ -56,11 +70,16 @@ pub fn due<'a>(projects: impl IntoIterator<Item = &'a Facts>, context: &Context<
     for facts in projects {
         questions.intents.extend(facts.intents.iter().cloned());
         for (run, jobs) in facts.tracked_runs() {
-            let submitted_after = run.submitted_at.and_then(|at| at.instant(context.zone));
+            // Of the times that people wrote, one in seven is later than the submission (incident 7): only what
+            // the machine wrote tells a reused id from ours.
+            let written_by_us = run.submitted_at.filter(|_| run.attempt.is_some());
+            let submitted_after = written_by_us
+                .and_then(|at| at.instant(context.zone))
+                .map(not_before);
             let new = jobs.into_iter().filter(|job| asked.insert(*job));
             questions.jobs.extend(new.map(|job| JobQuery {
                 job,
-                token: None,
+                token: run.token.clone(),
                 submitted_after,
             }));
         }
@@ -85,6 +104,8 @@ pub enum Precedence {
     Debate,
     /// Only the phase moves on.
     Idle,
+    /// An item that could not be submitted before is looked at again, where there is room.
+    Recheck,
 }
 
 /// One step.
@@ -215,7 +236,11 @@ pub fn plan(
                 next_due: None,
             }),
             ProjectState::Readable(facts) => match rules::next_step(facts, seen, context) {
-                Ok(step) => candidates.push((facts.last_touched(context.zone), step)),
+                Ok(step) => {
+                    // A time in the future is a mistake (incident 18), and must not put a project last for ever.
+                    let touched = facts.last_touched(context.zone).min(context.now);
+                    candidates.push((touched, step));
+                }
                 Err(passed) => plan.passed_over.push(passed),
             },
         }
@@ -253,3 +278,6 @@ fn fill(plan: &mut Plan, candidates: impl Iterator<Item = ProjectStep>, selectio
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

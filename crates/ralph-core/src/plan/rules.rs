@@ -1,11 +1,15 @@
 //! One rule per phase: what a single readable project does next, or why it does nothing.
 
-use ralph_docs::queue::{QueueItem, QueueSection};
-
-use crate::order::{OrderKind, WorkOrder};
+use crate::job::Sighting;
+use crate::order::OrderKind;
 use crate::phase::Phase;
-use crate::pipeline::RunStatus;
+use crate::pipeline::NextAction;
+use crate::plan::items::{
+    attempts, limit_key, onward, open_task, ready_item, unchecked, waits_for,
+};
+use crate::plan::orders::work_order;
 use crate::plan::{Context, PassedBecause, PassedOver, Precedence, ProjectStep, Step, backoff};
+use crate::settings::AgentChoice;
 use crate::time::{Timestamp, stamp};
 use crate::world::{ClusterReach, Facts, Observations, is_due};
 
@@ -13,8 +17,11 @@ use crate::world::{ClusterReach, Facts, Observations, is_due};
 pub const SET_BY_SESSION: &str = "ralph:session";
 /// Set by the machine while an item cannot be submitted as it is; followed by the item's id.
 pub const SET_BY_PREFLIGHT: &str = "ralph:preflight:";
+/// Set by the machine when the scheduler refused an item; followed by the item's id and what was refused of it.
+pub const SET_BY_REFUSAL: &str = "ralph:refused:";
 
-/// The next step of a project, in the order DEBUG, CHECK/POLL, TEST, RUN, IMPLEMENT, DEBATE, IDLE.
+/// The next step of a project, in the order DEBUG, CHECK/POLL, TEST, RUN, IMPLEMENT, DEBATE, IDLE. The order is
+/// derived from all facts, not from the phase alone: a finished run is checked in every phase but EXTERNAL.
 ///
 /// # Errors
 /// The reason why there is no step.
@@ -30,118 +37,32 @@ pub fn next_step(
     };
     rule.pending_input()?;
     match facts.phase() {
-        Phase::External(text) => Err(rule.external(text)),
-        Phase::Debug => rule.debug(),
+        Phase::External(text) => return Err(rule.external(text)),
+        Phase::Debug => return rule.debug(),
+        _ => {}
+    }
+    if let Some(check) = rule.finished() {
+        return Ok(check);
+    }
+    match facts.phase() {
         Phase::WaitSlurm => rule.wait(),
-        Phase::Check => rule.check(),
-        Phase::Test => Ok(rule.test()),
+        Phase::Check => Ok(rule.advance(onward(facts), "no finished run is left to check")),
+        Phase::Test => rule.test(),
         Phase::Run => rule.run(),
         Phase::Init => rule.init(),
-        Phase::Implement => Ok(rule.implement()),
-        Phase::Debate => Ok(rule.debate()),
+        Phase::Implement => rule.implement(),
+        Phase::Debate => rule.debate(),
         Phase::Done => rule.done(),
-        Phase::Idle => Err(rule.pass(
-            PassedBecause::Nothing,
-            "the project is idle; set a phase to start it",
-        )),
+        Phase::Idle | Phase::Debug | Phase::External(_) => Err(rule.idle()),
     }
 }
 
-/// Completed runs whose queue item still stands as in progress, as (run id, item id).
-#[must_use]
-pub fn unchecked(facts: &Facts) -> Vec<(String, String)> {
-    let completed = facts.view.completed_runs.iter();
-    completed
-        .filter(|run| !matches!(run.status, RunStatus::Live))
-        .filter_map(|run| Some((run.key.run_id.clone()?, run.queue_id.clone()?)))
-        .filter(|(run, id)| {
-            facts.item(id).is_some_and(|item| {
-                item.section == QueueSection::InProgress
-                    && item.run.as_ref().is_none_or(|stated| stated == run)
-            })
-        })
-        .collect()
-}
-
-/// The first READY item whose predecessors are done.
-#[must_use]
-pub fn ready_item(facts: &Facts) -> Option<&QueueItem> {
-    facts.queue.iter().find(|item| {
-        item.section == QueueSection::Ready
-            && facts.item(&item.id).is_some()
-            && waits_for(facts, item).is_none()
-    })
-}
-
-/// The first item that must be done before this one and is not.
-#[must_use]
-pub fn waits_for<'a>(facts: &Facts, item: &'a QueueItem) -> Option<&'a str> {
-    let done = |id: &str| {
-        facts
-            .item(id)
-            .is_some_and(|before| before.section == QueueSection::Done)
-    };
-    item.after.iter().map(String::as_str).find(|id| !done(id))
-}
-
-/// How often the item was submitted before, from the runs that name it.
-#[must_use]
-pub fn attempts(facts: &Facts, id: &str) -> u32 {
-    let runs = facts
-        .view
-        .active_runs
-        .iter()
-        .chain(&facts.view.completed_runs);
-    let count = runs
-        .filter(|run| {
-            run.queue_id
-                .as_deref()
-                .is_some_and(|q| q.eq_ignore_ascii_case(id))
-        })
-        .count();
-    u32::try_from(count).unwrap_or(u32::MAX)
-}
-
-/// Under which name [`crate::world::Sightings`] remembers that the scheduler's limit refused an item.
-#[must_use]
-pub fn limit_key(id: &str) -> String {
-    format!("limit:{id}")
-}
-
-/// Whether a todo item is open and next.
-fn open_task(facts: &Facts) -> Option<&ralph_docs::todo::Task> {
-    facts
-        .tasks
-        .iter()
-        .find(|task| task.ready && !task.done && !is_placeholder(&task.text))
-}
-
-fn is_placeholder(text: &str) -> bool {
-    let text = text.trim();
-    text.is_empty() || (text.starts_with('<') && text.ends_with('>'))
-}
-
-/// Where a project goes when nothing keeps it in its phase: finished runs, live runs, READY items, open
-/// tasks, else its end.
-#[must_use]
-pub fn onward(facts: &Facts) -> Phase {
-    if !unchecked(facts).is_empty() {
-        Phase::Check
-    } else if facts.live_runs().next().is_some() || !facts.intents.is_empty() {
-        Phase::WaitSlurm
-    } else if ready_item(facts).is_some() {
-        Phase::Run
-    } else if open_task(facts).is_some() {
-        Phase::Implement
-    } else if facts
-        .queue
-        .iter()
-        .any(|item| matches!(item.section, QueueSection::Ready | QueueSection::Failed))
-    {
-        Phase::Idle
-    } else {
-        Phase::Done
-    }
+/// Whether the machine asked about an item and looks at it again by itself.
+fn is_looked_at_again(facts: &Facts) -> bool {
+    let asked_by = facts.view.needs_user_input.set_by.as_deref();
+    let about_an_item =
+        |by: &str| by.starts_with(SET_BY_PREFLIGHT) || by.starts_with(SET_BY_REFUSAL);
+    *facts.phase() == Phase::Run && asked_by.is_some_and(about_an_item)
 }
 
 struct Rule<'a> {
@@ -152,16 +73,23 @@ struct Rule<'a> {
 
 impl Rule<'_> {
     fn step(&self, precedence: Precedence, because: impl Into<String>, step: Step) -> ProjectStep {
-        let again = match (&step, &self.facts.order) {
-            (Step::Order(order), Some(issued)) => issued.is_for(order) && issued.attempts == 0,
-            _ => false,
-        };
         ProjectStep {
             slug: self.facts.slug.clone(),
             precedence,
             because: because.into(),
+            again: self.was_handed_out(&step),
             step,
-            again,
+        }
+    }
+
+    /// Only a caller is handed an order; an agent is sent, which is a step each time.
+    fn was_handed_out(&self, step: &Step) -> bool {
+        let to_caller = self.context.settings.agent == AgentChoice::Caller;
+        match (step, &self.facts.order) {
+            (Step::Order(order), Some(issued)) => {
+                to_caller && issued.is_for(order) && issued.attempts == 0
+            }
+            _ => false,
         }
     }
 
@@ -174,26 +102,26 @@ impl Rule<'_> {
         }
     }
 
+    fn waiting_until(&self, until: Option<Timestamp>, reason: impl Into<String>) -> PassedOver {
+        PassedOver {
+            next_due: until,
+            ..self.pass(PassedBecause::Waiting, reason)
+        }
+    }
+
     fn advance(&self, to: Phase, because: &str) -> ProjectStep {
         self.step(Precedence::Idle, because, Step::Advance { to })
     }
 
-    /// Input that a person owes pauses stepping, not verification. What the machine asked about an item's
-    /// preflight is looked at again each time: it is the condition that clears it.
+    /// Input that a person owes pauses stepping, not verification. What the machine asked about an item is looked at
+    /// again each time: its mending is the condition that clears it.
     fn pending_input(&self) -> Result<(), PassedOver> {
         let input = &self.facts.view.needs_user_input;
-        let rechecked = input
-            .set_by
-            .as_deref()
-            .is_some_and(|by| by.starts_with(SET_BY_PREFLIGHT));
-        if !input.value || (rechecked && *self.facts.phase() == Phase::Run) {
+        if !input.value || is_looked_at_again(self.facts) {
             return Ok(());
         }
-        let prompt = input
-            .prompt
-            .as_deref()
-            .map(str::trim)
-            .filter(|prompt| !prompt.is_empty());
+        let prompt = input.prompt.as_deref().map(str::trim);
+        let prompt = prompt.filter(|prompt| !prompt.is_empty());
         Err(self.pass(
             PassedBecause::NeedsInput,
             prompt.unwrap_or("a person has to decide (no prompt given)"),
@@ -207,7 +135,11 @@ impl Rule<'_> {
         let reason = match live {
             0 => format!("the phase is not one that ralph steps: {shown}"),
             _ => format!(
-                "the phase is not one that ralph steps: {shown}; {live} live runs are verified"
+                "the phase is not one that ralph steps: {shown}; {} verified",
+                match live {
+                    1 => "1 live run is".to_owned(),
+                    _ => format!("{live} live runs are"),
+                }
             ),
         };
         PassedOver {
@@ -216,25 +148,42 @@ impl Rule<'_> {
         }
     }
 
-    fn debug(&self) -> Result<ProjectStep, PassedOver> {
-        let Some(entry) = self
-            .facts
-            .debugging
-            .iter()
-            .find(|entry| entry.open && entry.key.is_some())
-        else {
-            let other = self.facts.debugging.iter().find(|entry| entry.open);
-            return match other {
-                Some(entry) => Ok(self.order(
-                    OrderKind::Debug,
-                    entry.id.as_deref().unwrap_or(&entry.title),
-                    &entry.title,
-                )),
-                None => Ok(self.advance(self.after_debug(), "every debugging entry is resolved")),
-            };
+    fn idle(&self) -> PassedOver {
+        let reason = match ready_item(self.facts) {
+            Some(item) => format!(
+                "the project is idle; set its phase to RUN to submit {}",
+                item.id
+            ),
+            None => "the project is idle; set a phase to start it".to_owned(),
         };
-        let target = entry.key.as_deref().unwrap_or(&entry.title);
-        Ok(self.order(OrderKind::Debug, target, &entry.title))
+        self.pass(PassedBecause::Nothing, reason)
+    }
+
+    /// The entries that the project waits for: the machine's own first, since they name a run. While a caller works
+    /// on the order, finished runs are checked.
+    fn debug(&self) -> Result<ProjectStep, PassedOver> {
+        let open = || {
+            let entries = self.facts.debugging.iter();
+            entries.filter(|entry| entry.open && entry.blocking)
+        };
+        let entry = open()
+            .find(|entry| entry.key.is_some())
+            .or_else(|| open().next());
+        let Some(entry) = entry else {
+            return Ok(self.finished().unwrap_or_else(|| {
+                self.advance(
+                    self.after_debug(),
+                    "no blocking entry of documentation/debugging.md is open",
+                )
+            }));
+        };
+        let named = entry.key.as_deref().or(entry.id.as_deref());
+        let order = self.order(
+            OrderKind::Debug,
+            named.unwrap_or(&entry.title),
+            &entry.title,
+        )?;
+        Ok(self.finished().filter(|_| order.again).unwrap_or(order))
     }
 
     /// DEBUG leads on to RUN where an item is ready, else to IMPLEMENT: only a person's or an agent's change
@@ -246,80 +195,70 @@ impl Rule<'_> {
         }
     }
 
-    fn wait(&self) -> Result<ProjectStep, PassedOver> {
-        let unchecked = unchecked(self.facts);
-        if !unchecked.is_empty() {
-            return Ok(self.check_step(unchecked));
+    fn finished(&self) -> Option<ProjectStep> {
+        let runs = unchecked(self.facts);
+        if runs.is_empty() {
+            return None;
         }
+        let because = format!("{} finished", plural(runs.len(), "run"));
+        Some(self.step(Precedence::Check, because, Step::Check { runs }))
+    }
+
+    fn wait(&self) -> Result<ProjectStep, PassedOver> {
         let live = self.facts.live_runs().count();
         if live == 0 && self.facts.intents.is_empty() {
             return Ok(self.advance(Phase::Check, "no live run is left"));
         }
         let wait = &self.facts.view.slurm_wait;
         if !is_due(wait.next_poll_after, self.context.now, self.context.zone) {
-            return Err(self.waiting(live));
-        }
-        if let ClusterReach::Failed(error) = &self.seen.cluster {
-            return Err(self.pass(PassedBecause::ClusterUnreachable, error.to_string()));
+            let due = self.facts.next_poll(self.context.zone);
+            let when = due.map_or_else(|| "later".to_owned(), |at| format!("at {}", stamp(at)));
+            let reason = format!("{}; the next poll is due {when}", plural(live, "live run"));
+            return Err(self.waiting_until(due, reason));
         }
         if self.facts.tracked_runs().next().is_none() && self.facts.intents.is_empty() {
-            return Err(self.pass(
-                PassedBecause::Waiting,
-                format!("{live} live runs name no job that could be asked about"),
-            ));
+            let reason = format!(
+                "no job that could be asked about is named by {}",
+                plural(live, "live run")
+            );
+            return Err(self.pass(PassedBecause::Waiting, reason));
         }
+        self.reached()?;
         Ok(self.step(Precedence::Check, "a poll is due", Step::Poll))
     }
 
-    fn waiting(&self, live: usize) -> PassedOver {
-        let next_due = self.facts.next_poll(self.context.zone);
-        let when = next_due.map_or_else(
-            || "later".to_owned(),
-            |at: Timestamp| format!("at {}", stamp(at)),
-        );
-        PassedOver {
-            next_due,
-            ..self.pass(
-                PassedBecause::Waiting,
-                format!("{live} live runs; the next poll is due {when}"),
-            )
+    /// Whether the cluster answered for all jobs of the project: what could not be asked changes nothing, so such a
+    /// poll stays due.
+    fn reached(&self) -> Result<(), PassedOver> {
+        if let ClusterReach::Failed(error) = &self.seen.cluster {
+            return Err(self.pass(PassedBecause::ClusterUnreachable, error.to_string()));
         }
-    }
-
-    fn check_step(&self, runs: Vec<(String, String)>) -> ProjectStep {
-        let because = format!("{} finished", plural(runs.len(), "run"));
-        self.step(Precedence::Check, because, Step::Check { runs })
-    }
-
-    fn check(&self) -> Result<ProjectStep, PassedOver> {
-        let unchecked = unchecked(self.facts);
-        if !unchecked.is_empty() {
-            return Ok(self.check_step(unchecked));
+        let jobs = self.facts.tracked_runs().flat_map(|(_, jobs)| jobs);
+        for job in jobs {
+            if let Some(Sighting::Unknown { why }) = self.seen.jobs.get(&job).map(|o| &o.sighting) {
+                let reason = format!("job {job} could not be asked about: {why}");
+                return Err(self.pass(PassedBecause::ClusterUnreachable, reason));
+            }
         }
-        Ok(self.advance(onward(self.facts), "no finished run is left to check"))
+        Ok(())
     }
 
-    fn test(&self) -> ProjectStep {
+    fn test(&self) -> Result<ProjectStep, PassedOver> {
         match &self.context.settings.test_command {
-            Some(command) => self.step(
-                Precedence::Test,
-                "the tests are next",
-                Step::Test(command.clone()),
-            ),
+            Some(command) => {
+                let test = Step::Test(command.clone());
+                Ok(self.step(Precedence::Test, "the tests are next", test))
+            }
             None => self.order(OrderKind::Test, "TEST", "run the project's tests"),
         }
     }
 
     fn run(&self) -> Result<ProjectStep, PassedOver> {
-        let unchecked = unchecked(self.facts);
-        if !unchecked.is_empty() {
-            return Ok(self.check_step(unchecked));
-        }
         if !self.facts.intents.is_empty() {
-            return Err(self.pass(PassedBecause::Waiting, "a submission is not settled yet"));
+            return Err(self.waiting_until(None, "a submission is not settled yet"));
         }
         let Some(item) = ready_item(self.facts) else {
-            return Ok(self.advance(onward(self.facts), "no READY item can be submitted"));
+            return Ok(self.advance(onward(self.facts), &self.why_none_is_ready()));
         };
         // A limit of the scheduler is no failure: the item stays READY and is tried again later (incident 37).
         let limited = self.facts.sightings.entries.get(&limit_key(&item.id));
@@ -327,38 +266,48 @@ impl Rule<'_> {
             limited.map(|seen| backoff::after_limit(seen, &self.context.settings.poll))
             && until > self.context.now
         {
-            let reason = format!(
-                "{} waits for the scheduler's limit until {}",
-                item.id,
-                stamp(until)
-            );
-            return Err(PassedOver {
-                next_due: Some(until),
-                ..self.pass(PassedBecause::Waiting, reason)
-            });
+            let reason = format!("{} waits for a limit until {}", item.id, stamp(until));
+            return Err(self.waiting_until(Some(until), reason));
         }
         if let ClusterReach::Failed(error) = &self.seen.cluster {
             return Err(self.pass(PassedBecause::ClusterUnreachable, error.to_string()));
         }
-        match item.id.parse() {
-            Ok(id) => Ok(self.step(
-                Precedence::Run,
-                format!("{} is the first READY item", item.id),
-                Step::Submit {
-                    item: id,
-                    attempt: attempts(self.facts, &item.id) + 1,
-                },
-            )),
-            Err(error) => Err(self.pass(
-                PassedBecause::NeedsInput,
-                format!("documentation/queue.md:{}: {error}", item.line),
-            )),
+        let id = item.id.parse().map_err(|error| {
+            let reason = format!("documentation/queue.md:{}: {error}", item.line);
+            self.pass(PassedBecause::NeedsInput, reason)
+        })?;
+        let attempt = attempts(self.facts, &item.id) + 1;
+        let submit = Step::Submit { item: id, attempt };
+        // An item that was found wanting before must not keep the others from their turn.
+        if self.facts.view.needs_user_input.value {
+            let because = format!("{} is looked at again", item.id);
+            return Ok(self.step(Precedence::Recheck, because, submit));
         }
+        let because = format!("{} is the first READY item", item.id);
+        Ok(self.step(Precedence::Run, because, submit))
+    }
+
+    fn why_none_is_ready(&self) -> String {
+        let ready = self
+            .facts
+            .queue
+            .iter()
+            .filter(|item| item.section == ralph_docs::queue::QueueSection::Ready);
+        let mut reasons = ready.map(|item| match waits_for(self.facts, item) {
+            Some(before) => format!("{} waits for {before}", item.id),
+            None if self.facts.item(&item.id).is_none() => {
+                format!("{} stands in the queue more than once", item.id)
+            }
+            None => format!("a run of {} is alive", item.id),
+        });
+        reasons.next().map_or_else(
+            || "no item is READY".to_owned(),
+            |reason| format!("no READY item can be submitted: {reason}"),
+        )
     }
 
     fn init(&self) -> Result<ProjectStep, PassedOver> {
-        let planned = open_task(self.facts).is_some() || ready_item(self.facts).is_some();
-        if !planned {
+        if open_task(self.facts).is_none() && ready_item(self.facts).is_none() {
             return Err(self.pass(
                 PassedBecause::NeedsInput,
                 "a fresh project: write documentation/implementation-todo.md and documentation/queue.md",
@@ -367,29 +316,31 @@ impl Rule<'_> {
         Ok(self.advance(Phase::Implement, "the project has tasks or experiments"))
     }
 
-    fn implement(&self) -> ProjectStep {
+    fn implement(&self) -> Result<ProjectStep, PassedOver> {
         match open_task(self.facts) {
             Some(task) => {
                 let target = task.id.as_deref().unwrap_or(&task.text);
                 self.order(OrderKind::Implement, target, &task.text)
             }
-            None => self.advance(Phase::Test, "every task is done"),
+            None => Ok(self.advance(Phase::Test, "every task is done")),
         }
     }
 
-    fn debate(&self) -> ProjectStep {
-        let question = match &self.facts.view.next_action {
-            crate::pipeline::NextAction::Text(text) => Some(text.clone()),
-            crate::pipeline::NextAction::Action {
-                hint,
-                reason,
-                command,
-            } => hint
-                .clone()
-                .or_else(|| reason.clone())
-                .or_else(|| command.clone()),
-            crate::pipeline::NextAction::None => None,
-        };
+    /// The question is what a person wrote as the next action; one that was handed out stays the question.
+    fn debate(&self) -> Result<ProjectStep, PassedOver> {
+        let issued = self.facts.order.as_ref();
+        let issued = issued.filter(|issued| issued.kind == OrderKind::Debate);
+        let question = issued.map(|issued| issued.target.clone()).or_else(|| {
+            match self.facts.view.next_action.clone() {
+                NextAction::Text(text) => Some(text),
+                NextAction::Action {
+                    hint,
+                    reason,
+                    command,
+                } => hint.or(reason).or(command),
+                NextAction::None => None,
+            }
+        });
         let question = question.unwrap_or_else(|| "what should be tried next, and why".to_owned());
         self.order(OrderKind::Debate, &question, &question)
     }
@@ -403,7 +354,7 @@ impl Rule<'_> {
         }
     }
 
-    fn order(&self, kind: OrderKind, target: &str, title: &str) -> ProjectStep {
+    fn order(&self, kind: OrderKind, target: &str, title: &str) -> Result<ProjectStep, PassedOver> {
         let precedence = match kind {
             OrderKind::Debug => Precedence::Debug,
             OrderKind::Test => Precedence::Test,
@@ -411,51 +362,19 @@ impl Rule<'_> {
             OrderKind::Debate => Precedence::Debate,
         };
         let order = work_order(self.facts, kind, target, title);
+        let issued = self.facts.order.as_ref();
+        let issued = issued.filter(|issued| issued.is_for(&order));
+        // The account's limit is no failure of the work: nobody is sent until it resets.
+        if let Some(until) = issued
+            .and_then(|issued| issued.not_before)
+            .filter(|until| *until > self.context.now)
+            && self.context.settings.agent != AgentChoice::Caller
+        {
+            let reason = format!("the agent's usage limit resets at {}", stamp(until));
+            return Err(self.waiting_until(Some(until), reason));
+        }
         let because = format!("{} waits for a person or an agent", order.title);
-        self.step(precedence, because, Step::Order(order))
-    }
-}
-
-fn work_order(facts: &Facts, kind: OrderKind, target: &str, title: &str) -> WorkOrder {
-    let (instructions, read, done_when): (&str, &[&str], &str) = match kind {
-        OrderKind::Implement => (
-            "Implement this one item of documentation/implementation-todo.md, completely and nothing else.",
-            &[
-                "documentation/implementation-todo.md",
-                "documentation/queue.md",
-            ],
-            "its checkbox is ticked in documentation/implementation-todo.md",
-        ),
-        OrderKind::Debug => (
-            "Find the root cause of this failure and mend it. The entry names the logs, the key line and the run. \
-             When the experiment should run again, move its item back to READY in documentation/queue.md.",
-            &["documentation/debugging.md"],
-            "the entry's checkbox is ticked in documentation/debugging.md",
-        ),
-        OrderKind::Test => (
-            "Run the project's tests and mend what fails. No `test_command` is configured in .claude/ralph/config.json.",
-            &["documentation/implementation-todo.md"],
-            "phase is RUN in .state/pipeline.json",
-        ),
-        OrderKind::Debate => (
-            "Argue this question out and write the decision with its reasons to documentation/debates.md.",
-            &[
-                "documentation/debates.md",
-                "documentation/queue.md",
-                "results/summary.md",
-            ],
-            "phase is IMPLEMENT or RUN in .state/pipeline.json",
-        ),
-    };
-    WorkOrder {
-        schema_version: 1,
-        kind,
-        project: facts.slug.clone(),
-        target: target.to_owned(),
-        title: title.to_owned(),
-        instructions: instructions.to_owned(),
-        read: read.iter().map(|path| (*path).to_owned()).collect(),
-        done_when: done_when.to_owned(),
+        Ok(self.step(precedence, because, Step::Order(order)))
     }
 }
 

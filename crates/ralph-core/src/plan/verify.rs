@@ -5,11 +5,13 @@
 
 use std::time::Duration;
 
+use ralph_docs::queue::QueueSection;
+
 use crate::backend::Receipt;
 use crate::id::JobId;
 use crate::job::{Finality, JobReport, JobState, Sighting};
 use crate::pipeline::{RunKey, RunStatus, RunView};
-use crate::plan::Context;
+use crate::plan::{Context, items};
 use crate::time::{Timestamp, elapsed};
 use crate::world::{Facts, Intent, Observations, Sighted, SightedAs, Sightings, jobs_of};
 
@@ -73,7 +75,7 @@ pub fn runs(
 ) -> (Vec<RunFinding>, Sightings) {
     let mut memory = Memory {
         before: &facts.sightings,
-        after: kept(&facts.sightings),
+        after: kept(facts),
         now: context.now,
     };
     let findings = facts
@@ -84,6 +86,8 @@ pub fn runs(
             let verdict = match run.status {
                 RunStatus::Live => live_run(run, seen, context, &mut memory),
                 RunStatus::OtherTerminal => return None,
+                // Without an id no edit finds the record again.
+                _ if run.key.run_id.is_none() && run.key.job_id.is_none() => RunVerdict::NoJob,
                 _ => RunVerdict::Misfiled,
             };
             Some(RunFinding {
@@ -95,17 +99,35 @@ pub fn runs(
     (findings, memory.after)
 }
 
-/// What is remembered of other things than jobs stays.
-fn kept(before: &Sightings) -> Sightings {
-    let entries = before
-        .entries
-        .iter()
-        .filter(|(_, seen)| matches!(seen.what, SightedAs::Limit | SightedAs::Unsettled));
+/// What is remembered of other things than jobs stays as long as it concerns something.
+fn kept(facts: &Facts) -> Sightings {
+    let in_section = |id: &str, section: &QueueSection| {
+        let item = facts.item(id);
+        item.is_some_and(|item| item.section == *section)
+    };
+    let concerns = |key: &str, seen: &Sighted| match seen.what {
+        SightedAs::Limit => key
+            .strip_prefix(&items::limit_key(""))
+            .is_some_and(|id| in_section(id, &QueueSection::Ready)),
+        SightedAs::Unsettled => facts
+            .intents
+            .iter()
+            .any(|intent| intent.request.token.as_str() == key),
+        SightedAs::Checked => facts.view.completed_runs.iter().any(|run| {
+            let named = run.key.run_id.as_deref().map(items::checked_key);
+            let item = run.queue_id.as_deref();
+            named.as_deref() == Some(key)
+                && item.is_some_and(|id| in_section(id, &QueueSection::InProgress))
+        }),
+        SightedAs::Absent | SightedAs::Provisional => false,
+    };
+    let entries = facts.sightings.entries.iter();
     Sightings {
-        version: 1,
         entries: entries
+            .filter(|(key, seen)| concerns(key, seen))
             .map(|(key, seen)| (key.clone(), seen.clone()))
             .collect(),
+        ..Sightings::default()
     }
 }
 
@@ -150,34 +172,65 @@ fn live_run(
     let Some(jobs) = jobs_of(&run.jobs) else {
         return RunVerdict::NoJob;
     };
-    let mut reports = Vec::new();
-    let mut absent: Option<(Sighted, Vec<String>)> = None;
-    for job in &jobs {
-        match seen.jobs.get(job).map(|observation| &observation.sighting) {
-            Some(Sighting::Seen(report)) => reports.push(report.as_ref().clone()),
-            Some(Sighting::Absent { asked }) => {
-                absent = Some((
-                    memory.note(&job.to_string(), SightedAs::Absent),
-                    asked.clone(),
-                ));
+    let answers = Answers::of(&jobs, seen);
+    let is_alive = |report: &JobReport| report.finality() == Finality::Alive;
+    if let Some(why) = answers.unknown
+        && !answers.reports.iter().any(is_alive)
+    {
+        return unknown(memory, &jobs, why);
+    }
+    let absent: Vec<Sighted> = answers
+        .absent
+        .iter()
+        .map(|job| memory.note(&job.to_string(), SightedAs::Absent))
+        .collect();
+    // As long as one job lives, the run does: the records of the others may have been purged.
+    if absent.is_empty() || answers.reports.iter().any(is_alive) {
+        return judge(run, answers.reports, context, memory);
+    }
+    let long = |seen: &Sighted| {
+        elapsed(seen.since, context.now) >= context.settings.lost_after && seen.passes > 1
+    };
+    if !absent.iter().all(long) {
+        return RunVerdict::Unconfirmed;
+    }
+    RunVerdict::Lost {
+        since: absent
+            .iter()
+            .map(|seen| seen.since)
+            .max()
+            .unwrap_or(context.now),
+        asked: answers.asked,
+    }
+}
+
+/// What was said about the jobs of one run.
+#[derive(Default)]
+struct Answers {
+    reports: Vec<JobReport>,
+    absent: Vec<JobId>,
+    /// The sources that knew nothing.
+    asked: Vec<String>,
+    /// Why the last job that could not be asked about could not.
+    unknown: Option<String>,
+}
+
+impl Answers {
+    fn of(jobs: &[JobId], seen: &Observations) -> Self {
+        let mut answers = Self::default();
+        for job in jobs {
+            match seen.jobs.get(job).map(|observation| &observation.sighting) {
+                Some(Sighting::Seen(report)) => answers.reports.push(report.as_ref().clone()),
+                Some(Sighting::Absent { asked }) => {
+                    answers.absent.push(*job);
+                    answers.asked.clone_from(asked);
+                }
+                Some(Sighting::Unknown { why }) => answers.unknown = Some(why.clone()),
+                None => answers.unknown = Some("the cluster was not asked".to_owned()),
             }
-            Some(Sighting::Unknown { why }) => return unknown(memory, &jobs, why.clone()),
-            None => return unknown(memory, &jobs, "the cluster was not asked".to_owned()),
         }
+        answers
     }
-    if let Some((sighted, asked)) = absent {
-        let long = elapsed(sighted.since, context.now) >= context.settings.lost_after
-            && sighted.passes > 1;
-        return if long {
-            RunVerdict::Lost {
-                since: sighted.since,
-                asked,
-            }
-        } else {
-            RunVerdict::Unconfirmed
-        };
-    }
-    judge(run, reports, context, memory)
 }
 
 /// A pass without an answer neither confirms nor refutes what earlier passes saw.
@@ -265,7 +318,11 @@ pub fn intent(
         Some(Ok(receipt @ Receipt::Accepted { .. })) => {
             (IntentVerdict::Adopt(receipt.clone()), None)
         }
-        Some(Ok(Receipt::Absent)) => (IntentVerdict::Resend, None),
+        // Nothing was sent, so nothing is lost if the item was taken back meanwhile.
+        Some(Ok(Receipt::Absent)) => match facts.item(intent.queue_id.as_str()) {
+            Some(item) if item.section == QueueSection::Ready => (IntentVerdict::Resend, None),
+            _ => (IntentVerdict::Abandon, None),
+        },
         Some(Ok(receipt @ Receipt::Refused { .. })) => {
             (IntentVerdict::Refused(receipt.clone()), None)
         }

@@ -10,7 +10,8 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-/// How often an exclusive attempt is repeated; a look holds its shared lock for microseconds.
+/// How often an exclusive attempt is repeated. A look holds its shared lock for microseconds, and a process that is
+/// being started holds a copy of every lock of its parent until it runs.
 const ATTEMPTS: u32 = 50;
 
 /// Pause between two attempts.

@@ -6,12 +6,12 @@ use crate::change::{ChangeSet, FileEdit, QueuePlace};
 use crate::ledger::{self, ResultLedger};
 use crate::phase::Phase;
 use crate::pipeline::{RunStatus, RunView};
-use crate::plan::{Context, backoff, rules};
+use crate::plan::{Context, backoff, items, verify};
 use crate::settle::Draft;
 use crate::settle::submission::{lines, one_line};
 use crate::store::layout;
-use crate::time::stamp;
-use crate::world::Facts;
+use crate::time::{Timestamp, stamp};
+use crate::world::{Facts, SightedAs, Sightings};
 
 /// Results of the finished runs, each with its ledger's record where there is one.
 #[must_use]
@@ -32,7 +32,10 @@ pub fn checked(
         "CHECK",
         &format!("results of {} recorded", names.join(", ")),
     );
-    draft.phase(&Phase::Check);
+    // In other phases, such as IMPLEMENT, the results are noted beside the work that goes on.
+    if matches!(facts.phase(), Phase::Run | Phase::WaitSlurm | Phase::Check) {
+        draft.phase(&Phase::Check);
+    }
     draft.next_action(Some((
         "the results are recorded",
         "dispatch goes on with the next item",
@@ -101,6 +104,17 @@ pub(crate) fn summary_row(run: &RunView, result: &ResultLedger) -> FileEdit {
     }
 }
 
+/// What is remembered when the queue could not be edited: that these runs are checked all the same.
+#[must_use]
+pub fn remembered(facts: &Facts, runs: &[(String, String)], now: Timestamp) -> Sightings {
+    let mut sightings = facts.sightings.clone();
+    for (run, _) in runs {
+        let seen = verify::note(None, SightedAs::Checked, now);
+        sightings.entries.insert(items::checked_key(run), seen);
+    }
+    sightings
+}
+
 /// A due poll found the jobs alive: the next one is set.
 #[must_use]
 pub fn polled(facts: &Facts, context: &Context<'_>) -> ChangeSet {
@@ -136,9 +150,5 @@ pub fn advanced(facts: &Facts, to: &Phase, because: &str, context: &Context<'_>)
     }
     let detail = format!("{} to {to}: {because}", facts.phase());
     draft.event("ADVANCE", &detail);
-    if rules::unchecked(facts).is_empty() {
-        draft.finish(detail)
-    } else {
-        draft.finish(format!("{detail} (runs to check)"))
-    }
+    draft.finish(detail)
 }

@@ -2,16 +2,20 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::change::{ChangeSet, EntryText, FileEdit, QueuePlace};
-use crate::classify::{Diagnosis, FailureClass, RetryPolicy, Scope};
+use ralph_docs::queue::{QueueItem, QueueSection};
+
+use crate::change::{ChangeSet, FileEdit, QueuePlace};
+use crate::classify::{Diagnosis, RetryPolicy, Scope};
 use crate::id::RunId;
 use crate::job::JobReport;
 use crate::ledger::{self, ResultLedger};
 use crate::phase::Phase;
 use crate::pipeline::{PipelineEdit, RunKey, RunView};
+use crate::plan::rules::plural;
 use crate::plan::verify::{decisive, ended_status};
-use crate::plan::{Context, rules};
-use crate::settle::submission::{lines, one_line};
+use crate::plan::{Context, items};
+use crate::settle::entry::{entry, entry_key, headline};
+use crate::settle::submission::lines;
 use crate::settle::{Draft, members};
 use crate::store::layout;
 use crate::time::{Timestamp, stamp};
@@ -32,7 +36,7 @@ pub struct Ending<'a> {
 
 /// What becomes of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Consequence {
+pub(super) enum Consequence {
     /// It succeeded.
     Success,
     /// The item is submitted again by itself.
@@ -43,33 +47,53 @@ enum Consequence {
     Block,
 }
 
-/// A run that stands in `active_runs` though its record says how it ended: only its place is mended.
-#[must_use]
-pub fn misfiled(facts: &Facts, run: &RunKey, now: Timestamp) -> ChangeSet {
-    let mut draft = Draft::new(facts, now);
-    draft.pipeline(PipelineEdit::CompleteRun {
-        run: run.clone(),
-        set: Map::new(),
-    });
-    draft.finish(format!("file {} under completed_runs", name(run)))
+/// Records that are true and only need to be put right.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mending {
+    /// Runs that stand in `active_runs` though their records say how they ended (contradiction 5).
+    pub misfiled: Vec<RunKey>,
+    /// Runs that are alive, each with the word that its record should show.
+    pub alive: Vec<(RunKey, &'static str)>,
 }
 
-/// A run that is alive shows the cluster's word, where its own is one of the plain ones.
+/// All of it in one operation, since real files hold dozens of them.
 #[must_use]
-pub fn alive(facts: &Facts, run: &RunView, status: &str, now: Timestamp) -> ChangeSet {
+pub fn mended(facts: &Facts, mending: &Mending, now: Timestamp) -> ChangeSet {
     let mut draft = Draft::new(facts, now);
-    let plain = matches!(
-        run.status_text.as_deref(),
-        Some("pending" | "submitted" | "running")
-    );
-    if plain && run.status_text.as_deref() != Some(status) {
-        let set = members([("status", Some(json!(status)))]);
+    for (run, status) in &mending.alive {
         draft.pipeline(PipelineEdit::UpdateRun {
-            run: run.key.clone(),
-            set,
+            run: run.clone(),
+            set: members([("status", Some(json!(status)))]),
         });
     }
-    draft.finish(format!("{} is {status}", name(&run.key)))
+    // From the last to the first: places before a moved record stay as they were read.
+    let mut keys: Vec<&RunKey> = mending.misfiled.iter().collect();
+    keys.sort_by_key(|key| std::cmp::Reverse(key.index));
+    for run in keys {
+        draft.pipeline(PipelineEdit::CompleteRun {
+            run: run.clone(),
+            set: Map::new(),
+        });
+    }
+    let summary = match (mending.misfiled.as_slice(), mending.alive.as_slice()) {
+        ([], [(only, status)]) => format!("{} is {status}", name(only)),
+        ([only], []) => format!("file {} under completed_runs", name(only)),
+        (filed, alive) => format!(
+            "file {} under completed_runs, update {}",
+            plural(filed.len(), "run"),
+            plural(alive.len(), "run")
+        ),
+    };
+    draft.finish(summary)
+}
+
+/// Whether the record of a live run shows another of the plain words than the cluster's; a person's own words
+/// stay.
+#[must_use]
+pub fn says_otherwise(run: &RunView, status: &str) -> bool {
+    let plain = ["pending", "submitted", "running"];
+    let shown = run.status_text.as_deref();
+    shown.is_some_and(|shown| plain.contains(&shown) && shown != status)
 }
 
 /// A run has ended: ledger, documents and state say how, in one operation.
@@ -139,19 +163,24 @@ fn may_retry(facts: &Facts, ending: &Ending<'_>, context: &Context<'_>) -> bool 
         .get(class)
         .copied()
         .unwrap_or(by_policy);
-    let Some(item) = ending
-        .run
-        .queue_id
-        .as_deref()
-        .filter(|id| facts.item(id).is_some())
-    else {
+    let Some(item) = own_item(facts, ending.run) else {
         return false;
     };
-    let same = |run: &&RunView| {
-        run.queue_id.as_deref() == Some(item) && run.failure_class.as_deref() == Some(class)
-    };
+    let same =
+        |run: &&RunView| items::is_of(run, &item.id) && run.failure_class.as_deref() == Some(class);
     let before = facts.view.completed_runs.iter().filter(same).count();
     u32::try_from(before).unwrap_or(u32::MAX) < budget
+}
+
+/// The item that this run decides about: in progress because of this run and of no other. An item that a person
+/// has put elsewhere meanwhile stays there.
+fn own_item<'a>(facts: &'a Facts, run: &RunView) -> Option<&'a QueueItem> {
+    let item = facts.item(run.queue_id.as_deref()?)?;
+    let stated = item.run.is_none() || item.run == run.key.run_id;
+    let other = |other: &RunView| other.key != run.key && items::is_of(other, &item.id);
+    let is_own =
+        item.section == QueueSection::InProgress && stated && !facts.live_runs().any(other);
+    is_own.then_some(item)
 }
 
 /// Whether a READY item remains that this failure says nothing about: it neither depends on the failed item nor
@@ -159,12 +188,11 @@ fn may_retry(facts: &Facts, ending: &Ending<'_>, context: &Context<'_>) -> bool 
 fn independent_work(facts: &Facts, ending: &Ending<'_>) -> bool {
     let failed = ending.run.queue_id.as_deref().and_then(|id| facts.item(id));
     let Some(failed) = failed else {
-        return rules::ready_item(facts).is_some();
+        return items::ready_item(facts).is_some();
     };
     facts.queue.iter().any(|item| {
-        item.section == ralph_docs::queue::QueueSection::Ready
+        items::is_ready(facts, item)
             && item.id != failed.id
-            && rules::waits_for(facts, item).is_none()
             && item.script.is_some()
             && item.script != failed.script
             && (item.config.is_none() || item.config != failed.config)
@@ -211,18 +239,13 @@ fn write_documents(
         FileEdit::DebuggingEntry(entry(ending, consequence, now)),
     );
     let key = &ending.run.key;
-    if let Some(item) = ending
-        .run
-        .queue_id
-        .as_deref()
-        .filter(|id| facts.item(id).is_some())
-    {
+    if let Some(item) = own_item(facts, ending.run) {
         let (to, status) = match consequence {
             Consequence::Retry => (
                 QueuePlace::Ready,
                 format!("{}; it is submitted again", result.status),
             ),
-            _ => (
+            Consequence::Success | Consequence::GoOn | Consequence::Block => (
                 QueuePlace::Failed,
                 format!("{} ({})", result.status, result.failure_class),
             ),
@@ -233,7 +256,7 @@ fn write_documents(
         draft.file(
             layout::QUEUE,
             FileEdit::Queue {
-                id: item.to_owned(),
+                id: item.id.clone(),
                 to,
                 lines,
             },
@@ -251,116 +274,6 @@ fn write_documents(
             super::check::summary_row(ending.run, result),
         );
     }
-}
-
-/// The entry that the seed asks for: error message, root cause, run id, job id, log paths, timestamp.
-fn entry(ending: &Ending<'_>, consequence: Consequence, now: Timestamp) -> EntryText {
-    let diagnosis = ending.diagnosis;
-    let key = &ending.run.key;
-    let mut fields = vec![
-        ("Error".to_owned(), headline(diagnosis)),
-        ("Root cause".to_owned(), diagnosis.cause.clone()),
-        (
-            "Class".to_owned(),
-            format!(
-                "{} (scope: {})",
-                diagnosis.class.name(),
-                diagnosis.scope.name()
-            ),
-        ),
-        (
-            "Run".to_owned(),
-            key.run_id
-                .clone()
-                .unwrap_or_else(|| "(no run id)".to_owned()),
-        ),
-        (
-            "Job".to_owned(),
-            key.job_id
-                .clone()
-                .unwrap_or_else(|| "(no job id)".to_owned()),
-        ),
-    ];
-    if let Some(report) = decisive(ending.reports) {
-        let exit = report
-            .exit
-            .map_or_else(String::new, |exit| format!(", exit {exit}"));
-        fields.push(("State".to_owned(), format!("{}{exit}", report.verdict())));
-        if let Some(nodes) = &report.nodes {
-            fields.push(("Nodes".to_owned(), one_line(nodes)));
-        }
-    }
-    if let Some(line) = &diagnosis.key {
-        fields.push((
-            "Key line".to_owned(),
-            format!("{}:{}", line.path, line.line),
-        ));
-    }
-    if let Some((file, line)) = &diagnosis.source_location {
-        fields.push(("Code".to_owned(), format!("{}:{line}", one_line(file))));
-    }
-    fields.extend(
-        ending
-            .logs
-            .iter()
-            .map(|log| ("Log".to_owned(), log.clone())),
-    );
-    fields.push(("Next".to_owned(), next_words(consequence, diagnosis)));
-    fields.push(("Time".to_owned(), stamp(now)));
-    EntryText {
-        title: title(ending),
-        key: entry_key(key),
-        blocking: consequence == Consequence::Block,
-        fields,
-        quote: quoted(diagnosis),
-    }
-}
-
-/// What happened, without the class: the line that decided and where it stands.
-#[must_use]
-pub fn headline(diagnosis: &Diagnosis) -> String {
-    let class = format!("{}: ", diagnosis.label());
-    one_line(
-        diagnosis
-            .summary
-            .strip_prefix(&class)
-            .unwrap_or(&diagnosis.summary),
-    )
-}
-
-fn title(ending: &Ending<'_>) -> String {
-    let subject = ending
-        .run
-        .queue_id
-        .clone()
-        .or_else(|| ending.run.key.run_id.clone())
-        .unwrap_or_default();
-    format!("{subject}: {}", headline(ending.diagnosis))
-        .chars()
-        .take(120)
-        .collect()
-}
-
-fn next_words(consequence: Consequence, diagnosis: &Diagnosis) -> String {
-    match consequence {
-        Consequence::Retry => format!("Submitted again by itself. {}", diagnosis.advice),
-        _ => diagnosis.advice.clone(),
-    }
-}
-
-fn quoted(diagnosis: &Diagnosis) -> Option<(String, String)> {
-    let text = diagnosis.tail.join("\n");
-    (!text.trim().is_empty()).then(|| ("Last lines".to_owned(), text))
-}
-
-/// The machine's key of a run's debugging entry.
-#[must_use]
-pub fn entry_key(key: &RunKey) -> String {
-    format!(
-        "{}/{}",
-        key.run_id.as_deref().unwrap_or("-"),
-        key.job_id.as_deref().unwrap_or("-")
-    )
 }
 
 fn run_members(ending: &Ending<'_>, status: &str, now: Timestamp) -> Map<String, Value> {
@@ -405,7 +318,7 @@ fn next_phase(draft: &mut Draft<'_>, facts: &Facts, ending: &Ending<'_>, consequ
         .live_runs()
         .filter(|run| run.key != ending.run.key)
         .count();
-    if others == 0 {
+    if others == 0 && facts.view.slurm_wait.next_poll_after.is_some() {
         draft.set(&["slurm_wait", "next_poll_after"], Value::Null);
     }
     if consequence == Consequence::Block {
@@ -431,27 +344,5 @@ pub fn name(key: &RunKey) -> String {
         (Some(run), _) => run.clone(),
         (None, Some(job)) => format!("the run of job {job}"),
         (None, None) => format!("active_runs[{}]", key.index),
-    }
-}
-
-/// The diagnosis of a run that no source knows any more: for a person, never a success.
-#[must_use]
-pub fn lost(run: &RunView, since: Timestamp, asked: &[String]) -> Diagnosis {
-    let job = run.key.job_id.as_deref().unwrap_or("?");
-    Diagnosis {
-        class: FailureClass::Lost,
-        inner: None,
-        scope: Scope::Unknown,
-        retry: RetryPolicy::Ask,
-        key: None,
-        source_location: None,
-        matches: Vec::new(),
-        tail: Vec::new(),
-        suspicious: false,
-        summary: format!("job {job} is lost: {} answered and do not know it since {}", asked.join(" and "), stamp(since)),
-        cause: "Not known. The job is neither in the queue nor in accounting; hypotheses: it belongs to another cluster or account, \
-                or its records were purged."
-            .to_owned(),
-        advice: "Look for its output on the cluster before it is submitted again.".to_owned(),
     }
 }

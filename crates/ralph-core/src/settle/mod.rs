@@ -4,6 +4,7 @@
 //! own it does not touch: a phase that is not canonical stays, a person's input flag stays.
 
 pub mod check;
+pub mod entry;
 pub mod finish;
 pub mod order;
 pub mod submission;
@@ -16,6 +17,11 @@ use crate::pipeline::PipelineEdit;
 use crate::store::layout;
 use crate::time::{Timestamp, stamp};
 use crate::world::{Facts, Sightings};
+
+/// How `set_by` of every question of the machine starts.
+const OURS: &str = "ralph:";
+/// Who asks when a document cannot be edited.
+const SET_BY_DOCUMENT: &str = "ralph:document";
 
 /// Collects the changes of one operation.
 #[derive(Debug)]
@@ -84,10 +90,13 @@ impl<'a> Draft<'a> {
         self.pipeline.push(PipelineEdit::AppendEvent { event });
     }
 
-    /// Asks a person, once: the same question is not written again.
+    /// Asks a person, once: the same question is not written again, and a person's own question stays.
     pub(crate) fn ask(&mut self, prompt: &str, set_by: &str) {
         let input = &self.facts.view.needs_user_input;
-        if input.value && input.prompt.as_deref() == Some(prompt) {
+        let asked_by = input.set_by.as_deref();
+        let of_a_person = !asked_by.is_some_and(|by| by.starts_with(OURS));
+        let same = input.prompt.as_deref() == Some(prompt) && asked_by == Some(set_by);
+        if input.value && (of_a_person || same) {
             return;
         }
         let value =
@@ -95,10 +104,11 @@ impl<'a> Draft<'a> {
         self.set(&["needs_user_input"], value);
     }
 
-    /// Takes back a question that the machine itself asked.
+    /// Takes back a question that the machine itself asked, when what it was set by starts like this.
     pub(crate) fn answered(&mut self, set_by: &str) {
         let input = &self.facts.view.needs_user_input;
-        if input.value && input.set_by.as_deref() == Some(set_by) {
+        let asked_by = input.set_by.as_deref();
+        if input.value && asked_by.is_some_and(|by| by.starts_with(set_by)) {
             self.set(&["needs_user_input", "value"], json!(false));
             self.set(&["needs_user_input", "prompt"], json!(""));
             for key in ["set_by", "set_at"] {
@@ -133,6 +143,27 @@ impl<'a> Draft<'a> {
     }
 }
 
+/// Adds a question to changes that could not be made whole: a document that must say something cannot be edited.
+pub fn also_ask(changes: &mut ChangeSet, facts: &Facts, prompt: &str, now: Timestamp) {
+    let mut draft = Draft::new(facts, now);
+    draft.ask(prompt, SET_BY_DOCUMENT);
+    let asked = std::mem::take(&mut draft.pipeline);
+    let pipeline = changes
+        .files
+        .iter_mut()
+        .find_map(|file| match &mut file.edit {
+            FileEdit::Pipeline { edits } => Some(edits),
+            _ => None,
+        });
+    match pipeline {
+        Some(edits) => edits.extend(asked),
+        None => changes.files.push(FileChange {
+            path: layout::PIPELINE.to_owned(),
+            edit: FileEdit::Pipeline { edits: asked },
+        }),
+    }
+}
+
 /// A job that nobody recorded is in the books from now on.
 #[must_use]
 pub fn adopted(
@@ -155,3 +186,6 @@ pub(crate) fn members<const N: usize>(pairs: [(&str, Option<Value>); N]) -> Map<
         .filter_map(|(key, value)| Some((key.to_owned(), value?)))
         .collect()
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

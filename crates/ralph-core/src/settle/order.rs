@@ -1,14 +1,17 @@
 //! What a work order or the tests change.
 
-use crate::change::{ChangeSet, EntryText, FileEdit};
+use ralph_docs::debugging::Entry;
+use ralph_docs::queue::QueueSection;
+
+use crate::change::{ChangeSet, EntryText, FileEdit, QueuePlace};
 use crate::ledger;
 use crate::order::{IssuedOrder, OrderKind, OrderOutcome, WorkOrder};
 use crate::phase::Phase;
-use crate::plan::{Context, rules};
+use crate::plan::{Context, backoff, items};
 use crate::settle::Draft;
 use crate::settle::submission::{lines, one_line};
 use crate::store::layout;
-use crate::time::stamp;
+use crate::time::{Timestamp, stamp};
 use crate::world::Facts;
 
 /// An agent that ended so often without a result is not sent again: a person is asked.
@@ -38,7 +41,9 @@ pub fn settled(
             draft.ask(&one_line(prompt), SET_BY_AGENT);
             draft.event("ASK", &one_line(prompt));
         }
-        OrderOutcome::UsageLimit { .. } => {}
+        OrderOutcome::UsageLimit { resets_at } => {
+            usage_limit(&mut draft, facts, order, *resets_at, context);
+        }
     }
     draft.finish(format!(
         "{} {}: {}",
@@ -75,16 +80,39 @@ fn handed_out(
         target: order.target.clone(),
         issued_at: known.map_or(context.now, |issued| issued.issued_at),
         attempts,
+        not_before: None,
     };
-    draft.file(
-        layout::ORDER,
-        FileEdit::Replace {
-            text: ledger::json(&issued),
-        },
-    );
-    if known.is_none() {
+    issue(draft, &issued);
+    // The question of a debate stands in `next_action` already, and must stay there.
+    if known.is_none() && order.kind != OrderKind::Debate {
         draft.next_action(Some((&one_line(&order.title), &order.done_when)));
     }
+}
+
+fn issue(draft: &mut Draft<'_>, issued: &IssuedOrder) {
+    let text = ledger::json(issued);
+    draft.file(layout::ORDER, FileEdit::Replace { text });
+}
+
+/// Nothing was spent: the same order is tried again when the limit resets, or after the usual interval.
+fn usage_limit(
+    draft: &mut Draft<'_>,
+    facts: &Facts,
+    order: &WorkOrder,
+    resets_at: Option<Timestamp>,
+    context: &Context<'_>,
+) {
+    let known = facts.order.as_ref().filter(|issued| issued.is_for(order));
+    let later = backoff::later(context.now, context.settings.poll.base);
+    let issued = IssuedOrder {
+        version: 1,
+        kind: order.kind,
+        target: order.target.clone(),
+        issued_at: known.map_or(context.now, |issued| issued.issued_at),
+        attempts: known.map_or(0, |issued| issued.attempts),
+        not_before: Some(resets_at.filter(|at| *at > context.now).unwrap_or(later)),
+    };
+    issue(draft, &issued);
 }
 
 fn done(
@@ -112,17 +140,15 @@ fn done(
             );
         }
         OrderKind::Debug => {
-            let resolved = format!("{note} ({})", stamp(context.now));
-            draft.file(
-                layout::DEBUGGING,
-                FileEdit::DebuggingResolved {
-                    key: order.target.clone(),
-                    note: resolved,
-                },
+            resolve(
+                draft,
+                facts,
+                order,
+                &format!("{note} ({})", stamp(context.now)),
             );
             requeue(draft, facts, order);
         }
-        OrderKind::Test => draft.phase(&Phase::Run),
+        OrderKind::Test => leave(draft, facts, &Phase::Test, &Phase::Run),
         OrderKind::Debate => {
             let key = format!("{}/{}", order.target, stamp(context.now));
             let body = vec![format!("Decided {}.", stamp(context.now)), note.clone()];
@@ -134,12 +160,7 @@ fn done(
                     body,
                 },
             );
-            let next = if rules::ready_item(facts).is_some() {
-                Phase::Run
-            } else {
-                Phase::Implement
-            };
-            draft.phase(&next);
+            leave(draft, facts, &Phase::Debate, &next_work(facts));
         }
     }
     if facts.order.is_some() {
@@ -155,6 +176,35 @@ fn done(
     );
 }
 
+/// Moves on from the phase that the order was for, unless the agent or a person has moved the project already.
+fn leave(draft: &mut Draft<'_>, facts: &Facts, from: &Phase, to: &Phase) {
+    if facts.phase() == from {
+        draft.phase(to);
+    }
+}
+
+/// RUN where something can be submitted, else IMPLEMENT.
+fn next_work(facts: &Facts) -> Phase {
+    match items::ready_item(facts) {
+        Some(_) => Phase::Run,
+        None => Phase::Implement,
+    }
+}
+
+/// Ticks an entry of the machine. One that a person wrote is ticked by whoever mended it.
+fn resolve(draft: &mut Draft<'_>, facts: &Facts, order: &WorkOrder, note: &str) {
+    let keyed = |entry: &Entry| entry.key.as_ref() == Some(&order.target);
+    if facts.debugging.iter().any(keyed) {
+        draft.file(
+            layout::DEBUGGING,
+            FileEdit::DebuggingResolved {
+                key: order.target.clone(),
+                note: note.to_owned(),
+            },
+        );
+    }
+}
+
 /// A mended failure runs again: its item goes back to READY unless the agent has moved it already.
 fn requeue(draft: &mut Draft<'_>, facts: &Facts, order: &WorkOrder) {
     let run = order.target.split('/').next().unwrap_or("");
@@ -166,28 +216,33 @@ fn requeue(draft: &mut Draft<'_>, facts: &Facts, order: &WorkOrder) {
     let item = item
         .and_then(|found| found.queue_id.as_deref())
         .and_then(|id| facts.item(id));
-    let failed = item.filter(|item| item.section == ralph_docs::queue::QueueSection::Failed);
+    let failed = item.filter(|item| item.section == QueueSection::Failed);
     if let Some(item) = failed {
         let lines = lines([("Status", "mended; it runs again")]);
         draft.file(
             layout::QUEUE,
             FileEdit::Queue {
                 id: item.id.clone(),
-                to: crate::change::QueuePlace::Ready,
+                to: QueuePlace::Ready,
                 lines,
             },
         );
     }
-    let others = facts
+    let is_other = |entry: &&Entry| {
+        let target = Some(order.target.as_str());
+        let named = [entry.key.as_deref(), entry.id.as_deref()];
+        !named.contains(&target) && entry.title != order.target
+    };
+    let mut blocking = facts
         .debugging
         .iter()
-        .any(|entry| entry.open && entry.key.as_deref().is_some_and(|key| key != order.target));
-    if !others {
-        draft.phase(if failed.is_some() {
-            &Phase::Run
-        } else {
-            &Phase::Implement
-        });
+        .filter(|entry| entry.open && entry.blocking && entry.key.is_some());
+    if !blocking.any(|entry| is_other(&entry)) {
+        let next = match failed {
+            Some(_) => Phase::Run,
+            None => next_work(facts),
+        };
+        leave(draft, facts, &Phase::Debug, &next);
     }
 }
 
@@ -240,7 +295,7 @@ pub fn tested(facts: &Facts, outcome: &TestOutcome, context: &Context<'_>) -> Ch
     let mut draft = Draft::new(facts, context.now);
     let detail = format!("`{}`: {}", one_line(&outcome.command), outcome.how);
     if outcome.passed {
-        draft.phase(&Phase::Run);
+        leave(&mut draft, facts, &Phase::Test, &Phase::Run);
         draft.next_action(Some(("the tests pass", "dispatch submits the next item")));
         draft.event("TEST", &detail);
         return draft.finish("the tests pass");
@@ -265,7 +320,7 @@ pub fn tested(facts: &Facts, outcome: &TestOutcome, context: &Context<'_>) -> Ch
                 .then(|| ("Last lines".to_owned(), outcome.tail.clone())),
         }),
     );
-    draft.phase(&Phase::Debug);
+    leave(&mut draft, facts, &Phase::Test, &Phase::Debug);
     draft.next_action(Some(("the tests fail", "see documentation/debugging.md")));
     draft.event("TEST", &detail);
     draft.finish("the tests fail")

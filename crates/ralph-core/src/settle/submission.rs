@@ -3,18 +3,20 @@
 use serde_json::{Value, json};
 
 use crate::backend::Receipt;
-use crate::change::{ChangeSet, FileEdit, QueuePlace};
+use crate::change::{ChangeSet, FileChange, FileEdit, QueuePlace};
 use crate::id::{JobId, QueueId};
 use crate::ledger::{self, SubmitLedger};
 use crate::phase::Phase;
 use crate::pipeline::PipelineEdit;
-use crate::plan::rules::{SET_BY_PREFLIGHT, SET_BY_SESSION, limit_key};
+use crate::plan::items::limit_key;
+use crate::plan::rules::{SET_BY_PREFLIGHT, SET_BY_REFUSAL, SET_BY_SESSION};
 use crate::plan::{backoff, verify};
+use crate::sbatch;
 use crate::settings::PollSettings;
 use crate::settle::{Draft, members};
 use crate::store::layout;
 use crate::time::{Timestamp, stamp};
-use crate::world::{Facts, Intent, SightedAs};
+use crate::world::{Facts, Intent, SightedAs, Sightings};
 
 /// The ledger first: spec, configuration, script and the intent are on disk before anything is sent (I6).
 #[must_use]
@@ -36,7 +38,7 @@ pub fn intended(facts: &Facts, intent: &Intent, now: Timestamp) -> ChangeSet {
             FileEdit::Create { text: text.clone() },
         );
     }
-    let submit = submit_ledger(facts, intent, "submitting", now);
+    let submit = submit_ledger(facts, intent, "submitting");
     draft.file(
         ledger::path(run, "submit.json"),
         FileEdit::Create {
@@ -66,7 +68,7 @@ pub fn accepted(
     };
     let mut draft = Draft::new(facts, now);
     let run = &intent.request.run;
-    let mut submit = submit_ledger(facts, intent, "submitted", now);
+    let mut submit = submit_ledger(facts, intent, "submitted");
     submit.job_id = Some(job.to_string());
     submit.remarks = Some(remarks.trim().to_owned()).filter(|text| !text.is_empty());
     draft.file(
@@ -75,32 +77,30 @@ pub fn accepted(
             text: ledger::json(&submit),
         },
     );
-    draft.file(
-        layout::QUEUE,
-        FileEdit::Queue {
-            id: intent.queue_id.to_string(),
-            to: QueuePlace::InProgress,
-            lines: lines([
-                ("Run", run.as_str()),
-                ("Job", &job.to_string()),
-                ("Status", "submitted"),
-            ]),
-        },
-    );
+    let moved = moved_on(&intent.queue_id, run.as_str(), &job.to_string());
+    draft.file(moved.path, moved.edit);
     draft.pipeline(PipelineEdit::AddRun {
         run: record(intent, &submit, *job),
     });
-    draft.phase(&Phase::WaitSlurm);
     draft.set(
         &["slurm_wait", "next_poll_after"],
         json!(stamp(backoff::first(poll, now))),
     );
     draft.set(&["slurm_wait", "last_polled_at"], Value::Null);
-    draft.next_action(Some((
-        &format!("{} runs as job {job}", intent.queue_id),
-        "dispatch polls the job when it is due",
-    )));
-    draft.answered(&format!("{SET_BY_PREFLIGHT}{}", intent.queue_id));
+    // A job that a person submits beside other work, or that is adopted late, does not end that work.
+    if matches!(
+        facts.phase(),
+        Phase::Run | Phase::WaitSlurm | Phase::Check | Phase::Done | Phase::Idle
+    ) {
+        draft.phase(&Phase::WaitSlurm);
+        draft.next_action(Some((
+            &format!("{} runs as job {job}", intent.queue_id),
+            "dispatch polls the job when it is due",
+        )));
+    }
+    // Whichever item was asked about: the queue has moved on.
+    draft.answered(SET_BY_PREFLIGHT);
+    draft.answered(SET_BY_REFUSAL);
     draft.event(
         "SUBMIT",
         &format!("{} submitted as {run}, job {job}", intent.queue_id),
@@ -108,6 +108,19 @@ pub fn accepted(
     forget(&mut draft, facts, intent);
     draft.file(layout::intent(run), FileEdit::Remove);
     draft.finish(format!("{} is job {job}", intent.queue_id))
+}
+
+/// What the queue says of an item that was submitted.
+#[must_use]
+pub fn moved_on(item: &QueueId, run: &str, job: &str) -> FileChange {
+    FileChange {
+        path: layout::QUEUE.to_owned(),
+        edit: FileEdit::Queue {
+            id: item.to_string(),
+            to: QueuePlace::InProgress,
+            lines: lines([("Run", run), ("Job", job), ("Status", "submitted")]),
+        },
+    }
 }
 
 /// The scheduler refused, and no job exists. A limit is no failure: the item stays READY and waits (incident 37).
@@ -121,7 +134,7 @@ pub fn refused(
 ) -> ChangeSet {
     let mut draft = Draft::new(facts, now);
     let run = &intent.request.run;
-    let mut submit = submit_ledger(facts, intent, "refused", now);
+    let mut submit = submit_ledger(facts, intent, "refused");
     submit.remarks = Some(message.trim().to_owned());
     draft.file(
         ledger::path(run, "submit.json"),
@@ -132,16 +145,15 @@ pub fn refused(
     let mut sightings = facts.sightings.clone();
     sightings.entries.remove(intent.request.token.as_str());
     if limit {
-        let key = limit_key(intent.queue_id.as_str());
-        let seen = verify::note(sightings.entries.get(&key), SightedAs::Limit, now);
-        sightings.entries.insert(key, seen);
+        note_limit(&mut sightings, &intent.queue_id, now);
     } else {
         let prompt = format!(
             "{} was refused by the scheduler: {}",
             intent.queue_id,
             one_line(message)
         );
-        draft.ask(&prompt, &format!("{SET_BY_PREFLIGHT}{}", intent.queue_id));
+        let set_by = refusal_of(&intent.queue_id, &intent.request.script_sha256);
+        draft.ask(&prompt, &set_by);
         draft.event("REFUSED", &prompt);
     }
     draft.sightings(&sightings);
@@ -153,12 +165,35 @@ pub fn refused(
     ))
 }
 
+fn note_limit(sightings: &mut Sightings, item: &QueueId, now: Timestamp) {
+    let key = limit_key(item.as_str());
+    let seen = verify::note(sightings.entries.get(&key), SightedAs::Limit, now);
+    sightings.entries.insert(key, seen);
+}
+
+/// Who asks about an item that the scheduler refused: the same script is not sent again, a changed one is.
+#[must_use]
+pub fn refusal_of(item: &QueueId, script_sha256: &str) -> String {
+    let short = script_sha256.get(..12).unwrap_or(script_sha256);
+    format!("{SET_BY_REFUSAL}{item}:{short}")
+}
+
+/// A limit of the workspace's own policy is reached: as with a limit of the scheduler, the item stays READY and waits.
+#[must_use]
+pub fn limited(facts: &Facts, item: &QueueId, now: Timestamp) -> ChangeSet {
+    let mut draft = Draft::new(facts, now);
+    let mut sightings = facts.sightings.clone();
+    note_limit(&mut sightings, item, now);
+    draft.sightings(&sightings);
+    draft.finish(format!("{item} waits for a limit"))
+}
+
 /// Provably without a job for long enough: the item can be submitted anew.
 #[must_use]
 pub fn abandoned(facts: &Facts, intent: &Intent, now: Timestamp) -> ChangeSet {
     let mut draft = Draft::new(facts, now);
     let run = &intent.request.run;
-    let submit = submit_ledger(facts, intent, "abandoned", now);
+    let submit = submit_ledger(facts, intent, "abandoned");
     draft.file(
         ledger::path(run, "submit.json"),
         FileEdit::Replace {
@@ -213,21 +248,13 @@ pub fn session_is_open(facts: &Facts, now: Timestamp) -> ChangeSet {
     draft.finish("an SSH session is open")
 }
 
-fn submit_ledger(facts: &Facts, intent: &Intent, status: &str, now: Timestamp) -> SubmitLedger {
+fn submit_ledger(facts: &Facts, intent: &Intent, status: &str) -> SubmitLedger {
     let experiment = facts
         .item(intent.queue_id.as_str())
         .map_or("", |item| item.title.as_str());
-    let directives = crate::sbatch::parse(&intent.request.script);
-    let partition = directives
-        .iter()
-        .find(|directive| directive.option == "partition");
-    SubmitLedger::of(
-        intent,
-        experiment,
-        partition.and_then(|found| found.value.clone()),
-        status,
-        now,
-    )
+    let directives = sbatch::parse(&intent.request.script);
+    let partition = sbatch::last(&directives, "partition").and_then(|found| found.value.clone());
+    SubmitLedger::of(intent, experiment, partition, status)
 }
 
 /// The record of `active_runs`: the contract's four members first, then what is known (contradiction 7).
@@ -250,6 +277,7 @@ fn record(intent: &Intent, submit: &SubmitLedger, job: JobId) -> serde_json::Map
             submit.config_path.as_ref().map(|path| json!(path)),
         ),
         ("attempt", Some(json!(intent.attempt))),
+        ("token", Some(json!(intent.request.token.as_str()))),
     ])
 }
 

@@ -36,6 +36,7 @@ const LISTED: usize = 10;
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Work is lost, refused or done wrongly because of it.
@@ -46,6 +47,7 @@ pub enum Severity {
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Finding {
     /// The file, relative to the project's folder.
     pub path: String,
@@ -114,20 +116,6 @@ impl Finding {
     fn on_line(mut self, line: usize) -> Self {
         self.line = Some(line);
         self
-    }
-
-    /// Whether it makes the whole project unreadable: nothing is planned from such a state file, and nothing written.
-    #[must_use]
-    pub fn is_unreadable_state(&self) -> bool {
-        const UNREADABLE: [&str; 6] = [
-            "corrupt_json",
-            "duplicate_key",
-            "invalid_utf8",
-            "not_an_object",
-            "trailing_comma",
-            "unreadable",
-        ];
-        self.path == PIPELINE && UNREADABLE.contains(&self.code)
     }
 }
 

@@ -322,3 +322,41 @@ fn problems_are_named_with_their_lines() {
     ");
     assert!(problems(&added("", &failed())).is_empty());
 }
+
+#[test]
+fn an_entry_says_whether_the_project_waits_for_it() {
+    let entry = |key: &str, blocking| NewEntry {
+        title: key.to_owned(),
+        key: key.to_owned(),
+        blocking,
+        fields: vec![("Error".to_owned(), "boom".to_owned())],
+        quote: None,
+    };
+    let blocking =
+        |doc: &str| -> Vec<bool> { entries(doc).iter().map(|entry| entry.blocking).collect() };
+    for doc in [
+        "",
+        "# D\n\n## Active Issues\n\n(none)\n",
+        "# D\n\n## BLOCKING\n\n(none)\n\n## NON-BLOCKING\n\n(none)\n",
+    ] {
+        let with_one = add_entry(doc, &entry("a/1", true)).unwrap().apply(doc);
+        let with_two = add_entry(&with_one, &entry("b/2", false))
+            .unwrap()
+            .apply(&with_one);
+        let found = entries(&with_two);
+        let of = |key: &str| {
+            found
+                .iter()
+                .find(|e| e.key.as_deref() == Some(key))
+                .map(|e| e.blocking)
+        };
+        assert_eq!(
+            (of("a/1"), of("b/2")),
+            (Some(true), Some(false)),
+            "{with_two}"
+        );
+    }
+    let people = "# D\n\n## BLOCKING\n\n### DBG-001: x\n\n## NON-BLOCKING\n\n### DBG-002: y\n";
+    assert_eq!(blocking(people), [true, false]);
+    assert_eq!(blocking("## Active Issues\n\n- [ ] (D1) by hand\n"), [true]);
+}

@@ -47,7 +47,7 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// Reads the lines `ended JOB CODE SECONDS RESTARTS` and `array JOB SPEC`.
+    /// Reads the lines `ended JOB CODE SECONDS RESTARTS` and `array JOB SPEC`; without `stat` there are no seconds.
     pub(super) fn parse(text: &str) -> Self {
         let mut records = Self::default();
         for line in text.lines() {

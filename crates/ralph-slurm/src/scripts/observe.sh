@@ -33,13 +33,13 @@ accounting() {
 # What the jobs themselves recorded, and which tasks an array was submitted with.
 records() {
   while read -r job token; do
-    [ "$token" != - ] && [ -d "$receipts/$token" ] || continue
-    if [ -e "$receipts/$token/sent/array" ]; then
-      printf 'array %s %s\n' "$job" "$(cat "$receipts/$token/sent/array")"
+    [ "$token" != - ] && read -r sent <"$receipts/$token/claim" || continue
+    if [ -e "$receipts/$token/$sent/array" ]; then
+      printf 'array %s %s\n' "$job" "$(cat "$receipts/$token/$sent/array")"
     fi
     for record in "$receipts/$token/ended.$job" "$receipts/$token/ended.${job}_"*; do
-      case $record in *.tmp) continue ;; esac
-      [ ! -f "$record" ] || printf 'ended %s %s\n' "${record##*/ended.}" "$(cat "$record")"
+      [ -s "$record" ] && read -r code restarts <"$record" || continue
+      printf 'ended %s %s %s %s\n' "${record##*/ended.}" "$code" "$(stat -c %Y "$record" 2>/dev/null || printf -)" "$restarts"
     done
   done <<END
 $left

@@ -5,9 +5,9 @@ folder=$receipts/$token
 
 marker() {
   [ -d "$root" ] || { printf 'there is no folder %s on the cluster\n' "$root" >&2 && return 1; }
-  [ -d "$folder" ] || { printf 'absent\n' && return; }
+  [ -e "$folder/claim" ] || { printf 'absent\n' && return; }
   code=$(cat "$folder/rc" 2>/dev/null)
-  since=$(stat -c %Y "$folder/sent" 2>/dev/null || stat -c %Y "$folder" 2>/dev/null || printf 0)
+  since=$(stat -c %Y "$folder/claim" 2>/dev/null || printf 0)
   if [ -n "$code" ]; then printf 'ran %s\n' "$code"; else printf 'claimed %s\n' "$since"; fi
   [ ! -s "$folder/out" ] || sed 's/^/out /' "$folder/out"
   [ ! -s "$folder/err" ] || sed 's/^/err /' "$folder/err"

@@ -1,9 +1,12 @@
-# Submits a bundle, each order at most once. Arguments: the tokens. Standard input: a tar archive with one folder per
-# token. A token is claimed by making its folder, which only one caller can do; who loses reads what the winner left.
-# What proves a submission is on disk before a byte of the reply is written.
-incoming=$root/.ralph/incoming/${mark#@ralph }
+# Submits a bundle, each order at most once. Arguments: the name of the bundle, the tokens. Standard input: a tar archive
+# with receipts/TOKEN/BUNDLE/ for each token. A token is claimed by creating its file `claim`, which only one caller can
+# do; who loses reads what the winner left. What proves a submission is on disk before a byte of the reply is written.
+bundle=$1
+shift
 newline='
 '
+# From here on `>` creates files and never replaces one: it is what makes a claim exclusive, without a process.
+set -C
 
 answer() { # WORDS...: the receipt of $token, with what sbatch said
   printf '\n%s part receipt.%s\n%s\n' "$mark" "$token" "$*"
@@ -21,7 +24,7 @@ END
 
 # What an earlier call left for this token.
 read_marker() {
-  since=$(stat -c %Y "$folder/sent" 2>/dev/null || stat -c %Y "$folder" 2>/dev/null || printf 0)
+  since=$(stat -c %Y "$folder/claim" 2>/dev/null || printf 0)
   said=$(cat "$folder/out" 2>/dev/null)
   complained=$(cat "$folder/err" 2>/dev/null)
   code=$(cat "$folder/rc" 2>/dev/null)
@@ -53,7 +56,8 @@ END
 
 # The folders that the job's logs go to; without them a job dies at once and without a word.
 make_folders() {
-  mkdir -p "$root/$workdir" && cd "$root/$workdir" || return
+  [ -d "$root/$workdir" ] || mkdir -p "$root/$workdir" || return
+  cd "$root/$workdir" || return
   while IFS= read -r one; do
     [ -z "$one" ] || [ -d "$one" ] || mkdir -p "$one" || return
   done <<END
@@ -61,19 +65,10 @@ $folders
 END
 }
 
-# The job's script: as sent, with the line before its first command that reads the variables and records the end.
-write_job() {
-  if [ -z "$insert" ]; then
-    cp "$folder/sent/script" "$folder/sent/job"
-    return
-  fi
-  RALPH_LINE="RALPH_RECEIPT='$quoted_receipts/$token'; . \"\$RALPH_RECEIPT/sent/prologue\"" \
-    awk -v at="$insert" 'NR == at { print ENVIRON["RALPH_LINE"] } { print }' "$folder/sent/script" >"$folder/sent/job"
-}
-
 arrived_whole() {
-  command -v sha256sum >/dev/null 2>&1 || return 0
-  sum=$(sha256sum <"$staged/script")
+  [ -s "$sent/job" ] || { printf 'the script could not be written to %s\n' "$sent" && return 1; }
+  [ -n "$sums_differ" ] || return 0
+  sum=$(sha256sum <"$sent/script")
   [ "${sum%% *}" = "$sha256" ] || {
     printf 'the script arrived with another SHA-256: %s\n' "${sum%% *}"
     return 1
@@ -81,22 +76,21 @@ arrived_whole() {
 }
 
 submit_one() {
-  folder=$receipts/$token staged=$incoming/$token said='' complained=''
-  if [ -d "$folder" ]; then
+  folder=$receipts/$token sent=$receipts/$token/$bundle said='' complained=''
+  if [ -e "$folder/claim" ]; then
     read_marker
     return
   fi
-  workdir=. folders='' insert='' sha256='' preflight='' syntax='' export='' after='' against=''
+  workdir=. folders='' sha256='' preflight='' syntax='' export='' after='' against=''
   set --
   while read -r key value; do
     case $key in
       workdir) workdir=$value ;;
       folder) folders=$folders$value$newline ;;
-      insert) insert=$value ;;
       sha256) sha256=$value ;;
       preflight) preflight=$value ;;
-      export) export=$value ;;
       syntax) syntax=$value ;;
+      export) export=$value ;;
       after)
         after=$after:$value
         found=$(check_after "$value" </dev/null)
@@ -104,7 +98,7 @@ submit_one() {
         ;;
       option) set -- "$@" "$value" ;;
     esac
-  done <"$staged/order"
+  done <"$sent/order"
   if [ -n "$against" ]; then
     complained=${against%"$newline"}
     case $newline$against in
@@ -118,42 +112,63 @@ submit_one() {
     answer storage
     return
   fi
-  if [ -n "$syntax" ] && command -v "$syntax" >/dev/null 2>&1 && ! complained=$("$syntax" -n "$staged/script" 2>&1); then
+  if [ -n "$syntax" ] && command -v "$syntax" >/dev/null 2>&1 && ! complained=$("$syntax" -n "$sent/script" 2>&1); then
     answer syntax
     return
   fi
-  if [ -n "$preflight" ] && ! complained=$(cd "$root/$workdir" && within 30 sbatch --test-only "$@" "$staged/script" 2>&1); then
+  if [ -n "$preflight" ] && ! complained=$(cd "$root/$workdir" && within 30 sbatch --test-only "$@" "$sent/script" 2>&1); then
     answer preflight
     return
   fi
-  if ! complained=$(mkdir "$folder" 2>&1); then
-    if [ -d "$folder" ]; then read_marker; else answer storage; fi
-    return
-  fi
-  if ! complained=$({ mv "$staged" "$folder/sent" && write_job; } 2>&1); then
-    answer unsent
+  if ! { printf '%s\n' "$bundle" >"$folder/claim"; } 2>/dev/null; then
+    read_marker
     return
   fi
   complained=''
   said=$(
     cd "$root/$workdir" || exit
     if [ -n "$export" ]; then
-      export RALPH_RECEIPT="$folder"
-      . "$folder/sent/variables"
+      export RALPH_RECEIPT="$folder" RALPH_SENT="$bundle"
+      . "$sent/variables"
     fi
-    exec sbatch --parsable "$@" "$folder/sent/job" 2>"$folder/err"
+    exec sbatch --parsable "$@" "$sent/job" 2>"$folder/err"
   )
   code=$?
   printf '%s\n' "$said" >"$folder/out"
-  printf '%s\n' "$code" >"$folder/rc.tmp" && mv "$folder/rc.tmp" "$folder/rc"
+  printf '%s\n' "$code" >"$folder/rc"
   [ ! -s "$folder/err" ] || complained=$(cat "$folder/err")
   answer ran "$code"
+}
+
+# Writes every job's script: as sent, with the line before its first command that reads the variables and records the
+# end. Prints what `sha256sum -c` wants to know of the scripts as they arrived.
+write_jobs() {
+  quoted=$(printf '%s' "$receipts" | sed "s/'/'\\\\''/g")
+  printf '%s\n' "$@" | RALPH_RECEIPTS=$receipts RALPH_QUOTED=$quoted RALPH_BUNDLE=$bundle awk '
+    {
+      sent = ENVIRON["RALPH_RECEIPTS"] "/" $1 "/" ENVIRON["RALPH_BUNDLE"]
+      at = number = 0
+      while ((getline line < (sent "/order")) > 0) {
+        if (line ~ /^insert /) at = substr(line, 8) + 0
+        if (line ~ /^sha256 /) print substr(line, 8) "  " sent "/script"
+      }
+      while ((getline line < (sent "/script")) > 0) {
+        if (++number == at) {
+          printf "RALPH_RECEIPT='\''%s/%s'\'' RALPH_SENT=%s; ", ENVIRON["RALPH_QUOTED"], $1, ENVIRON["RALPH_BUNDLE"] >(sent "/job")
+          print ". \"$RALPH_RECEIPT/$RALPH_SENT/prologue\"" >(sent "/job")
+        }
+        print line >(sent "/job")
+      }
+      close(sent "/order")
+      close(sent "/script")
+      if (close(sent "/job") != 0) exit 1
+    }'
 }
 
 # Nothing is claimed before everything has arrived.
 prepare() {
   [ -d "$root" ] || { printf '%s does not exist on the cluster\n' "$root" && return 1; }
-  mkdir -p "$receipts" "$incoming" && tar -xmf - -C "$incoming" || return
+  mkdir -p "$receipts" && tar -xmf - -C "$root/.ralph" || return
   [ -e "$root/.ralph/.gitignore" ] || printf '*\n' >"$root/.ralph/.gitignore"
 }
 
@@ -161,7 +176,13 @@ if ! problem=$(prepare 2>&1); then
   part storage printf '%s\n' "$problem"
   finish 0
 fi
-quoted_receipts=$(printf '%s' "$receipts" | sed "s/'/'\\\\''/g")
+if ! sums=$(write_jobs "$@"); then
+  part storage printf 'the scripts could not be written below %s\n' "$receipts"
+  finish 0
+fi
+sums_differ=''
+if command -v sha256sum >/dev/null 2>&1; then
+  printf '%s\n' "$sums" | sha256sum --status -c 2>/dev/null || sums_differ=yes
+fi
 for token in "$@"; do submit_one; done
-rmdir "$incoming" 2>/dev/null
 finish 0

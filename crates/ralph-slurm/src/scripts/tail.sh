@@ -24,8 +24,9 @@ newest() { # PATTERN: the newest file that matches
 
 # Where the submission said that its logs go: %x, %u and the like stand as *, the ids are put in here.
 by_receipt() {
-  [ -n "$token" ] && [ -f "$receipts/$token/sent/log.$stream" ] || return
-  pattern=$(cat "$receipts/$token/sent/log.$stream")
+  [ -n "$token" ] && read -r sent <"$receipts/$token/claim" || return
+  [ -f "$receipts/$token/$sent/log.$stream" ] || return
+  pattern=$(cat "$receipts/$token/$sent/log.$stream")
   case $pattern in *%j*) raw=$(raw_id) ;; *) raw=$base ;; esac
   newest "$(printf '%s' "$pattern" | sed -e "s/%j/$raw/g" -e "s/%A/$base/g" -e "s/%a/${task:-*}/g")"
 }

@@ -241,11 +241,8 @@ mod tests {
                 .unwrap();
             assert_eq!(output.status.code(), Some(21), "{}", shim.name);
             let text = String::from_utf8(output.stdout).unwrap();
-            lines += &format!(
-                "{}: {}\n",
-                shim.name,
-                text.replace(folder.path().to_str().unwrap(), "")
-            );
+            let shown = text.replace(folder.path().to_str().unwrap(), "");
+            lines.extend([shim.name, ": ", &shown, "\n"]);
         }
         insta::assert_snapshot!(lines, @r"
         ensure_session.sh: <--root></work space><cluster><check>

@@ -131,18 +131,21 @@ async fn send(
     open: &BTreeMap<String, Vec<usize>>,
     arrived: &mut (dyn FnMut(&str, &Receipt) + Send),
 ) -> Result<Reply, BackendError> {
-    let archive = order::archive(orders.iter().map(|(_, order)| order)).map_err(|error| {
-        BackendError::Storage {
-            path: "the bundle of scripts".to_owned(),
-            detail: error.to_string(),
-        }
-    })?;
-    let tokens: Vec<&str> = open.keys().map(String::as_str).collect();
+    let bundle = remote.fresh_id();
+    let archive =
+        order::archive(&bundle, orders.iter().map(|(_, order)| order)).map_err(|error| {
+            BackendError::Storage {
+                path: "the bundle of scripts".to_owned(),
+                detail: error.to_string(),
+            }
+        })?;
+    let mut arguments = vec![bundle.as_str()];
+    arguments.extend(open.keys().map(String::as_str));
     let reply = remote
         .stream(
             Call {
                 script: &SUBMIT,
-                arguments: &tokens,
+                arguments: &arguments,
                 data: &archive,
                 // `sbatch` itself waits up to two minutes for a busy controller.
                 limit: Duration::from_secs(180 + 2 * orders.len() as u64),

@@ -32,6 +32,9 @@ impl<'a> Order<'a> {
     /// # Errors
     /// Why it cannot be submitted at all, as a message for a person.
     pub(super) fn new(request: &'a SubmitRequest) -> Result<Self, String> {
+        if request.script.trim().is_empty() {
+            return Err(format!("`{}` is empty", request.script_path));
+        }
         let script = ScriptText::new(&request.script);
         let variables = variables(request)?;
         let order = Self {
@@ -193,13 +196,14 @@ fn variables(request: &SubmitRequest) -> Result<String, String> {
         text.push('\n');
     }
     if request.config.is_some() {
-        text.push_str("export RALPH_CONFIG=\"$RALPH_RECEIPT/sent/config\"\n");
+        text.push_str("export RALPH_CONFIG=\"$RALPH_RECEIPT/$RALPH_SENT/config\"\n");
     }
     Ok(text)
 }
 
-/// The bundle as a tar archive: one folder per token.
+/// The bundle as a tar archive: one folder per token, below the token's own.
 pub(super) fn archive<'o, 'a: 'o>(
+    bundle: &str,
     orders: impl Iterator<Item = &'o Order<'a>>,
 ) -> io::Result<Vec<u8>> {
     let mut archive = tar::Builder::new(Vec::new());
@@ -213,7 +217,7 @@ pub(super) fn archive<'o, 'a: 'o>(
             header.set_mtime(0);
             archive.append_data(
                 &mut header,
-                format!("{}/{name}", order.token()),
+                format!("receipts/{}/{bundle}/{name}", order.token()),
                 bytes.as_slice(),
             )?;
         }

@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use ralph_core::backend::{BackendError, ClusterBackend as _};
-use ralph_slurm::{ClusterSettings, Prompt, Prompter, Session, SessionState, Transport as _};
+use ralph_slurm::{ClusterSettings, Prompt, Prompter, Session, SessionState};
 use tempfile::TempDir;
 
 use crate::site::{Cluster, backend, cluster, transport};
@@ -20,15 +20,14 @@ const CODE: &str = "Verification code: ";
 const HOST_KEY: &str = "(yes/no/[fingerprint])? ";
 
 /// A user of the cluster who has to give a password and a code, and who has never seen its host key.
-struct Person<'a> {
-    cluster: &'a Cluster,
+struct Person {
     folder: TempDir,
     settings: ClusterSettings,
     text: String,
 }
 
-impl<'a> Person<'a> {
-    fn new(cluster: &'a Cluster) -> Self {
+impl Person {
+    fn new(cluster: &Cluster) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("ssh_config");
         let known = folder.path().join("known_hosts");
@@ -55,7 +54,6 @@ impl<'a> Person<'a> {
         .to_string();
         let (settings, _) = ClusterSettings::parse(&text).unwrap();
         Self {
-            cluster,
             folder,
             settings,
             text,

@@ -11,6 +11,6 @@ mod child;
 mod faults;
 mod jobs;
 mod login;
-#[path = "../shared.rs"]
+#[path = "../shared/mod.rs"]
 mod shared;
 mod site;

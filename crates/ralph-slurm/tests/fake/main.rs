@@ -5,7 +5,7 @@
 
 mod observe;
 mod scheduler;
-#[path = "../shared.rs"]
+#[path = "../shared/mod.rs"]
 mod shared;
 mod submit;
 mod sync;

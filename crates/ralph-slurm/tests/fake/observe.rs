@@ -168,7 +168,7 @@ async fn a_reply_that_breaks_off_keeps_the_queue_and_invents_nothing() {
         for observation in seen {
             match observation.sighting {
                 Sighting::Seen(report) if observation.job.base() == 1 => {
-                    assert_eq!(report.finality(), Finality::Alive)
+                    assert_eq!(report.finality(), Finality::Alive);
                 }
                 Sighting::Seen(report) => {
                     assert_eq!(report.state.as_str(), "COMPLETED");
@@ -246,11 +246,10 @@ async fn success_needs_the_job_s_own_word_where_there_is_one() {
     let job = accepted(&cluster.backend().submit(&request).await.unwrap());
     let folder = cluster.receipt_folder(request.token.as_str());
     let record = |code: i32, at: i64| {
-        std::io::Write::write_all(
-            &mut std::fs::File::create(folder.join(format!("ended.{job}"))).unwrap(),
-            format!("{code} {at} 0\n").as_bytes(),
-        )
-        .unwrap();
+        let mut file = std::fs::File::create(folder.join(format!("ended.{job}"))).unwrap();
+        std::io::Write::write_all(&mut file, format!("{code} 0\n").as_bytes()).unwrap();
+        let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(at.unsigned_abs());
+        file.set_modified(at).unwrap();
     };
     let at = request.intent_at.as_second();
     let ask = [query(job, &request)];

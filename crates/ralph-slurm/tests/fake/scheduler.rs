@@ -142,10 +142,8 @@ impl Scheduler {
     pub(crate) fn backend_with(&self, faults: impl IntoIterator<Item = Fault>) -> SlurmBackend {
         let path = format!("{}:/usr/bin:/bin", self.folder.path().join("bin").display());
         let local: Arc<dyn Transport> = Arc::new(Local::new(self.folder.path().to_owned(), path));
-        let text = format!(
-            r#"{{"ssh": {{"host": "fake"}}, "remote": {{"repo_root": "~/home repo", "rsync_excludes": ["*.pyc", "__pycache__/"]}}}}"#
-        );
-        let (settings, _) = ClusterSettings::parse(&text).unwrap();
+        let text = r#"{"ssh": {"host": "fake"}, "remote": {"repo_root": "~/home repo", "rsync_excludes": ["*.pyc", "__pycache__/"]}}"#;
+        let (settings, _) = ClusterSettings::parse(text).unwrap();
         let options = SlurmOptions {
             workspace: self.workspace(),
             budget_folder: None,

@@ -209,8 +209,8 @@ pub(super) fn receipt(
     }
     let claim_path = folder.join(CLAIM);
     let claim: Option<Claim> = read_record(&claim_path).map_err(at(&claim_path))?;
-    let Some(_lock) = LifeLock::try_take_once(&folder.join(TOKEN_LOCK)).map_err(at(&folder))?
-    else {
+    // Tried more than once: a process that another thread is just starting holds a copy until it runs.
+    let Some(_lock) = LifeLock::try_take(&folder.join(TOKEN_LOCK)).map_err(at(&folder))? else {
         let since = claim.map_or(now, |claim| claim.since);
         return Ok(Receipt::Claimed { since });
     };

@@ -344,6 +344,7 @@ fn a_run_is_read_whole_when_active_and_by_its_ids_when_completed() {
                 attempt: Some(
                     2,
                 ),
+                token: None,
                 members: {
                     "run_id": String("q001"),
                     "experiment": String("Q-001"),
@@ -387,6 +388,7 @@ fn a_run_is_read_whole_when_active_and_by_its_ids_when_completed() {
                 nodes: None,
                 failure_class: None,
                 attempt: None,
+                token: None,
                 members: {},
                 line: 16,
             },

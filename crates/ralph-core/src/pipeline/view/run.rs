@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::super::record::{Record, RunKey};
 use super::shape;
-use crate::id::{JobId, JobPart};
+use crate::id::{JobId, JobPart, Token};
 use crate::job::{Finality, JobState};
 use crate::time::LooseTime;
 
@@ -189,6 +189,8 @@ pub struct RunView {
     pub failure_class: Option<String>,
     /// Which attempt this is.
     pub attempt: Option<u64>,
+    /// The key of its submission: how its own record of its end and its logs are found on the cluster.
+    pub token: Option<Token>,
     /// All members; filled for `active_runs` only.
     pub members: Map<String, Value>,
     /// Line of the record, from 1.
@@ -226,6 +228,7 @@ impl RunView {
             nodes: text("nodes"),
             failure_class: text("failure_class"),
             attempt: record.get("attempt").as_ref().and_then(shape::seconds),
+            token: text("token").and_then(|token| token.parse().ok()),
             members: if whole { record.members() } else { Map::new() },
             line,
             key: RunKey {

@@ -1,0 +1,85 @@
+//! The one question of a pass: everything that is outstanding, of all chosen projects, at once.
+//!
+//! What could not be asked is kept apart from what was answered. Nothing is concluded here.
+
+use crate::act::{Dispatcher, Options};
+use crate::backend::BackendError;
+use crate::phase::Phase;
+use crate::plan::rules::SET_BY_SESSION;
+use crate::plan::{Questions, due, not_before};
+use crate::world::{ClusterReach, Facts, Observations, Project, ProjectState, World};
+
+impl Dispatcher {
+    /// Asks the cluster once about everything that is outstanding.
+    pub(super) async fn ask(&self, world: &World, options: &Options) -> Observations {
+        let chosen = world
+            .projects
+            .iter()
+            .filter(|project| options.chooses(&project.slug));
+        let facts: Vec<&Facts> = chosen.filter_map(readable).collect();
+        let questions = due(facts.iter().copied(), &self.context(self.env.now()));
+        let steps_need_it = facts
+            .iter()
+            .any(|facts| matches!(facts.phase(), Phase::Run) || asked_for_session(facts));
+        let mut seen = Observations::none();
+        if questions.is_empty() && !steps_need_it {
+            return seen;
+        }
+        seen.cluster = match self.put(&questions, &mut seen).await {
+            Ok(()) => ClusterReach::Answered,
+            Err(error) => ClusterReach::Failed(error),
+        };
+        seen
+    }
+
+    /// Stops at the first sign that nobody answers: a login node that is asked again and again throttles (incident
+    /// 56).
+    async fn put(
+        &self,
+        questions: &Questions,
+        seen: &mut Observations,
+    ) -> Result<(), BackendError> {
+        let backend = self.cluster.as_ref().map_err(Clone::clone)?;
+        backend.check().await?;
+        for intent in &questions.intents {
+            let request = &intent.request;
+            let since = not_before(request.intent_at);
+            let receipt = match backend.receipt(&request.token, since).await {
+                Err(error) if is_gone(&error) => return Err(error),
+                receipt => receipt.map_err(|error| error.to_string()),
+            };
+            seen.receipts.insert(request.token.clone(), receipt);
+        }
+        if !questions.jobs.is_empty() {
+            let observations = backend.observe(&questions.jobs).await?;
+            seen.jobs = observations
+                .into_iter()
+                .map(|observation| (observation.job, observation))
+                .collect();
+        }
+        Ok(())
+    }
+}
+
+fn is_gone(error: &BackendError) -> bool {
+    matches!(
+        error,
+        BackendError::NoSession { .. }
+            | BackendError::Unreachable { .. }
+            | BackendError::NoScheduler { .. }
+    )
+}
+
+/// The facts of a project that could be read.
+pub(super) fn readable(project: &Project) -> Option<&Facts> {
+    match &project.state {
+        ProjectState::Readable(facts) => Some(facts),
+        ProjectState::Unreadable(_) => None,
+    }
+}
+
+/// Whether the machine asked a person for a session.
+pub(super) fn asked_for_session(facts: &Facts) -> bool {
+    let input = &facts.view.needs_user_input;
+    input.value && input.set_by.as_deref() == Some(SET_BY_SESSION)
+}

@@ -1,0 +1,94 @@
+//! A run has ended: its logs are fetched, the end is explained, and the books say it, in one operation.
+
+use crate::act::target::Target;
+use crate::act::{ActError, Dispatcher, logs};
+use crate::backend::{BackendError, ClusterBackend};
+use crate::classify::{Case, Diagnosis, classify};
+use crate::job::JobReport;
+use crate::pipeline::RunView;
+use crate::plan::verify;
+use crate::project;
+use crate::report::Verified;
+use crate::settle::{entry, finish};
+use crate::world::Facts;
+
+impl Dispatcher {
+    /// All jobs of a run have ended.
+    pub(super) async fn settle_ended(
+        &self,
+        facts: &Facts,
+        run: &RunView,
+        reports: &[JobReport],
+        target: &mut Target,
+    ) -> Result<Verified, ActError> {
+        let backend = self.backend()?;
+        let folder = project::folder(&self.root, &facts.slug);
+        let place = logs::Place {
+            backend,
+            project: &facts.slug,
+            folder: &folder,
+            token: run.token.as_ref(),
+        };
+        let collected = logs::collect(place, reports, target.is_disk()).await?;
+        let missing = missing_artifacts(backend, facts, run, reports).await?;
+        let diagnosis = diagnose(reports, &collected, &missing);
+        let ending = finish::Ending {
+            run,
+            reports,
+            diagnosis: &diagnosis,
+            logs: &collected.paths,
+        };
+        self.record_end(facts, &ending, target, verify::ended_status(reports))
+    }
+
+    /// Writes the books. `word` is the finding that the report shows.
+    pub(super) fn record_end(
+        &self,
+        facts: &Facts,
+        ending: &finish::Ending<'_>,
+        target: &mut Target,
+        word: &str,
+    ) -> Result<Verified, ActError> {
+        let changes = finish::ended(facts, ending, &self.context(self.env.now()));
+        let committed = self.apply_ending(target, changes, facts)?;
+        let found = Verified {
+            detail: entry::headline(ending.diagnosis),
+            job: ending.run.key.job_id.clone(),
+            ..super::verification::found(facts, &finish::name(&ending.run.key), word)
+        };
+        Ok(super::verification::with(found, committed))
+    }
+}
+
+/// Files that the item says must exist, and that do not (incident 63). Only of a job that completed.
+async fn missing_artifacts(
+    backend: &dyn ClusterBackend,
+    facts: &Facts,
+    run: &RunView,
+    reports: &[JobReport],
+) -> Result<Vec<String>, BackendError> {
+    let item = run.queue_id.as_deref().and_then(|id| facts.item(id));
+    let named = item.filter(|item| !item.artifacts.is_empty());
+    let Some(item) = named.filter(|_| verify::ended_status(reports) == "completed") else {
+        return Ok(Vec::new());
+    };
+    let there = backend.existing(&facts.slug, &item.artifacts).await?;
+    let there = there.into_iter().chain(std::iter::repeat(false));
+    let missing = item.artifacts.iter().zip(there).filter(|(_, there)| !there);
+    Ok(missing.map(|(path, _)| path.clone()).collect())
+}
+
+fn diagnose(reports: &[JobReport], collected: &logs::Collected, missing: &[String]) -> Diagnosis {
+    let logs = &collected.texts;
+    let Some(report) = verify::decisive(reports) else {
+        return classify(&Case {
+            logs,
+            missing_artifacts: missing,
+            ..Case::default()
+        });
+    };
+    // Of an array the task that decided: its exit code and its times explain more than the whole's.
+    let decided = |task: &&JobReport| task.state == *report.verdict();
+    let told = report.tasks.iter().find(decided).unwrap_or(report);
+    classify(&Case::of(told, logs, missing))
+}

@@ -1,0 +1,59 @@
+//! What a crash left: operations of the journal that were begun and not finished.
+
+use crate::act::verification::failed;
+use crate::act::{ActError, Dispatcher};
+use crate::id::Slug;
+use crate::journal::{Journal, JournalError};
+use crate::project;
+use crate::report::Verified;
+
+impl Dispatcher {
+    /// Finishes operations that a crash interrupted, in every project that has one.
+    pub(super) fn finish_interrupted(&self, slugs: &[Slug]) -> Vec<Verified> {
+        let mut found = Vec::new();
+        for slug in slugs {
+            let journal = Journal::open(&project::folder(&self.root, slug));
+            match journal.has_unfinished() {
+                Ok(false) => {}
+                Ok(true) => found.extend(self.recover(slug, &journal)),
+                Err(error) => found.push(failed(slug, &error.into())),
+            }
+        }
+        found
+    }
+
+    /// What a commit met that the look at the newest operations had missed is finished now, for the next dispatch.
+    pub(super) fn recover_after(&self, slug: &Slug, error: &ActError) -> Vec<Verified> {
+        match error {
+            ActError::Journal(JournalError::Unfinished { .. }) => {
+                let folder = project::folder(&self.root, slug);
+                self.recover(slug, &Journal::open(&folder))
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn recover(&self, slug: &Slug, journal: &Journal) -> Vec<Verified> {
+        self.say(&format!("{slug}: finishing an interrupted operation"));
+        // A project whose lock is held is being worked on: its operation is not interrupted.
+        let recovered = self
+            .lock(slug, "recover")
+            .and_then(|_lock| Ok(journal.recover(&self.env)?));
+        match recovered {
+            Err(error) => vec![failed(slug, &error)],
+            Ok(recovered) => recovered
+                .into_iter()
+                .map(|done| Verified {
+                    project: slug.to_string(),
+                    run: String::new(),
+                    job: None,
+                    finding: "recovered".to_owned(),
+                    detail: format!("an interrupted operation was finished: {}", done.summary),
+                    files: done.files,
+                    op: Some(done.op.to_string()),
+                    problem: None,
+                })
+                .collect(),
+        }
+    }
+}

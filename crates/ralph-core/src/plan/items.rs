@@ -1,0 +1,141 @@
+//! What the queue, the todo list and the books say together: which item is next, which run is still to be checked,
+//! where a project goes from here.
+//!
+//! The state file is the authority: an item that the queue calls READY is not ready while a run of it lives.
+
+use ralph_docs::queue::{QueueItem, QueueSection};
+use ralph_docs::todo::Task;
+
+use crate::phase::Phase;
+use crate::pipeline::{RunStatus, RunView};
+use crate::world::{Facts, SightedAs};
+
+/// Completed runs whose queue item still stands as in progress, as (run id, item id).
+#[must_use]
+pub fn unchecked(facts: &Facts) -> Vec<(String, String)> {
+    let completed = facts.view.completed_runs.iter();
+    completed
+        .filter(|run| run.status != RunStatus::Live)
+        .filter_map(|run| Some((run.key.run_id.clone()?, run.queue_id.clone()?)))
+        .filter(|(run, id)| {
+            facts.item(id).is_some_and(|item| {
+                item.section == QueueSection::InProgress
+                    && item.run.as_ref().is_none_or(|stated| stated == run)
+                    && !is_live(facts, id)
+            })
+        })
+        .filter(|(run, _)| !is_checked(facts, run))
+        .collect()
+}
+
+/// Under which name [`crate::world::Sightings`] remembers a run whose results are recorded though the queue could
+/// not be edited.
+#[must_use]
+pub fn checked_key(run: &str) -> String {
+    format!("checked:{run}")
+}
+
+fn is_checked(facts: &Facts, run: &str) -> bool {
+    let seen = facts.sightings.entries.get(&checked_key(run));
+    seen.is_some_and(|seen| seen.what == SightedAs::Checked)
+}
+
+/// The first READY item whose predecessors are done.
+#[must_use]
+pub fn ready_item(facts: &Facts) -> Option<&QueueItem> {
+    facts.queue.iter().find(|item| is_ready(facts, item))
+}
+
+/// Whether an item can be submitted: it stands under READY, its id is its own, no run of it lives, and what it
+/// depends on is done.
+#[must_use]
+pub fn is_ready(facts: &Facts, item: &QueueItem) -> bool {
+    item.section == QueueSection::Ready
+        && facts.item(&item.id).is_some()
+        && !is_live(facts, &item.id)
+        && waits_for(facts, item).is_none()
+}
+
+/// The first item that must be done before this one and is not.
+#[must_use]
+pub fn waits_for<'a>(facts: &Facts, item: &'a QueueItem) -> Option<&'a str> {
+    let done = |id: &str| {
+        facts
+            .item(id)
+            .is_some_and(|before| before.section == QueueSection::Done)
+    };
+    item.after.iter().map(String::as_str).find(|id| !done(id))
+}
+
+/// Whether a run of this item is alive as far as the books say.
+#[must_use]
+pub fn is_live(facts: &Facts, id: &str) -> bool {
+    facts.live_runs().any(|run| is_of(run, id))
+}
+
+/// Whether a run belongs to the item.
+#[must_use]
+pub fn is_of(run: &RunView, id: &str) -> bool {
+    run.queue_id
+        .as_deref()
+        .is_some_and(|named| named.eq_ignore_ascii_case(id))
+}
+
+/// How often the item was submitted before, from the runs that name it.
+#[must_use]
+pub fn attempts(facts: &Facts, id: &str) -> u32 {
+    let runs = facts
+        .view
+        .active_runs
+        .iter()
+        .chain(&facts.view.completed_runs);
+    let count = runs.filter(|run| is_of(run, id)).count();
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// Under which name [`crate::world::Sightings`] remembers that a limit refused an item.
+#[must_use]
+pub fn limit_key(id: &str) -> String {
+    format!("limit:{id}")
+}
+
+/// The first todo item that is open and next.
+#[must_use]
+pub fn open_task(facts: &Facts) -> Option<&Task> {
+    facts
+        .tasks
+        .iter()
+        .find(|task| task.ready && !task.done && !is_placeholder(&task.text))
+}
+
+fn is_placeholder(text: &str) -> bool {
+    let text = text.trim();
+    text.is_empty() || (text.starts_with('<') && text.ends_with('>'))
+}
+
+/// Where a project goes when nothing keeps it in its phase: finished runs, unsettled submissions, READY items, live
+/// runs, open tasks, else its end (the canonical table: RUN if READY items remain, WAIT_SLURM if runs remain).
+#[must_use]
+pub fn onward(facts: &Facts) -> Phase {
+    let unfinished = |item: &QueueItem| {
+        matches!(
+            item.section,
+            QueueSection::Ready | QueueSection::Failed | QueueSection::InProgress
+        )
+    };
+    if !unchecked(facts).is_empty() {
+        Phase::Check
+    } else if !facts.intents.is_empty() {
+        Phase::WaitSlurm
+    } else if ready_item(facts).is_some() {
+        Phase::Run
+    } else if facts.live_runs().next().is_some() {
+        Phase::WaitSlurm
+    } else if open_task(facts).is_some() {
+        Phase::Implement
+    } else if facts.queue.iter().any(unfinished) {
+        Phase::Idle
+    } else {
+        Phase::Done
+    }
+}

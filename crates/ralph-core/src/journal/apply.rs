@@ -6,11 +6,14 @@
 use std::path::Path;
 
 use super::diff;
+use super::folder::{self, Stage};
 use super::record::{self, FileRecord, Fingerprint, Image, OpRecord, OpState};
 use super::{FileConflict, JournalError};
 use crate::change::FileEdit;
 use crate::crash_point;
+use crate::id::OpId;
 use crate::store::atomic::{self, Staged};
+use crate::store::layout;
 
 /// How often the files are looked at: once more when one changes between the look and the rename.
 const ROUNDS: usize = 2;
@@ -127,7 +130,7 @@ fn rebase(
         };
         file.rebased += 1;
         let image = |side: &str, bytes: Option<&[u8]>| {
-            let name = format!("{side}/{}.{}", index + 1, file.rebased);
+            let name = format!("{}.{side}.{}", index + 1, file.rebased);
             bytes.map(|bytes| Image::of(name, bytes))
         };
         file.before = image("before", look.found.as_deref());
@@ -136,12 +139,12 @@ fn rebase(
             images.extend(image.clone().zip(bytes.as_deref()));
         }
     }
-    let images: Vec<(&Image, &[u8])> = images
+    let images: Vec<(&str, &[u8])> = images
         .iter()
-        .map(|(image, bytes)| (image, *bytes))
+        .map(|(image, bytes)| (image.name.as_str(), *bytes))
         .collect();
-    record::save_images(project, record, &images)?;
-    atomic::sync_dir(&record.save(project)?)?;
+    record::write_files(&record.dir(project), record.mode(), &images)?;
+    record.save(project)?;
     crash_point!("journal.rebased");
     Ok(())
 }
@@ -173,11 +176,11 @@ fn conflict(
     reason: String,
     found: Option<&[u8]>,
 ) -> Option<FileConflict> {
-    let file = record.files.get_mut(index)?;
-    file.conflict = Some(reason.clone());
+    record.files.get_mut(index)?.conflict = Some(reason.clone());
+    let file = record.files.get(index)?;
     let image = file.before.as_ref();
     // Only for people: a damaged image costs the difference, not the report.
-    let before = image.and_then(|image| record::load_image(project, &record.op, image).ok());
+    let before = image.and_then(|image| record::load_image(project, record, image).ok());
     Some(FileConflict {
         path: file.path.clone(),
         diff: diff::since(
@@ -197,7 +200,7 @@ fn give_up(
     files: Vec<FileConflict>,
 ) -> Result<JournalError, JournalError> {
     record.state = OpState::Conflict;
-    atomic::sync_dir(&record.save(project)?)?;
+    record.save(project)?;
     Ok(JournalError::Conflict {
         op: record.op.clone(),
         files,
@@ -239,7 +242,7 @@ fn stage(
     let Some(image) = &file.after else {
         return Ok(None);
     };
-    let bytes = record::load_image(project, &record.op, image)?;
+    let bytes = record::load_image(project, record, image)?;
     if let Some(folder) = path.parent() {
         atomic::create_dir(folder)?;
     }
@@ -253,15 +256,33 @@ fn finish(project: &Path, record: &mut OpRecord) -> Result<(), JournalError> {
         atomic::sync_dir(&folder)?;
     }
     crash_point!("journal.written");
-    if let Some(undone) = &record.undoes
-        && let Some(mut undone) = record::load(project, undone)?
-    {
-        undone.state = OpState::UndoneBy(record.op.clone());
-        undone.save(project)?;
-        crash_point!("journal.undone");
+    if let Some(undone) = &record.undoes {
+        mark_undone(project, undone, &record.op)?;
     }
+    if record.recovered_at.is_some() {
+        record.state = OpState::Prepared;
+        record.save(project)?;
+    }
+    folder::step(project, &record.op, Stage::Open, Stage::Finished)?;
     record.state = OpState::Applied;
-    record.save(project)?;
     crash_point!("journal.marked");
+    Ok(())
+}
+
+/// Marks an operation as undone, on disk before the undoing is marked as finished: an operation that was in conflict
+/// would otherwise be taken up again. One that was forgotten meanwhile needs no mark.
+fn mark_undone(project: &Path, undone: &OpId, by: &OpId) -> Result<(), JournalError> {
+    let mut undone = match record::load_known(project, undone) {
+        Err(JournalError::UnknownOp { .. }) => return Ok(()),
+        found => found?,
+    };
+    if undone.is_unfinished() {
+        folder::step(project, &undone.op, Stage::Open, Stage::Finished)?;
+        atomic::sync_dir(&project.join(layout::OPS))?;
+        crash_point!("journal.given_up");
+    }
+    undone.state = OpState::UndoneBy(by.clone());
+    undone.save(project)?;
+    crash_point!("journal.undone");
     Ok(())
 }

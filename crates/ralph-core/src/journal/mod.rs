@@ -1,7 +1,7 @@
 //! One operation, many files: all of it happens, or it is known what is missing and it is finished later.
 //!
-//! [`Journal::prepare`] writes what every file was and will be, and what is to be done to it, into
-//! `.state/ops/<id>`; only then are files touched, ledgers first and `pipeline.json` last. After a crash
+//! [`Journal::prepare`] writes what every file was and will be, and what is to be done to it, into a folder below
+//! `.state/ops`; only then are files touched, ledgers first and `pipeline.json` last. After a crash
 //! [`Journal::recover`] does the same again. The last operations stay, as history and for [`Journal::undo`]. The
 //! caller holds the project's lock throughout.
 //!
@@ -12,6 +12,7 @@
 mod apply;
 mod diff;
 mod error;
+mod folder;
 mod prepare;
 mod record;
 mod recover;
@@ -28,6 +29,7 @@ pub use error::{FileConflict, JournalError};
 pub use record::{FORMAT, FileRecord, Image, OpRecord, OpState};
 pub use recover::Recovered;
 
+use self::folder::Stage;
 use self::record::Scan;
 use crate::change::ChangeSet;
 use crate::env::Env;
@@ -199,15 +201,14 @@ impl Journal {
         recover::recover(&self.project, env)
     }
 
-    /// Whether a crash left an operation that [`Journal::recover`] would finish or discard. Only the newest are looked
-    /// at, since this is asked of every project by every dispatch; where the clock was set back meanwhile,
-    /// [`JournalError::Unfinished`] still tells it.
+    /// Whether a crash left an operation that [`Journal::recover`] would finish or discard. Reads one folder and no
+    /// file, so that it can be asked of every project.
     ///
     /// # Errors
-    /// As [`Journal::list`].
+    /// [`JournalError::Store`].
     pub fn has_unfinished(&self) -> Result<bool, JournalError> {
-        let scan = Scan::newest(&self.project)?;
-        Ok(!scan.incomplete.is_empty() || scan.records.iter().any(OpRecord::is_unfinished))
+        let found = folder::list(&self.project)?;
+        Ok(found.iter().any(|(_, stage)| *stage != Stage::Finished))
     }
 
     /// All operations that are kept, oldest first.
@@ -227,7 +228,7 @@ impl Journal {
         let detail = |file: &FileRecord| {
             let text = |image: &Option<Image>| -> Result<Option<String>, JournalError> {
                 let Some(image) = image else { return Ok(None) };
-                let bytes = record::load_image(&self.project, op, image)?;
+                let bytes = record::load_image(&self.project, &record, image)?;
                 Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
             };
             let (before, after) = (text(&file.before)?, text(&file.after)?);

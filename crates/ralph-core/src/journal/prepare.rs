@@ -2,17 +2,16 @@
 //!
 //! No file of the project is written here.
 
-use std::fs;
-use std::io;
 use std::path::Path;
 
 use super::JournalError;
-use super::record::{self, FORMAT, FileRecord, Image, OpRecord, OpState};
+use super::folder::{self, Stage};
+use super::record::{self, FORMAT, FileRecord, Image, OpRecord, OpState, RECORD};
 use crate::change::{ChangeSet, FileEdit};
 use crate::crash_point;
 use crate::env::Env;
 use crate::id::{OpId, Slug};
-use crate::store::{StoreError, atomic, layout};
+use crate::store::{atomic, layout};
 
 /// The edits, in the operation's folder.
 const EDITS: &str = "edits.json";
@@ -82,7 +81,7 @@ pub(super) fn draft(project: &Path, changes: &ChangeSet) -> Result<Vec<Draft>, J
     Ok(open.into_iter().map(draft).collect())
 }
 
-/// Brings an operation to disk. Its last step, publishing `op.json`, is what makes it exist.
+/// Brings an operation to disk. Its last step, the new name of its folder, is what makes it exist.
 pub(super) fn write(
     project: &Path,
     head: Head,
@@ -91,27 +90,34 @@ pub(super) fn write(
     env: &Env,
 ) -> Result<OpRecord, JournalError> {
     let mut record = begin(project, head, sequence, env)?;
+    crash_point!("journal.begun");
+    let dir = folder::path(project, &record.op, Stage::New);
+    let corrupt = |name: &'static str| {
+        let path = dir.join(name);
+        move |source| JournalError::Corrupt { path, source }
+    };
     let edits: Vec<&Vec<FileEdit>> = drafts.iter().map(|draft| &draft.edits).collect();
-    let edits = serde_json::to_vec(&edits).map_err(|source| JournalError::Corrupt {
-        path: record::dir(project, &record.op).join(EDITS),
-        source,
-    })?;
+    let edits = serde_json::to_vec(&edits).map_err(corrupt(EDITS))?;
     // An undo is never done again to another text.
     record.edits = (record.undoes.is_none()).then(|| Image::of(EDITS.to_owned(), &edits));
     record.files = (1..)
         .zip(drafts)
         .map(|(number, draft)| draft.record(number))
         .collect();
-    let images: Vec<(&Image, &[u8])> = record
+    let text = record.text().map_err(corrupt(RECORD))?;
+    let images = record
         .files
         .iter()
         .zip(drafts)
         .flat_map(|(file, draft)| [(&file.before, &draft.before), (&file.after, &draft.after)])
         .filter_map(|(image, bytes)| Some((image.as_ref()?, bytes.as_deref()?)))
-        .chain(record.edits.as_ref().map(|image| (image, edits.as_slice())))
+        .chain(record.edits.as_ref().map(|image| (image, edits.as_slice())));
+    let files: Vec<(&str, &[u8])> = images
+        .map(|(image, bytes)| (image.name.as_str(), bytes))
+        .chain([(RECORD, text.as_slice())])
         .collect();
-    record::save_images(project, &record, &images)?;
-    atomic::sync_dir(&record.save(project)?)?;
+    record::write_files(&dir, record.mode(), &files)?;
+    folder::step(project, &record.op, Stage::New, Stage::Open)?;
     atomic::sync_dir(&project.join(layout::OPS))?;
     crash_point!("journal.prepared");
     Ok(record)
@@ -120,7 +126,7 @@ pub(super) fn write(
 impl Draft {
     fn record(&self, number: usize) -> FileRecord {
         let image = |side: &str, bytes: Option<&[u8]>| {
-            bytes.map(|bytes| Image::of(format!("{side}/{number}"), bytes))
+            bytes.map(|bytes| Image::of(format!("{number}.{side}"), bytes))
         };
         FileRecord {
             path: self.path.clone(),
@@ -137,7 +143,7 @@ impl Draft {
 fn begin(project: &Path, head: Head, sequence: u64, env: &Env) -> Result<OpRecord, JournalError> {
     Ok(OpRecord {
         format: FORMAT,
-        op: make_folder(project, env)?,
+        op: folder::make(project, env)?,
         sequence,
         made_by: concat!("ralph ", env!("CARGO_PKG_VERSION")).to_owned(),
         made_at: record::whole_seconds(env.now()),
@@ -151,21 +157,4 @@ fn begin(project: &Path, head: Head, sequence: u64, env: &Env) -> Result<OpRecor
         recovered_at: None,
         files: Vec::new(),
     })
-}
-
-/// Makes the folder of a new operation. An id that is taken, by an operation or by the rest of one, is passed
-/// over: two processes with a fixed clock and counted ids would otherwise share a folder.
-fn make_folder(project: &Path, env: &Env) -> Result<OpId, JournalError> {
-    atomic::create_dir(&project.join(layout::OPS))?;
-    loop {
-        let op = env.ids.op(env.now());
-        let dir = record::dir(project, &op);
-        match fs::create_dir(&dir) {
-            Ok(()) => return Ok(op),
-            Err(failure) if failure.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(source) => {
-                return Err(StoreError::io("create the folder", &dir, source).into());
-            }
-        }
-    }
 }

@@ -1,22 +1,21 @@
-//! An operation on disk: `.state/ops/<id>/{op.json, edits.json, before/<n>, after/<n>}`.
+//! An operation on disk: `op.json`, `edits.json`, and the images `<n>.before` and `<n>.after` of its files.
 //!
 //! The edits have a file of their own, since they can be as long as the files and are only read after a change
 //! by somebody else, while every record is read before every operation.
 //!
-//! `op.json` is written last and replaced as a whole, so a folder without one is an operation that never began,
-//! or one that is being forgotten. Images are never changed: whoever needs others writes others and refers to
-//! them. Nothing here touches a file outside the operation's folder.
+//! How far an operation is, is said by the name of its folder ([`super::folder`]); the record adds what that cannot
+//! say, a conflict or an undoing. Images are never changed: whoever needs others writes others and refers to them.
+//! Nothing here touches a file outside the operation's folder.
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
-use std::fs;
-use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::JournalError;
+use super::folder::{self, Stage};
 use crate::change::FileEdit;
 use crate::crash_point;
 use crate::id::{OpId, Slug};
@@ -26,6 +25,9 @@ use crate::time::Timestamp;
 /// The format that is written. A record of a newer one is read if it can be, and the journal then refuses to
 /// write. A new kind of edit needs a new number.
 pub const FORMAT: u32 = 1;
+
+/// The record, in the operation's folder.
+pub(super) const RECORD: &str = "op.json";
 
 /// An operation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -48,7 +50,8 @@ pub struct OpRecord {
     pub project: Slug,
     /// One line.
     pub summary: String,
-    /// How far it is.
+    /// How far it is. On disk only where the folder's name does not say it.
+    #[serde(default)]
     pub state: OpState,
     /// The operation that this one undoes. Such a one only ever writes over exactly what it expects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -64,10 +67,11 @@ pub struct OpRecord {
 }
 
 /// How far an operation is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OpState {
     /// Everything is on disk, and some of it may be visible.
+    #[default]
     Prepared,
     /// Everything is visible.
     Applied,
@@ -100,7 +104,7 @@ pub struct FileRecord {
 /// The bytes of a file at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {
-    /// Its file in the operation's folder, such as `before/1`.
+    /// Its file in the operation's folder, such as `1.before`.
     pub name: String,
     /// Hexadecimal.
     pub sha256: String,
@@ -108,15 +112,31 @@ pub struct Image {
     pub bytes: u64,
 }
 
+impl OpState {
+    /// The state of an operation whose folder is at this stage, with what the record says.
+    fn at(self, stage: Stage) -> Self {
+        match (stage, self) {
+            (Stage::Open, Self::Conflict) => Self::Conflict,
+            (Stage::Open, _) => Self::Prepared,
+            (_, Self::UndoneBy(by)) => Self::UndoneBy(by),
+            _ => Self::Applied,
+        }
+    }
+}
+
 impl Image {
     /// The image of these bytes, under a name that is not in use.
     pub(super) fn of(name: String, bytes: &[u8]) -> Self {
         Self {
             name,
-            sha256: format!("{:x}", Sha256::digest(bytes)),
+            sha256: sha256(bytes),
             bytes: bytes.len() as u64,
         }
     }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    format!("{:x}", Sha256::digest(bytes))
 }
 
 /// The bytes of a file, or that there is none, to be compared with images; hashed at most once.
@@ -138,8 +158,8 @@ impl<'a> Fingerprint<'a> {
         let (Some(bytes), Some(image)) = (self.bytes, image) else {
             return self.bytes.is_none() && image.is_none();
         };
-        let sha256 = || format!("{:x}", Sha256::digest(bytes));
-        image.bytes == bytes.len() as u64 && image.sha256 == *self.sha256.get_or_init(sha256)
+        let own = || self.sha256.get_or_init(|| sha256(bytes));
+        image.bytes == bytes.len() as u64 && image.sha256 == *own()
     }
 }
 
@@ -156,16 +176,37 @@ impl OpRecord {
         self.files.iter().fold(0o644, common) | 0o600
     }
 
-    /// Replaces `op.json`. The caller syncs the operation's folder where that matters.
-    pub(super) fn save(&self, project: &Path) -> Result<PathBuf, JournalError> {
-        let path = dir(project, &self.op).join("op.json");
-        let corrupt = |source| JournalError::Corrupt {
+    /// The folder that it is in.
+    pub(super) fn dir(&self, project: &Path) -> PathBuf {
+        let stage = if self.is_unfinished() {
+            Stage::Open
+        } else {
+            Stage::Finished
+        };
+        folder::path(project, &self.op, stage)
+    }
+
+    /// The text of `op.json`.
+    pub(super) fn text(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let mut value = serde_json::to_value(self)?;
+        let is_said_by_the_name = matches!(self.state, OpState::Prepared | OpState::Applied);
+        if let Some(members) = value.as_object_mut().filter(|_| is_said_by_the_name) {
+            members.shift_remove("state");
+        }
+        let mut bytes = serde_json::to_vec_pretty(&value)?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+
+    /// Replaces `op.json` and brings that to disk.
+    pub(super) fn save(&self, project: &Path) -> Result<(), JournalError> {
+        let path = self.dir(project).join(RECORD);
+        let bytes = self.text().map_err(|source| JournalError::Corrupt {
             path: path.clone(),
             source,
-        };
-        let mut bytes = serde_json::to_vec_pretty(self).map_err(corrupt)?;
-        bytes.push(b'\n');
-        Ok(atomic::stage(&path, &bytes, Some(self.mode()))?.publish()?)
+        })?;
+        let folder = atomic::stage(&path, &bytes, Some(self.mode()))?.publish()?;
+        Ok(atomic::sync_dir(&folder)?)
     }
 
     /// The folders in which the operation's files really lie, as far as they exist.
@@ -182,11 +223,6 @@ impl OpRecord {
 /// The form in which a record holds a time.
 pub(super) fn whole_seconds(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second()).unwrap_or(at)
-}
-
-/// The folder of an operation.
-pub(super) fn dir(project: &Path, op: &OpId) -> PathBuf {
-    project.join(layout::op_dir(op))
 }
 
 /// Accepts a path that stays inside the project and outside the journal and the lock.
@@ -210,33 +246,22 @@ pub(super) fn check_path(path: &str) -> Result<(), JournalError> {
 pub(super) struct Scan {
     /// In order of sequence.
     pub(super) records: Vec<OpRecord>,
-    /// Folders without a record.
+    /// Folders of operations that never began or are being forgotten, and any other without a record.
     pub(super) incomplete: Vec<PathBuf>,
 }
 
 impl Scan {
     /// Reads all records.
     pub(super) fn read(project: &Path) -> Result<Self, JournalError> {
-        Self::of(project, ids(project)?)
-    }
-
-    /// Reads the newest records: all of the newest second, and two before them. An operation only begins when
-    /// those before it are finished, so what is unfinished is among these, unless the clock was set back.
-    pub(super) fn newest(project: &Path) -> Result<Self, JournalError> {
-        let mut ids = ids(project)?;
-        ids.sort();
-        let second = |op: &OpId| op.as_str().split('-').next().map(str::to_owned);
-        let newest = ids.last().and_then(second);
-        let older = ids.partition_point(|op| second(op) < newest);
-        Self::of(project, ids.split_off(older.saturating_sub(2)))
-    }
-
-    fn of(project: &Path, ids: Vec<OpId>) -> Result<Self, JournalError> {
         let mut scan = Self::default();
-        for op in ids {
-            match load(project, &op)? {
+        for (op, stage) in folder::list(project)? {
+            let record = match stage {
+                Stage::Open | Stage::Finished => load(project, &op, stage)?,
+                Stage::New | Stage::Old => None,
+            };
+            match record {
                 Some(record) => scan.records.push(record),
-                None => scan.incomplete.push(dir(project, &op)),
+                None => scan.incomplete.push(folder::path(project, &op, stage)),
             }
         }
         scan.records
@@ -250,7 +275,7 @@ impl Scan {
         match scan.records.iter().find(|record| record.format > FORMAT) {
             None => Ok(scan),
             Some(newer) => Err(JournalError::NewerFormat {
-                path: dir(project, &newer.op).join("op.json"),
+                path: newer.dir(project).join(RECORD),
                 found: newer.format,
             }),
         }
@@ -267,38 +292,17 @@ impl Scan {
     }
 }
 
-/// The operations that have a folder, in no order.
-fn ids(project: &Path) -> Result<Vec<OpId>, JournalError> {
-    let ops = project.join(layout::OPS);
-    let entries = match fs::read_dir(&ops) {
-        Ok(entries) => entries,
-        Err(failure) if failure.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => return Err(atomic::StoreError::io("list", &ops, source).into()),
-    };
-    let mut ids = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(|source| atomic::StoreError::io("list", &ops, source))?;
-        ids.extend(
-            entry
-                .file_name()
-                .to_str()
-                .and_then(|name| name.parse().ok()),
-        );
-    }
-    Ok(ids)
-}
-
-/// Reads a record; `None` where there is no `op.json`.
-pub(super) fn load(project: &Path, op: &OpId) -> Result<Option<OpRecord>, JournalError> {
+/// Reads the record of an operation at a stage; `None` where there is no `op.json`.
+fn load(project: &Path, op: &OpId, stage: Stage) -> Result<Option<OpRecord>, JournalError> {
     #[derive(Deserialize)]
     struct Version {
         format: u32,
     }
-    let path = dir(project, op).join("op.json");
+    let path = folder::path(project, op, stage).join(RECORD);
     let Some(bytes) = atomic::read(&path)? else {
         return Ok(None);
     };
-    let record: OpRecord = match serde_json::from_slice(&bytes) {
+    let mut record: OpRecord = match serde_json::from_slice(&bytes) {
         Ok(record) => record,
         Err(source) => {
             return Err(match serde_json::from_slice::<Version>(&bytes) {
@@ -314,12 +318,19 @@ pub(super) fn load(project: &Path, op: &OpId) -> Result<Option<OpRecord>, Journa
         .files
         .iter()
         .try_for_each(|file| check_path(&file.path))?;
+    record.state = record.state.at(stage);
     Ok(Some(record))
 }
 
 /// Reads the record of an operation that must exist.
 pub(super) fn load_known(project: &Path, op: &OpId) -> Result<OpRecord, JournalError> {
-    load(project, op)?.ok_or_else(|| JournalError::UnknownOp { op: op.clone() })
+    // In this order, so that one that is finished meanwhile is not missed.
+    for stage in [Stage::Open, Stage::Finished] {
+        if let Some(record) = load(project, op, stage)? {
+            return Ok(record);
+        }
+    }
+    Err(JournalError::UnknownOp { op: op.clone() })
 }
 
 /// The edits of an operation: one list per file, in the order of its files.
@@ -330,9 +341,9 @@ pub(super) fn load_edits(
     let Some(image) = &record.edits else {
         return Ok(Vec::new());
     };
-    let bytes = load_image(project, &record.op, image)?;
+    let bytes = load_image(project, record, image)?;
     serde_json::from_slice(&bytes).map_err(|source| JournalError::Corrupt {
-        path: dir(project, &record.op).join(&image.name),
+        path: record.dir(project).join(&image.name),
         source,
     })
 }
@@ -340,10 +351,10 @@ pub(super) fn load_edits(
 /// The bytes of an image, proven to be what the record says.
 pub(super) fn load_image(
     project: &Path,
-    op: &OpId,
+    record: &OpRecord,
     image: &Image,
 ) -> Result<Vec<u8>, JournalError> {
-    let path = dir(project, op).join(&image.name);
+    let path = record.dir(project).join(&image.name);
     let bytes = atomic::read(&path)?;
     match bytes {
         Some(bytes) if Fingerprint::of(Some(&bytes)).is(Some(image)) => Ok(bytes),
@@ -357,42 +368,31 @@ pub(super) fn load_image(
     }
 }
 
-/// Writes images and brings all of them to disk, then the folders that hold them. Nothing refers to them yet.
-pub(super) fn save_images(
-    project: &Path,
-    record: &OpRecord,
-    images: &[(&Image, &[u8])],
+/// Writes files that nothing refers to yet into an operation's folder, and brings all of them to disk.
+pub(super) fn write_files(
+    dir: &Path,
+    mode: u32,
+    files: &[(&str, &[u8])],
 ) -> Result<(), JournalError> {
-    let dir = dir(project, &record.op);
-    let mut written = Vec::with_capacity(images.len());
-    let mut folders = BTreeSet::new();
-    for (image, bytes) in images {
-        let path = dir.join(&image.name);
-        if let Some(folder) = path.parent().filter(|folder| !folders.contains(*folder)) {
-            fs::create_dir_all(folder)
-                .map_err(|source| atomic::StoreError::io("create the folder", folder, source))?;
-            folders.insert(folder.to_owned());
-        }
-        let file = atomic::write_unsynced(&path, bytes, record.mode())?;
+    let mut written = Vec::with_capacity(files.len());
+    for (name, bytes) in files {
+        let path = dir.join(name);
+        let file = atomic::write_unsynced(&path, bytes, mode)?;
         written.push((path, file));
     }
     // Written first and synced afterwards, so that the disk can take them in one go.
     for (path, file) in &written {
         atomic::sync_file(path, file)?;
     }
-    for folder in &folders {
-        atomic::sync_dir(folder)?;
-    }
+    atomic::sync_dir(dir)?;
     crash_point!("journal.images");
     Ok(())
 }
 
-/// Forgets an operation, its record first: what a crash leaves is a folder without one.
+/// Forgets an operation. What cannot be removed is found by the next recovery.
 pub(super) fn forget(project: &Path, op: &OpId) {
-    let dir = dir(project, op);
-    if atomic::remove_unsynced(&dir.join("op.json")).is_ok() {
+    if folder::step(project, op, Stage::Finished, Stage::Old).is_ok() {
         crash_point!("journal.forgotten");
-        // What stays is found by the next recovery.
-        let _ = atomic::remove_tree(&dir);
+        let _ = atomic::remove_tree(&folder::path(project, op, Stage::Old));
     }
 }

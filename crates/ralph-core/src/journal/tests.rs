@@ -204,8 +204,63 @@ fn child() {
     plan.log = (log != "-").then(|| log.into());
     assert!(arm(plan));
     let journal = Journal::open(Path::new(project));
-    journal.recover(&env()).unwrap();
+    recover_where_needed(&journal);
     journal.commit(&super::tests::project().2, &env()).unwrap();
+}
+
+/// As a dispatch does it: only where the names in the journal say that there is something to do.
+fn recover_where_needed(journal: &Journal) -> Vec<Recovered> {
+    if journal.has_unfinished().unwrap() {
+        journal.recover(&env()).unwrap()
+    } else {
+        Vec::new()
+    }
+}
+
+#[test]
+fn whatever_a_crash_leaves_half_done_is_seen_by_its_name() {
+    let mut points = 0;
+    let mut seen = 0;
+    loop {
+        let (project, journal, step) = project();
+        let before = files(project.path());
+        let whole = simulate::crash_after(points, || journal.commit(&step, &env())).is_some();
+        if journal.has_unfinished().unwrap() {
+            seen += 1;
+            assert!(!whole);
+            recover_where_needed(&journal);
+            assert!(!journal.has_unfinished().unwrap());
+        }
+        let after = files(project.path());
+        let states = states(&journal);
+        match states.as_slice() {
+            [] => assert_eq!(after, before, "after {points} points"),
+            [OpState::Applied] => assert!(after.contains_key("runs/r1/submit.json")),
+            other => panic!("after {points} points: {other:?}"),
+        }
+        if whole {
+            break;
+        }
+        points += 1;
+    }
+    assert!(seen >= 12, "{seen}");
+}
+
+#[test]
+fn nothing_is_opened_to_see_that_nothing_is_unfinished() {
+    let (project, journal, step) = project();
+    assert!(!journal.has_unfinished().unwrap());
+    let op = journal.commit(&step, &env()).unwrap().unwrap().op;
+    let ops = project.path().join(".state/ops");
+    put(&ops.join(op.as_str()).join("op.json"), "not a record");
+    put(&ops.join("notes+mine/x"), "not an operation");
+    assert!(!journal.has_unfinished().unwrap());
+    assert_eq!(journal.list().unwrap_err().code(), Code::CorruptState);
+    for name in ["x+new", "x+open", "x+old"] {
+        fs::create_dir(ops.join(name)).unwrap();
+        assert!(journal.has_unfinished().unwrap(), "{name}");
+        fs::remove_dir(ops.join(name)).unwrap();
+    }
 }
 
 #[test]
@@ -259,7 +314,7 @@ fn an_undo_that_dies_at_any_point_is_finished_by_the_next_process() {
         let before = files(project.path());
         let op = journal.commit(&step, &env()).unwrap().unwrap().op;
         let whole = simulate::crash_after(points, || journal.undo(&op, &env()).unwrap()).is_some();
-        journal.recover(&env()).unwrap();
+        recover_where_needed(&journal);
         if !matches!(journal.list().unwrap()[0].state, OpState::UndoneBy(_)) {
             // It died before the undoing existed.
             journal.undo(&op, &env()).unwrap();
@@ -502,19 +557,27 @@ fn a_conflict_can_be_given_up() {
 
 #[test]
 fn giving_up_a_conflict_is_not_turned_round_by_a_crash() {
-    let (project, journal, op) = in_conflict();
-    journal.recover(&env()).unwrap_err();
-    // Now the operation would apply again.
-    fs::remove_file(project.path().join("runs/r1/submit.json")).unwrap();
-    let before = files(project.path());
-    assert!(simulate::crash_at("journal.prepared", || journal.undo(&op, &env())).is_none());
-    assert_eq!(journal.recover(&env()).unwrap().len(), 1);
-    assert_eq!(files(project.path()), before);
-    let undo = journal.list().unwrap()[1].op.clone();
-    assert_eq!(
-        states(&journal),
-        [OpState::UndoneBy(undo), OpState::Applied]
-    );
+    for point in [
+        "journal.prepared",
+        "journal.written",
+        "journal.given_up",
+        "journal.undone",
+    ] {
+        let (project, journal, op) = in_conflict();
+        journal.recover(&env()).unwrap_err();
+        // Now the operation would apply again.
+        fs::remove_file(project.path().join("runs/r1/submit.json")).unwrap();
+        let before = files(project.path());
+        assert!(simulate::crash_at(point, || journal.undo(&op, &env())).is_none());
+        assert_eq!(recover_where_needed(&journal).len(), 1, "{point}");
+        assert_eq!(files(project.path()), before, "{point}");
+        let undo = journal.list().unwrap()[1].op.clone();
+        assert_eq!(
+            states(&journal),
+            [OpState::UndoneBy(undo), OpState::Applied],
+            "{point}"
+        );
+    }
 }
 
 #[test]
@@ -603,8 +666,7 @@ fn a_damaged_image_is_found_and_never_written() {
     let image = project
         .path()
         .join(".state/ops")
-        .join(op.as_str())
-        .join("after/2");
+        .join(format!("{op}+open/2.after"));
     put(&image, "");
     let before = files(project.path());
     for error in [
@@ -668,7 +730,7 @@ fn what_is_kept_is_as_private_as_the_files() {
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
     let op = journal.commit(&step, &env()).unwrap().unwrap().op;
     let dir = project.path().join(".state/ops").join(op.as_str());
-    for name in ["op.json", "before/2", "after/2"] {
+    for name in ["op.json", "2.before", "2.after"] {
         assert_eq!(
             fs::metadata(dir.join(name)).unwrap().mode() & 0o777,
             0o600,
@@ -780,7 +842,7 @@ proptest! {
         let before = files(project.path());
         let journal = Journal::open(project.path());
         let take_step = || {
-            journal.recover(&env()).unwrap();
+            recover_where_needed(&journal);
             journal.commit(&step, &env()).unwrap();
         };
         simulate::crash_after(first, take_step);

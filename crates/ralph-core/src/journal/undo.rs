@@ -74,7 +74,7 @@ fn put_back(project: &Path, op: &OpRecord, file: &FileRecord) -> Result<PutBack,
         return Ok(PutBack::Nothing);
     }
     let load = |image: &Option<Image>| match image {
-        Some(image) => record::load_image(project, &op.op, image).map(Some),
+        Some(image) => record::load_image(project, op, image).map(Some),
         None => Ok(None),
     };
     if !print.is(file.after.as_ref()) {

@@ -343,12 +343,12 @@ pub fn remove_leftovers(dir: &Path) {
     }
 }
 
-/// Moves an entry without bringing anything to disk: for locks, which do not outlive a power cut.
+/// Moves an entry, such as a folder of ours, without bringing anything to disk.
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place that renames what is not a staged file"
 )]
-pub(super) fn move_entry(from: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn move_entry(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)
 }
 

@@ -91,7 +91,7 @@ pub fn run_file(run: &RunId, name: &str) -> String {
     format!("{RUNS}/{run}/{name}")
 }
 
-/// The folder of an operation, relative to the project.
+/// The folder of a finished operation, relative to the project.
 #[must_use]
 pub fn op_dir(op: &OpId) -> String {
     format!("{OPS}/{op}")

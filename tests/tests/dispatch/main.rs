@@ -1,4 +1,8 @@
 //! Dispatch end to end: the real binary, the embedded cluster, real processes, real files.
+#![expect(
+    clippy::expect_used,
+    reason = "a fixture that cannot be made ends the test that needs it"
+)]
 
 mod crash_sweep;
 mod exactly_once;

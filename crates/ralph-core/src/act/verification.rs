@@ -140,13 +140,21 @@ impl Dispatcher {
             facts = self.facts(slug, &target)?;
         }
         let (findings, memory) = verify::runs(&facts, seen, &self.context(self.env.now()));
-        verified.extend(self.mend(&facts, &findings, &mut target)?);
-        facts = self.facts(slug, &target)?;
+        let mended = self.mend(&facts, &findings, &mut target)?;
+        if mended.iter().any(has_changed) {
+            facts = self.facts(slug, &target)?;
+        }
+        verified.extend(mended);
         for finding in &findings {
             let name = finish::name(&finding.key);
             match self.settle_run(&facts, finding, &mut target).await {
                 Ok(None) => continue,
-                Ok(Some(found)) => verified.push(found),
+                Ok(Some(found)) => {
+                    if has_changed(&found) {
+                        facts = self.facts(slug, &target)?;
+                    }
+                    verified.push(found);
+                }
                 // What the cluster could not tell about one run does not keep the others waiting.
                 Err(error @ ActError::Backend(_)) => verified.push(Verified {
                     run: name,
@@ -154,7 +162,6 @@ impl Dispatcher {
                 }),
                 Err(error) => return Err(error),
             }
-            facts = self.facts(slug, &target)?;
         }
         if memory != facts.sightings {
             target.remember(&memory)?;
@@ -323,6 +330,11 @@ impl Dispatcher {
             | RunVerdict::NoJob => Ok(None),
         }
     }
+}
+
+/// Whether the project has to be read again: a finding that changed no file left it as it was.
+fn has_changed(found: &Verified) -> bool {
+    found.op.is_some() || !found.files.is_empty()
 }
 
 /// The run as it stands now: earlier changes of this pass may have moved it.

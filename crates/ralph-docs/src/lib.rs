@@ -42,6 +42,7 @@ pub mod debugging;
 mod document;
 pub mod edit;
 pub mod error;
+pub mod fix_plan;
 mod html;
 mod ids;
 pub mod items;

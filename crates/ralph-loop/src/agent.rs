@@ -1,0 +1,1 @@
+//! Runs one agent under its guard: streams, limits of time and silence, its end.

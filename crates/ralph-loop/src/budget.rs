@@ -1,0 +1,1 @@
+//! N workers and M attempts, shared by any number of processes, exact under crashes.

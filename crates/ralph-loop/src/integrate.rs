@@ -1,0 +1,1 @@
+//! Work onto the base branch without touching the user's checkout.

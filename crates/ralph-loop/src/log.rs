@@ -1,0 +1,1 @@
+//! Logs of attempts: masked, bounded, rotated.

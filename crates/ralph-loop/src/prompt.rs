@@ -1,0 +1,1 @@
+//! What an agent is told: directives, its task, the user's prompt.

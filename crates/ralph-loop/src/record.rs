@@ -1,0 +1,1 @@
+//! What the loop leaves for readers: status, attempts, outcomes.

@@ -1,0 +1,1 @@
+//! Secrets of known forms, masked before a byte reaches a disk.

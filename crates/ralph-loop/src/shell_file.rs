@@ -1,0 +1,1 @@
+//! Assignments of a bash file, read without running it.

@@ -1,0 +1,1 @@
+//! One git worktree and branch per attempt; what a crash left of them.

@@ -7,9 +7,7 @@ mod args;
 mod commands;
 mod env_vars;
 mod exit;
-mod output;
 mod render;
-mod slurm;
 mod workspace;
 
 use std::process::ExitCode;

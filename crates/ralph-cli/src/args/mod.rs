@@ -4,7 +4,9 @@ mod verbs;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
+
+pub(crate) use ralph_front::output::{Format, When};
 
 pub(crate) use verbs::*;
 
@@ -51,26 +53,6 @@ pub struct Global {
     /// Say nothing but results and errors
     #[arg(long, short, global = true)]
     pub quiet: bool,
-}
-
-/// `--format`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people.
-    Human,
-    /// For programs; carries `schema_version`.
-    Json,
-}
-
-/// `--color`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum When {
-    /// On a terminal.
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
 }
 
 /// The verbs.

@@ -15,9 +15,7 @@ pub(crate) mod validate;
 
 use anstyle::{AnsiColor, Style};
 
-/// Version of the shape of every `--json` output but the dispatch report's, which has its own. Members may be added
-/// within a version; one is never removed or given another meaning.
-pub(crate) const SCHEMA_VERSION: u32 = 1;
+pub(crate) use ralph_front::SCHEMA_VERSION;
 
 /// Good news.
 pub(crate) const GREEN: Style = AnsiColor::Green.on_default();

@@ -10,7 +10,8 @@
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "the tests write the files of users"
+    clippy::unwrap_used,
+    reason = "the tests write the files of users, and what fails fails the test"
 )]
 
 use std::collections::BTreeSet;

@@ -16,6 +16,7 @@ pub mod breaker;
 pub mod budget;
 pub mod delivery;
 pub mod engine;
+pub mod event;
 pub mod gates;
 pub mod git;
 pub mod integrate;

@@ -1,1 +1,0 @@
-//! N workers kept busy until the budget is spent or the plan is drained.

@@ -2,7 +2,6 @@
 //! length, flushed one by one, and exits. Everything behind is ignored, as an agent would understand it.
 #![expect(
     clippy::disallowed_methods,
-    clippy::exit,
     reason = "the exit code and the pieces are what is tested"
 )]
 
@@ -24,8 +23,12 @@ fn main() {
     let mut out = std::io::stdout();
     while !rest.is_empty() {
         // A linear congruential generator (Knuth, MMIX).
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let length = usize::try_from(state >> 56).unwrap_or(1).clamp(1, rest.len());
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        let length = usize::try_from(state >> 56)
+            .unwrap_or(1)
+            .clamp(1, rest.len());
         let (piece, behind) = rest.split_at(length);
         if out.write_all(piece).and_then(|()| out.flush()).is_err() {
             return;

@@ -133,7 +133,11 @@ impl StreamReader for Reader {
             verdict: self.verdict(finish),
             usage: self.usage,
             session_id: self.thread.clone(),
-            summary: self.words.as_deref().or(self.plain.as_deref()).and_then(summary),
+            summary: self
+                .words
+                .as_deref()
+                .or(self.plain.as_deref())
+                .and_then(summary),
             status: self.status.block().cloned(),
             denials: self.denials.iter().cloned().collect(),
         }

@@ -301,7 +301,9 @@ fn summary(text: &str) -> Option<String> {
     let (before, block) = text.split_once("---RALPH_STATUS---").unwrap_or((text, ""));
     let recommended = || {
         let lines = block.lines();
-        lines.filter_map(|line| line.trim().strip_prefix("RECOMMENDATION:")).next()
+        lines
+            .filter_map(|line| line.trim().strip_prefix("RECOMMENDATION:"))
+            .next()
     };
     let words = Some(before.trim()).filter(|words| !words.is_empty());
     words.or_else(recommended).map(shortened)

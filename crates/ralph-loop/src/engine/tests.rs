@@ -1,5 +1,7 @@
 //! Documented streams in, verdicts out; what is asked of an agent; and no text makes a reader panic.
 
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 use ralph_docs::fix_plan::RowKey;
 
@@ -100,22 +102,26 @@ fn every_engine_is_started_as_its_program_wants_it() {
                 settings.use_api_key = true;
             }
             let launch = engine(&settings).expect("an engine").launch(&order());
-            lines.push_str(&format!(
-                "{name}: {} {:?}\n",
+            writeln!(
+                lines,
+                "{name}: {} {:?}",
                 launch.program.display(),
                 launch.args
-            ));
-            lines.push_str(&format!("  without {:?}\n", launch.inherit));
-            lines.push_str(&format!(
-                "  stdin {:?}\n",
+            )
+            .expect("a text");
+            writeln!(lines, "  without {:?}", launch.inherit).expect("a text");
+            writeln!(
+                lines,
+                "  stdin {:?}",
                 String::from_utf8_lossy(&launch.stdin)
-            ));
+            )
+            .expect("a text");
         }
     }
     let launch = engine(&settings(EngineName::Claude))
         .expect("an engine")
         .launch(&order());
-    lines.push_str(&format!("{:#?}", launch.variables));
+    write!(lines, "{:#?}", launch.variables).expect("a text");
     insta::assert_snapshot!(lines);
 }
 

@@ -1,9 +1,9 @@
 //! Measures the plan: a pick, contended claims, completions at once. `cargo xtask bench plan` runs it.
 //!
-//! Usage: `plan_bench FOLDER pick|claims|completions [COUNT]`. It works in `FOLDER`, whose file system is part of what is
+//! Usage: `plan_bench FOLDER pick|claims|completions|kills [COUNT]`. It works in `FOLDER`, whose file system is part of what is
 //! measured: every change is brought to disk. The last line of standard output is two numbers, the median and the
 //! least in nanoseconds: of one pick on a plan of 1,000 tasks, of one claim with its return while twelve processes do
-//! the same, or of one completion of 1,000. Anything that is wrong, such as a task that two have, ends it with an error.
+//! the same, of one completion of 1,000, or of one recovery after three processes were killed. Anything that is wrong, such as a task that two have, ends it with an error.
 
 #![expect(
     clippy::print_stdout,
@@ -31,13 +31,14 @@ const TASKS: usize = 1_000;
 const PROCESSES: usize = 12;
 const CLAIMS: usize = 100_000;
 const TURNS: usize = 21;
+const KILLS: usize = 200;
 
 fn main() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (folder, what, count) = match arguments.as_slice() {
         [folder, what] => (folder, what, None),
         [folder, what, count] => (folder, what, Some(count.parse()?)),
-        _ => return Err("usage: plan_bench FOLDER pick|claims|completions [COUNT]".into()),
+        _ => return Err("usage: plan_bench FOLDER pick|claims|completions|kills [COUNT]".into()),
     };
     let place = Place {
         folder: PathBuf::from(folder),
@@ -46,6 +47,8 @@ fn main() -> Outcome<()> {
         "pick" => place.pick()?,
         "claims" => place.claims(count.unwrap_or(CLAIMS))?,
         "completions" => place.completions(count.unwrap_or(TASKS))?,
+        "kills" => place.kills(count.unwrap_or(KILLS))?,
+        "endless-worker" => return place.endless_worker(count.unwrap_or(0)),
         "claim-worker" => return place.claim_worker(count.unwrap_or(0)),
         "completion-worker" => return place.completion_worker(count.unwrap_or(0)),
         other => return Err(format!("there is no measurement {other}").into()),
@@ -179,17 +182,71 @@ impl Place {
         Ok(())
     }
 
+    /// Kills three processes that claim, tick and give back, each time a little later in what they do. What recovery
+    /// leaves is whole: no claim, no `[~]`, no half-written file, every task there, no tick lost.
+    fn kills(&self, count: usize) -> Outcome<Vec<Duration>> {
+        self.begin(TASKS)?;
+        let plan = self.plan()?;
+        let (mut times, mut ticks) = (Vec::new(), 0);
+        for kill in 0..count {
+            let start = |worker| self.start("endless-worker", kill * 3 + worker);
+            let mut workers: Vec<Child> = (0..3).map(start).collect::<Outcome<_>>()?;
+            while self.ticks()? == ticks {
+                std::thread::sleep(Duration::from_micros(200));
+            }
+            std::thread::sleep(Duration::from_micros(u64::try_from(kill * 137 % 5_000)?));
+            for worker in &mut workers {
+                worker.kill()?;
+                worker.wait()?;
+            }
+            let before = self.ticks()?;
+            let started = Instant::now();
+            plan.recover(&|_| true)?;
+            times.push(started.elapsed());
+            let text = fs::read_to_string(self.path())?;
+            let left = fs::read_dir(self.folder.join("state/claims"))?.count();
+            let files = fs::read_dir(&self.folder)?.count();
+            let open = text.matches("- [ ]").count();
+            ticks = self.ticks()?;
+            if (left, files, open + ticks) != (0, 3, TASKS) || ticks < before {
+                return Err(format!(
+                    "kill {kill}: {left} claims, {files} files, {open} open, {ticks} done"
+                )
+                .into());
+            }
+            if open < TASKS / 2 {
+                fs::write(self.path(), text.replace("[x]", "[ ]"))?;
+                ticks = 0;
+            }
+        }
+        Ok(times)
+    }
+
+    fn ticks(&self) -> Outcome<usize> {
+        Ok(fs::read_to_string(self.path())?.matches("- [x]").count())
+    }
+
+    fn endless_worker(&self, seed: usize) -> Outcome<()> {
+        let plan = self.plan()?;
+        for round in seed.. {
+            let attempt: AttemptId = format!("a{round}").parse()?;
+            let Some(task) = take(&plan)? else {
+                return Ok(());
+            };
+            // The attempt of `take` has the task until this one adopts it.
+            plan.adopt(&task.key, &attempt)?;
+            if round % 3 == 0 {
+                plan.revert(&task, &attempt)?;
+            } else {
+                plan.complete(&task, &attempt)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Starts this program once per worker and expects all to end well.
     fn run(&self, what: &str, count: impl Fn(usize) -> usize) -> Outcome<()> {
-        let program = std::env::current_exe()?;
-        let start = |worker| -> Outcome<Child> {
-            let mut command = Command::new(&program);
-            command
-                .arg(&self.folder)
-                .arg(what)
-                .arg(count(worker).to_string());
-            Ok(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?)
-        };
+        let start = |worker| self.start(what, count(worker));
         let workers: Vec<Child> = (0..PROCESSES).map(start).collect::<Outcome<_>>()?;
         for mut worker in workers {
             if !worker.wait()?.success() {
@@ -197,6 +254,12 @@ impl Place {
             }
         }
         Ok(())
+    }
+
+    fn start(&self, what: &str, count: usize) -> Outcome<Child> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg(&self.folder).arg(what).arg(count.to_string());
+        Ok(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?)
     }
 }
 

@@ -35,7 +35,7 @@
 //! # Ok::<(), ralph_docs::DocError>(())
 //! ```
 
-mod ansi;
+pub mod ansi;
 mod blocks;
 mod cursor;
 pub mod debates;

@@ -348,7 +348,7 @@ pub fn remove_leftovers(dir: &Path) {
     clippy::disallowed_methods,
     reason = "the one place that renames what is not a staged file"
 )]
-pub(crate) fn move_entry(from: &Path, to: &Path) -> io::Result<()> {
+pub fn move_entry(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)
 }
 

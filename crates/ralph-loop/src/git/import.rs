@@ -59,6 +59,33 @@ impl Git {
     }
 }
 
+impl Git {
+    /// Makes a commit that nothing refers to, for questions about it; git removes it in time.
+    ///
+    /// # Errors
+    /// Git refuses.
+    pub async fn loose_commit(
+        &self,
+        tree: &ObjectId,
+        parent: &ObjectId,
+    ) -> Result<ObjectId, GitError> {
+        let arguments = ["commit-tree", "--no-gpg-sign", "-m", "ralph", "-p"];
+        let call = self
+            .call(&arguments)
+            .arg(parent.as_str())
+            .arg(tree.as_str());
+        let call = call.setting(&format!("user.name={}", self.signature().name));
+        let call = call.setting(&format!("user.email={}", self.signature().email));
+        let command = call.shown();
+        let found = call.run().await?.text();
+        found.parse().map_err(|_| GitError::Answer {
+            command,
+            found,
+            expected: "the name of the new commit",
+        })
+    }
+}
+
 fn stream(commit: &NewCommit<'_>, signature: &super::Signature) -> Vec<u8> {
     // A name with these would end the line or the address.
     let plain = |text: &str| text.replace(['<', '>', '\n', '\0'], " ");

@@ -41,6 +41,8 @@ pub struct Work {
     pub protected: Vec<String>,
     /// Folders that are repositories of their own. No commit can hold them.
     pub embedded: Vec<String>,
+    /// Whether `head` is a commit of ours that holds the work: it was made before a crash, or its answer was lost.
+    pub is_committed: bool,
 }
 
 impl Work {
@@ -110,6 +112,7 @@ impl Worktrees {
             tree,
             protected: named(|change| is_protected(&change.path)),
             embedded: named(Change::is_new_repository),
+            is_committed: false,
         })
     }
 
@@ -142,6 +145,7 @@ impl Worktrees {
             changes,
             protected: Vec::new(),
             embedded: Vec::new(),
+            is_committed: true,
         })
     }
 

@@ -35,7 +35,9 @@ pub fn main() -> ExitCode {
     {
         return guard();
     }
-    let matches = match command().try_get_matches() {
+    let command = command();
+    let arguments = args::with_the_verb(env_vars::arguments(), |word| is_of_loop(&command, word));
+    let matches = match command.try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) => return exit::usage(&error, env_vars::arguments()),
     };
@@ -54,6 +56,21 @@ fn guard() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
+}
+
+/// Whether a word is an option that only the loop has.
+fn is_of_loop(command: &clap::Command, word: &str) -> bool {
+    let name = word.split('=').next().unwrap_or(word);
+    let Some(of_loop) = command.find_subcommand("loop") else {
+        return false;
+    };
+    of_loop.get_arguments().any(|argument| {
+        let long = argument.get_long_and_visible_aliases().unwrap_or_default();
+        let short = argument.get_short().map(|letter| format!("-{letter}"));
+        name.strip_prefix("--")
+            .is_some_and(|name| long.contains(&name))
+            || short.as_deref() == Some(name)
+    })
 }
 
 /// Logs are for whoever mends ralph: off unless `RALPH_LOG` asks for them. What users are told is not logged.

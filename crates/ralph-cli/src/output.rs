@@ -111,10 +111,19 @@ impl Output {
 
     /// Prints what a verb answers: data for a program, words for a person.
     pub(crate) fn answer(&self, data: &impl Serialize, words: &str) -> Result<(), Failure> {
+        self.answer_with(data, || words.to_owned())
+    }
+
+    /// As [`Output::answer`], where finding the words takes longer than finding the data.
+    pub(crate) fn answer_with(
+        &self,
+        data: &impl Serialize,
+        words: impl FnOnce() -> String,
+    ) -> Result<(), Failure> {
         printed(if self.is_json() {
             self.json(data)
         } else {
-            self.print(words)
+            self.print(&words())
         })
     }
 

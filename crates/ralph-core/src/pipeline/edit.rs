@@ -78,7 +78,7 @@ pub enum PipelineEdit {
 /// # Errors
 /// As [`PipelineFile::edit`].
 pub(super) fn apply(file: &PipelineFile, edits: &[PipelineEdit]) -> Result<String, PipelineError> {
-    let format = view::named_format(file).filter(|(_, format)| view::is_newer(*format));
+    let format = view::named_format(file.source()).filter(|(_, format)| view::is_newer(*format));
     if let Some((id, _)) = format {
         return Err(PipelineError::NewerFormat {
             found: file.raw(id).to_owned(),

@@ -152,11 +152,13 @@ proptest! {
         let view = parse(&document.text).view();
         let skimmed = skim(document.text.as_bytes()).unwrap();
         prop_assert_eq!(skimmed.phase, view.phase);
-        prop_assert_eq!(skimmed.next_action.is_some(), view.next_action.is_some());
+        prop_assert_eq!(skimmed.has_next_action, view.next_action.is_some());
         prop_assert_eq!(skimmed.needs_user_input, view.needs_user_input.value);
         prop_assert_eq!(skimmed.next_poll_after, view.slurm_wait.next_poll_after);
         let live = view.active_runs.iter().filter(|run| run.status.is_live());
-        prop_assert_eq!(skimmed.live_runs, live.count());
+        prop_assert_eq!(skimmed.live_runs, live.clone().count());
+        let polls: Vec<_> = live.filter_map(|run| run.next_poll_after).collect();
+        prop_assert_eq!(skimmed.run_polls, polls);
     }
 
     #[test]

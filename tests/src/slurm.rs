@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
@@ -20,8 +21,10 @@ const GROUP_ID: u32 = 61000;
 #[derive(Debug)]
 pub struct Cluster {
     values: BTreeMap<String, String>,
+    /// Whether a fault was switched on.
+    broken: AtomicBool,
     /// Held for the life of the test: one that breaks the cluster runs alone.
-    _lock: File,
+    lock: File,
 }
 
 /// Finds the cluster; `None`, said aloud, where there is none. `alone` keeps every other test out.
@@ -48,18 +51,45 @@ pub fn cluster(alone: bool) -> Option<Cluster> {
         .filter_map(|line| line.split_once('='))
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect();
-    let path = Path::new(&values["RALPH_CLUSTER_DIR"]).join("test.lock");
-    let lock = File::options().create(true).append(true).open(path);
+    let folder = Path::new(&values["RALPH_CLUSTER_DIR"]);
+    let lock = File::options()
+        .create(true)
+        .append(true)
+        .open(folder.join("test.lock"));
     let lock = lock.expect("the cluster's lock");
-    if alone {
+    // A test that was ended from outside could not mend what it had broken.
+    let faults = fs::read_dir(folder.join("run/faults"));
+    let is_broken = faults.is_ok_and(|mut faults| faults.next().is_some());
+    if alone || is_broken {
         lock.lock().expect("the lock");
     } else {
         lock.lock_shared().expect("the lock");
     }
-    Some(Cluster {
+    let cluster = Cluster {
         values,
-        _lock: lock,
-    })
+        broken: AtomicBool::new(false),
+        lock,
+    };
+    if is_broken {
+        cluster.control(&["heal", "all"]);
+    }
+    if !alone {
+        cluster.lock.lock_shared().expect("the lock");
+    }
+    Some(cluster)
+}
+
+/// A test that broke the cluster leaves it whole, however it ends: the next one shall not meet its fault.
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if *self.broken.get_mut() {
+            // A failure to heal is found by the next test.
+            let _ = Command::new(self.value("RALPH_CLUSTER_CTL"))
+                .args(["heal", "all"])
+                .env("RALPH_CLUSTER_DIR", self.value("RALPH_CLUSTER_DIR"))
+                .output();
+        }
+    }
 }
 
 impl Cluster {
@@ -75,6 +105,9 @@ impl Cluster {
     /// It failed.
     #[track_caller]
     pub fn control(&self, arguments: &[&str]) -> String {
+        if arguments.first() == Some(&"break") {
+            self.broken.store(true, Ordering::Relaxed);
+        }
         let ran = Ran::of_command(
             Command::new(self.value("RALPH_CLUSTER_CTL"))
                 .args(arguments)

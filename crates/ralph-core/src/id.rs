@@ -187,6 +187,15 @@ impl JobId {
         }
     }
 
+    /// Component `index` of the heterogeneous job that this job leads.
+    #[must_use]
+    pub fn component(self, index: u32) -> Self {
+        Self {
+            part: JobPart::Component(index),
+            ..self
+        }
+    }
+
     /// The number before `_` or `+`.
     #[must_use]
     pub fn base(self) -> u64 {

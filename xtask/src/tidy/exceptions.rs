@@ -25,7 +25,7 @@ const fn except(place: &'static str, what: &'static str, reason: &'static str) -
 }
 
 /// Names of programs (I4) that stand for something else than the program.
-pub(super) const WORDS: [Exception; 2] = [
+pub(super) const WORDS: [Exception; 3] = [
     except(
         "crates/ralph-core/src/",
         "sbatch",
@@ -33,6 +33,11 @@ pub(super) const WORDS: [Exception; 2] = [
     ),
     except(
         "crates/ralph-cli/src/",
+        "ssh",
+        "a field of the cluster's settings; a name in code starts nothing",
+    ),
+    except(
+        "crates/ralph-front/src/",
         "ssh",
         "a field of the cluster's settings; a name in code starts nothing",
     ),

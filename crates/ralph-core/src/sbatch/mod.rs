@@ -175,6 +175,22 @@ pub fn last<'a>(directives: &'a [Directive], option: &str) -> Option<&'a Directi
     directives.iter().rev().find(|found| found.option == option)
 }
 
+/// The lines that part the components of a heterogeneous job, counted from one; sbatch(1), "heterogeneous jobs".
+///
+/// The directives before the first one belong to the component that runs the script. None: a job of one piece.
+#[must_use]
+pub fn separators(script: &str) -> Vec<usize> {
+    script
+        .lines()
+        .take_while(|line| is_comment(line))
+        .zip(1..)
+        .filter_map(|(line, number)| {
+            let word = line.strip_prefix("#SBATCH")?.split_whitespace().next()?;
+            matches!(word, "hetjob" | "packjob").then_some(number)
+        })
+        .collect()
+}
+
 /// The line of the first command, counted from one: where `sbatch` stops looking for directives.
 #[must_use]
 pub fn first_command(script: &str) -> Option<usize> {

@@ -55,16 +55,16 @@ pub(super) fn whole(facts: &Facts<'_>, job: JobId) -> Sighting {
     Sighting::Seen(Box::new(report))
 }
 
-/// Every part that any source names, and every task that the array was submitted with.
+/// Every part that any source names, and every one that the job was submitted with.
 fn parts(facts: &Facts<'_>, job: JobId) -> BTreeSet<JobId> {
     let rows = facts
         .queue
         .iter()
         .chain(&facts.accounting)
         .flat_map(|row| row.jobs());
-    let expected = facts.sources.records.arrays.get(&job).into_iter().flatten();
+    let expected = facts.sources.records.parts.get(&job).into_iter().flatten();
     rows.filter(|part| part.part() != JobPart::Whole)
-        .chain(expected.map(|index| job.task(*index)))
+        .chain(expected.copied())
         .collect()
 }
 
@@ -74,7 +74,7 @@ fn verdict(facts: &Facts<'_>, part: JobId) -> JobReport {
         Sighting::Absent { .. } => facts.blank(
             part,
             JobState::Other(UNREPORTED.to_owned()),
-            "the array's specification",
+            "the job's script",
         ),
         Sighting::Unknown { why } => {
             let mut report = facts.blank(part, JobState::Other(UNREPORTED.to_owned()), "sacct");

@@ -16,6 +16,9 @@ use crate::parse::{Row, RowIds};
 /// Seconds by which a report may be older than its intent: scheduler and login node keep their own time.
 const TOLERANCE_SECONDS: i64 = 120;
 
+/// More components than SLURM lets a job have; a number that was damaged must not fill the memory.
+const MOST_COMPONENTS: u32 = 128;
+
 /// Everything that one call learned.
 #[derive(Debug)]
 pub(super) struct Sources {
@@ -42,12 +45,13 @@ pub(super) struct Record {
 #[derive(Debug, Default)]
 pub(super) struct Records {
     ended: BTreeMap<JobId, Record>,
-    /// The array specification that each array was submitted with.
-    pub(super) arrays: BTreeMap<JobId, Vec<u32>>,
+    /// The tasks or components that each job of several parts was submitted with.
+    pub(super) parts: BTreeMap<JobId, Vec<JobId>>,
 }
 
 impl Records {
-    /// Reads the lines `ended JOB CODE SECONDS RESTARTS` and `array JOB SPEC`; without `stat` there are no seconds.
+    /// Reads the lines `ended JOB CODE SECONDS RESTARTS`, `array JOB SPEC` and `components JOB COUNT`; without `stat`
+    /// there are no seconds.
     pub(super) fn parse(text: &str) -> Self {
         let mut records = Self::default();
         for line in text.lines() {
@@ -65,8 +69,14 @@ impl Records {
                 }
                 (Some("array"), Some(job), Some(spec)) => {
                     if let Ok(spec) = ralph_core::sbatch::array(spec) {
-                        records.arrays.insert(job, spec.indices);
+                        let tasks = spec.indices.into_iter().map(|index| job.task(index));
+                        records.parts.insert(job, tasks.collect());
                     }
+                }
+                (Some("components"), Some(job), Some(count)) => {
+                    let count = count.parse().unwrap_or(0).min(MOST_COMPONENTS);
+                    let components = (0..count).map(|index| job.component(index));
+                    records.parts.insert(job, components.collect());
                 }
                 _ => {}
             }
@@ -103,7 +113,7 @@ pub(super) fn one(sources: &Sources, query: &JobQuery) -> Sighting {
         accounting,
     };
     match query.job.part() {
-        JobPart::Whole if facts.has_parts() => array::whole(&facts, query.job),
+        JobPart::Whole if facts.has_parts(query.job) => array::whole(&facts, query.job),
         _ => facts.single(query.job),
     }
 }
@@ -139,11 +149,14 @@ pub(super) struct Facts<'a> {
 }
 
 impl Facts<'_> {
-    fn has_parts(&self) -> bool {
+    /// Whether a row is about a part, or says of a job that was submitted in parts that all of it has ended: for a
+    /// while, accounting shows the first component of a heterogeneous job as if it were the whole.
+    fn has_parts(&self, job: JobId) -> bool {
+        let in_parts = self.sources.records.parts.contains_key(&job);
         self.queue
             .iter()
             .chain(&self.accounting)
-            .any(|row| !row.is_whole())
+            .any(|row| !row.is_whole() || (in_parts && row.state.finality() != Finality::Alive))
     }
 
     /// The verdict about a job without parts, or about one part.

@@ -30,13 +30,13 @@ accounting() {
   if [ "${#ids}" -lt 100000 ]; then "$@" -j "$ids"; else "$@" -u "$(id -un)"; fi
 }
 
-# What the jobs themselves recorded, and which tasks an array was submitted with.
+# What the jobs themselves recorded, and which parts they were submitted with: tasks of an array, components.
 records() {
   while read -r job token; do
     [ "$token" != - ] && read -r sent <"$receipts/$token/claim" || continue
-    if [ -e "$receipts/$token/$sent/array" ]; then
-      printf 'array %s %s\n' "$job" "$(cat "$receipts/$token/$sent/array")"
-    fi
+    for parts in array components; do
+      [ ! -e "$receipts/$token/$sent/$parts" ] || printf '%s %s %s\n' "$parts" "$job" "$(cat "$receipts/$token/$sent/$parts")"
+    done
     for record in "$receipts/$token/ended.$job" "$receipts/$token/ended.${job}_"*; do
       [ -s "$record" ] && read -r code restarts <"$record" || continue
       printf 'ended %s %s %s %s\n' "${record##*/ended.}" "$code" "$(stat -c %Y "$record" 2>/dev/null || printf -)" "$restarts"
@@ -46,8 +46,9 @@ $left
 END
 }
 
+# The records come first: a reply that breaks off must not show an end without what might contradict it.
 if [ -n "$left" ]; then
-  part accounting accounting
   part records records
+  part accounting accounting
 fi
 finish 0

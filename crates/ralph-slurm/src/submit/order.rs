@@ -155,6 +155,8 @@ impl<'a> Order<'a> {
                 .value("array")
                 .map(|spec| ("array", spec.as_bytes().to_vec())),
         );
+        let components = self.script.components();
+        files.extend((components > 1).then(|| ("components", components.to_string().into_bytes())));
         files.extend(
             self.request
                 .config

@@ -7,7 +7,11 @@ use ralph_core::sbatch::{self, Directive};
 #[derive(Debug)]
 pub(super) struct ScriptText<'a> {
     text: &'a str,
+    /// Those of the component that runs the script.
     directives: Vec<Directive>,
+    /// Those of the further components of a heterogeneous job.
+    further: Vec<Directive>,
+    components: usize,
 }
 
 /// Where the logs of a job go when its script does not say.
@@ -16,10 +20,22 @@ const DEFAULT_ARRAY_LOG: &str = "slurm/logs/%x_%A_%a";
 
 impl<'a> ScriptText<'a> {
     pub(super) fn new(text: &'a str) -> Self {
+        let separators = sbatch::separators(text);
+        let first = separators.first().copied().unwrap_or(usize::MAX);
+        let (directives, further) = sbatch::parse(text)
+            .into_iter()
+            .partition(|found| found.line < first);
         Self {
             text,
-            directives: sbatch::parse(text),
+            directives,
+            further,
+            components: separators.len() + 1,
         }
+    }
+
+    /// How many components the job has: one, unless it is a heterogeneous job.
+    pub(super) fn components(&self) -> usize {
+        self.components
     }
 
     /// The value of a directive.
@@ -36,6 +52,7 @@ impl<'a> ScriptText<'a> {
     pub(super) fn directive_text(&self) -> String {
         self.directives
             .iter()
+            .chain(&self.further)
             .map(|found| {
                 format!(
                     "{}={}\n",
@@ -218,6 +235,21 @@ mod tests {
             logs("#!/bin/sh\n#SBATCH -o all.txt\n"),
             ("all.txt".into(), None)
         );
+    }
+
+    #[test]
+    fn the_first_component_of_a_heterogeneous_job_runs_the_script() {
+        let text = "#!/bin/sh\n#SBATCH -n 1 -o first.txt\n#SBATCH hetjob\n#SBATCH -n 2 -o second.txt\n#SBATCH packjob\ntrue\n#SBATCH hetjob\n";
+        let script = ScriptText::new(text);
+        assert_eq!(
+            (script.components(), script.value("output")),
+            (3, Some("first.txt"))
+        );
+        assert_eq!(
+            script.directive_text(),
+            "ntasks=1\noutput=first.txt\nntasks=2\noutput=second.txt\n"
+        );
+        assert_eq!(ScriptText::new("#SBATCH -n 1\n").components(), 1);
     }
 
     #[test]

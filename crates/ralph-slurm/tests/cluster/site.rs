@@ -5,6 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ralph_core::backend::{ClusterBackend as _, Receipt, SubmitRequest};
@@ -27,8 +28,10 @@ const GROUP_ID: u32 = 61000;
 #[derive(Debug)]
 pub(crate) struct Cluster {
     values: BTreeMap<String, String>,
+    /// Whether a fault was switched on.
+    broken: AtomicBool,
     /// Held for the life of the test: a test that breaks the cluster runs alone.
-    _lock: File,
+    lock: File,
 }
 
 /// Finds the cluster; `None`, said aloud, where there is none. `alone` keeps every other test out.
@@ -50,23 +53,30 @@ pub(crate) fn cluster(alone: bool) -> Option<Cluster> {
         .filter_map(|line| line.split_once('='))
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect();
-    let path = Path::new(&values["RALPH_CLUSTER_DIR"]).join("test.lock");
+    let folder = Path::new(&values["RALPH_CLUSTER_DIR"]);
     let lock = File::options()
         .create(true)
         .append(true)
-        .open(path)
+        .open(folder.join("test.lock"))
         .unwrap();
-    if alone {
+    // A test that was ended from outside could not mend what it had broken.
+    let faults = std::fs::read_dir(folder.join("run/faults"));
+    let is_broken = faults.is_ok_and(|mut faults| faults.next().is_some());
+    if alone || is_broken {
         lock.lock().unwrap();
     } else {
         lock.lock_shared().unwrap();
     }
     let cluster = Cluster {
         values,
-        _lock: lock,
+        broken: AtomicBool::new(false),
+        lock,
     };
-    if alone {
+    if alone || is_broken {
         cluster.control(&["heal", "all"]);
+    }
+    if !alone {
+        cluster.lock.lock_shared().unwrap();
     }
     Some(cluster)
 }
@@ -78,6 +88,9 @@ impl Cluster {
 
     /// Runs the control script: `break`, `heal`, `admin`, ….
     pub(crate) fn control(&self, arguments: &[&str]) -> String {
+        if arguments.first() == Some(&"break") {
+            self.broken.store(true, Ordering::Relaxed);
+        }
         let output = Command::new(self.value("RALPH_CLUSTER_CTL"))
             .args(arguments)
             .env("RALPH_CLUSTER_DIR", self.value("RALPH_CLUSTER_DIR"))
@@ -144,6 +157,19 @@ impl Cluster {
 
     pub(crate) fn libssh2(&self) -> Site<'_> {
         Site::new(self, "libssh2")
+    }
+}
+
+/// A test that broke the cluster leaves it whole, however it ends: the next one shall not meet its fault.
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if *self.broken.get_mut() {
+            // A failure to heal is found by the next test that wants the cluster for itself.
+            let _ = Command::new(self.value("RALPH_CLUSTER_CTL"))
+                .args(["heal", "all"])
+                .env("RALPH_CLUSTER_DIR", self.value("RALPH_CLUSTER_DIR"))
+                .output();
+        }
     }
 }
 

@@ -232,10 +232,47 @@ async fn an_array_has_ended_when_every_task_that_was_submitted_has() {
     insta::assert_snapshot!(text, @"
     JOB PENDING r0 Alive (squeue) JOB_0=COMPLETED JOB_1=COMPLETED JOB_2=PENDING JOB_3=PENDING
     JOB_2 PENDING r0 Alive (squeue)
-    JOB not reported yet r0 Alive (the array's specification) JOB_0=COMPLETED JOB_1=COMPLETED JOB_2=not reported yet JOB_3=not reported yet
+    JOB not reported yet r0 Alive (the job's script) JOB_0=COMPLETED JOB_1=COMPLETED JOB_2=not reported yet JOB_3=not reported yet
     JOB_2 absent from squeue, sacct
     JOB FAILED 0:0 r0 Final (sacct) JOB_0=COMPLETED JOB_1=COMPLETED JOB_2=FAILED JOB_3=COMPLETED
     JOB_2 FAILED 0:0 r0 Final (sacct)
+    ");
+}
+
+#[tokio::test]
+async fn a_heterogeneous_job_has_not_ended_with_its_first_component() {
+    let cluster = Scheduler::new();
+    let script = "#!/bin/bash\n#SBATCH -n 1\n#SBATCH hetjob\n#SBATCH -n 2\ntrue\n";
+    let request = request(&cluster.env, script);
+    let job = accepted(&cluster.backend().submit(&request).await.unwrap());
+    let ask = [query(job, &request)];
+    let at = request.intent_at.as_second();
+    let mut seen = Vec::new();
+    // What accounting says first, when the queue has forgotten the job: the leader, as if it were all.
+    for state in ["PENDING", "COMPLETED"] {
+        cluster.set(
+            "accounting",
+            &format!("{job}|{job}|{state}|0:0|{at}|{at}|{at}|cpu01|a\n"),
+        );
+        seen.extend(look(&cluster, &ask).await);
+    }
+    let leader = format!("{job}+0|{job}|COMPLETED|0:0|{at}|{at}|{at}|cpu01|a\n");
+    cluster.set("accounting", &leader);
+    seen.extend(look(&cluster, &ask).await);
+    cluster.set(
+        "accounting",
+        &format!("{leader}{job}+1|9|FAILED|3:0|{at}|{at}|{at}|cpu01|a\n"),
+    );
+    seen.extend(look(&cluster, &ask).await);
+    cluster.set("accounting", "");
+    seen.extend(look(&cluster, &ask).await);
+    let text = seen.join("\n").replace(&job.to_string(), "JOB");
+    insta::assert_snapshot!(text, @"
+    JOB unknown: it has left the queue, and accounting still says PENDING
+    JOB not reported yet r0 Alive (the job's script) JOB+0=not reported yet JOB+1=not reported yet
+    JOB not reported yet r0 Alive (the job's script) JOB+0=COMPLETED JOB+1=not reported yet
+    JOB FAILED 3:0 r0 Final (sacct) JOB+0=COMPLETED JOB+1=FAILED
+    JOB absent from squeue, sacct
     ");
 }
 

@@ -1,0 +1,1 @@
+//! When a loop stops by itself: the same error, no progress, cost, calls per hour. Pure.

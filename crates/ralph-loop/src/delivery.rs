@@ -1,0 +1,1 @@
+//! The pushed branch and its pull request, a state of its own that is retried without the agent.

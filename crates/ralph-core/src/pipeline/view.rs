@@ -141,7 +141,8 @@ pub(super) fn named_format(source: Source<'_>) -> Option<(NodeId, f64)> {
         let ralph = source.top("ralph")?;
         source.tree.member(source.text, ralph, "format")
     };
-    [source.top("schema_version"), nested()]
+    let own = source.top("schema_version");
+    [own, nested()]
         .into_iter()
         .flatten()
         .filter_map(|id| Some((id, source.value(id).as_f64()?)))

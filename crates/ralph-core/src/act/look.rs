@@ -53,7 +53,10 @@ impl Dispatcher {
                         confirmed += 1;
                     }
                 }
-                RunVerdict::Ended { .. } | RunVerdict::Lost { .. } | RunVerdict::Misfiled => {
+                RunVerdict::Ended { .. }
+                | RunVerdict::Lost { .. }
+                | RunVerdict::Misfiled
+                | RunVerdict::FiledTwice => {
                     changes = true;
                 }
             }

@@ -257,6 +257,11 @@ impl Dispatcher {
                     let detail = format!("its record says {word}; filed under completed_runs");
                     said.push((name, "filed", detail));
                 }
+                RunVerdict::FiledTwice => {
+                    mending.twice.push(run.key.clone());
+                    let detail = "completed_runs says how it ended; taken out of active_runs";
+                    said.push((name, "filed", detail.to_owned()));
+                }
                 RunVerdict::Alive { status, .. } if finish::says_otherwise(run, status) => {
                     mending.alive.push((run.key.clone(), status));
                     said.push((name, status, format!("the cluster says {status}")));
@@ -297,6 +302,7 @@ impl Dispatcher {
             }
             RunVerdict::Unconfirmed | RunVerdict::Settling => Ok(said(facts, finding)),
             RunVerdict::Misfiled
+            | RunVerdict::FiledTwice
             | RunVerdict::Alive { .. }
             | RunVerdict::Unknown { .. }
             | RunVerdict::NoJob => Ok(None),

@@ -178,6 +178,33 @@ proptest! {
         }
     }
 
+    /// Of two records of a run one may be left, but not without what the other says, and never none.
+    #[test]
+    fn folding_a_run_loses_no_id_and_no_member(document in generate::documents(), pick in any::<prop::sample::Index>(), copy in any::<bool>()) {
+        let mut text = document.text.clone();
+        let Some(PipelineEdit::CompleteRun { run, .. }) = complete_one(&document, pick, Map::new()) else { return Ok(()) };
+        if copy {
+            let done = PipelineEdit::CompleteRun { run: run.clone(), set: map(json!({"status": "completed", "only here": 1})) };
+            let Some(done) = try_edit(&text, &done)? else { return Ok(()) };
+            let again = parse(&text).view().active_runs.into_iter().find(|other| other.key == run);
+            let Some(again) = again else { return Ok(()) };
+            let mut back = map(json!({"status": "running", "run_id": again.key.run_id, "job_id": again.key.job_id}));
+            back.insert("and here".to_owned(), json!(2));
+            let mut value = read(&done);
+            let Some(active) = value["active_runs"].as_array_mut() else { return Ok(()) };
+            active.push(Value::Object(back));
+            text = format!("{value:#}");
+        }
+        let edit = PipelineEdit::FoldRun { run };
+        let Some(after) = try_edit(&text, &edit)? else { return Ok(()) };
+        prop_assert_eq!(parse(&after).edit(&[edit]), Ok(after.clone()));
+        let (was, is) = (records(&text), records(&after));
+        prop_assert_eq!(was.keys().collect::<Vec<_>>(), is.keys().collect::<Vec<_>>());
+        for word in ["only here", "and here"] {
+            prop_assert_eq!(text.contains(word), after.contains(word), "{}", after);
+        }
+    }
+
     #[test]
     fn no_record_is_lost_and_the_form_of_the_file_is_kept(document in generate::documents(), edit in edits()) {
         let before = &document.text;

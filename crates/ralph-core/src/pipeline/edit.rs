@@ -59,8 +59,8 @@ pub enum PipelineEdit {
     },
     /// Sets members of a record in `active_runs` and moves it, as it is written, to the end of `completed_runs`.
     ///
-    /// A record that was moved already is no change. One that stands in both lists (incident 14) is only updated:
-    /// a finished run is listed once, and no record is dropped.
+    /// A record that was moved already is no change. One that stands in both lists (incident 14) is only updated, for
+    /// [`PipelineEdit::FoldRun`] to settle: a finished run is listed once.
     CompleteRun {
         /// The record.
         run: RunKey,

@@ -79,9 +79,9 @@ mod tests {
             "run `cargo xtask generate`"
         );
         for (name, text) in expected {
-            assert_eq!(
-                written[&name], text,
-                "{name} is stale; run `cargo xtask generate`"
+            assert!(
+                written[&name] == text,
+                "docs/schema/ralph/{name}.json is stale; run `cargo xtask generate`"
             );
         }
     }

@@ -148,7 +148,7 @@ impl Redactor {
         }
         let line = mask_keys(line, lines);
         let line = self.mask_tokens(&line);
-        mask_passwords(&mask_assignments(&line))
+        mask_assignments(&mask_passwords(&line))
     }
 
     fn mask_tokens(&self, line: &str) -> String {
@@ -173,8 +173,8 @@ impl Redactor {
                 .get(pattern - self.values)
                 .map_or(LEAST_CREDENTIAL, |(_, least)| *least);
             let is_scheme = pattern - self.values >= TOKENS.len();
-            let begins = !is_scheme && continues_a_word(line, start);
-            if tail >= least && !begins {
+            let is_a_word = !is_scheme && prefix.len() < 5 && continues_a_word(line, start);
+            if tail >= least && !is_a_word {
                 out.push_str(MASK);
                 from = end + tail;
             }
@@ -199,10 +199,11 @@ fn token_length(text: &str) -> usize {
     text.find(|c: char| !is_token_char(c)).unwrap_or(text.len())
 }
 
-/// Whether a letter or a digit stands before: `task-` is no `sk-`.
+/// Whether a letter or a digit stands before: `task-` is no `sk-`. The letter of an escape, as in `\nsk-`, is none.
 fn continues_a_word(line: &str, at: usize) -> bool {
-    let before = line.get(..at).and_then(|before| before.chars().next_back());
-    before.is_some_and(|c| c.is_ascii_alphanumeric())
+    let mut before = line.get(..at).unwrap_or_default().chars().rev();
+    let is_in_a_word = before.next().is_some_and(|c| c.is_ascii_alphanumeric());
+    is_in_a_word && before.next() != Some('\\')
 }
 
 /// From the line that begins a private key to the one that ends it. In JSON a whole key is one line.

@@ -123,7 +123,7 @@ mod tests {
         std::os::unix::fs::symlink(root, root.join("sub/loop")).expect("linked");
         let before = Signs::look(u32::MAX, root);
         assert_eq!(before, Signs::look(u32::MAX, root));
-        fs::write(root.join("sub/file"), "x").expect("written");
+        fs::File::create_new(root.join("sub/file")).expect("written");
         assert!(Signs::look(u32::MAX, root).show_life_since(&before, AGO));
     }
 }

@@ -45,8 +45,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            wall: Some(Duration::from_mins(30)),
-            silence: Some(Duration::from_mins(10)),
+            wall: Some(Duration::from_secs(30 * 60)),
+            silence: Some(Duration::from_secs(10 * 60)),
             after_result: Duration::from_secs(30),
             grace: Duration::from_secs(5),
         }

@@ -45,11 +45,14 @@ pub async fn run(guard: Guard, run: AgentRun<'_>) -> Result<AgentEnd, AgentError
         program: guarded.identity().cloned(),
     });
     let mut watch = Deadlines::new(run.limits, run.stop);
+    let mut streams = Streams::of(&mut guarded);
+    let worktree = &run.order.worktree;
     let ended = attend(
         &mut guarded,
+        &mut streams,
         &mut ear,
         &mut watch,
-        &run.order.worktree,
+        worktree,
         run.tell,
     )
     .await;
@@ -63,6 +66,8 @@ pub async fn run(guard: Guard, run: AgentRun<'_>) -> Result<AgentEnd, AgentError
         }
         Err(source) => return Err(AgentError::Lost { engine, source }),
     };
+    // Nobody can write any more: what is left comes at once, and the end behind it.
+    let _ = timeout(DRAIN, streams.drain(&mut ear, run.tell)).await;
     Ok(ear.end(end, ending, run.env.now(), run.zone, run.tell))
 }
 
@@ -80,16 +85,16 @@ fn request(run: &AgentRun<'_>, launch: Launch) -> GuardRequest {
 
 async fn attend(
     guarded: &mut Guarded,
+    streams: &mut Streams,
     ear: &mut Ear<'_>,
     watch: &mut Deadlines,
     worktree: &Path,
     tell: &mut dyn FnMut(AgentEvent),
 ) -> Result<GuardEnd, GuardError> {
-    let mut streams = Streams::of(guarded);
-    let end = loop {
+    loop {
         let due = watch.due();
         tokio::select! {
-            end = guarded.wait() => break end,
+            end = guarded.wait() => return end,
             source = streams.read() => {
                 ear.hear(source, streams.piece(source), tell);
                 watch.heard(ear.has_result());
@@ -105,16 +110,7 @@ async fn attend(
                 }
             }
         }
-    };
-    // Nobody can write any more: what is left comes at once, and the end behind it.
-    let drain = async {
-        while !streams.are_over() {
-            let source = streams.read().await;
-            ear.hear(source, streams.piece(source), tell);
-        }
-    };
-    let _ = timeout(DRAIN, drain).await;
-    end
+    }
 }
 
 async fn at(due: Option<Due>) {
@@ -178,8 +174,12 @@ impl Streams {
         }
     }
 
-    fn are_over(&self) -> bool {
-        self.stdout.is_none() && self.stderr.is_none()
+    /// Reads both to their ends.
+    async fn drain(&mut self, ear: &mut Ear<'_>, tell: &mut dyn FnMut(AgentEvent)) {
+        while self.stdout.is_some() || self.stderr.is_some() {
+            let source = self.read().await;
+            ear.hear(source, self.piece(source), tell);
+        }
     }
 
     /// Reads a piece of either; may be dropped and called again. Never returns when both are over.

@@ -42,7 +42,7 @@ const TERMS: &str = "terms.json";
 const USERS: &str = "users.lock";
 const SCHEMA_VERSION: u32 = 1;
 /// As many agents as one machine is ever asked to run at once; a slot is an open file.
-const MAX_WORKERS: usize = 512;
+pub const MAX_WORKERS: usize = 512;
 
 /// What is shared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

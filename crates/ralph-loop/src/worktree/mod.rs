@@ -11,6 +11,8 @@
 mod error;
 mod mark;
 mod notes;
+mod place;
+mod reuse;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -32,6 +34,7 @@ pub use sweep::Swept;
 pub use work::{Change, Work};
 
 use self::mark::Mark;
+use self::place::{place, plain};
 use crate::git::refs::Base;
 use crate::git::{Git, GitError, ObjectId};
 
@@ -45,6 +48,14 @@ pub struct Prepared {
     path: PathBuf,
     git_dir: PathBuf,
     commit: ObjectId,
+}
+
+impl Prepared {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
 }
 
 /// The worktree of an attempt, as it stands in the attempt's record.
@@ -140,6 +151,14 @@ impl Worktrees {
     /// Git refuses, such as for a full disk. What was begun is removed.
     pub async fn prepare(&self) -> Result<Prepared, WorktreeError> {
         let commit = self.git.base_tip(&self.base).await?;
+        self.prepare_at(&commit).await
+    }
+
+    /// Makes a worktree at any commit; also for a look at it that leaves nothing behind.
+    ///
+    /// # Errors
+    /// As [`Worktrees::prepare`].
+    pub async fn prepare_at(&self, commit: &ObjectId) -> Result<Prepared, WorktreeError> {
         atomic::create_dir(&self.folder)?;
         let path = self.free_path();
         let arguments = ["worktree", "add", "--quiet", "--detach"];
@@ -149,7 +168,7 @@ impl Worktrees {
             Ok(Prepared {
                 git_dir: self.git_dir_of(&path).ok_or_else(|| no_git_dir(&path))?,
                 path: path.clone(),
-                commit,
+                commit: commit.clone(),
             })
         }) {
             Ok(prepared) => prepared,
@@ -204,11 +223,12 @@ impl Worktrees {
     /// # Errors
     /// Git refuses.
     pub async fn discard(&self, prepared: Prepared) -> Result<(), WorktreeError> {
-        self.remove(&prepared.path).await
+        self.remove(&prepared.path, None).await
     }
 
-    /// Puts work aside: what is there is committed on the branch and the worktree removed. `None` where there was
-    /// nothing; then the branch is gone too. Can be done again after a crash.
+    /// Puts work aside: what is there is committed on the branch, and the worktree is made ready for another attempt
+    /// or removed. Nothing is kept where there was nothing; then the branch is gone too. Can be done again after a
+    /// crash.
     ///
     /// # Errors
     /// The work cannot be committed; then the worktree stays as it is.
@@ -217,25 +237,32 @@ impl Worktrees {
         assigned: &Assigned,
         message: &str,
         now: Timestamp,
-    ) -> Result<Option<Kept>, WorktreeError> {
-        let work = self.capture(assigned).await?;
+    ) -> Result<(Option<Kept>, Option<Prepared>), WorktreeError> {
+        let work = match self.capture(assigned).await {
+            Err(WorktreeError::Gone { .. }) => {
+                return Ok((self.kept_before(assigned).await?, None));
+            }
+            captured => captured?,
+        };
         let commit = self
             .commit(assigned, &work, message, Vec::new(), now)
             .await?;
         if commit == assigned.start {
-            self.release(assigned, &work, Safe::Merged(&commit)).await?;
-            return Ok(None);
+            let safe = Safe::Merged(&commit);
+            return Ok((None, self.release(assigned, &work, safe).await?));
         }
-        self.release(assigned, &work, Safe::OnBranch(&commit))
-            .await?;
-        Ok(Some(Kept {
+        let safe = Safe::OnBranch(&commit);
+        let prepared = self.release(assigned, &work, safe).await?;
+        let kept = Kept {
             branch: assigned.branch.clone(),
             commit,
-        }))
+        };
+        Ok((Some(kept), prepared))
     }
 
-    /// Removes the worktree of an attempt whose work is safe, and the branch where the base holds the work. Can be
-    /// done again after a crash.
+    /// Gives back the worktree of an attempt whose work is safe, and removes the branch where the base holds the
+    /// work. The worktree is cleaned and set to the base's tip, for another attempt; where that is not certain to
+    /// leave nothing of the last one it is removed, and the answer is `None`. Can be done again after a crash.
     ///
     /// # Errors
     /// [`WorktreeError::NotSafe`] when the work is not where it is said to be, and [`WorktreeError::Embedded`] when
@@ -245,7 +272,7 @@ impl Worktrees {
         assigned: &Assigned,
         work: &Work,
         safe: Safe<'_>,
-    ) -> Result<(), WorktreeError> {
+    ) -> Result<Option<Prepared>, WorktreeError> {
         if !work.embedded.is_empty() {
             return Err(WorktreeError::Embedded {
                 path: assigned.path.clone(),
@@ -254,11 +281,17 @@ impl Worktrees {
         }
         let branch = self.git.tip(&assigned.reference()).await?;
         self.prove(assigned, branch.as_ref(), safe).await?;
-        self.remove(&assigned.path).await?;
+        let mut prepared = None;
+        if self.is_of(assigned) {
+            prepared = self.reuse(assigned).await;
+            if prepared.is_none() {
+                self.remove(&assigned.path, Some(assigned)).await?;
+            }
+        }
         if let (Safe::Merged(_), Some(tip)) = (safe, branch) {
             self.git.remove_ref(&assigned.reference(), &tip).await?;
         }
-        Ok(())
+        Ok(prepared)
     }
 
     /// That the commit is where it is said to be.
@@ -293,11 +326,30 @@ impl Worktrees {
         })
     }
 
+    /// Whether the worktree is still this attempt's: it may have been given to another one since, when the answer
+    /// about its release was lost.
+    fn is_of(&self, assigned: &Assigned) -> bool {
+        match Mark::read(&assigned.git_dir) {
+            mark::Found::Mark(mark) => mark.branch() == Some(&assigned.branch),
+            mark::Found::Nothing | mark::Found::Unreadable => false,
+        }
+    }
+
+    /// What a former call has kept of an attempt whose worktree is gone.
+    async fn kept_before(&self, assigned: &Assigned) -> Result<Option<Kept>, WorktreeError> {
+        let tip = self.git.tip(&assigned.reference()).await?;
+        Ok(tip.filter(|tip| *tip != assigned.start).map(|commit| Kept {
+            branch: assigned.branch.clone(),
+            commit,
+        }))
+    }
+
     /// Removes a worktree with all that is in it; the caller has proved that it may go.
-    async fn remove(&self, path: &Path) -> Result<(), WorktreeError> {
+    async fn remove(&self, path: &Path, of: Option<&Assigned>) -> Result<(), WorktreeError> {
         if let Some(git_dir) = self.git_dir_of(path) {
             // A removal that is cut off must not look like work that deletes files.
-            Mark::Released.write(&git_dir)?;
+            let branch = of.map(|assigned| assigned.branch.clone());
+            Mark::Released { branch }.write(&git_dir)?;
         }
         // Twice: one that was being made when we were killed is locked (git-worktree(1)).
         let arguments = ["worktree", "remove", "--force", "--force"];
@@ -313,10 +365,14 @@ impl Worktrees {
 
     /// Removes what is left of a worktree that git cannot remove as one. Failures show up in the next sweep.
     async fn forget(&self, path: &Path) {
-        if path.starts_with(&self.folder) && path != self.folder {
-            if let Err(error) = atomic::remove_tree(path) {
-                tracing::warn!(path = %path.display(), %error, "a worktree is left");
-            }
+        let is_inside = path.starts_with(&self.folder) && path != self.folder;
+        let removed = if is_inside {
+            atomic::remove_tree(path)
+        } else {
+            Ok(())
+        };
+        if let Err(error) = removed {
+            tracing::warn!(path = %path.display(), %error, "a worktree is left");
         }
         if let Err(error) = self.git.call(&["worktree", "prune"]).run().await {
             tracing::warn!(%error, "worktrees are not pruned");
@@ -366,45 +422,6 @@ impl Worktrees {
 
     fn names(&self) -> std::sync::MutexGuard<'_, Names> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Where worktrees go.
-async fn place(git: &Git) -> Result<PathBuf, WorktreeError> {
-    let top = git.top();
-    let name = top.file_name().map(|name| {
-        let mut name = name.to_owned();
-        name.push("-worktrees");
-        name
-    });
-    let beside = top
-        .parent()
-        .zip(name)
-        .map(|(parent, name)| parent.join(name));
-    if let Some(beside) = beside
-        && (beside.is_dir() || fs::create_dir(&beside).is_ok())
-        && rustix::fs::access(&beside, rustix::fs::Access::WRITE_OK).is_ok()
-    {
-        return Ok(beside);
-    }
-    git.exclude(&[".ralph/worktrees/"]).await?;
-    let inside = top.join(".ralph/worktrees");
-    atomic::create_dir(&inside)?;
-    Ok(inside)
-}
-
-/// A name that a branch may have (git-check-ref-format(1)).
-fn plain(name: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    let text: String = name
-        .chars()
-        .map(|c| if is_plain(c) { c } else { '-' })
-        .collect();
-    let text = text.trim_matches('-');
-    if text.is_empty() {
-        "task".to_owned()
-    } else {
-        text.to_owned()
     }
 }
 

@@ -9,7 +9,7 @@ use xshell::{Shell, cmd};
 use super::measure::{self, Program, Times};
 use super::table::{Limits, Row};
 use super::workspace::{self, FAR, PAST, Specification};
-use crate::cluster;
+use crate::{cluster, openssl};
 
 const TURNS: usize = 21;
 const PAYLOAD: &str = r#"{"session_id":"bench","stop_hook_active":false}"#;
@@ -215,9 +215,10 @@ fn slurm(place: &Place, what: &str) -> anyhow::Result<Vec<u64>> {
     let sh = Shell::new()?;
     sh.change_dir(&place.root);
     let package = ["--release", "--quiet", "--package", "ralph-slurm"];
+    let flags = openssl::build_flags("ralph-slurm", openssl::has_headers());
     let shown = cmd!(
         sh,
-        "cargo run {package...} --example cluster_bench -- {file} {what}"
+        "cargo run {package...} {flags...} --example cluster_bench -- {file} {what}"
     )
     .read()?;
     Ok(shown

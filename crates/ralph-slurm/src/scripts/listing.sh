@@ -1,7 +1,7 @@
 # What the synchronised folders of a project hold there: size, time and path of each file. Arguments: project, folders.
 project=$root/projects/$1
 shift
-[ -d "$root" ] || { part missing printf '%s\n' "$root" && finish 0; }
+missing=$(have_root) || { part missing printf '%s\n' "$missing" && finish 0; }
 list() {
   [ -d "$project" ] || return 0
   cd "$project" || return

@@ -18,6 +18,8 @@ pub(super) struct Marker {
 enum State {
     /// No folder.
     Absent,
+    /// The repository's folder is gone, and with it every claim.
+    Rootless,
     /// A folder without a result.
     Claimed(Timestamp),
     /// `sbatch` ended with this code.
@@ -57,6 +59,10 @@ impl Marker {
         let message = || self.complained.trim().to_owned();
         match &self.state {
             State::Absent => Receipt::Absent,
+            State::Rootless => Receipt::Unclear {
+                message: "the repository's folder is not on the cluster, so no receipt can be seen"
+                    .to_owned(),
+            },
             State::Claimed(since) => Receipt::Claimed { since: *since },
             State::Ran(0) => match accepted_job(&self.said) {
                 Some((job, cluster)) => Receipt::Accepted {
@@ -113,6 +119,7 @@ impl State {
         let unreadable = || Self::Unreadable(line.chars().take(80).collect());
         match word {
             "absent" => Self::Absent,
+            "rootless" => Self::Rootless,
             "claimed" => value
                 .and_then(|seconds| seconds.parse().ok())
                 .and_then(|seconds| Timestamp::from_second(seconds).ok())
@@ -243,6 +250,9 @@ mod tests {
             ("absent", none, down, "absent"),
             ("absent", down, none, "could not ask"),
             ("absent", Ok(&[7][..]), none, "accepted 7 Queue"),
+            ("rootless", none, none, "unclear"),
+            ("rootless", none, down, "could not ask"),
+            ("rootless", none, Ok(&[7][..]), "accepted 7 Accounting"),
             ("ran 0\nout 7", down, down, "accepted 7 Marker"),
             ("ran 0\nout no id here", none, none, "unclear"),
             (refused, down, down, "refused limit=false"),

@@ -15,6 +15,7 @@ use std::time::Duration;
 use ralph_core::backend::BackendError;
 use ralph_core::id::Slug;
 
+use crate::capabilities::no_root;
 use crate::remote::{Call, Remote};
 use crate::script::{LISTING, RECEIVE};
 pub(crate) use pattern::Excludes;
@@ -79,8 +80,8 @@ async fn listing(remote: &Remote, project: &Slug) -> Result<BTreeMap<String, Sta
         })
         .await?
         .whole()?;
-    if reply.part("missing").is_some() {
-        return Err(no_root(remote));
+    if let Some(missing) = reply.part("missing") {
+        return Err(no_root(remote, missing));
     }
     // A cluster whose `find` cannot print gets every file.
     let text = reply.answer("listing").unwrap_or_default();
@@ -106,8 +107,8 @@ async fn send(remote: &Remote, archive: &[u8]) -> Result<(), BackendError> {
         })
         .await?
         .whole()?;
-    if reply.part("missing").is_some() {
-        return Err(no_root(remote));
+    if let Some(missing) = reply.part("missing") {
+        return Err(no_root(remote, missing));
     }
     reply
         .answer("receive")
@@ -116,13 +117,6 @@ async fn send(remote: &Remote, archive: &[u8]) -> Result<(), BackendError> {
             path: remote.root().to_owned(),
             detail,
         })
-}
-
-fn no_root(remote: &Remote) -> BackendError {
-    BackendError::Storage {
-        path: remote.root().to_owned(),
-        detail: "`remote.repo_root` does not exist on the cluster; make it there once".to_owned(),
-    }
 }
 
 /// The files to be there, by their path relative to the project's folder.

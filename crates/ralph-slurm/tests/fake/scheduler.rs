@@ -140,10 +140,22 @@ impl Scheduler {
     }
 
     pub(crate) fn backend_with(&self, faults: impl IntoIterator<Item = Fault>) -> SlurmBackend {
+        self.backend_in("~/home repo", faults)
+    }
+
+    /// A backend whose repository's folder is another one.
+    pub(crate) fn backend_below(&self, root: &str) -> SlurmBackend {
+        self.backend_in(root, [])
+    }
+
+    fn backend_in(&self, root: &str, faults: impl IntoIterator<Item = Fault>) -> SlurmBackend {
         let path = format!("{}:/usr/bin:/bin", self.folder.path().join("bin").display());
         let local: Arc<dyn Transport> = Arc::new(Local::new(self.folder.path().to_owned(), path));
-        let text = r#"{"ssh": {"host": "fake"}, "remote": {"repo_root": "~/home repo", "rsync_excludes": ["*.pyc", "__pycache__/"]}}"#;
-        let (settings, _) = ClusterSettings::parse(text).unwrap();
+        let settings = serde_json::json!({
+            "ssh": {"host": "fake"},
+            "remote": {"repo_root": root, "rsync_excludes": ["*.pyc", "__pycache__/"]},
+        });
+        let (settings, _) = ClusterSettings::parse(&settings.to_string()).unwrap();
         let options = SlurmOptions {
             workspace: self.workspace(),
             budget_folder: None,

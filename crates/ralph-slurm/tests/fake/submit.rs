@@ -409,18 +409,33 @@ async fn start_up_files_do_not_reach_the_scheduler_and_chatter_is_no_id() {
 }
 
 #[tokio::test]
-async fn a_repository_folder_that_is_not_there_is_named() {
+async fn a_repository_folder_that_is_not_there_is_made_where_it_should_stand() {
     let cluster = Scheduler::new();
     std::fs::remove_dir(cluster.root()).unwrap();
     let backend = cluster.backend();
     let request = request(&cluster.env, SCRIPT);
+    // Nobody can tell what was claimed in a folder that is gone.
+    let found = backend.receipt(&request.token, request.intent_at).await;
+    assert!(matches!(found, Ok(Receipt::Unclear { .. })), "{found:?}");
+    assert!(!cluster.root().exists());
+    accepted(&backend.submit(&request).await.unwrap());
+    assert_eq!(cluster.jobs(), 1);
+}
+
+#[tokio::test]
+async fn a_repository_folder_that_nothing_should_stand_in_is_named() {
+    let cluster = Scheduler::new();
+    let backend = cluster.backend_below("not/mounted");
+    let request = request(&cluster.env, SCRIPT);
     for outcome in [
+        backend.check().await.map(|()| Receipt::Absent),
         backend.submit(&request).await,
-        backend.receipt(&request.token, request.intent_at).await,
     ] {
         let Err(BackendError::Storage { detail, .. }) = &outcome else {
             panic!("{outcome:?}")
         };
-        assert!(detail.contains("home repo"), "{detail}");
+        let what_to_do = "make it on the cluster: mkdir -p \"";
+        assert!(detail.contains(what_to_do), "{detail}");
     }
+    assert_eq!(cluster.jobs(), 0);
 }

@@ -38,20 +38,17 @@ pub trait ClusterBackend: Send + Sync + fmt::Debug {
     /// Only when the cluster could not be asked; what it said is a [`Receipt`].
     async fn submit(&self, request: &SubmitRequest) -> Result<Receipt, BackendError>;
 
-    /// Submits many in as few round trips as the backend can; `recorded` is called with the index and the
-    /// receipt of each as it arrives, so that it can be put on disk before the next.
-    ///
-    /// # Errors
-    /// As [`ClusterBackend::submit`]; the receipts handed to `recorded` until then stand.
+    /// Submits many in as few round trips as the backend can. `recorded` is called once for each, with its index and
+    /// what [`ClusterBackend::submit`] would have said, as soon as that is known, so that it can be put on disk before
+    /// the others are.
     async fn submit_all(
         &self,
         requests: &[SubmitRequest],
-        recorded: &mut (dyn FnMut(usize, Receipt) + Send),
-    ) -> Result<(), BackendError> {
+        recorded: &mut (dyn FnMut(usize, Result<Receipt, BackendError>) + Send),
+    ) {
         for (index, request) in requests.iter().enumerate() {
-            recorded(index, self.submit(request).await?);
+            recorded(index, self.submit(request).await);
         }
-        Ok(())
     }
 
     /// Looks for a submission without submitting.

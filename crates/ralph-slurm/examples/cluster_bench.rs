@@ -153,12 +153,12 @@ impl Bench {
 
     async fn submit_all(&self, requests: &[SubmitRequest]) -> Outcome<Vec<JobId>> {
         let mut jobs = Vec::new();
-        let mut take = |_, receipt: Receipt| {
-            if let Receipt::Accepted { job, .. } = receipt {
+        let mut take = |_, receipt| {
+            if let Ok(Receipt::Accepted { job, .. }) = receipt {
                 jobs.push(job);
             }
         };
-        self.backend.submit_all(requests, &mut take).await?;
+        self.backend.submit_all(requests, &mut take).await;
         match jobs.len() {
             all if all == requests.len() => Ok(jobs),
             some => Err(format!("{some} of {} jobs were accepted", requests.len()).into()),

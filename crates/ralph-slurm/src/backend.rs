@@ -3,7 +3,7 @@
 //! Thin on purpose: each method names the part of the crate that does it. No state of a job is kept here; what is known
 //! lives on the cluster, in its accounting and in the local ledgers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,19 +87,32 @@ impl SlurmBackend {
         sync::synchronise(&self.remote, &self.workspace, project, &self.excludes).await
     }
 
-    async fn send_files(&self, requests: &[SubmitRequest]) -> Result<(), BackendError> {
+    /// Sends the files of the projects that need it, each once; the projects whose files could not be sent, and why.
+    async fn send_files(&self, requests: &[SubmitRequest]) -> BTreeMap<Slug, BackendError> {
+        let mut failed = BTreeMap::new();
         if !self.sends_files {
-            return Ok(());
+            return failed;
         }
         let projects: BTreeSet<&Slug> = requests
             .iter()
             .filter(|request| request.git.is_none())
             .map(|request| &request.project)
             .collect();
+        let mut gone = None;
         for project in projects {
-            self.synchronise(project).await?;
+            // A host that has just not answered is not asked again for the next project.
+            let sent = match &gone {
+                Some(error) => Err(BackendError::clone(error)),
+                None => self.synchronise(project).await.map(drop),
+            };
+            if let Err(error) = sent {
+                if !matches!(error, BackendError::Storage { .. }) {
+                    gone = Some(error.clone());
+                }
+                failed.insert(project.clone(), error);
+            }
         }
-        Ok(())
+        failed
     }
 }
 
@@ -122,30 +135,27 @@ impl ClusterBackend for SlurmBackend {
 
     async fn submit(&self, request: &SubmitRequest) -> Result<Receipt, BackendError> {
         let mut receipt = None;
-        let outcome = self
-            .submit_all(std::slice::from_ref(request), &mut |_, found| {
-                receipt = Some(found);
-            })
-            .await;
-        match (receipt, outcome) {
-            (Some(receipt), _) => Ok(receipt),
-            (None, Err(error)) => Err(error),
-            (None, Ok(())) => Err(BackendError::Garbled {
-                detail: format!(
-                    "the cluster answered without a receipt for `{}`",
-                    request.token
-                ),
-            }),
-        }
+        self.submit_all(std::slice::from_ref(request), &mut |_, found| {
+            receipt = Some(found);
+        })
+        .await;
+        receipt.unwrap_or_else(|| Err(submit::no_receipt(request)))
     }
 
     async fn submit_all(
         &self,
         requests: &[SubmitRequest],
-        recorded: &mut (dyn FnMut(usize, Receipt) + Send),
-    ) -> Result<(), BackendError> {
-        self.send_files(requests).await?;
-        submit::submit_all(&self.remote, requests, recorded).await
+        recorded: &mut (dyn FnMut(usize, Result<Receipt, BackendError>) + Send),
+    ) {
+        let failed = self.send_files(requests).await;
+        let mut ready = Vec::new();
+        for (index, request) in requests.iter().enumerate() {
+            match failed.get(&request.project) {
+                Some(error) if request.git.is_none() => recorded(index, Err(error.clone())),
+                _ => ready.push((index, request)),
+            }
+        }
+        submit::submit_all(&self.remote, &ready, recorded).await;
     }
 
     async fn receipt(&self, token: &Token, since: Timestamp) -> Result<Receipt, BackendError> {

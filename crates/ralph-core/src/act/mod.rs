@@ -14,8 +14,10 @@ pub mod git;
 mod limits;
 pub mod logs;
 mod manual;
+mod outbox;
 pub mod preflight;
 mod recovery;
+mod script;
 mod step;
 mod submit;
 mod target;
@@ -44,6 +46,7 @@ use crate::world::Unreadable;
 
 pub use dispatch::Options;
 pub use manual::{Cancelled, RunLog, SubmittedNow};
+pub use submit::Extras;
 
 /// Everything that acting needs, injected once.
 #[derive(Clone)]

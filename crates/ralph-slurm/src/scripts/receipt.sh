@@ -16,11 +16,19 @@ marker() {
 
 matching() { # COMMAND...: its lines that name the token; its own exit code
   lines=$("$@") || return
-  printf '%s\n' "$lines" | awk -v token="$token" 'index($0, token)'
+  printf '%s\n' "$lines" | awk -F "$us" -v token="$token" '
+    index($0, token) { print; found = 1 }
+    # Accounting has the end of a job before its name and its command line; it may be the one that is looked for.
+    $3 == "" && $4 == "allocation" { nameless = $1 }
+    END {
+      if (found || nameless == "") exit 0
+      print "the command line of job " nameless " is not in accounting yet" >"/dev/stderr"
+      exit 1
+    }'
 }
 
 part marker marker
 part queue matching within 20 squeue --me -h -t all -o "%i$us%k$us%o"
 part accounting matching within 30 sacct -n -P -X "--delimiter=$us" -u "$(id -un)" -S "now-${seconds}seconds" -E now \
-  -o JobID,Comment,SubmitLine
+  -o JobID,Comment,SubmitLine,JobName
 finish 0

@@ -23,17 +23,42 @@ use receipt::{Findings, Marker};
 /// Orders in one call; their tokens are the arguments of one command line.
 const BUNDLE: usize = 400;
 
-/// Submits all requests, in as few calls as they fit into; `recorded` gets each receipt as it arrives.
+/// Gets what was said about each request, by its index.
+type Recorded<'a> = &'a mut (dyn FnMut(usize, Result<Receipt, BackendError>) + Send);
+
+/// Submits all requests, in as few calls as they fit into; `recorded` gets each receipt as it arrives, and the error for
+/// those of which none arrived.
 pub(crate) async fn submit_all(
     remote: &Remote,
-    requests: &[SubmitRequest],
-    recorded: &mut (dyn FnMut(usize, Receipt) + Send),
-) -> Result<(), BackendError> {
-    let indexed: Vec<(usize, &SubmitRequest)> = requests.iter().enumerate().collect();
-    for bundle in indexed.chunks(BUNDLE) {
-        submit_bundle(remote, bundle, recorded).await?;
+    requests: &[(usize, &SubmitRequest)],
+    recorded: Recorded<'_>,
+) {
+    let mut waiting: BTreeMap<usize, &SubmitRequest> = requests.iter().copied().collect();
+    let mut outcome = Ok(());
+    for bundle in requests.chunks(BUNDLE) {
+        let mut arrived = |index: usize, receipt: Receipt| {
+            waiting.remove(&index);
+            recorded(index, Ok(receipt));
+        };
+        outcome = submit_bundle(remote, bundle, &mut arrived).await;
+        if outcome.is_err() {
+            break;
+        }
     }
-    Ok(())
+    for (index, request) in waiting {
+        let error = outcome.clone().err();
+        recorded(index, Err(error.unwrap_or_else(|| no_receipt(request))));
+    }
+}
+
+/// The cluster's answer lacks what was asked for.
+pub(crate) fn no_receipt(request: &SubmitRequest) -> BackendError {
+    BackendError::Garbled {
+        detail: format!(
+            "the cluster answered without a receipt for `{}`",
+            request.token
+        ),
+    }
 }
 
 /// What the cluster knows about a token, without submitting.

@@ -171,10 +171,9 @@ async fn a_hundred_jobs_in_one_call_each_with_its_own_script() {
         let start = std::time::Instant::now();
         backend
             .submit_all(&requests, &mut |index, receipt| {
-                jobs.insert(index, accepted(&receipt));
+                jobs.insert(index, accepted(&receipt.unwrap()));
             })
-            .await
-            .unwrap();
+            .await;
         eprintln!("{}: 100 jobs in {:.2?}", site.name, start.elapsed());
         assert_eq!(jobs.len(), 100);
         let distinct: std::collections::BTreeSet<_> = jobs.values().collect();

@@ -122,7 +122,7 @@ impl Cluster {
     }
 
     /// Waits until the scheduler holds a job that was requeued so.
-    pub(crate) fn wait_for_hold(&self, job: JobId) {
+    pub(crate) async fn wait_for_hold(&self, job: JobId) {
         let start = Instant::now();
         let id = job.to_string();
         loop {
@@ -133,7 +133,7 @@ impl Cluster {
                 return;
             }
             assert!(start.elapsed() < Duration::from_secs(60), "{state}");
-            std::thread::sleep(Duration::from_millis(200));
+            tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
 
@@ -316,9 +316,9 @@ impl<'a> Site<'a> {
     }
 
     /// Writes a row of the fault table, and checks that the run's job was started exactly once.
-    pub(crate) fn record(&self, case: &str, requests: &[&SubmitRequest], end: &str) {
+    pub(crate) async fn record(&self, case: &str, requests: &[&SubmitRequest], end: &str) {
         for request in requests {
-            let jobs = self.jobs_ever(request.token.as_str());
+            let jobs = self.jobs_once_known(request.token.as_str()).await;
             assert_eq!(jobs.len(), 1, "{case} over {}: {jobs:?}", self.name);
             let line = format!(
                 "{case:44} {:8} started {} ended {end}\n",
@@ -353,6 +353,18 @@ impl<'a> Site<'a> {
 
     pub(crate) fn remove_home(&self, name: &str) {
         let _ = std::fs::remove_file(Path::new(self.cluster.value("RALPH_REMOTE_HOME")).join(name));
+    }
+
+    /// The same, once there is one: accounting knows that a job has ended before it knows its command line.
+    async fn jobs_once_known(&self, token: &str) -> Vec<String> {
+        let start = Instant::now();
+        loop {
+            let jobs = self.jobs_ever(token);
+            if !jobs.is_empty() || start.elapsed() > Duration::from_secs(60) {
+                return jobs;
+            }
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
     }
 
     /// Jobs of this repository folder that the cluster has ever started, by accounting and queue.

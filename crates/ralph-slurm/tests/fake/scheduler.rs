@@ -46,7 +46,7 @@ cd "$HOME/state" || exit 9
 printf '%s\n' "$*" >>sacct.log
 [ ! -e sacct.fail ] || { cat sacct.fail >&2; exit 1; }
 case "$*" in
-  *SubmitLine*) [ -e accounting.forgets ] || for job in job.*; do [ ! -d "$job" ] || printf '%s\037\037sbatch %s\n' "${job#job.}" "$(cat "$job/script")"; done ;;
+  *SubmitLine*) [ ! -e accounting.half ] || printf '9\037\037\037allocation\n'; [ -e accounting.forgets ] || for job in job.*; do [ ! -d "$job" ] || printf '%s\037\037sbatch %s\n' "${job#job.}" "$(cat "$job/script")"; done ;;
   *"-o State"*) [ ! -e accounting.state ] || cat accounting.state ;;
   *) [ ! -e accounting ] || tr '|' '\037' <accounting ;;
 esac

@@ -113,6 +113,14 @@ async fn what_cannot_be_proven_is_said_to_be_unclear_and_never_tried_again() {
         backend.submit(&request).await.unwrap(),
         Receipt::Unclear { .. }
     ));
+    // A job that has ended, and is in accounting without its command line, may be the one.
+    cluster.set("accounting.half", "");
+    let half = backend.receipt(&request.token, request.intent_at).await;
+    assert!(
+        matches!(half, Err(BackendError::Unreachable { .. })),
+        "{half:?}"
+    );
+    cluster.unset("accounting.half");
     cluster.set(
         "sacct.fail",
         "sacct: error: slurm_persist_conn_open_without_init: Connection refused",
@@ -266,10 +274,9 @@ async fn a_bundle_goes_in_one_call_and_each_receipt_is_its_own() {
     let mut receipts = BTreeMap::new();
     backend
         .submit_all(&requests, &mut |index, receipt| {
-            receipts.insert(index, receipt);
+            receipts.insert(index, receipt.unwrap());
         })
-        .await
-        .unwrap();
+        .await;
     let word = |receipt: &Receipt| match receipt {
         Receipt::Accepted { .. } => "accepted".to_owned(),
         Receipt::Refused { message, limit } => format!(
@@ -318,13 +325,22 @@ async fn a_bundle_that_breaks_off_leaves_the_receipts_that_arrived() {
         .min()
         .unwrap();
     let backend = cluster.backend_with([Fault::CutBehind(format!("done receipt.{first} 0\n"))]);
-    let mut receipts = 0;
-    let outcome = backend
-        .submit_all(&requests, &mut |_, _| receipts += 1)
+    let (mut receipts, mut errors) = (0, Vec::new());
+    backend
+        .submit_all(&requests, &mut |_, receipt| match receipt {
+            Ok(_) => receipts += 1,
+            Err(error) => errors.push(error),
+        })
         .await;
     assert!(
-        matches!(outcome, Err(BackendError::Unreachable { .. })),
-        "{outcome:?}"
+        matches!(
+            errors.as_slice(),
+            [
+                BackendError::Unreachable { .. },
+                BackendError::Unreachable { .. }
+            ]
+        ),
+        "{errors:?}"
     );
     assert_eq!(receipts, 1);
     for request in &requests {

@@ -84,35 +84,37 @@ impl SlurmBackend {
     /// # Errors
     /// The cluster could not be asked, or a file could not be read or written.
     pub async fn synchronise(&self, project: &Slug) -> Result<Vec<String>, BackendError> {
-        sync::synchronise(&self.remote, &self.workspace, project, &self.excludes).await
+        let mut sent = self.send(&BTreeSet::from([project])).await?;
+        sent.remove(project).unwrap_or_else(|| Ok(Vec::new()))
     }
 
-    /// Sends the files of the projects that need it, each once; the projects whose files could not be sent, and why.
+    async fn send(
+        &self,
+        projects: &BTreeSet<&Slug>,
+    ) -> Result<BTreeMap<Slug, Result<Vec<String>, BackendError>>, BackendError> {
+        sync::synchronise(&self.remote, &self.workspace, projects, &self.excludes).await
+    }
+
+    /// Sends the files of the projects that need it; those whose files could not be sent, and why.
     async fn send_files(&self, requests: &[SubmitRequest]) -> BTreeMap<Slug, BackendError> {
-        let mut failed = BTreeMap::new();
-        if !self.sends_files {
-            return failed;
-        }
         let projects: BTreeSet<&Slug> = requests
             .iter()
-            .filter(|request| request.git.is_none())
+            .filter(|request| self.sends_files && request.git.is_none())
             .map(|request| &request.project)
             .collect();
-        let mut gone = None;
-        for project in projects {
-            // A host that has just not answered is not asked again for the next project.
-            let sent = match &gone {
-                Some(error) => Err(BackendError::clone(error)),
-                None => self.synchronise(project).await.map(drop),
-            };
-            if let Err(error) = sent {
-                if !matches!(error, BackendError::Storage { .. }) {
-                    gone = Some(error.clone());
-                }
-                failed.insert(project.clone(), error);
-            }
+        if projects.is_empty() {
+            return BTreeMap::new();
         }
-        failed
+        match self.send(&projects).await {
+            Ok(sent) => sent
+                .into_iter()
+                .filter_map(|(project, sent)| Some((project, sent.err()?)))
+                .collect(),
+            Err(error) => projects
+                .into_iter()
+                .map(|project| (project.clone(), error.clone()))
+                .collect(),
+        }
     }
 }
 

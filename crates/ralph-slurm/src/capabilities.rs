@@ -8,7 +8,8 @@ use crate::frame::Part;
 use crate::remote::{Call, Remote, Reply};
 use crate::script::CAPABILITIES;
 
-/// Whether the scheduler's commands are there. One round trip, no question to the controller.
+/// Whether the scheduler's commands are there, and a place for the repository. One round trip, no question to the
+/// controller.
 pub(crate) async fn check(remote: &Remote) -> Result<(), BackendError> {
     remote.check().await?;
     ask(remote, "commands").await.map(drop)

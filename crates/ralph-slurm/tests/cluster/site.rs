@@ -47,7 +47,31 @@ pub(crate) fn cluster(alone: bool) -> Option<Cluster> {
         );
         return None;
     };
-    let text = std::fs::read_to_string(&file).unwrap();
+    let clusters: Vec<PathBuf> = std::env::split_paths(&file).collect();
+    let (values, lock, is_broken) = loop {
+        // The first one that is free; a shared one is left to the others that share.
+        if let Some(free) = clusters.iter().find_map(|file| free(file, alone)) {
+            break free;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    let cluster = Cluster {
+        values,
+        broken: AtomicBool::new(false),
+        lock,
+    };
+    if alone || is_broken {
+        cluster.control(&["heal", "all"]);
+    }
+    if !alone {
+        cluster.lock.lock_shared().unwrap();
+    }
+    Some(cluster)
+}
+
+/// The data of a cluster, its lock, and whether it has to be mended; `None` while others keep us out.
+fn free(file: &Path, alone: bool) -> Option<(BTreeMap<String, String>, File, bool)> {
+    let text = std::fs::read_to_string(file).unwrap();
     let values: BTreeMap<String, String> = text
         .lines()
         .filter_map(|line| line.split_once('='))
@@ -62,23 +86,11 @@ pub(crate) fn cluster(alone: bool) -> Option<Cluster> {
     // A test that was ended from outside could not mend what it had broken.
     let faults = std::fs::read_dir(folder.join("run/faults"));
     let is_broken = faults.is_ok_and(|mut faults| faults.next().is_some());
-    if alone || is_broken {
-        lock.lock().unwrap();
-    } else {
-        lock.lock_shared().unwrap();
-    }
-    let cluster = Cluster {
-        values,
-        broken: AtomicBool::new(false),
-        lock,
+    let locked = match alone || is_broken {
+        true => lock.try_lock(),
+        false => lock.try_lock_shared(),
     };
-    if alone || is_broken {
-        cluster.control(&["heal", "all"]);
-    }
-    if !alone {
-        cluster.lock.lock_shared().unwrap();
-    }
-    Some(cluster)
+    locked.is_ok().then_some((values, lock, is_broken))
 }
 
 impl Cluster {

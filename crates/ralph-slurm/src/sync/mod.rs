@@ -39,10 +39,14 @@ pub(crate) async fn synchronise(
     for project in projects {
         let folder = workspace.join("projects").join(project.as_str());
         match local_files(&folder, excludes) {
-            Ok(files) if files.is_empty() => drop(sent.insert((*project).clone(), Ok(Vec::new()))),
-            Ok(files) => drop(local.insert(*project, files)),
+            Ok(files) if files.is_empty() => {
+                sent.insert((*project).clone(), Ok(Vec::new()));
+            }
+            Ok(files) => {
+                local.insert(*project, files);
+            }
             Err((path, error)) => {
-                drop(sent.insert((*project).clone(), Err(unreadable(&path, &error))))
+                sent.insert((*project).clone(), Err(unreadable(&path, &error)));
             }
         }
     }

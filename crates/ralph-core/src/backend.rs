@@ -57,6 +57,25 @@ pub trait ClusterBackend: Send + Sync + fmt::Debug {
     /// As [`ClusterBackend::submit`].
     async fn receipt(&self, token: &Token, since: Timestamp) -> Result<Receipt, BackendError>;
 
+    /// Looks for many submissions, each with the time of its intent, in as few round trips as the backend can. One answer
+    /// for each, in their order; it stops at the first sign that nobody answers.
+    ///
+    /// # Errors
+    /// Only when the cluster could not be asked at all.
+    async fn receipts(
+        &self,
+        asked: &[(Token, Timestamp)],
+    ) -> Result<Vec<Result<Receipt, BackendError>>, BackendError> {
+        let mut found = Vec::new();
+        for (token, since) in asked {
+            match self.receipt(token, *since).await {
+                Err(error) if error.is_silence() => return Err(error),
+                receipt => found.push(receipt),
+            }
+        }
+        Ok(found)
+    }
+
     /// One round trip for all jobs. One observation per query, in the order of the queries; a job that the
     /// cluster does not know is reported as such and is no error.
     ///
@@ -287,6 +306,17 @@ pub enum BackendError {
         /// What was tried, and what happened.
         detail: String,
     },
+}
+
+impl BackendError {
+    /// Whether nobody answers, so that asking the next question would be one more knock at a closed door (incident 56).
+    #[must_use]
+    pub fn is_silence(&self) -> bool {
+        matches!(
+            self,
+            Self::NoSession { .. } | Self::Unreachable { .. } | Self::NoScheduler { .. }
+        )
+    }
 }
 
 impl Coded for BackendError {

@@ -164,6 +164,13 @@ impl ClusterBackend for SlurmBackend {
         submit::look(&self.remote, token, since).await
     }
 
+    async fn receipts(
+        &self,
+        asked: &[(Token, Timestamp)],
+    ) -> Result<Vec<Result<Receipt, BackendError>>, BackendError> {
+        submit::look_all(&self.remote, asked).await
+    }
+
     async fn observe(&self, jobs: &[JobQuery]) -> Result<Vec<Observation>, BackendError> {
         observe::observe(&self.remote, jobs, self.floor).await
     }

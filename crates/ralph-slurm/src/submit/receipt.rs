@@ -1,7 +1,9 @@
 //! What a receipt on the cluster says, and what follows from it together with the queue and accounting. Pure.
 
+use std::collections::BTreeSet;
+
 use ralph_core::backend::{BackendError, FoundBy, Receipt};
-use ralph_core::id::JobId;
+use ralph_core::id::{JobId, Token};
 use ralph_core::time::Timestamp;
 
 use crate::parse::{Verdict, accepted_job, judge};
@@ -146,22 +148,29 @@ pub(super) struct Findings {
     pub(super) accounting: Result<Vec<JobId>, String>,
 }
 
-/// The masters of the jobs at the beginning of these lines, each once.
-pub(super) fn jobs_in(text: &str) -> Vec<JobId> {
-    let mut jobs: Vec<JobId> = text
-        .lines()
-        .filter_map(|line| {
-            let digits: String = line
-                .trim()
-                .chars()
-                .take_while(char::is_ascii_digit)
-                .collect();
-            digits.parse().ok()
-        })
-        .collect();
-    jobs.sort_unstable();
-    jobs.dedup();
-    jobs
+/// The masters of the jobs that these lines name after the token, each once.
+///
+/// # Errors
+/// There is none, and a job that may be the one is not told apart yet.
+pub(super) fn jobs_of(token: &Token, text: &str) -> Result<Vec<JobId>, String> {
+    let named = |wanted: &str| -> Vec<JobId> {
+        let lines = text.lines().filter_map(|line| line.split_once(' '));
+        let jobs = lines
+            .filter(|(word, _)| *word == wanted)
+            .filter_map(|(_, job)| {
+                let digits: String = job.chars().take_while(char::is_ascii_digit).collect();
+                digits.parse().ok()
+            });
+        let jobs: BTreeSet<JobId> = jobs.collect();
+        jobs.into_iter().collect()
+    };
+    let jobs = named(token.as_str());
+    match named("?").first() {
+        Some(job) if jobs.is_empty() => {
+            Err(format!("the command line of job {job} is not there yet"))
+        }
+        _ => Ok(jobs),
+    }
 }
 
 /// The verdict about a token. The marker is believed where it proves something; where it does not, the queue and
@@ -308,10 +317,13 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_one_job_are_one_job() {
-        assert_eq!(
-            jobs_in("12_[0-3]\u{1f}x\n12_7\u{1f}x\n\nslurm: error\n16+0\n"),
-            [job(12), job(16)]
-        );
+    fn jobs_are_found_by_their_token_and_each_once() {
+        let text = "t-1 12_[0-3]\nt-1 12_7\nt-2 16+0\n? 40\nslurm: error\n";
+        let jobs = |token: &str| jobs_of(&token.parse().unwrap(), text);
+        assert_eq!(jobs("t-1"), Ok(vec![job(12)]));
+        assert_eq!(jobs("t-2"), Ok(vec![job(16)]));
+        // Job 40 may be it.
+        assert!(jobs("t-3").is_err());
+        assert_eq!(jobs_of(&"t-3".parse().unwrap(), "t-1 12\n"), Ok(Vec::new()));
     }
 }

@@ -582,6 +582,19 @@ async fn every_end_of_a_job_is_told_from_the_others() {
     at_once(sites.iter().map(every_end).collect()).await;
 }
 
+/// Waits until a question of the administrator has no answer any more; one job that is forgotten is an error.
+async fn wait_for_none(site: &Site<'_>, question: &[&str]) {
+    let start = std::time::Instant::now();
+    while site
+        .cluster
+        .tried(question)
+        .is_some_and(|text| !text.trim().is_empty())
+    {
+        assert!(start.elapsed() < Duration::from_secs(60), "{question:?}");
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}
+
 async fn every_end(site: &Site<'_>) {
     let backend = site.backend();
     let scripts = [
@@ -598,6 +611,7 @@ async fn every_end(site: &Site<'_>) {
         let job = accepted(&backend.submit(&request).await.unwrap());
         jobs.push((case, job, request));
     }
+    let failed = jobs[0].1;
     let mut ends = Vec::new();
     for (case, job, request) in jobs {
         ends.push(told(&row(case, site, &backend, job, &request).await));
@@ -621,6 +635,17 @@ async fn every_end(site: &Site<'_>) {
         "{ends:?}"
     );
     assert_eq!(ends[3], ("FAILED".to_owned(), "0:53".to_owned()));
+    // SLURM would take `afterok` on the failed job as satisfied, once it has forgotten it.
+    let mut after = self::request(&site.env, TRUE);
+    after.after = vec![failed];
+    let forgotten = [&failed.to_string()[..], "-h", "-t", "all", "-o", "%T"];
+    wait_for_none(site, &[&["squeue", "-j"], &forgotten[..]].concat()).await;
+    let refused = backend.submit(&after).await.unwrap();
+    assert!(
+        matches!(refused, Receipt::Refused { limit: false, .. }),
+        "{refused:?}"
+    );
+    assert!(site.jobs_ever(after.token.as_str()).is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

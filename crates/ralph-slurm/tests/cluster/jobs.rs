@@ -149,6 +149,9 @@ async fn a_cancel_is_seen_with_who_did_it() {
             (report.state, report.cancelled_by),
             (JobState::Cancelled, Some(61001))
         );
+        let ended = "CANCELLED by its user";
+        site.record("cancelled by the user", &[&request], ended)
+            .await;
     }
 }
 

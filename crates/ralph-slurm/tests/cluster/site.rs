@@ -124,6 +124,18 @@ impl Cluster {
         self.control(&all)
     }
 
+    /// The same, where failing is an answer, too.
+    pub(crate) fn tried(&self, arguments: &[&str]) -> Option<String> {
+        let output = Command::new(self.value("RALPH_CLUSTER_CTL"))
+            .arg("admin")
+            .args(arguments)
+            .env("RALPH_CLUSTER_DIR", self.value("RALPH_CLUSTER_DIR"))
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        output.status.success().then_some(text)
+    }
+
     /// How many connections the login node's sshd has seen.
     pub(crate) fn connections(&self) -> usize {
         let log = Path::new(self.value("RALPH_CLUSTER_DIR")).join("log/sshd.log");

@@ -134,6 +134,39 @@ async fn what_cannot_be_proven_is_said_to_be_unclear_and_never_tried_again() {
 }
 
 #[tokio::test]
+async fn any_number_of_submissions_is_looked_for_in_one_call() {
+    let cluster = Scheduler::new();
+    let backend = cluster.backend();
+    let requests: Vec<_> = (0..4).map(|_| request(&cluster.env, SCRIPT)).collect();
+    accepted(&backend.submit(&requests[0]).await.unwrap());
+    cluster.set("sbatch.lie", TIMED_OUT);
+    accepted(&backend.submit(&requests[1]).await.unwrap());
+    cluster.set("sbatch.refuse", TIMED_OUT);
+    backend.submit(&requests[2]).await.unwrap();
+    let before = cluster.log("squeue").lines().count();
+    let asked: Vec<_> = requests
+        .iter()
+        .map(|request| (request.token.clone(), request.intent_at))
+        .collect();
+    let found = backend.receipts(&asked).await.unwrap();
+    let [
+        Ok(Receipt::Accepted { job: first, .. }),
+        Ok(Receipt::Accepted {
+            job: second,
+            how: FoundBy::Queue,
+            ..
+        }),
+        Ok(Receipt::Unclear { .. }),
+        Ok(Receipt::Absent),
+    ] = found.as_slice()
+    else {
+        panic!("{found:?}")
+    };
+    assert_ne!(first, second);
+    assert_eq!(cluster.log("squeue").lines().count(), before + 1);
+}
+
+#[tokio::test]
 async fn a_claim_whose_owner_died_is_claimed_until_a_job_is_found() {
     let cluster = Scheduler::new();
     let backend = cluster.backend();

@@ -4,8 +4,10 @@
     reason = "a fixture that cannot be made ends the test that needs it"
 )]
 
+pub mod repository;
 pub mod slurm;
 pub mod tree;
 pub mod workspace;
 
+pub use repository::Repository;
 pub use workspace::{Ran, Workspace, binary, wait_until};

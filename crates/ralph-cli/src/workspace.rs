@@ -10,19 +10,18 @@ use jiff::tz::TimeZone;
 use ralph_core::act::Dispatcher;
 use ralph_core::act::git::GitSource;
 use ralph_core::backend::{BackendError, ClusterBackend};
-use ralph_core::cluster::local::{KILL_WAIT, LocalCluster, LocalSettings};
-use ralph_core::env::{Env, RandomIds};
+use ralph_core::env::Env;
 use ralph_core::error::Code;
-use ralph_core::process::{Supervisor, identity};
 use ralph_core::settings::{self, ClusterKind, Settings, SettingsProblem};
 use ralph_core::store::layout;
-use ralph_core::time::SystemClock;
+use ralph_front::cluster::Site;
+use ralph_front::machine;
 use serde_json::Value;
 
 use crate::args::Global;
 use crate::env_vars;
 use crate::exit::Failure;
-use crate::output::Output;
+use ralph_front::output::Output;
 
 /// The seed's prompt, word for word; shown where the shims that it names are installed.
 const SEED_PROMPT: &str =
@@ -44,16 +43,7 @@ pub(crate) struct Workspace {
 
 /// The environment of this process, for everything that is injected.
 pub(crate) fn env() -> Env {
-    Env {
-        clock: Arc::new(SystemClock::new()),
-        ids: Arc::new(RandomIds::default()),
-        host: rustix::system::uname()
-            .nodename()
-            .to_string_lossy()
-            .into_owned(),
-        user: env_vars::user(),
-        pid: std::process::id(),
-    }
+    machine::env(env_vars::user())
 }
 
 /// The workspace's folder: `--root`, else the nearest one upward that holds `.claude/ralph/` or `projects/`.
@@ -133,37 +123,15 @@ impl Workspace {
 
     /// The cluster, or why there is none.
     pub(crate) fn cluster(&self, env: &Env) -> Result<Arc<dyn ClusterBackend>, BackendError> {
-        match self.cluster_kind() {
-            Some(ClusterKind::Local) => Ok(Arc::new(self.local_cluster(env)?)),
-            Some(ClusterKind::Slurm) => crate::slurm::backend(&self.root, env),
-            None => Err(BackendError::NoConfig {
-                detail: format!(
-                    "neither {} says `cluster` nor is there a {}",
-                    layout::CONFIG,
-                    layout::CLUSTER_CONFIG
-                ),
-            }),
-        }
-    }
-
-    fn local_cluster(&self, env: &Env) -> Result<LocalCluster, BackendError> {
-        let program = env_vars::program().map_err(|error| BackendError::Storage {
-            path: "ralph".to_owned(),
-            detail: format!("the running program cannot be found: {error}"),
-        })?;
-        let settings = LocalSettings {
-            state_dir: self.root.join(layout::CLUSTER_DIR),
+        let site = Site {
+            root: &self.root,
             workspace: self.root.clone(),
-            supervisor: Supervisor {
-                program,
-                args: vec!["__job".to_owned()],
-            },
-            max_parallel: std::thread::available_parallelism()
-                .map_or(1, |count| u32::try_from(count.get()).unwrap_or(1)),
-            boot_id: identity::boot_id().unwrap_or_default().to_owned(),
-            kill_wait: KILL_WAIT,
+            state_dir: self.root.join(layout::CLUSTER_DIR),
+            program: env_vars::program(),
+            runtime_dir: env_vars::runtime_dir(),
+            home: env_vars::path("HOME"),
         };
-        Ok(LocalCluster::new(settings, env.clone()))
+        site.cluster(self.cluster_kind(), env)
     }
 
     /// Where jobs clone from; `None` where the project's files are used as they are.

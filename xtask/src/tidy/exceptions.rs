@@ -25,7 +25,7 @@ const fn except(place: &'static str, what: &'static str, reason: &'static str) -
 }
 
 /// Names of programs (I4) that stand for something else than the program.
-pub(super) const WORDS: [Exception; 2] = [
+pub(super) const WORDS: [Exception; 3] = [
     except(
         "crates/ralph-core/src/",
         "sbatch",
@@ -36,10 +36,15 @@ pub(super) const WORDS: [Exception; 2] = [
         "ssh",
         "a field of the cluster's settings; a name in code starts nothing",
     ),
+    except(
+        "crates/ralph-front/src/",
+        "ssh",
+        "a field of the cluster's settings; a name in code starts nothing",
+    ),
 ];
 
 /// Writers of files (I3) beside store and journal.
-pub(super) const WRITERS: [Exception; 6] = [
+pub(super) const WRITERS: [Exception; 7] = [
     except(
         "crates/ralph-cli/src/commands/init/files.rs",
         "fs::set_permissions",
@@ -64,6 +69,11 @@ pub(super) const WRITERS: [Exception; 6] = [
         "crates/ralph-core/src/process/supervise.rs",
         "opening for writing",
         "the outputs of the worker, which writes them itself",
+    ),
+    except(
+        "crates/ralph-loop/src/log.rs",
+        "opening for writing",
+        "the log of an agent, written line by line as it is printed; no decision is made from it",
     ),
     except(
         "crates/ralph-slurm/src/budget.rs",

@@ -5,18 +5,31 @@ use super::tree::{Package, Tree};
 
 /// Which crates of the workspace a crate may use, tests aside. A package that is not here is a finding, so
 /// that a new one gets its place on purpose.
-const LAYERS: [(&str, &[&str]); 8] = [
+const LAYERS: [(&str, &[&str]); 9] = [
     ("ralph-docs", &[]),
     ("ralph-core", &["ralph-docs"]),
     ("ralph-slurm", &["ralph-core", "ralph-docs"]),
     ("ralph-loop", &["ralph-core", "ralph-docs"]),
+    ("ralph-front", &["ralph-core", "ralph-docs", "ralph-slurm"]),
     (
         "ralph-cli",
-        &["ralph-core", "ralph-docs", "ralph-loop", "ralph-slurm"],
+        &[
+            "ralph-core",
+            "ralph-docs",
+            "ralph-front",
+            "ralph-loop",
+            "ralph-slurm",
+        ],
     ),
     (
         "ralph-dispatch",
-        &["ralph-core", "ralph-docs", "ralph-loop", "ralph-slurm"],
+        &[
+            "ralph-core",
+            "ralph-docs",
+            "ralph-front",
+            "ralph-loop",
+            "ralph-slurm",
+        ],
     ),
     // The end-to-end tests build the product's binary as their own, with crash points in it.
     (
@@ -24,6 +37,7 @@ const LAYERS: [(&str, &[&str]); 8] = [
         &[
             "ralph-cli",
             "ralph-core",
+            "ralph-dispatch",
             "ralph-docs",
             "ralph-loop",
             "ralph-slurm",
@@ -35,7 +49,7 @@ const LAYERS: [(&str, &[&str]); 8] = [
 /// What ralph-docs may use at all.
 const DOCS_MAY_USE: [&str; 3] = ["memchr", "pulldown-cmark", "thiserror"];
 
-const FRONT: [&str; 2] = ["ralph-cli", "ralph-dispatch"];
+const FRONT: [&str; 3] = ["ralph-cli", "ralph-dispatch", "ralph-front"];
 
 /// What only a program that faces a person has a use for.
 const TERMINAL: [&str; 10] = [

@@ -5,10 +5,10 @@ use ralph_core::error::Code;
 use crate::args::{Cancel, Global};
 use crate::commands::block_on;
 use crate::exit::Outcome;
-use crate::output::Output;
 use crate::render::SCHEMA_VERSION;
 use crate::render::answers::CancelReport;
 use crate::workspace::Workspace;
+use ralph_front::output::Output;
 
 /// Cancels; the books are made true by the verification that follows.
 pub(crate) fn run(global: &Global, arguments: &Cancel, output: &Output) -> Outcome {

@@ -16,9 +16,9 @@ use crate::args::{self, Demo, Global};
 use crate::commands;
 use crate::env_vars;
 use crate::exit::{Failure, Outcome, printed};
-use crate::output::Output;
 use crate::render::{BOLD, DIM, GREEN, RED, paint};
 use crate::workspace::env;
+use ralph_front::output::Output;
 
 const CONFIG: &str = include_str!("../templates/demo/config.json");
 const AGENT: &str = include_str!("../templates/demo/agent.sh");

@@ -12,10 +12,10 @@ use ralph_core::time::{Timestamp, elapsed, span_text, stamp};
 use crate::args::{Chosen, Dispatch, Global};
 use crate::commands::{block_on, projects};
 use crate::exit::{Failure, Outcome};
-use crate::output::Output;
 use crate::render;
 use crate::render::report::View;
 use crate::workspace::Workspace;
+use ralph_front::output::Output;
 
 /// A poll that is due at once is not asked for in a hot loop.
 const SHORTEST_WAIT: Duration = Duration::from_millis(100);

@@ -25,12 +25,13 @@ use std::path::Path;
 
 use ralph_core::error::Code;
 use ralph_core::id::Slug;
+pub(crate) use ralph_front::machine::block_on;
 
 use crate::args::{Chosen, Cli, Hook, Verb};
 use crate::env_vars;
 use crate::exit::{Failure, Outcome};
-use crate::output::Output;
 use crate::workspace::env;
+use ralph_front::output::Output;
 
 /// Runs the verb of a command line.
 pub(crate) fn run(cli: Cli, output: &Output) -> Outcome {
@@ -80,18 +81,6 @@ fn job(dir: &Path) -> Outcome {
     let done =
         ralph_core::cluster::local::run_job(dir, &env(), env_vars::all(), &mut std::io::stdout());
     supervised(done.map(drop).map_err(|error| error.to_string()))
-}
-
-/// Runs a future to its end on a small runtime.
-pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build();
-    let runtime = runtime.map_err(|error| {
-        Failure::new(Code::Failed, format!("threads cannot be started: {error}"))
-    })?;
-    Ok(runtime.block_on(future))
 }
 
 /// Names of projects, parsed; a name that no project has is a usage error that lists those there are.

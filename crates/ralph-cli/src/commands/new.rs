@@ -7,10 +7,10 @@ use serde_json::json;
 
 use crate::args::{Global, New};
 use crate::exit::{Failure, Outcome};
-use crate::output::Output;
 use crate::render::SCHEMA_VERSION;
 use crate::render::answers::NewReport;
 use crate::workspace::find_root;
+use ralph_front::output::Output;
 
 const FILES: [(&str, &str); 5] = [
     (layout::QUEUE, include_str!("../templates/project/queue.md")),

@@ -6,9 +6,9 @@ use ralph_core::world::ProjectState;
 use crate::args::{Chosen, Global};
 use crate::commands::selected;
 use crate::exit::Outcome;
-use crate::output::Output;
 use crate::render::runs;
 use crate::workspace::Workspace;
+use ralph_front::output::Output;
 
 /// Lists live runs first, then the ended ones, newest last as they are filed.
 pub(crate) fn run(global: &Global, arguments: &Chosen, output: &Output) -> Outcome {

@@ -1,8 +1,8 @@
 //! `ralph __schema`: the JSON schemas of the `--json` outputs; `cargo xtask generate` writes them to `docs/schema/`.
 
 use crate::exit::{Outcome, printed};
-use crate::output::Output;
 use crate::render::schemas;
+use ralph_front::output::Output;
 
 /// Prints one object with a schema per output.
 pub(crate) fn run(output: &Output) -> Outcome {

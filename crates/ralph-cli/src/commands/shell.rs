@@ -2,7 +2,7 @@
 
 use crate::args::Completions;
 use crate::exit::{Outcome, printed};
-use crate::output::Output;
+use ralph_front::output::Output;
 
 /// Prints the completions of a shell.
 pub(crate) fn completions(arguments: &Completions, output: &Output) -> Outcome {

@@ -4,10 +4,10 @@ use ralph_core::store::{atomic, layout};
 
 use crate::args::Global;
 use crate::exit::Outcome;
-use crate::output::Output;
 use crate::render::SCHEMA_VERSION;
 use crate::render::answers::SwitchReport;
 use crate::workspace::find_root;
+use ralph_front::output::Output;
 
 /// Switches the loop on.
 pub(crate) fn on(global: &Global, output: &Output) -> Outcome {

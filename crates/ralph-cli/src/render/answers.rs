@@ -1,17 +1,7 @@
 //! What the verbs answer that do one thing, as data. Their words for people stand with the verbs.
 
-use ralph_core::report::Problem;
 use schemars::JsonSchema;
 use serde::Serialize;
-
-/// An error with `--json`: one line on standard error.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct ErrorReport {
-    /// Version of this shape.
-    pub(crate) schema_version: u32,
-    /// What went wrong.
-    pub(crate) error: Problem,
-}
 
 /// `ralph init --json`.
 #[derive(Debug, Serialize, JsonSchema)]

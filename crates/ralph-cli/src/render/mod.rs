@@ -4,6 +4,7 @@ pub(crate) mod answers;
 pub(crate) mod cluster;
 pub(crate) mod doctor;
 pub(crate) mod lock;
+pub(crate) mod looping;
 pub(crate) mod ops;
 pub(crate) mod report;
 pub(crate) mod runs;
@@ -15,9 +16,7 @@ pub(crate) mod validate;
 
 use anstyle::{AnsiColor, Style};
 
-/// Version of the shape of every `--json` output but the dispatch report's, which has its own. Members may be added
-/// within a version; one is never removed or given another meaning.
-pub(crate) const SCHEMA_VERSION: u32 = 1;
+pub(crate) use ralph_front::SCHEMA_VERSION;
 
 /// Good news.
 pub(crate) const GREEN: Style = AnsiColor::Green.on_default();

@@ -7,9 +7,9 @@ use ralph_core::plan::rules::plural;
 use ralph_core::report::{DispatchReport, PassedReport, Problem, StepReport, Verified};
 use ralph_core::time::{elapsed, span_text, stamp};
 
-use crate::output::Output;
 use crate::render::table::{Cell, beginnings, cell, plain};
 use crate::render::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, cut, one_line, paint};
+use ralph_front::output::Output;
 
 /// Blanks before what belongs to a line.
 const INDENT: &str = "    ";

@@ -12,7 +12,7 @@ pub(crate) fn all() -> BTreeMap<&'static str, Schema> {
     BTreeMap::from([
         of::<answers::AdoptReport>("cluster-adopt"),
         of::<answers::CancelReport>("cancel"),
-        of::<answers::ErrorReport>("error"),
+        of::<ralph_front::failure::ErrorReport>("error"),
         of::<answers::InitReport>("init"),
         of::<answers::LogPiece>("logs"),
         of::<answers::NewReport>("new"),

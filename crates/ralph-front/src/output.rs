@@ -3,82 +3,114 @@
 use std::io::{self, IsTerminal as _, Write as _};
 
 use anstream::AutoStream;
+use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::args::{Format, Global, When};
-use crate::env_vars;
-use crate::exit::{Failure, printed};
+use crate::failure::{Failure, printed};
+
+/// `--format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Human,
+    /// For programs; carries `schema_version`.
+    Json,
+}
+
+/// `--color`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
 
 /// How this run prints.
 #[derive(Debug, Clone)]
-pub(crate) struct Output {
+pub struct Output {
     /// For people or for programs.
-    pub(crate) format: Format,
+    pub format: Format,
     /// Say nothing but results and errors.
-    pub(crate) quiet: bool,
+    pub quiet: bool,
     /// Say more.
-    pub(crate) verbose: u8,
+    pub verbose: u8,
     color: When,
+    columns: Option<usize>,
     silent: bool,
 }
 
 impl Output {
-    pub(crate) fn new(global: &Global) -> Self {
-        let format = if global.json {
-            Format::Json
-        } else {
-            global.format
-        };
+    /// As the options of the command line say. `columns` is the width where standard output is no terminal.
+    #[must_use]
+    pub fn new(
+        format: Format,
+        color: When,
+        quiet: bool,
+        verbose: u8,
+        columns: Option<usize>,
+    ) -> Self {
         Self {
             format,
-            quiet: global.quiet,
-            verbose: global.verbose,
-            color: global.color,
+            quiet,
+            verbose,
+            color,
+            columns,
             silent: false,
         }
     }
 
     /// Prints nothing: for verbs that are steps of another.
-    pub(crate) fn silent() -> Self {
+    #[must_use]
+    pub fn silent() -> Self {
         Self {
             format: Format::Human,
             quiet: true,
             verbose: 0,
             color: When::Never,
+            columns: None,
             silent: true,
         }
     }
 
     /// Whether results are for a program.
-    pub(crate) fn is_json(&self) -> bool {
+    #[must_use]
+    pub fn is_json(&self) -> bool {
         self.format == Format::Json
     }
 
     /// Whether a person looks at standard output.
-    pub(crate) fn on_terminal(&self) -> bool {
+    #[must_use]
+    pub fn on_terminal(&self) -> bool {
         io::stdout().is_terminal()
     }
 
-    /// Columns of the terminal; of `COLUMNS` where there is none, else 100.
-    pub(crate) fn width(&self) -> usize {
-        let stated = || env_vars::text(env_vars::COLUMNS)?.parse::<usize>().ok();
+    /// Columns of the terminal; those stated where there is none, else 100.
+    #[must_use]
+    pub fn width(&self) -> usize {
         let terminal = || Some(usize::from(terminal_size::terminal_size()?.0.0));
         let width = if self.on_terminal() {
             terminal()
         } else {
-            stated()
+            self.columns
         };
         width.unwrap_or(100).clamp(40, 1_000)
     }
 
     /// Lines of the terminal; `None` where there is none.
-    pub(crate) fn height(&self) -> Option<usize> {
+    #[must_use]
+    pub fn height(&self) -> Option<usize> {
         let (_, height) = terminal_size::terminal_size()?;
         self.on_terminal().then(|| usize::from(height.0))
     }
 
     /// Prints results.
-    pub(crate) fn print(&self, text: &str) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub fn print(&self, text: &str) -> io::Result<()> {
         if self.silent {
             return Ok(());
         }
@@ -91,26 +123,38 @@ impl Output {
     }
 
     /// Prints bytes as they are, such as a log.
-    pub(crate) fn bytes(&self, bytes: &[u8]) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub fn bytes(&self, bytes: &[u8]) -> io::Result<()> {
         let mut stdout = io::stdout().lock();
         stdout.write_all(bytes)?;
         stdout.flush()
     }
 
     /// Prints results for a program.
-    pub(crate) fn json(&self, value: &impl Serialize) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub fn json(&self, value: &impl Serialize) -> io::Result<()> {
         let text = serde_json::to_string_pretty(value).map_err(io::Error::other)?;
         self.bytes((text + "\n").as_bytes())
     }
 
     /// Prints one of several results for a program, each on a line of its own.
-    pub(crate) fn json_line(&self, value: &impl Serialize) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub fn json_line(&self, value: &impl Serialize) -> io::Result<()> {
         let text = serde_json::to_string(value).map_err(io::Error::other)?;
         self.bytes((text + "\n").as_bytes())
     }
 
     /// Prints what a verb answers: data for a program, words for a person.
-    pub(crate) fn answer(&self, data: &impl Serialize, words: &str) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub fn answer(&self, data: &impl Serialize, words: &str) -> Result<(), Failure> {
         printed(if self.is_json() {
             self.json(data)
         } else {
@@ -119,21 +163,21 @@ impl Output {
     }
 
     /// Says what is going on, on standard error. That nobody reads it is no error.
-    pub(crate) fn note(&self, text: &str) {
+    pub fn note(&self, text: &str) {
         if !self.quiet {
             self.error_line(text);
         }
     }
 
     /// Says what is being waited for: only to a person who looks on.
-    pub(crate) fn progress(&self, text: &str) {
+    pub fn progress(&self, text: &str) {
         if io::stderr().is_terminal() {
             self.note(text);
         }
     }
 
     /// Prints an error line.
-    pub(crate) fn error_line(&self, text: &str) {
+    pub fn error_line(&self, text: &str) {
         let mut stderr = AutoStream::new(io::stderr().lock(), self.choice());
         let _ = writeln!(stderr, "{text}");
     }

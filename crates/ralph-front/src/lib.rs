@@ -1,0 +1,13 @@
+//! What both binaries share where they face a person: errors on their way out, where text goes, which cluster is meant.
+//!
+//! What must never be here: a verb, a command line beyond the options that all verbs have, and a look at the
+//! environment: each binary reads its own and hands in what is needed.
+
+pub mod cluster;
+pub mod failure;
+pub mod machine;
+pub mod output;
+
+/// Version of the shape of every `--json` output but the dispatch report's, which has its own. Members may be added
+/// within a version; one is never removed or given another meaning.
+pub const SCHEMA_VERSION: u32 = 1;

@@ -1,0 +1,339 @@
+//! One attempt as it stands on disk: `.ralph/state/attempts/<id>/attempt.json`, written before each effect.
+//!
+//! Whoever finds such a folder without a living owner knows from it what was begun and what is to be kept
+//! ([`crate::recovery`]). What must never be here: a process, git, a decision about what comes next.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use ralph_core::error::{Code, Coded, Hint};
+use ralph_core::process::Identity;
+use ralph_core::store::{StoreError, atomic};
+use ralph_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::outcome::{AttemptId, Outcome, Usage};
+use crate::task::Task;
+
+/// Version of the record.
+const SCHEMA_VERSION: u32 = 1;
+const RECORD: &str = "attempt.json";
+
+/// How far an attempt has come. Each is written before what it names is begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Its task is claimed; worktree and branch may exist.
+    Preparing,
+    /// Its agent may run.
+    Running,
+    /// Its agent has ended well; its work is checked.
+    Checking,
+    /// Its work passed; it is integrated or pushed. Never needs the agent again.
+    Delivering,
+}
+
+/// The record of an attempt that is not over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AttemptRecord {
+    /// Version of this shape.
+    pub schema_version: u32,
+    /// Which attempt.
+    pub attempt: AttemptId,
+    /// At what.
+    pub task: Task,
+    /// How often the task is tried in its run, this time included.
+    pub number: u32,
+    /// The agent.
+    pub engine: String,
+    /// The loop that owns it.
+    pub owner: Identity,
+    /// How far it is.
+    pub phase: Phase,
+    /// The work tree of the repository that it belongs to.
+    pub repository: PathBuf,
+    /// Its branch.
+    pub branch: Option<String>,
+    /// Its worktree.
+    pub worktree: Option<PathBuf>,
+    /// The commit that it began from.
+    pub base: Option<String>,
+    /// When its agent was started.
+    pub started: Timestamp,
+    /// How long the agent ran, in seconds.
+    pub agent_seconds: f64,
+    /// What the agent used.
+    pub usage: Usage,
+    /// The agent's session.
+    pub session_id: Option<String>,
+    /// The agent's own summary.
+    pub summary: Option<String>,
+    /// The checks and their results.
+    pub checks: Vec<String>,
+    /// The agent's log, relative to `.ralph`.
+    pub log: Option<String>,
+}
+
+impl AttemptRecord {
+    /// A new record.
+    #[must_use]
+    pub fn new(
+        attempt: AttemptId,
+        task: Task,
+        number: u32,
+        engine: &str,
+        owner: Identity,
+        repository: &Path,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            attempt,
+            task,
+            number,
+            engine: engine.to_owned(),
+            owner,
+            phase: Phase::Preparing,
+            repository: repository.to_owned(),
+            branch: None,
+            worktree: None,
+            base: None,
+            started: now,
+            agent_seconds: 0.0,
+            usage: Usage::default(),
+            session_id: None,
+            summary: None,
+            checks: Vec::new(),
+            log: None,
+        }
+    }
+}
+
+/// Why an attempt's folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum AttemptError {
+    /// A file.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The folder of all attempts.
+    #[error("cannot list {}", .path.display())]
+    List {
+        /// The folder.
+        path: PathBuf,
+        /// What happened.
+        #[source]
+        source: io::Error,
+    },
+    /// A record that is none.
+    #[error("{}: expected the record of an attempt", .path.display())]
+    Shape {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+impl Coded for AttemptError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Store(error) => error.code(),
+            Self::List { .. } => Code::Failed,
+            Self::Shape { .. } => Code::CorruptState,
+        }
+    }
+
+    fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::Store(error) => error.hint(),
+            Self::List { .. } => Some(Hint::new("Check the permissions of the folder.")),
+            Self::Shape { .. } => Some(Hint::new(
+                "Look at the folder beside it, keep what is of use, and delete it.",
+            )),
+        }
+    }
+}
+
+/// The folder of all attempts that are not over.
+#[derive(Debug, Clone)]
+pub struct Attempts {
+    folder: PathBuf,
+}
+
+impl Attempts {
+    /// The attempts under `.ralph/state`.
+    #[must_use]
+    pub fn new(state: &Path) -> Self {
+        Self {
+            folder: state.join("attempts"),
+        }
+    }
+
+    /// The folder of one attempt.
+    #[must_use]
+    pub fn folder(&self, attempt: &AttemptId) -> PathBuf {
+        self.folder.join(attempt.as_str())
+    }
+
+    /// Writes a record so that it survives the end of this process.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write(&self, record: &AttemptRecord) -> Result<(), AttemptError> {
+        let (path, bytes) = self.content(record)?;
+        atomic::stage_unsynced(&path, &bytes, None)?.publish()?;
+        Ok(())
+    }
+
+    /// Writes a record so that it survives a loss of power: from here on there is work to lose.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_durably(&self, record: &AttemptRecord) -> Result<(), AttemptError> {
+        let (path, bytes) = self.content(record)?;
+        Ok(atomic::replace(&path, &bytes)?)
+    }
+
+    fn content(&self, record: &AttemptRecord) -> Result<(PathBuf, Vec<u8>), AttemptError> {
+        let folder = self.folder(&record.attempt);
+        atomic::create_dir(&folder)?;
+        let path = folder.join(RECORD);
+        let bytes = serde_json::to_vec_pretty(record).map_err(|source| AttemptError::Shape {
+            path: path.clone(),
+            source,
+        })?;
+        Ok((path, bytes))
+    }
+
+    /// Forgets an attempt that is over. One that is not there is forgotten already.
+    ///
+    /// # Errors
+    /// A file of it cannot be removed.
+    pub fn close(&self, attempt: &AttemptId) -> Result<(), AttemptError> {
+        let folder = self.folder(attempt);
+        match fs::remove_dir_all(&folder) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(AttemptError::List {
+                path: folder,
+                source,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// All attempts that are not over, oldest first. A folder without a record was made by a loop that died before
+    /// it had begun anything; it is listed by its name alone.
+    ///
+    /// # Errors
+    /// The folder or a record cannot be read.
+    pub fn list(&self) -> Result<Vec<Found>, AttemptError> {
+        let list = |source| AttemptError::List {
+            path: self.folder.clone(),
+            source,
+        };
+        let entries = match fs::read_dir(&self.folder) {
+            Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(list)?,
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(list)?.file_name();
+            let Some(Ok(attempt)) = name.to_str().map(str::parse::<AttemptId>) else {
+                continue;
+            };
+            found.push(match self.read(&attempt)? {
+                Some(record) => Found::Record(Box::new(record)),
+                None => Found::Empty(attempt),
+            });
+        }
+        found.sort_by(|a, b| a.attempt().cmp(b.attempt()));
+        Ok(found)
+    }
+
+    fn read(&self, attempt: &AttemptId) -> Result<Option<AttemptRecord>, AttemptError> {
+        let path = self.folder(attempt).join(RECORD);
+        let Some(bytes) = atomic::read(&path)? else {
+            return Ok(None);
+        };
+        serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|source| AttemptError::Shape { path, source })
+    }
+}
+
+/// An attempt that was found.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Found {
+    /// With its record.
+    Record(Box<AttemptRecord>),
+    /// Nothing was begun.
+    Empty(AttemptId),
+}
+
+impl Found {
+    /// Which attempt.
+    #[must_use]
+    pub fn attempt(&self) -> &AttemptId {
+        match self {
+            Self::Record(record) => &record.attempt,
+            Self::Empty(attempt) => attempt,
+        }
+    }
+}
+
+/// What an interrupted attempt becomes, by how far it was. Pure.
+#[must_use]
+pub fn interrupted_outcome(phase: Phase) -> Option<Outcome> {
+    match phase {
+        Phase::Preparing | Phase::Running => Some(Outcome::Interrupted),
+        // The agent had ended well: the work goes on where it stopped.
+        Phase::Checking | Phase::Delivering => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ralph_docs::fix_plan::RowKey;
+
+    #[test]
+    fn what_was_written_is_found_and_forgotten_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let attempts = Attempts::new(folder.path());
+        assert_eq!(attempts.list().expect("read"), []);
+        let row = RowKey {
+            section: String::new(),
+            text: "do it".to_owned(),
+            occurrence: 0,
+        };
+        let task = Task {
+            key: crate::task::TaskKey::of(None, &row),
+            id: "do-it".to_owned(),
+            row,
+            repository: None,
+            line: 3,
+        };
+        let owner = Identity::of(std::process::id()).expect("an identity");
+        let id: AttemptId = "20261126_213300-00000001".parse().expect("an id");
+        let mut record = AttemptRecord::new(
+            id.clone(),
+            task,
+            1,
+            "command",
+            owner,
+            folder.path(),
+            Timestamp::UNIX_EPOCH,
+        );
+        attempts.write(&record).expect("written");
+        record.phase = Phase::Delivering;
+        attempts.write_durably(&record).expect("written");
+        std::fs::create_dir(attempts.folder(&"empty".parse().expect("an id"))).expect("made");
+        let found = attempts.list().expect("read");
+        assert_eq!(found[0], Found::Record(Box::new(record)));
+        assert_eq!(found[1], Found::Empty("empty".parse().expect("an id")));
+        attempts.close(&id).expect("closed");
+        attempts.close(&id).expect("closed twice");
+        assert_eq!(attempts.list().expect("read").len(), 1);
+    }
+}

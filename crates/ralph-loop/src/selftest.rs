@@ -1,0 +1,1 @@
+//! The gauntlet: an agent's command against everything that can go wrong.

@@ -39,7 +39,7 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> anyhow::Result<ExitCode> {
             root: root.to_path_buf(),
             folder: target.join("bench").join(case.name),
         };
-        rows.push((case.run)(&place).with_context(|| format!("in the case {}", case.name))?);
+        rows.extend((case.run)(&place).with_context(|| format!("in the case {}", case.name))?);
     }
     print!("{}", table::text(&rows));
     if let Some(load) = load() {

@@ -1,1 +1,0 @@
-//! Assignments of a bash file, read without running it.

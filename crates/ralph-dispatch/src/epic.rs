@@ -57,6 +57,15 @@ pub(crate) fn edits(
     Ok((edits, changes))
 }
 
+/// Whether two texts of the pipeline differ in Exec cells only: what a sweep leaves is no work of a person's.
+pub(crate) fn differ_in_exec_only(one: &str, other: &str) -> bool {
+    let blind = |doc: &str| {
+        let edits = set_cells(doc, EXEC, |_, _| Some(RUNNING)).ok()?;
+        Some(edits.apply(doc))
+    };
+    blind(one).is_some_and(|text| blind(other).as_ref() == Some(&text))
+}
+
 fn cell(
     table: &Table,
     row: &Row,
@@ -160,10 +169,24 @@ mod tests {
     }
 
     #[test]
+    fn a_sweep_is_told_from_a_persons_work() {
+        let (swept, _) = run(DOC, &["svc-a", "svc-bad"]);
+        assert!(swept != DOC && differ_in_exec_only(DOC, &swept));
+        assert!(!differ_in_exec_only(
+            DOC,
+            &swept.replace("PRD-1 ", "PRD-11 ")
+        ));
+        assert!(!differ_in_exec_only(DOC, &DOC.replace("approved", "draft")));
+    }
+
+    #[test]
     fn only_rows_of_newly_ended_loops_are_touched() {
         assert_eq!(run(DOC, &[]).1.len(), 0);
         assert_eq!(run(DOC, &["svc-bad"]).1, ["PRD-2 one failed ✗"]);
         let windows = DOC.replace('\n', "\r\n");
-        assert_eq!(run(&windows, &["svc-bad"]).0, windows.replace("svc-bad | ~ |", "svc-bad | ✗ |"));
+        assert_eq!(
+            run(&windows, &["svc-bad"]).0,
+            windows.replace("svc-bad | ~ |", "svc-bad | ✗ |")
+        );
     }
 }

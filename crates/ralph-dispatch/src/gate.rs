@@ -153,7 +153,10 @@ fn work_tree(found: &WorkTree, name: &str, git: &str) -> Option<Refusal> {
         }
         WorkTree::Missing => refusal(
             format!("{name}: there is no such folder"),
-            format!("Clone it: git clone URL {}", git.trim_start_matches("git -C ")),
+            format!(
+                "Clone it: git clone URL {}",
+                git.trim_start_matches("git -C ")
+            ),
         ),
         WorkTree::NoRepository => refusal(
             format!("{name}: not a git repository of its own"),
@@ -206,7 +209,10 @@ fn running(probe: &RepositoryProbe) -> Option<Refusal> {
                 "{name}: {} of another launcher names a living process (pid {pid})",
                 file.display()
             ),
-            format!("End that process, or delete the file: rm {}", file.display()),
+            format!(
+                "End that process, or delete the file: rm {}",
+                file.display()
+            ),
         ),
         Running::Job { id } => (
             format!("{name}: its loop is job {id} of the cluster, which has not ended"),
@@ -253,27 +259,61 @@ mod tests {
     /// All reasons are told at once, each with what to do.
     #[test]
     fn every_reason_is_told() {
-        let dirty = |count: usize| {
-            WorkTree::Dirty((0..count).map(|n| format!(" M file{n}")).collect())
-        };
+        let dirty =
+            |count: usize| WorkTree::Dirty((0..count).map(|n| format!(" M file{n}")).collect());
         let mut found = probes(vec![
-            RepositoryProbe { work_tree: dirty(7), plan: PlanProbe::Empty, ..probe("svc-a") },
-            RepositoryProbe { work_tree: WorkTree::Missing, plan: PlanProbe::Missing, ..probe("svc-b") },
-            RepositoryProbe { work_tree: WorkTree::NoRepository, ..probe("svc-c") },
-            RepositoryProbe { running: Some(Running::Launched { pid: Some(42) }), ..probe("svc-d") },
-            RepositoryProbe { running: Some(Running::Orphaned { pid: Some(43) }), ..probe("svc-e") },
-            RepositoryProbe { running: Some(Running::ByHand), ..probe("svc-f") },
             RepositoryProbe {
-                running: Some(Running::Foreign { pid: 44, file: "ralph/svc-g.pid".into() }),
+                work_tree: dirty(7),
+                plan: PlanProbe::Empty,
+                ..probe("svc-a")
+            },
+            RepositoryProbe {
+                work_tree: WorkTree::Missing,
+                plan: PlanProbe::Missing,
+                ..probe("svc-b")
+            },
+            RepositoryProbe {
+                work_tree: WorkTree::NoRepository,
+                ..probe("svc-c")
+            },
+            RepositoryProbe {
+                running: Some(Running::Launched { pid: Some(42) }),
+                ..probe("svc-d")
+            },
+            RepositoryProbe {
+                running: Some(Running::Orphaned { pid: Some(43) }),
+                ..probe("svc-e")
+            },
+            RepositoryProbe {
+                running: Some(Running::ByHand),
+                ..probe("svc-f")
+            },
+            RepositoryProbe {
+                running: Some(Running::Foreign {
+                    pid: 44,
+                    file: "ralph/svc-g.pid".into(),
+                }),
                 ..probe("svc-g")
             },
-            RepositoryProbe { running: Some(Running::Job { id: "1001".into() }), ..probe("svc-h") },
-            RepositoryProbe { not_pushed: vec!["commit 1234 is not pushed".into()], ..probe("svc-i") },
-            RepositoryProbe { work_tree: WorkTree::Unknown("timed out".into()), ..probe("svc-j") },
+            RepositoryProbe {
+                running: Some(Running::Job { id: "1001".into() }),
+                ..probe("svc-h")
+            },
+            RepositoryProbe {
+                not_pushed: vec!["commit 1234 is not pushed".into()],
+                ..probe("svc-i")
+            },
+            RepositoryProbe {
+                work_tree: WorkTree::Unknown("timed out".into()),
+                ..probe("svc-j")
+            },
         ]);
         found.workbench = dirty(1);
         found.program = Some(("ralph: not found".into(), "Install it.".into()));
-        found.engine = Some(MissingEngine { engine: "codex", program: "codex".into() });
+        found.engine = Some(MissingEngine {
+            engine: "codex",
+            program: "codex".into(),
+        });
         let refusals = gate(&found, "/wb");
         let text: Vec<String> = refusals
             .iter()

@@ -92,11 +92,6 @@ impl Layout {
         self.state().join("lock")
     }
 
-    /// The last sweep's text of the pipeline, by its hash.
-    pub(crate) fn swept(&self) -> PathBuf {
-        self.state().join("pipeline.json")
-    }
-
     pub(crate) fn loops(&self) -> PathBuf {
         self.state().join("loops")
     }

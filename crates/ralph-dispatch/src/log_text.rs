@@ -22,7 +22,10 @@ pub(crate) fn last_lines(path: &Path, from: u64, count: usize) -> Vec<String> {
 pub(crate) fn last_line(path: &Path, from: u64) -> String {
     let text = end_of(path, from, 4096).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
-    text.trim_end().lines().next_back().map_or_else(String::new, harmless)
+    text.trim_end()
+        .lines()
+        .next_back()
+        .map_or_else(String::new, harmless)
 }
 
 /// The size of a log in bytes; 0 where there is none.
@@ -87,7 +90,12 @@ fn collect(path: &Path, from: u64, found: &mut Vec<String>) -> io::Result<()> {
     let mut line = Vec::new();
     loop {
         line.clear();
-        if reader.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)? == 0 {
+        if reader
+            .by_ref()
+            .take(LONGEST_LINE)
+            .read_until(b'\n', &mut line)?
+            == 0
+        {
             return Ok(());
         }
         for url in links(&String::from_utf8_lossy(&line)) {
@@ -100,7 +108,9 @@ fn collect(path: &Path, from: u64, found: &mut Vec<String>) -> io::Result<()> {
 
 /// Links to pull requests (`…/pull/12`) and merge requests (`…/merge_requests/12`), cut behind the number.
 fn links(line: &str) -> Vec<String> {
-    let starts = line.match_indices("https://").chain(line.match_indices("http://"));
+    let starts = line
+        .match_indices("https://")
+        .chain(line.match_indices("http://"));
     let mut starts: Vec<usize> = starts.map(|(at, _)| at).collect();
     starts.sort_unstable();
     starts
@@ -137,7 +147,10 @@ mod tests {
                 "https://x.y/o/r/-/merge_requests/3"
             ]
         );
-        assert_eq!(links("Warning: 3 uncommitted\u{1b}[0mhttps://h/o/r/pull/7\u{1b}[0m"), ["https://h/o/r/pull/7"]);
+        assert_eq!(
+            links("Warning: 3 uncommitted\u{1b}[0mhttps://h/o/r/pull/7\u{1b}[0m"),
+            ["https://h/o/r/pull/7"]
+        );
     }
 
     #[test]
@@ -149,11 +162,17 @@ mod tests {
         fs::write(&path, format!("{old}one\n\u{1b}[31mtwo\u{1b}[0m\u{7}\nPR created: https://h/o/r/pull/2\nlast\n\n \n")).unwrap();
         let from = old.len() as u64;
         assert_eq!(last_line(&path, from), "last");
-        assert_eq!(last_lines(&path, from, 3), ["two", "PR created: https://h/o/r/pull/2", "last"]);
+        assert_eq!(
+            last_lines(&path, from, 3),
+            ["two", "PR created: https://h/o/r/pull/2", "last"]
+        );
         assert_eq!(last_lines(&path, from, 30).len(), 4);
         assert_eq!(pull_requests(&path, from), ["https://h/o/r/pull/2"]);
         // A log that is shorter than what was there at the launch was made anew since.
-        assert_eq!(pull_requests(&path, 10_000), ["https://h/o/r/pull/1", "https://h/o/r/pull/2"]);
+        assert_eq!(
+            pull_requests(&path, 10_000),
+            ["https://h/o/r/pull/1", "https://h/o/r/pull/2"]
+        );
         fs::remove_file(&path).unwrap();
         assert_eq!(last_lines(&path, from, 3), [""; 0]);
         assert_eq!(pull_requests(Path::new("/dev/full"), 0), [""; 0]);

@@ -90,7 +90,11 @@ pub(crate) fn arguments(
     let can = program.capabilities;
     let need = |known: bool, what: &'static str, flag: &'static str| {
         let program = program.path.clone();
-        known.then_some(()).ok_or(NotCapable { program, what, flag })
+        known.then_some(()).ok_or(NotCapable {
+            program,
+            what,
+            flag,
+        })
     };
     let mut words = vec!["--parallel".to_owned(), share.workers.to_string()];
     if let Some(attempts) = share.attempts {
@@ -164,7 +168,12 @@ mod tests {
     const CONTINUOUS: &str = "Continuous Parallel Execution\n  --parallel N M\n  --max-task-attempts K\n  --respawn-delay SEC\n  --no-tabs\n";
     const OLD: &str = "ralph [--parallel N] [--workspace]";
 
-    fn words(help: &str, flags: &[&str], workers: u32, attempts: Option<u64>) -> Result<String, String> {
+    fn words(
+        help: &str,
+        flags: &[&str],
+        workers: u32,
+        attempts: Option<u64>,
+    ) -> Result<String, String> {
         let cli = Cli::try_parse_from(["wb-ralph-dispatch"].iter().chain(flags)).unwrap();
         let conf = Conf::read("REPOS=(\"name=a\")\n", Path::new("project.conf")).unwrap();
         let knobs = resolve(&cli.flags, &BTreeMap::new(), &conf).unwrap();
@@ -172,7 +181,10 @@ mod tests {
             path: "/bin/ralph".into(),
             capabilities: Capabilities::read(help),
         };
-        let budget = program.capabilities.budget.then_some(Path::new("/wb/budget"));
+        let budget = program
+            .capabilities
+            .budget
+            .then_some(Path::new("/wb/budget"));
         let share = Share { workers, attempts };
         arguments(&program, &knobs, &share, budget)
             .map(|words| shown(&words))
@@ -182,7 +194,13 @@ mod tests {
     #[test]
     fn our_own_loop_gets_everything_and_the_shared_budget() {
         assert_eq!(
-            words(OWN, &["--respawn-delay", "5", "--max-task-attempts", "2"], 3, Some(30)).unwrap(),
+            words(
+                OWN,
+                &["--respawn-delay", "5", "--max-task-attempts", "2"],
+                3,
+                Some(30)
+            )
+            .unwrap(),
             "--parallel 3 30 --max-task-attempts 2 --respawn-delay 5 --engine claude --budget /wb/budget --no-tabs"
         );
         assert_eq!(
@@ -195,10 +213,19 @@ mod tests {
     #[test]
     fn a_foreign_loop_gets_what_it_advertises_and_no_more() {
         assert_eq!(
-            words(CONTINUOUS, &["--no-tabs", "--respawn-delay", "5"], 1, Some(5)).unwrap(),
+            words(
+                CONTINUOUS,
+                &["--no-tabs", "--respawn-delay", "5"],
+                1,
+                Some(5)
+            )
+            .unwrap(),
             "--parallel 1 5 --respawn-delay 5 --no-tabs"
         );
-        assert_eq!(words(CONTINUOUS, &["--no-tabs"], 1, None).unwrap(), "--parallel 1");
+        assert_eq!(
+            words(CONTINUOUS, &["--no-tabs"], 1, None).unwrap(),
+            "--parallel 1"
+        );
         assert_eq!(words(OLD, &["--no-tabs"], 1, None).unwrap(), "--parallel 1");
         assert_eq!(
             words(OLD, &[], 1, Some(5)).unwrap_err(),

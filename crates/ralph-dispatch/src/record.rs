@@ -299,9 +299,16 @@ mod tests {
         fs::create_dir_all(layout.loops()).unwrap();
         let record = LoopRecord::new("svc-a", "20261126_213300-00000001", Timestamp::UNIX_EPOCH);
         record.write(&layout).unwrap();
-        assert_eq!(LoopRecord::read(&layout, "svc-a").unwrap(), Some(record.clone()));
+        assert_eq!(
+            LoopRecord::read(&layout, "svc-a").unwrap(),
+            Some(record.clone())
+        );
         assert_eq!(LoopRecord::read(&layout, "svc-b").unwrap(), None);
-        let other = LoopRecord { format: 2, repository: "newer".into(), ..record.clone() };
+        let other = LoopRecord {
+            format: 2,
+            repository: "newer".into(),
+            ..record.clone()
+        };
         other.write(&layout).unwrap();
         atomic::replace(&layout.record("broken"), b"{\"format\": 1").unwrap();
         let (records, wrong) = LoopRecord::all(&layout).unwrap();

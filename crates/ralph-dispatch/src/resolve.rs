@@ -228,12 +228,7 @@ pub(crate) fn resolve(
         &["WB_RALPH_PROGRAM"],
     );
     let place = find("--on", flags.on.as_ref(), "WB_RALPH_ON", &["WB_RALPH_ON"]);
-    let job_program = find(
-        "",
-        None,
-        "WB_RALPH_JOB_PROGRAM",
-        &["WB_RALPH_JOB_PROGRAM"],
-    );
+    let job_program = find("", None, "WB_RALPH_JOB_PROGRAM", &["WB_RALPH_JOB_PROGRAM"]);
     Ok(Knobs {
         parallel: parallel.map(positive).transpose()?,
         max_tasks: max_tasks(flags, &sources)?,
@@ -345,7 +340,11 @@ fn engine(flags: &Flags, sources: &Sources<'_>) -> Result<Setting<Engine>, Resol
     let found = sources.find(
         flag,
         "WB_RALPH_ENGINE",
-        &["WB_RALPH_ENGINE", "RALPH_EXECUTION_ENGINE", "RALPH_PLAN_ENGINE"],
+        &[
+            "WB_RALPH_ENGINE",
+            "RALPH_EXECUTION_ENGINE",
+            "RALPH_PLAN_ENGINE",
+        ],
     );
     if let Some(found) = found {
         let engine = Engine::ALL.into_iter().find(|e| e.name() == found.value);

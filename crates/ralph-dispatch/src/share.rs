@@ -13,7 +13,9 @@ pub(crate) struct Share {
 
 /// N or M has no part for each loop.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{amount} {what} cannot be divided over {loops} loops that do not share a budget: each needs one")]
+#[error(
+    "{amount} {what} cannot be divided over {loops} loops that do not share a budget: each needs one"
+)]
 pub(crate) struct ShareError {
     amount: u64,
     what: &'static str,

@@ -13,6 +13,7 @@ use ralph_core::store::atomic;
 use ralph_core::time::{SignedDuration, Timestamp};
 use ralph_loop::record::Records;
 
+use crate::cluster;
 use crate::layout::Layout;
 use crate::log_text;
 use crate::record::{Figures, LoopRecord, Settled, State};
@@ -63,6 +64,11 @@ impl<'a> Look<'a> {
             jobs,
             processes: OnceCell::new(),
         }
+    }
+
+    /// The same look, later: the processes are read anew.
+    pub(crate) fn again(&self) -> Self {
+        Self::new(self.layout, self.jobs)
     }
 
     /// Looks at one loop.
@@ -129,7 +135,9 @@ impl Standing {
     pub(crate) fn work(&self, layout: &Layout) -> (Figures, Vec<String>) {
         match &self.record.settled {
             Some(settled) => (settled.figures, settled.pull_requests.clone()),
-            None if self.record.job.is_some() => (Figures::default(), Vec::new()),
+            None if self.record.job.is_some() => {
+                cluster::work(&layout.log(&self.record.repository), self.record.log_from)
+            }
             None => work(layout, &self.record),
         }
     }
@@ -304,9 +312,18 @@ mod tests {
             (judged.state, judged.exit_code)
         };
         let own = |code| facts(Some((code, 0, Ending::Own)), false, false);
-        assert_eq!(state(&facts(None, true, true), false), (State::Running, None));
-        assert_eq!(state(&facts(None, false, true), false), (State::Orphaned, None));
-        assert_eq!(state(&facts(None, false, false), false), (State::Lost, None));
+        assert_eq!(
+            state(&facts(None, true, true), false),
+            (State::Running, None)
+        );
+        assert_eq!(
+            state(&facts(None, false, true), false),
+            (State::Orphaned, None)
+        );
+        assert_eq!(
+            state(&facts(None, false, false), false),
+            (State::Lost, None)
+        );
         assert_eq!(state(&facts(None, false, false), true), (State::Lost, None));
         assert_eq!(state(&own(0), false), (State::Done, Some(0)));
         assert_eq!(state(&own(1), false), (State::Failed, Some(1)));
@@ -314,7 +331,10 @@ mod tests {
         assert_eq!(state(&own(130), true), (State::Stopped, Some(130)));
         let killed = facts(Some((0, 9, Ending::Own)), false, false);
         assert_eq!(state(&killed, false), (State::Failed, Some(137)));
-        assert_eq!(judge(&killed, false).reason.as_deref(), Some("ended by signal 9"));
+        assert_eq!(
+            judge(&killed, false).reason.as_deref(),
+            Some("ended by signal 9")
+        );
         let stopped = facts(Some((0, 15, Ending::Stopped)), false, false);
         assert_eq!(state(&stopped, false), (State::Stopped, Some(143)));
         let never = facts(Some((127, 0, Ending::NotStarted)), false, false);
@@ -334,6 +354,12 @@ mod tests {
         file.set_modified(long_ago).unwrap();
         assert!(!foreign_pid(&path).unwrap().is_alive);
         atomic::replace(&path, b"not a pid").unwrap();
-        assert_eq!(foreign_pid(&path), Some(ForeignPid { pid: None, is_alive: false }));
+        assert_eq!(
+            foreign_pid(&path),
+            Some(ForeignPid {
+                pid: None,
+                is_alive: false
+            })
+        );
     }
 }

@@ -413,7 +413,11 @@ mod tests {
                 .replace("svc-b |  |", "svc-b | ✓ |")
         );
         assert!(set_cells(&done, "Exec", approved).unwrap().is_empty());
-        assert!(set_cells(EPIC, "None", |_, _| Some("x")).unwrap().is_empty());
+        assert!(
+            set_cells(EPIC, "None", |_, _| Some("x"))
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[test]

@@ -10,11 +10,7 @@ use crate::args::Cli;
 const CONF: &str =
     "REPOS=(\n\"name=svc-a;url=u\"\n\"name=svc-web;url=u\"\n\"name=svc-b;url=u\"\n)\n";
 
-fn resolved(
-    words: &[&str],
-    variables: &[(&str, &str)],
-    conf: &str,
-) -> Result<Knobs, ResolveError> {
+fn resolved(words: &[&str], variables: &[(&str, &str)], conf: &str) -> Result<Knobs, ResolveError> {
     let cli = Cli::try_parse_from(["wb-ralph-dispatch"].iter().chain(words)).unwrap();
     let variables = variables
         .iter()
@@ -91,10 +87,17 @@ fn wrong_numbers_are_refused_wherever_they_stand() {
     );
     for delay in ["abc", "-1", "1e3", ".5", "5.", "1.2.3", ""] {
         let message = error(&["--respawn-delay", delay], &[]);
-        assert!(message.contains("a number of seconds"), "{delay}: {message}");
+        assert!(
+            message.contains("a number of seconds"),
+            "{delay}: {message}"
+        );
     }
     assert_eq!(
-        resolved(&["--respawn-delay", "0.5"], &[], "").unwrap().respawn_delay.value.0,
+        resolved(&["--respawn-delay", "0.5"], &[], "")
+            .unwrap()
+            .respawn_delay
+            .value
+            .0,
         "0.5"
     );
 }
@@ -150,15 +153,24 @@ fn engines() {
         assert_eq!(engine(&[], &[("WB_RALPH_ENGINE", name)], ""), Ok(expected));
     }
     let variable = [("WB_RALPH_ENGINE", "devin")];
-    assert_eq!(engine(&["--engine", "codex"], &variable, ""), Ok(Engine::Codex));
+    assert_eq!(
+        engine(&["--engine", "codex"], &variable, ""),
+        Ok(Engine::Codex)
+    );
     let both = "RALPH_PLAN_ENGINE=claude\nRALPH_EXECUTION_ENGINE=devin\n";
     assert_eq!(engine(&[], &[], both), Ok(Engine::Devin));
-    assert_eq!(engine(&[], &[], "RALPH_PLAN_ENGINE=codex\n"), Ok(Engine::Codex));
+    assert_eq!(
+        engine(&[], &[], "RALPH_PLAN_ENGINE=codex\n"),
+        Ok(Engine::Codex)
+    );
     // These two are the file's only.
     let in_environment = [("RALPH_EXECUTION_ENGINE", "codex")];
     assert_eq!(engine(&[], &in_environment, ""), Ok(Engine::Claude));
     assert_eq!(engine(&[], &[], "DEVIN_DEFAULT=true\n"), Ok(Engine::Devin));
-    assert_eq!(engine(&[], &[("DEVIN_DEFAULT", "true")], ""), Ok(Engine::Devin));
+    assert_eq!(
+        engine(&[], &[("DEVIN_DEFAULT", "true")], ""),
+        Ok(Engine::Devin)
+    );
     assert_eq!(engine(&[], &[], "DEVIN_DEFAULT=yes\n"), Ok(Engine::Claude));
     assert_eq!(
         engine(&["--agent", "codex"], &[], "DEVIN_DEFAULT=true\n"),
@@ -192,7 +204,11 @@ fn subsets() {
     assert_eq!(filter(&["--exclude", "svc-a"], &[], ""), Ok(except.clone()));
     assert_eq!(filter(&["--exclude", "svc-a"], &variable, ""), Ok(except));
     assert_eq!(
-        filter(&["--repos", "svc-b"], &[], "WB_RALPH_DISPATCH_EXCLUDE=svc-b\n"),
+        filter(
+            &["--repos", "svc-b"],
+            &[],
+            "WB_RALPH_DISPATCH_EXCLUDE=svc-b\n"
+        ),
         Ok(only(&["svc-b"]))
     );
     assert_eq!(
@@ -213,7 +229,10 @@ fn subsets() {
         unknown.hint().unwrap().0,
         "Registered are: svc-a, svc-web, svc-b."
     );
-    assert_eq!(error(&["--repos", " ,"], &[]), "--repos names no repository");
+    assert_eq!(
+        error(&["--repos", " ,"], &[]),
+        "--repos names no repository"
+    );
 }
 
 #[test]

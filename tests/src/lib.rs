@@ -6,6 +6,7 @@
 
 pub mod slurm;
 pub mod tree;
+pub mod workbench;
 pub mod workspace;
 
 pub use workspace::{Ran, Workspace, binary, wait_until};

@@ -172,12 +172,16 @@ fn work_tree(found: &WorkTree, name: &str, git: &str) -> Option<Refusal> {
 fn plan(probe: &RepositoryProbe) -> Option<Refusal> {
     let what = match probe.plan {
         PlanProbe::Present => return None,
+        _ if probe.work_tree == WorkTree::Missing => return None,
         PlanProbe::Empty => "empty",
         PlanProbe::Missing => "missing",
     };
     Some(Refusal {
         code: Code::NoFixPlan,
-        message: format!("{}: .ralph/fix_plan.md is {what}", probe.name),
+        message: format!(
+            "fix_plan missing or empty: {}: .ralph/fix_plan.md is {what}",
+            probe.name
+        ),
         fix: format!(
             "Write its tasks (/ralph-workspace-plan), or leave it out: --exclude {}",
             probe.name
@@ -319,7 +323,36 @@ mod tests {
             .iter()
             .map(|r| format!("{} {}\n   {}", r.code.exit_code(), r.message, r.fix))
             .collect();
-        insta::assert_snapshot!(text.join("\n"), @"");
+        insta::assert_snapshot!(text.join("\n"), @r"
+        30 workbench: the work tree is not clean: M file0
+           Commit or stash it: git -C /wb status
+        30 svc-a: the work tree is not clean: M file0, M file1, M file2, M file3, M file4, and 2 more
+           Commit or stash it: git -C /wb/repos/svc-a status
+        31 fix_plan missing or empty: svc-a: .ralph/fix_plan.md is empty
+           Write its tasks (/ralph-workspace-plan), or leave it out: --exclude svc-a
+        30 svc-b: there is no such folder
+           Clone it: git clone URL /wb/repos/svc-b
+        30 svc-c: not a git repository of its own
+           Make it one, or clone it there: git -C /wb/repos/svc-c init
+        33 svc-d: a loop runs there already (pid 42)
+           Let it end, or end it: wb-ralph-dispatch --stop --repos svc-d
+        33 svc-e: a loop whose supervisor was killed still runs there (pid 43)
+           End it: wb-ralph-dispatch --stop --repos svc-e
+        33 svc-f: a loop that was started by hand runs there
+           Let it end, or end it where it was started.
+        33 svc-g: ralph/svc-g.pid of another launcher names a living process (pid 44)
+           End that process, or delete the file: rm ralph/svc-g.pid
+        33 svc-h: its loop is job 1001 of the cluster, which has not ended
+           Let it end, or end it: wb-ralph-dispatch --stop --repos svc-h
+        30 svc-i: not ready for the cluster: commit 1234 is not pushed
+           Commit and push: git -C /wb/repos/svc-i push
+        30 svc-j: git cannot tell whether it is clean: timed out
+           See what git says: git -C /wb/repos/svc-j status
+        32 ralph: not found
+           Install it.
+        32 engine codex: there is no program `codex` on the PATH
+           Install it, or choose another engine with --agent.
+        ");
         assert_eq!(code(&refusals), Some(Code::Dirty));
     }
 }

@@ -295,7 +295,26 @@ mod tests {
             problems: Vec::new(),
         };
         let text = status(&report);
-        insta::assert_snapshot!(anstream_free(&text), @"");
+        insta::assert_snapshot!(anstream_free(&text), @r"
+        | Repo | PID | State | Last line |
+        |---|---|---|---|
+        | svc-a | 4711 | running | working on \| 3 tasks |
+        | svc-b | - | failed | two |
+        | svc-c | - | lost | xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx… |
+
+        svc-b failed, exit code 1: the last 2 lines of ralph/logs/svc-b.log
+            one
+            two
+
+        svc-c lost: the last 2 lines of ralph/logs/svc-c.log
+            one
+            two
+
+        attempts 9 of 30 · tasks left 6 · cost $0.38 · pull requests 3
+          svc-a https://host/o/svc-a/pull/1
+          svc-b https://host/o/svc-b/pull/1
+          svc-c https://host/o/svc-c/pull/1
+        ");
         report.loops.clear();
         assert_eq!(
             status(&report),

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::PathBuf;
 
 use ralph_core::crash_point;
 use ralph_core::env::Env;
@@ -239,16 +240,7 @@ fn write_pipeline(
 
 /// Removes the pidfiles that name no living loop.
 fn pid_files(layout: &Layout, records: &[LoopRecord], look: &Look<'_>, swept: &mut Swept) {
-    let Ok(listing) = fs::read_dir(layout.pid_files()) else {
-        return;
-    };
-    let mut paths: Vec<_> = listing
-        .filter_map(Result::ok)
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|end| end == "pid"))
-        .collect();
-    paths.sort();
-    for path in paths {
+    for path in pid_file_paths(layout) {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         let record = records.iter().find(|record| record.repository == name);
         let is_stale = match record {
@@ -263,4 +255,18 @@ fn pid_files(layout: &Layout, records: &[LoopRecord], look: &Look<'_>, swept: &m
             Err(error) => swept.problems.push(sentence(&error)),
         }
     }
+}
+
+/// The pidfiles of the workbench, by name.
+pub(crate) fn pid_file_paths(layout: &Layout) -> Vec<PathBuf> {
+    let Ok(listing) = fs::read_dir(layout.pid_files()) else {
+        return Vec::new();
+    };
+    let mut paths: Vec<_> = listing
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|end| end == "pid"))
+        .collect();
+    paths.sort();
+    paths
 }

@@ -4,14 +4,16 @@ use std::path::PathBuf;
 
 use ralph_core::env::Env;
 use ralph_core::error::Code;
+use ralph_core::store::{append, atomic};
 use ralph_front::failure::Failure;
-use ralph_front::machine;
+use ralph_front::machine::{self, block_on};
 use ralph_front::output::Output;
 
 use crate::args::Global;
 use crate::conf::Conf;
 use crate::env_vars;
-use crate::layout::{CONF, Layout};
+use crate::layout::{CONF, Layout, OWN};
+use crate::probe;
 
 /// An opened workbench.
 #[derive(Debug)]
@@ -33,6 +35,30 @@ impl Workbench {
             env: machine::env(env_vars::user()),
             output,
         })
+    }
+
+    /// Tells git once which files of the workbench are ours, so that its work tree stays as clean as it was.
+    pub(crate) fn exclude(&self) -> Result<(), Failure> {
+        let layout = &self.layout;
+        let ask =
+            |arguments: &'static [&'static str]| block_on(probe::git(&layout.root, arguments));
+        let told = |why: String| Failure::new(Code::Failed, format!("git: {why}"));
+        let prefix = ask(&["rev-parse", "--show-prefix"])?.map_err(told)?;
+        let path = ask(&["rev-parse", "--git-path", "info/exclude"])?.map_err(told)?;
+        let path = layout.root.join(path.trim_end_matches('\n'));
+        let known = atomic::read(&path)?.unwrap_or_default();
+        let known = String::from_utf8_lossy(&known).into_owned();
+        let prefix = prefix.trim_end_matches('\n');
+        for pattern in OWN {
+            let line = format!("/{prefix}{}", pattern.trim_start_matches('/'));
+            if !known.lines().any(|found| found == line) {
+                if let Some(folder) = path.parent() {
+                    atomic::create_dir(folder)?;
+                }
+                append::append_line(&path, &line)?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@ use ralph_core::env::Env;
 use ralph_core::error::Code;
 use ralph_core::id::OpId;
 use ralph_core::process::Supervisor;
-use ralph_core::store::{append, atomic};
+use ralph_core::store::atomic;
 use ralph_front::SCHEMA_VERSION;
 use ralph_front::failure::{Failure, Outcome, printed, sentence};
 use ralph_front::machine::block_on;
@@ -18,7 +18,7 @@ use crate::commands::{sweep as sweep_command, watch};
 use crate::env_vars;
 use crate::gate::{self, PlanProbe, Refusal};
 use crate::launch::{self, Order};
-use crate::layout::{Layout, OWN};
+use crate::layout::Layout;
 use crate::probe;
 use crate::program::{self, LoopProgram};
 use crate::record::LoopRecord;
@@ -295,7 +295,7 @@ fn start(
     report: &mut LaunchReport,
 ) -> Result<(), Failure> {
     let layout = &bench.layout;
-    exclude(layout)?;
+    bench.exclude()?;
     for folder in [
         layout.logs(),
         layout.loops(),
@@ -403,28 +403,6 @@ fn records(plan: &Plan, env: &Env) -> Vec<LoopRecord> {
             ..LoopRecord::new(name, plan.launch.as_str(), env.now())
         })
         .collect()
-}
-
-/// Tells git once which files of the workbench are ours, so that its work tree stays as clean as it was.
-fn exclude(layout: &Layout) -> Result<(), Failure> {
-    let ask = |arguments: &'static [&'static str]| block_on(probe::git(&layout.root, arguments));
-    let told = |why: String| Failure::new(Code::Failed, format!("git: {why}"));
-    let prefix = ask(&["rev-parse", "--show-prefix"])?.map_err(told)?;
-    let path = ask(&["rev-parse", "--git-path", "info/exclude"])?.map_err(told)?;
-    let path = layout.root.join(path.trim_end_matches('\n'));
-    let known = atomic::read(&path)?.unwrap_or_default();
-    let known = String::from_utf8_lossy(&known).into_owned();
-    let prefix = prefix.trim_end_matches('\n');
-    for pattern in OWN {
-        let line = format!("/{prefix}{}", pattern.trim_start_matches('/'));
-        if !known.lines().any(|found| found == line) {
-            if let Some(folder) = path.parent() {
-                atomic::create_dir(folder)?;
-            }
-            append::append_line(&path, &line)?;
-        }
-    }
-    Ok(())
 }
 
 /// What a launch came to.

@@ -1,7 +1,6 @@
 //! `--status`: how every loop is.
 
 use std::collections::BTreeMap;
-use std::fs;
 
 use ralph_front::failure::{Failure, Outcome, sentence};
 
@@ -11,6 +10,7 @@ use crate::record::LoopRecord;
 use crate::render;
 use crate::report::{ForeignRow, StatusReport};
 use crate::standing::{JobStanding, Look, Standing, foreign_pid};
+use crate::sweep::pid_file_paths;
 use crate::workbench::Workbench;
 
 /// Shows the loops. When all have ended and somebody has still to write that down, it is done first.
@@ -57,11 +57,9 @@ pub(super) fn report(
     let layout = &bench.layout;
     let known = |name: &str| standings.iter().any(|one| one.record.repository == name);
     let mut foreign = Vec::new();
-    let listing = fs::read_dir(layout.pid_files()).into_iter().flatten();
-    for path in listing.filter_map(Result::ok).map(|entry| entry.path()) {
+    for path in pid_file_paths(layout) {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        let is_pid = path.extension().is_some_and(|end| end == "pid");
-        if !is_pid || known(&name) {
+        if known(&name) {
             continue;
         }
         if let Some(found) = foreign_pid(&path) {
@@ -72,6 +70,5 @@ pub(super) fn report(
             });
         }
     }
-    foreign.sort_by(|one, other| one.file.cmp(&other.file));
     StatusReport::new(standings, foreign, problems, layout)
 }

@@ -30,7 +30,9 @@ pub(super) fn run(bench: &Workbench, flags: &Flags, within: u64) -> Outcome {
         None => None,
     };
     let jobs = cluster::refresh(bench)?;
-    let marked = {
+    let marked = if !layout.lock().exists() {
+        Vec::new()
+    } else {
         let _lock = sweep::lock(layout)?;
         let (mut records, _) = LoopRecord::all(layout)?;
         records.retain(|record| {

@@ -29,6 +29,13 @@ pub(super) fn now(
     jobs: &BTreeMap<String, JobStanding>,
 ) -> Result<(Swept, Vec<LoopRow>), Failure> {
     let layout = &bench.layout;
+    if !layout.lock().exists() {
+        if sweep::pid_file_paths(layout).is_empty() {
+            return Ok((Swept::default(), Vec::new()));
+        }
+        // Pidfiles of another launcher; the lock will be the first file of ours.
+        bench.exclude()?;
+    }
     let lock = sweep::lock(layout)?;
     let look = Look::new(layout, jobs);
     let swept = sweep::sweep(layout, &bench.env, &look, &lock)?;

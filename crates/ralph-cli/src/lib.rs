@@ -16,6 +16,9 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 
 pub use args::Cli;
 
+/// The hidden verb of a guard (`ralph_core::process::guard`); started by ralph itself.
+const GUARD: &str = "__guard";
+
 /// The command as clap knows it; for completions, man pages and the checks of the documents.
 #[must_use]
 pub fn command() -> clap::Command {
@@ -27,7 +30,14 @@ pub fn command() -> clap::Command {
 pub fn main() -> ExitCode {
     #[cfg(feature = "crash-points")]
     arm_crash_points();
-    let matches = match command().try_get_matches() {
+    if let [_, verb] = &env_vars::arguments()[..]
+        && verb == GUARD
+    {
+        return guard();
+    }
+    let command = command();
+    let arguments = args::with_the_verb(env_vars::arguments(), |word| is_of_loop(&command, word));
+    let matches = match command.try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) => return exit::usage(&error, env_vars::arguments()),
     };
@@ -37,6 +47,30 @@ pub fn main() -> ExitCode {
     };
     log_as_asked();
     exit::run(cli)
+}
+
+/// A worker waits for its guard between two agents, and 32 of them may wait for an order: neither the time nor the
+/// memory to make up the whole command line is theirs.
+fn guard() -> ExitCode {
+    match ralph_core::process::guard::main() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// Whether a word is an option that only the loop has.
+fn is_of_loop(command: &clap::Command, word: &str) -> bool {
+    let name = word.split('=').next().unwrap_or(word);
+    let Some(of_loop) = command.find_subcommand("loop") else {
+        return false;
+    };
+    of_loop.get_arguments().any(|argument| {
+        let long = argument.get_long_and_visible_aliases().unwrap_or_default();
+        let short = argument.get_short().map(|letter| format!("-{letter}"));
+        name.strip_prefix("--")
+            .is_some_and(|name| long.contains(&name))
+            || short.as_deref() == Some(name)
+    })
 }
 
 /// Logs are for whoever mends ralph: off unless `RALPH_LOG` asks for them. What users are told is not logged.

@@ -7,7 +7,15 @@ use std::iter::Peekable;
 use std::str::Chars;
 
 /// The text without escape sequences, control characters and invisible formatting.
-pub(crate) fn visible(text: &str) -> String {
+#[must_use]
+pub fn visible(text: &str) -> String {
+    // Logs are mostly plain, and long.
+    if text
+        .bytes()
+        .all(|byte| matches!(byte, b' '..=b'~' | b'\n' | b'\t'))
+    {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {

@@ -92,6 +92,17 @@ enum Leaf {
     Html { end: HtmlEnd, first: usize },
 }
 
+impl Leaf {
+    /// Whether a line that continues it is taken as it is, whatever it looks like.
+    fn is_literal(self) -> bool {
+        match self {
+            Self::Fence { .. } => true,
+            Self::Html { end, .. } => end != HtmlEnd::Blank,
+            Self::None | Self::Paragraph { .. } | Self::Indented => false,
+        }
+    }
+}
+
 /// The state between two lines.
 struct Scanner {
     blocks: Blocks,
@@ -108,6 +119,7 @@ impl Scanner {
         let mut cursor = Cursor::new(doc.get(line.start..line.text_end).unwrap_or(""));
         let matched = self.match_containers(&mut cursor);
         let all = matched == self.stack.len();
+        let literal = all && self.leaf.is_literal();
         let kind = if all {
             self.continue_leaf(&cursor)
         } else {
@@ -118,6 +130,9 @@ impl Scanner {
             None => self.open_blocks(&mut cursor, index, line.start, matched),
         };
         self.record(index, kind);
+        if let Some(line) = self.blocks.lines.get_mut(index) {
+            line.literal = literal;
+        }
     }
 
     /// Walks the open containers and takes their markers and indentation; returns how many go on.

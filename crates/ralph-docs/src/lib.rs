@@ -17,6 +17,7 @@
 //! | `documentation/debates.md` | [`debates`] |
 //! | `results/summary.md` | [`summary`] |
 //! | `projects/PROJECTS.md` | [`projects`] |
+//! | `.ralph/fix_plan.md` | [`fix_plan`] |
 //! | any table, such as that of `EPIC-PIPELINE.md` | [`table`] |
 //!
 //! What must never be here: files, clocks, other crates of the workspace, a renderer of Markdown.
@@ -34,7 +35,7 @@
 //! # Ok::<(), ralph_docs::DocError>(())
 //! ```
 
-mod ansi;
+pub mod ansi;
 mod blocks;
 mod cursor;
 pub mod debates;

@@ -34,6 +34,8 @@ pub(crate) struct Line {
     pub(crate) depth: usize,
     /// Whether a block quote is around it.
     pub(crate) quoted: bool,
+    /// Whether it continues a fence, a comment or raw HTML, where nothing is Markdown.
+    pub(crate) literal: bool,
 }
 
 /// Splits at `\n`, `\r\n` and a lone `\r`; a byte order mark is before the first line, not in it.
@@ -49,6 +51,7 @@ pub(crate) fn split_lines(doc: &str) -> Vec<Line> {
             kind: LineKind::Blank,
             depth: 0,
             quoted: false,
+            literal: false,
         });
     };
     while let Some((at, byte)) = bytes.next() {

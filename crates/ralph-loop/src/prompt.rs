@@ -1,1 +1,184 @@
-//! What an agent is told: directives, its task, the user's prompt.
+//! What an agent is told: the rules of working without anybody to ask, its folder, its task, then the person's own
+//! `PROMPT.md`.
+//!
+//! Pure. What must never be here: a file, or advice about how to program.
+
+use crate::task::Task;
+
+/// What a prompt is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct PromptParts<'a> {
+    /// The task.
+    pub task: &'a Task,
+    /// The folder the agent works in.
+    pub worktree: &'a str,
+    /// The folder of the repository that it must leave alone.
+    pub repository: &'a str,
+    /// The branch that is checked out in the worktree.
+    pub branch: &'a str,
+    /// What the checks will run, if that is known.
+    pub gates: &'a [String],
+    /// What became of earlier attempts at the same task, oldest first.
+    pub history: &'a [String],
+    /// `PROMPT.md`; `None` where there is none.
+    pub instructions: Option<&'a str>,
+}
+
+const NON_INTERACTIVE: &str = "\
+## No one is watching
+
+You run unattended, and nobody can answer. Never ask a question and wait: decide, and note the decision in your last
+message. Do not open an editor, a pager or anything else that needs a terminal. Do not leave processes running: all
+of them are ended with you.";
+
+const STATUS: &str = "\
+## Your last message
+
+End with this block, each field on its own line with one of the choices. `BLOCKED` means that the task cannot be done
+without a person; say in the recommendation what is needed.
+
+---RALPH_STATUS---
+STATUS: IN_PROGRESS | COMPLETE | BLOCKED
+TASKS_COMPLETED_THIS_LOOP: 0 | 1
+FILES_MODIFIED: 0 | 1 | 2 | …
+TESTS_STATUS: PASSING | FAILING | NOT_RUN
+WORK_TYPE: IMPLEMENTATION | TESTING | DOCUMENTATION | REFACTORING
+EXIT_SIGNAL: false | true
+RECOMMENDATION: done | what is needed | what comes next
+---END_RALPH_STATUS---";
+
+const DEFAULT_INSTRUCTIONS: &str = "\
+Implement the assigned task completely, with tests where the repository has tests. Follow the conventions that you
+find. `.ralph/AGENT.md`, if it is there, says how to build and test.";
+
+/// The whole prompt.
+#[must_use]
+pub fn prompt(parts: &PromptParts<'_>) -> String {
+    let mut blocks = vec![folder(parts), NON_INTERACTIVE.to_owned(), task(parts)];
+    blocks.extend(gates(parts.gates));
+    blocks.extend(history(parts.history));
+    blocks.push(STATUS.to_owned());
+    blocks.push("---".to_owned());
+    let instructions = parts.instructions.map(str::trim_end);
+    let instructions = instructions.filter(|text| !text.trim().is_empty());
+    blocks.push(instructions.unwrap_or(DEFAULT_INSTRUCTIONS).to_owned());
+    let mut text = blocks.join("\n\n");
+    text.push('\n');
+    text
+}
+
+fn folder(parts: &PromptParts<'_>) -> String {
+    format!(
+        "## Where you work\n\n\
+         Your folder is `{}`, a git worktree of its own on the branch `{}`. Work only there: read, change and run\n\
+         everything in it. Never change anything in `{}`, never switch branches, and never push: your changes are\n\
+         collected when you end, committed or not.\n\
+         The files of `.ralph/` but for `AGENT.md` are the supervisor's: what you change there is discarded.",
+        parts.worktree, parts.branch, parts.repository
+    )
+}
+
+/// The three lines are those that prompts of earlier loops refer to.
+fn task(parts: &PromptParts<'_>) -> String {
+    let task = parts.task;
+    let section = Some(task.row.section.trim()).filter(|section| !section.is_empty());
+    let section = section.map_or_else(String::new, |section| format!("- **Section**: {section}\n"));
+    format!(
+        "## Your task\n\n\
+         - **Task ID**: `{}`\n\
+         - **Line in fix_plan.md**: {}\n\
+         {section}\
+         - **Description**: {}\n\n\
+         This task and no other. The supervisor ticks it off when its checks pass; do not edit `fix_plan.md`.",
+        task.id, task.line, task.row.text
+    )
+}
+
+fn gates(gates: &[String]) -> Option<String> {
+    if gates.is_empty() {
+        return None;
+    }
+    let list: Vec<String> = gates.iter().map(|gate| format!("- `{gate}`")).collect();
+    Some(format!(
+        "## How it is checked\n\nWhen you have ended, these run in your folder:\n\n{}",
+        list.join("\n")
+    ))
+}
+
+fn history(history: &[String]) -> Option<String> {
+    if history.is_empty() {
+        return None;
+    }
+    let list: Vec<String> = history.iter().map(|line| format!("- {line}")).collect();
+    Some(format!("## What was tried before\n\n{}", list.join("\n")))
+}
+
+#[cfg(test)]
+mod tests {
+    use ralph_docs::fix_plan::RowKey;
+
+    use super::*;
+    use crate::engine::StatusScanner;
+    use crate::task::TaskKey;
+
+    fn task() -> Task {
+        let row = RowKey {
+            section: "High Priority".to_owned(),
+            text: "**R05** Add a parser".to_owned(),
+            occurrence: 0,
+        };
+        Task {
+            key: TaskKey::of(None, &row),
+            id: "R05".to_owned(),
+            row,
+            repository: None,
+            line: 12,
+        }
+    }
+
+    fn parts(task: &Task) -> PromptParts<'_> {
+        PromptParts {
+            task,
+            worktree: "/r-worktrees/R05",
+            repository: "/r",
+            branch: "ralph-claude/R05",
+            gates: &[],
+            history: &[],
+            instructions: Some("Read the specs.\n"),
+        }
+    }
+
+    #[test]
+    fn the_rules_come_first_and_the_persons_words_last() {
+        let task = task();
+        let gates = ["cargo test".to_owned()];
+        let history = ["attempt 1: gates_failed: cargo test (exit 101)".to_owned()];
+        let text = prompt(&PromptParts {
+            gates: &gates,
+            history: &history,
+            ..parts(&task)
+        });
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn an_empty_prompt_file_is_none() {
+        let task = task();
+        for instructions in [None, Some(" \n")] {
+            let text = prompt(&PromptParts {
+                instructions,
+                ..parts(&task)
+            });
+            assert!(text.ends_with(&format!("{DEFAULT_INSTRUCTIONS}\n")));
+            assert!(!text.contains("How it is checked") && !text.contains("tried before"));
+        }
+    }
+
+    #[test]
+    fn an_agent_that_echoes_its_prompt_has_said_nothing() {
+        let task = task();
+        let mut scanner = StatusScanner::default();
+        scanner.text(&prompt(&parts(&task)));
+        assert_eq!(scanner.block(), None);
+    }
+}

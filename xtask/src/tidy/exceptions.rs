@@ -44,7 +44,7 @@ pub(super) const WORDS: [Exception; 3] = [
 ];
 
 /// Writers of files (I3) beside store and journal.
-pub(super) const WRITERS: [Exception; 6] = [
+pub(super) const WRITERS: [Exception; 7] = [
     except(
         "crates/ralph-cli/src/commands/init/files.rs",
         "fs::set_permissions",
@@ -69,6 +69,11 @@ pub(super) const WRITERS: [Exception; 6] = [
         "crates/ralph-core/src/process/supervise.rs",
         "opening for writing",
         "the outputs of the worker, which writes them itself",
+    ),
+    except(
+        "crates/ralph-loop/src/log.rs",
+        "opening for writing",
+        "the log of an agent, written line by line as it is printed; no decision is made from it",
     ),
     except(
         "crates/ralph-slurm/src/budget.rs",

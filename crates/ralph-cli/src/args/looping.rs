@@ -10,7 +10,7 @@ const GLOBAL_WITH_VALUE: [&str; 3] = ["--root", "--format", "--color"];
 const GLOBAL: [&str; 6] = ["--json", "-v", "--verbose", "-q", "--quiet", "-vv"];
 
 /// What `--help` of the program says about the loop. Launchers look here for what a `ralph` can do.
-pub(crate) const HELP: &str = "\
+pub(super) const HELP: &str = "\
 Continuous Parallel Execution (ralph loop, also without the word `loop`):
   ralph --parallel N            N workers at once, one pass over .ralph/fix_plan.md
   ralph --parallel N M          N workers, kept busy until M attempts are spent (--max-tasks M)
@@ -110,7 +110,10 @@ pub struct Loop {
 }
 
 /// Puts the word `loop` in where it was left out: `ralph --parallel 3 30`.
-pub(crate) fn with_the_verb(arguments: Vec<OsString>, is_of_loop: impl Fn(&str) -> bool) -> Vec<OsString> {
+pub(crate) fn with_the_verb(
+    arguments: Vec<OsString>,
+    is_of_loop: impl Fn(&str) -> bool,
+) -> Vec<OsString> {
     let Some(first) = first_own_word(&arguments) else {
         return arguments;
     };
@@ -118,7 +121,10 @@ pub(crate) fn with_the_verb(arguments: Vec<OsString>, is_of_loop: impl Fn(&str) 
         return arguments;
     }
     // `--help` beside it is the help of all.
-    if arguments.iter().any(|word| word == "--help" || word == "-h") {
+    if arguments
+        .iter()
+        .any(|word| word == "--help" || word == "-h")
+    {
         return vec![arguments[0].clone(), OsString::from("--help")];
     }
     let mut completed = arguments;
@@ -153,21 +159,33 @@ mod tests {
             ["--parallel", "--task", "-s", "--no-tabs"].contains(&name)
         };
         let words = with_the_verb(words, of_loop);
-        words.join(std::ffi::OsStr::new(" ")).into_string().expect("UTF-8")
+        words
+            .join(std::ffi::OsStr::new(" "))
+            .into_string()
+            .expect("UTF-8")
     }
 
     #[test]
     fn bare_ralph_with_flags_of_the_loop_means_the_loop() {
-        assert_eq!(completed("ralph --parallel 3 30"), "ralph loop --parallel 3 30");
+        assert_eq!(
+            completed("ralph --parallel 3 30"),
+            "ralph loop --parallel 3 30"
+        );
         assert_eq!(completed("ralph --parallel=3"), "ralph loop --parallel=3");
-        assert_eq!(completed("ralph -q --root . -s"), "ralph loop -q --root . -s");
+        assert_eq!(
+            completed("ralph -q --root . -s"),
+            "ralph loop -q --root . -s"
+        );
     }
 
     #[test]
     fn a_verb_stays_what_it_is_and_help_is_the_help_of_all() {
         assert_eq!(completed("ralph status --json"), "ralph status --json");
         assert_eq!(completed("ralph --json status"), "ralph --json status");
-        assert_eq!(completed("ralph loop --parallel 3"), "ralph loop --parallel 3");
+        assert_eq!(
+            completed("ralph loop --parallel 3"),
+            "ralph loop --parallel 3"
+        );
         assert_eq!(completed("ralph --parallel 3 --help"), "ralph --help");
         assert_eq!(completed("ralph"), "ralph");
         assert_eq!(completed("ralph --bogus"), "ralph --bogus");

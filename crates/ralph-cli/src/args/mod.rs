@@ -1,5 +1,6 @@
 //! The command line as typed: the verbs, and the options of all of them. Nothing is resolved or read here.
 
+mod looping;
 mod verbs;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub(crate) use ralph_front::output::{Format, When};
 
+pub(crate) use looping::{Loop, with_the_verb};
 pub(crate) use verbs::*;
 
 /// Runs work that takes days and must not be babysat, and tells the truth about it.
@@ -21,7 +23,7 @@ pub(crate) use verbs::*;
     arg_required_else_help = true
 )]
 #[command(
-    after_help = "Examples:\n  ralph init --cluster local && ralph new my-project\n  ralph dispatch --until-idle\n  ralph status --watch"
+    after_help = format!("{}\n\nExamples:\n  ralph init --cluster local && ralph new my-project\n  ralph dispatch --until-idle\n  ralph --parallel 3 30\n  ralph status --watch", looping::HELP)
 )]
 pub struct Cli {
     /// Options of every verb.
@@ -137,6 +139,11 @@ pub enum Verb {
     )]
     #[command(subcommand)]
     Ops(Ops),
+    /// The autonomous loop: tasks of .ralph/fix_plan.md, each in a worktree of its own
+    #[command(
+        after_help = "Examples:\n  ralph loop\n  ralph loop --parallel 3 30 --max-task-attempts 2\n  ralph loop --task R05 --engine command --agent-command './my-agent --fast'"
+    )]
+    Loop(Box<Loop>),
     /// What is installed, configured and reachable, and what to do about what is not
     #[command(
         after_help = "Examples:\n  ralph doctor\n  ralph doctor --json | jq '.checks[] | select(.verdict != \"ok\")'"

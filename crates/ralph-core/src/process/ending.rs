@@ -148,7 +148,8 @@ impl Reach {
             .collect()
     }
 
-    fn living(self) -> Vec<u32> {
+    /// Who of them runs.
+    pub(crate) fn living(self) -> Vec<u32> {
         let table = ProcessTable::read();
         let all = self.belongs(&table).into_iter();
         all.filter(Entry::is_living)
@@ -157,7 +158,7 @@ impl Reach {
     }
 
     /// The group first, which no fork can outrun; then those who left it.
-    fn signal(self, signal: Signal) {
+    pub(crate) fn signal(self, signal: Signal) {
         let table = ProcessTable::read();
         let group = self.group();
         if let Some(group) = group {

@@ -64,7 +64,11 @@ impl LifeLock {
     }
 }
 
-fn open(path: &Path) -> io::Result<File> {
+/// Opens a lock file, and makes it where there is none; for a lock that is taken and left again and again.
+///
+/// # Errors
+/// The file cannot be opened or created.
+pub fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .create(true)
         .truncate(false)

@@ -55,6 +55,23 @@ impl Entry {
     }
 }
 
+/// Processor time of a process and of those of its children that it has waited for, in clock ticks.
+#[must_use]
+pub fn processor_ticks(pid: u32) -> Option<u64> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    ticks(&String::from_utf8_lossy(&stat))
+}
+
+/// Fields 14 to 17; the first after the name is the third.
+fn ticks(stat: &str) -> Option<u64> {
+    let fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+    fields
+        .skip(11)
+        .take(4)
+        .map(|field| field.parse::<u64>().ok())
+        .sum()
+}
+
 /// All processes at one moment, by pid.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProcessTable(BTreeMap<u32, Entry>);
@@ -148,6 +165,13 @@ mod tests {
     }
 
     #[test]
+    fn processor_time_is_that_of_the_process_and_of_its_reaped_children() {
+        assert_eq!(ticks(STAT), Some(5 + 6 + 7 + 8));
+        assert!(processor_ticks(std::process::id()).is_some());
+        assert_eq!(processor_ticks(u32::MAX), None);
+    }
+
+    #[test]
     fn this_process_is_in_the_table() {
         let table = ProcessTable::read();
         let me = std::process::id();
@@ -160,6 +184,7 @@ mod tests {
         #[test]
         fn any_text_is_read_or_refused(text in ".{0,200}") {
             let _ = Entry::parse(&text);
+            let _ = ticks(&text);
         }
     }
 }

@@ -348,7 +348,7 @@ pub fn remove_leftovers(dir: &Path) {
     clippy::disallowed_methods,
     reason = "the one place that renames what is not a staged file"
 )]
-pub(crate) fn move_entry(from: &Path, to: &Path) -> io::Result<()> {
+pub fn move_entry(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)
 }
 
@@ -394,13 +394,19 @@ pub(crate) fn mode_of(path: &Path) -> Option<u32> {
 ///
 /// # Errors
 /// [`StoreError::Io`].
-pub(crate) fn remove_tree(dir: &Path) -> Result<(), StoreError> {
+pub fn remove_tree(dir: &Path) -> Result<(), StoreError> {
     match fs::remove_dir_all(dir) {
         Err(failure) if failure.kind() != io::ErrorKind::NotFound => {
             Err(StoreError::io("remove the folder", dir, failure))
         }
         _ => Ok(()),
     }
+}
+
+/// Removes a folder if it is empty. One that is not, or is not there, stays as it is.
+pub fn remove_empty_dir(dir: &Path) {
+    // The system refuses for a folder that holds anything, which is what is wanted.
+    let _ = fs::remove_dir(dir);
 }
 
 /// Follows symbolic links at the end of the path, so that the file is replaced and not the link. A link to

@@ -59,12 +59,19 @@ pub enum Prepared {
     Ready,
     /// The plan has no task for us now.
     NothingOpen,
-    /// All attempts are spent.
-    Exhausted,
-    /// All attempts are spent or reserved; some may come back.
-    AllReserved,
     /// It could not be made ready; the task is not lost.
     Failed,
+}
+
+/// What came of asking whether an agent may start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Permission {
+    /// It may; a slot is held and an attempt reserved.
+    Granted,
+    /// All attempts are spent.
+    Exhausted,
+    /// Not now, or never: the reason was told otherwise.
+    Withheld,
 }
 
 /// What the end of an attempt means for its task.
@@ -123,7 +130,7 @@ impl Schedule {
 
     /// The next action, until there is none; what it says is counted as begun.
     pub fn next(&mut self) -> Option<Action> {
-        if self.is_stopping() {
+        if self.is_winding_up() {
             return self.wind_up();
         }
         if self.permitted
@@ -163,7 +170,7 @@ impl Schedule {
 
     fn may_prepare(&self) -> bool {
         let wanted = self.free.len() + self.bounds.ahead;
-        !(self.drained || self.starved || self.exhausted)
+        !(self.drained || self.starved)
             && self.preparing < self.bounds.preparing
             && self.preparing + self.ready < wanted
     }
@@ -174,11 +181,12 @@ impl Schedule {
     }
 
     fn is_out_of_work(&self) -> bool {
-        self.exhausted || self.drained && !self.starved
+        self.drained && !self.starved
     }
 
-    fn is_stopping(&self) -> bool {
-        self.stop > Stop::Run || self.halted.is_some()
+    /// Whether nothing starts any more.
+    fn is_winding_up(&self) -> bool {
+        self.stop > Stop::Run || self.halted.is_some() || self.exhausted
     }
 
     /// Agents that run.
@@ -190,7 +198,7 @@ impl Schedule {
     /// Whether a look at the plan or the budget in a while may find something: somebody has nothing to do.
     #[must_use]
     pub fn wants_another_look(&self) -> bool {
-        !self.is_stopping() && (self.drained || self.starved) && !self.free.is_empty()
+        !self.is_winding_up() && (self.drained || self.starved) && !self.free.is_empty()
     }
 
     /// Looks again: time has passed.
@@ -205,21 +213,21 @@ impl Schedule {
         match what {
             Prepared::Ready => self.ready += 1,
             Prepared::NothingOpen => self.drained = true,
-            Prepared::Exhausted => self.exhausted = true,
             // What failed is tried again after a while, never at once.
-            Prepared::AllReserved | Prepared::Failed => self.starved = true,
+            Prepared::Failed => self.starved = true,
         }
     }
 
-    /// The answer to [`Action::Ask`]: yes, or not now.
-    pub fn permission(&mut self, granted: bool) {
+    /// The answer to [`Action::Ask`].
+    pub fn permission(&mut self, permission: Permission) {
         self.asking = false;
-        self.permitted = granted;
+        self.permitted = permission == Permission::Granted;
+        self.exhausted |= permission == Permission::Exhausted;
     }
 
     /// Whether a permission was granted that nothing uses any more; it is to be given back.
     pub fn take_unused_permission(&mut self) -> bool {
-        self.is_stopping() && std::mem::take(&mut self.permitted)
+        self.is_winding_up() && std::mem::take(&mut self.permitted)
     }
 
     /// An agent has ended; its work is finished beside the next one. The worker stays taken until [`Self::freed`].
@@ -322,7 +330,6 @@ mod tests {
         finishing: Vec<TaskKey>,
         done: Vec<TaskKey>,
         started: u64,
-        reserved: u64,
         budget: Option<u64>,
         pending: Vec<Action>,
         most_running: usize,
@@ -336,10 +343,7 @@ mod tests {
                     ended = true;
                     break;
                 }
-                Action::Release => {
-                    world.reserved -= world.ready.len() as u64;
-                    world.open.append(&mut world.ready);
-                }
+                Action::Release => world.open.append(&mut world.ready),
                 Action::Start { worker } => {
                     let task = world.ready.remove(0);
                     world.started += 1;
@@ -392,10 +396,11 @@ mod tests {
 
     fn answer(world: &mut World, schedule: &mut Schedule, at: usize, choice: u8) {
         match world.pending.remove(at) {
-            Action::Ask => schedule.permission(choice % 7 != 0),
-            _ if world.budget.is_some_and(|most| world.reserved >= most) => {
-                schedule.prepared(Prepared::Exhausted);
+            Action::Ask if world.budget.is_some_and(|most| world.started >= most) => {
+                schedule.permission(Permission::Exhausted);
             }
+            Action::Ask if choice % 7 == 0 => schedule.permission(Permission::Withheld),
+            Action::Ask => schedule.permission(Permission::Granted),
             _ => {
                 let next = world
                     .open
@@ -406,7 +411,6 @@ mod tests {
                     Some(at) => {
                         let task = world.open.remove(at);
                         world.ready.push(task);
-                        world.reserved += 1;
                         schedule.prepared(Prepared::Ready);
                     }
                 }
@@ -454,7 +458,7 @@ mod tests {
         assert_eq!(schedule.next(), Some(Action::Prepare));
         schedule.prepared(Prepared::Ready);
         assert_eq!(schedule.next(), Some(Action::Ask));
-        schedule.permission(true);
+        schedule.permission(Permission::Granted);
         assert_eq!(schedule.next(), Some(Action::Start { worker: 1 }));
     }
 
@@ -462,7 +466,7 @@ mod tests {
     fn the_reasons_are_those_that_readers_know() {
         let mut schedule = Schedule::new(BOUNDS);
         assert_eq!(schedule.reason(Some(4)), "queue empty");
-        schedule.prepared(Prepared::Exhausted);
+        schedule.permission(Permission::Exhausted);
         assert_eq!(schedule.reason(Some(4)), "target reached (4)");
         schedule.halt("cost ceiling reached".to_owned());
         assert_eq!(schedule.reason(Some(4)), "cost ceiling reached");

@@ -1,8 +1,8 @@
 //! Assignments of a bash file, read without running it: `.ralphrc` and `project.conf`.
 //!
 //! Both are files that bash programs source. What such a file says by plain assignments is read exactly as bash reads
-//! it (bash(1), QUOTING and PARAMETERS): scalars, arrays, all four kinds of quotes, comments, `export` and its kin.
-//! Whatever could only be known by running something is an error with its line and what to write instead. It is never
+//! it (bash(1), QUOTING and PARAMETERS): scalars, arrays, all four kinds of quotes, comments, `export` and its kin, and
+//! `NAME=${NAME:-text}`, which the template of the old loop's file has. Whatever could only be known by running something is an error with its line and what to write instead. It is never
 //! guessed, and never run.
 //!
 //! Own code because no parser fits: the maintained ones are under the GPL, or bring four times the packages that the
@@ -45,7 +45,8 @@ struct Array {
 }
 
 impl ShellFile {
-    /// A single value; `None` where the name is not assigned, or is an array.
+    /// A single value; `None` where the name is not assigned, or is an array. Of `NAME=${NAME:-text}` it is the text:
+    /// whoever reads settings asks the environment first.
     #[must_use]
     pub fn scalar(&self, name: &str) -> Option<&Assigned<String>> {
         self.scalars.get(name)
@@ -280,6 +281,14 @@ impl Reader<'_> {
             };
             elements.extend(self.cursor.elements(line)?);
             self.file.assign_array(name, line, elements);
+            return Ok(());
+        }
+        // Only where nothing in the file comes before it: then the file has just this to say.
+        if !appends
+            && self.file.line(name).is_none()
+            && let Some(value) = self.cursor.own_default(name)
+        {
+            self.file.assign(name, line, value);
             return Ok(());
         }
         let place = if is_declaration {

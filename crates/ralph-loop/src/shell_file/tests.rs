@@ -74,10 +74,27 @@ fn an_assignment_replaces_and_an_appending_one_adds() {
 }
 
 #[test]
+fn a_default_that_lets_the_environment_win_is_its_text() {
+    let text = "A=${A:-1 2}\nB=\"${B-x;y}\" C=\"${C:=}\"\r\n";
+    let file = parsed(text);
+    assert_eq!(
+        Some(ours(&file)),
+        by_bash(&text.replace('\r', "")).or(Some(ours(&file)))
+    );
+    assert_eq!(
+        ours(&file),
+        [["1 2"], ["x;y"], [""]].map(|list| list.map(str::to_owned).to_vec())
+    );
+}
+
+#[test]
 fn what_would_have_to_be_run_is_refused_with_its_line_and_a_way_out() {
     let texts = [
         "A=1\nB=$HOME/x",
-        "CALLS=${CALLS:-100}",
+        "CALLS=1\nCALLS=${CALLS:-100}",
+        "CALLS=${CALLS:-100}0",
+        "CALLS=\"${CALLS:-$X}\"",
+        "CALLS=${CALLS:-100",
         "CALLS=\"${OTHER:-100}\"",
         "A=$(date)",
         "A=(\n  `date`\n)",
@@ -213,6 +230,7 @@ fn soup() -> impl Strategy<Value = String> {
         1 => r"\+=",
         3 => "[ \n\t;]",
         3 => r#"["'()\\$`#~{}*]"#,
+        1 => r"\$\{[AB]:?[=-]",
         2 => "[a-z0-9,:./-]{1,3}",
         1 => "(export |declare |-a |\r\n|\\\\\n|&|\\||<)",
     ];

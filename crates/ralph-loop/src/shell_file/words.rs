@@ -43,6 +43,28 @@ impl Cursor<'_> {
         Ok(word)
     }
 
+    /// Passes over `${NAME:-text}` as the whole value of `NAME`, quoted or not, and returns the text: how scripts let
+    /// the environment win over the file.
+    pub(super) fn own_default(&mut self, name: &str) -> Option<String> {
+        let quote = usize::from(self.rest.starts_with('"'));
+        let (text, length) = default_of(&self.rest[quote..], name)?;
+        let text = text.to_owned();
+        let after = &self.rest[quote + length..];
+        let after = if quote == 1 {
+            after.strip_prefix('"')?
+        } else {
+            after
+        };
+        let is_whole = after.is_empty()
+            || after.starts_with([' ', '\t', '\n', ';'])
+            || after.starts_with("\r\n");
+        if !is_whole {
+            return None;
+        }
+        self.advance(length + 2 * quote);
+        Some(text)
+    }
+
     fn single_quoted(&mut self, word: &mut String) -> Result<(), ShellFileError> {
         let inside = &self.rest[1..];
         let Some(length) = inside.find('\'') else {
@@ -116,7 +138,7 @@ impl Cursor<'_> {
         }
         let is_special = |c: char| is_name_character(c) || "{[@*#?-$!".contains(c);
         if after.starts_with(is_special) {
-            return Err(self.expansion(place));
+            return Err(self.expansion());
         }
         word.push('$');
         self.advance(1);
@@ -181,18 +203,11 @@ impl Cursor<'_> {
         Err(self.needs_running(what, instead))
     }
 
-    fn expansion(&self, place: Place<'_>) -> ShellFileError {
-        let mut instead =
-            "Write the value itself, or put it into single quotes if the dollar sign is meant."
-                .to_owned();
-        if let Place::Value(name) | Place::Operand(name) = place
-            && let Some(default) = own_default(self.rest, name)
-        {
-            instead = format!(
-                "Write `{name}=\"{default}\"`: the environment wins over this file anyway."
-            );
-        }
-        self.needs_running("an expansion", instead)
+    fn expansion(&self) -> ShellFileError {
+        self.needs_running(
+            "an expansion",
+            "Write the value itself, or put it into single quotes if the dollar sign is meant.",
+        )
     }
 
     fn substitution(&self, place: Place<'_>) -> ShellFileError {
@@ -221,13 +236,14 @@ fn ansi_escape(after: char) -> Option<char> {
     })
 }
 
-/// The plain text `x` of `${NAME:-x}` for the name's own assignment: how scripts let the environment win.
-fn own_default<'a>(rest: &'a str, name: &str) -> Option<&'a str> {
+/// The `text` of `${NAME:-text}`, and how long all of it is.
+fn default_of<'a>(rest: &'a str, name: &str) -> Option<(&'a str, usize)> {
     let inside = rest.strip_prefix("${")?.strip_prefix(name)?;
     let inside = ["-", ":-", "=", ":="]
         .iter()
         .find_map(|mark| inside.strip_prefix(mark))?;
     let default = inside.split('}').next()?;
-    let is_plain = !default.contains(['$', '`', '"', '\'', '\\', '{', '\n']);
-    is_plain.then_some(default)
+    let length = rest.len() - inside.len() + default.len() + 1;
+    let is_plain = !default.contains(['$', '`', '"', '\'', '\\', '{', '~', '\n']);
+    (is_plain && length <= rest.len()).then_some((default, length))
 }

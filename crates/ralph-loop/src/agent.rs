@@ -1,1 +1,0 @@
-//! Runs one agent under its guard: streams, limits of time and silence, its end.

@@ -1,0 +1,217 @@
+//! The run itself: one task that reads two streams, waits for the guard, and keeps four limits.
+
+use std::collections::BTreeSet;
+use std::future::pending;
+use std::path::Path;
+use std::time::Duration;
+
+use ralph_core::job::ExitInfo;
+use ralph_core::process::guard::{
+    Guard, GuardEnd, GuardError, GuardRequest, Guarded, Leftovers, sweep,
+};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::process::{ChildStderr, ChildStdout};
+use tokio::time::{sleep_until, timeout};
+
+use super::deadlines::{Deadlines, Due};
+use super::ear::Ear;
+use super::{AgentEnd, AgentError, AgentEvent, AgentRun, Ending};
+use crate::engine::Launch;
+use crate::log::Source;
+use crate::outcome::Hang;
+
+/// Bytes that are read at once.
+const PIECE: usize = 32 * 1024;
+/// How long the rest of the streams is waited for when everything that could write to them is gone.
+const DRAIN: Duration = Duration::from_secs(2);
+/// Where an agent is found again when its guard was killed.
+const MARK: &str = "RALPH_ATTEMPT_ID";
+
+/// Runs an agent under a guard that waits for its order. Dropping the future ends the agent and all that it started.
+///
+/// # Errors
+/// The agent was not started, or the talk with its guard broke off.
+pub async fn run(guard: Guard, run: AgentRun<'_>) -> Result<AgentEnd, AgentError> {
+    let engine = run.engine.name().to_string();
+    let launch = run.engine.launch(run.order);
+    let mut ear = Ear::new(&run, &launch);
+    let guarded = guard.run(&request(&run, launch)).await;
+    let mut guarded = guarded.map_err(|source| AgentError::Start {
+        engine: engine.clone(),
+        source,
+    })?;
+    (run.tell)(AgentEvent::Started {
+        guard: guarded.guard_identity().cloned(),
+        program: guarded.identity().cloned(),
+    });
+    let mut watch = Deadlines::new(run.limits, run.stop);
+    let mut streams = Streams::of(&mut guarded);
+    let worktree = &run.order.worktree;
+    let ended = attend(
+        &mut guarded,
+        &mut streams,
+        &mut ear,
+        &mut watch,
+        worktree,
+        run.tell,
+    )
+    .await;
+    let (end, ending) = match ended {
+        // Told by nobody here, the guard was told by the system that everything ends.
+        Ok(end) if end.stopped => (end, watch.ending.unwrap_or(Ending::Stopped)),
+        Ok(end) => (end, Ending::Own),
+        Err(GuardError::Lost { .. }) => {
+            let end = swept(&guarded, run.order.attempt.as_str(), run.limits.grace).await;
+            (end, Ending::Stopped)
+        }
+        Err(source) => return Err(AgentError::Lost { engine, source }),
+    };
+    // Nobody can write any more: what is left comes at once, and the end behind it.
+    let _ = timeout(DRAIN, streams.drain(&mut ear, run.tell)).await;
+    Ok(ear.end(end, ending, run.env.now(), run.zone, run.tell))
+}
+
+fn request(run: &AgentRun<'_>, launch: Launch) -> GuardRequest {
+    GuardRequest {
+        program: launch.program,
+        args: launch.args,
+        workdir: run.order.worktree.clone(),
+        inherit: launch.inherit,
+        variables: launch.variables,
+        stdin: launch.stdin,
+        grace: run.limits.grace,
+    }
+}
+
+async fn attend(
+    guarded: &mut Guarded,
+    streams: &mut Streams,
+    ear: &mut Ear<'_>,
+    watch: &mut Deadlines,
+    worktree: &Path,
+    tell: &mut dyn FnMut(AgentEvent),
+) -> Result<GuardEnd, GuardError> {
+    loop {
+        let due = watch.due();
+        tokio::select! {
+            end = guarded.wait() => return end,
+            source = streams.read() => {
+                ear.hear(source, streams.piece(source), tell);
+                watch.heard(ear.has_result());
+            }
+            () = watch.told_to_stop() => {
+                watch.ending = Some(Ending::Stopped);
+                guarded.stop(watch.limits.grace);
+            }
+            () = at(due) => {
+                if let Some(hang) = overdue(guarded, watch, worktree).await {
+                    watch.ending = Some(Ending::Hung(hang));
+                    guarded.stop(watch.limits.grace);
+                }
+            }
+        }
+    }
+}
+
+async fn at(due: Option<Due>) {
+    match due {
+        Some(due) => sleep_until(due.at).await,
+        None => pending().await,
+    }
+}
+
+/// Whether the limit that is due is really passed. An agent that prints nothing may work all the same.
+async fn overdue(guarded: &Guarded, watch: &mut Deadlines, worktree: &Path) -> Option<Hang> {
+    let due = watch.due()?;
+    if due.hang != Hang::Idle {
+        return Some(due.hang);
+    }
+    let guard = guarded.guard_identity().map_or(0, |guard| guard.pid);
+    let worktree = worktree.to_owned();
+    let look = move || super::life::Signs::look(guard, &worktree);
+    // A look reads many files; the other workers' agents are not kept waiting for it.
+    match tokio::task::spawn_blocking(look).await {
+        Ok(signs) => (!watch.looked(signs)).then_some(Hang::Idle),
+        Err(_) => None,
+    }
+}
+
+/// The guard was killed: whatever the agent left is ended here. How the agent would have ended is not known.
+async fn swept(guarded: &Guarded, attempt: &str, grace: Duration) -> GuardEnd {
+    let values = BTreeSet::from([attempt.to_owned()]);
+    let guards: Vec<_> = guarded.guard_identity().into_iter().cloned().collect();
+    let sweep = move || {
+        let leftovers = Leftovers {
+            variable: MARK,
+            values: &values,
+            guards: &guards,
+        };
+        sweep(&leftovers, grace)
+    };
+    GuardEnd {
+        exit: ExitInfo { code: 0, signal: 9 },
+        stopped: true,
+        left_running: 0,
+        remaining: tokio::task::spawn_blocking(sweep).await.unwrap_or_default(),
+    }
+}
+
+/// The agent's two streams and the piece that was read last of each.
+struct Streams {
+    stdout: Option<ChildStdout>,
+    stderr: Option<ChildStderr>,
+    out: Vec<u8>,
+    err: Vec<u8>,
+}
+
+impl Streams {
+    fn of(guarded: &mut Guarded) -> Self {
+        Self {
+            stdout: guarded.stdout.take(),
+            stderr: guarded.stderr.take(),
+            out: Vec::with_capacity(PIECE),
+            err: Vec::new(),
+        }
+    }
+
+    /// Reads both to their ends.
+    async fn drain(&mut self, ear: &mut Ear<'_>, tell: &mut dyn FnMut(AgentEvent)) {
+        while self.stdout.is_some() || self.stderr.is_some() {
+            let source = self.read().await;
+            ear.hear(source, self.piece(source), tell);
+        }
+    }
+
+    /// Reads a piece of either; may be dropped and called again. Never returns when both are over.
+    async fn read(&mut self) -> Source {
+        let Self {
+            stdout,
+            stderr,
+            out,
+            err,
+        } = self;
+        tokio::select! {
+            () = read(stdout, out) => Source::Stdout,
+            () = read(stderr, err) => Source::Stderr,
+        }
+    }
+
+    fn piece(&self, source: Source) -> &[u8] {
+        match source {
+            Source::Stdout => &self.out,
+            Source::Stderr | Source::Loop => &self.err,
+        }
+    }
+}
+
+/// Leaves an empty piece at the end of the stream.
+async fn read(stream: &mut Option<impl AsyncRead + Unpin>, piece: &mut Vec<u8>) {
+    let Some(open) = stream else {
+        return pending().await;
+    };
+    piece.clear();
+    piece.reserve(PIECE);
+    if !matches!(open.read_buf(piece).await, Ok(count) if count > 0) {
+        *stream = None;
+    }
+}

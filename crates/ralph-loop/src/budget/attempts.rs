@@ -1,0 +1,152 @@
+//! The file of the attempts ledger: one change at a time under its lock, read from where the last look ended.
+//!
+//! Lines are not brought to disk one by one: the ledger belongs to one launch, and no launch survives the machine. A
+//! line that a crash tore is passed over, and the next one starts on its own. What a line means is not decided here.
+
+use std::fs::{File, TryLockError};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use ralph_core::process::lock;
+use ralph_core::store::{append, atomic};
+
+use super::BudgetError;
+use super::ledger::{Book, Line};
+
+const LEDGER: &str = "attempts.jsonl";
+const LOCK: &str = "attempts.lock";
+
+/// The ledger of a folder.
+#[derive(Debug)]
+pub(super) struct Attempts {
+    ledger: PathBuf,
+    lock_path: PathBuf,
+    lock: File,
+    seen: Mutex<Seen>,
+}
+
+/// What was read so far.
+#[derive(Debug, Default)]
+struct Seen {
+    book: Book,
+    /// Bytes of whole lines.
+    length: u64,
+    /// Whether something stands behind them.
+    is_torn: bool,
+}
+
+impl Attempts {
+    pub(super) fn open(folder: &Path) -> Result<Self, BudgetError> {
+        let lock_path = folder.join(LOCK);
+        let lock = lock::open(&lock_path).map_err(BudgetError::io("open", &lock_path))?;
+        Ok(Self {
+            ledger: folder.join(LEDGER),
+            lock_path,
+            lock,
+            seen: Mutex::default(),
+        })
+    }
+
+    /// Begins a new ledger. Only for whoever is alone in the folder.
+    pub(super) fn clear(folder: &Path) -> Result<(), BudgetError> {
+        Ok(atomic::remove(&folder.join(LEDGER))?)
+    }
+
+    /// Decides on the ledger as it is now, under the lock, and writes the lines that were decided.
+    pub(super) fn change<T>(
+        &self,
+        decide: impl FnOnce(&Book) -> (Vec<Line>, T),
+    ) -> Result<T, BudgetError> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let _held = Held::take(&self.lock).map_err(BudgetError::io("lock", &self.lock_path))?;
+        self.refresh(&mut seen)?;
+        let (lines, answer) = decide(&seen.book);
+        if !lines.is_empty() {
+            self.append(&seen, &lines)?;
+            self.refresh(&mut seen)?;
+        }
+        Ok(answer)
+    }
+
+    fn append(&self, seen: &Seen, lines: &[Line]) -> Result<(), BudgetError> {
+        let mut text = String::new();
+        if seen.is_torn {
+            text.push('\n');
+        }
+        for line in lines {
+            let line = serde_json::to_string(line)
+                .map_err(io::Error::from)
+                .map_err(BudgetError::io("write to", &self.ledger))?;
+            text.push_str(&line);
+            text.push('\n');
+        }
+        // In one write, so that a crash leaves all of a decision or the start of it.
+        Ok(append::append_bytes(&self.ledger, text.as_bytes())?)
+    }
+
+    /// Reads what was written since the last look.
+    fn refresh(&self, seen: &mut Seen) -> Result<(), BudgetError> {
+        let bytes =
+            read_from(&self.ledger, seen.length).map_err(BudgetError::io("read", &self.ledger))?;
+        let whole = bytes
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1);
+        let (lines, tail) = bytes.split_at(whole);
+        for line in lines.split(|byte| *byte == b'\n') {
+            if let Ok(line) = serde_json::from_slice(line) {
+                seen.book.apply(&line);
+            }
+        }
+        seen.length += whole as u64;
+        seen.is_torn = !tail.is_empty();
+        Ok(())
+    }
+}
+
+fn read_from(path: &Path, offset: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    match File::open(path) {
+        Ok(mut file) => {
+            file.seek(SeekFrom::Start(offset))?;
+            file.read_to_end(&mut bytes)?;
+            Ok(bytes)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(bytes),
+        Err(error) => Err(error),
+    }
+}
+
+/// An exclusive lock on an open file, left when dropped.
+#[derive(Debug)]
+pub(super) struct Held<'a>(&'a File);
+
+impl<'a> Held<'a> {
+    /// The lock, unless somebody else has it.
+    pub(super) fn try_take(file: &'a File) -> io::Result<Option<Self>> {
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// Waits for the lock.
+    pub(super) fn take(file: &'a File) -> io::Result<Self> {
+        loop {
+            match file.lock() {
+                Ok(()) => return Ok(Self(file)),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        // Cannot fail on a file that was locked through the same descriptor; the end of the process leaves it anyway.
+        let _ = self.0.unlock();
+    }
+}

@@ -1,0 +1,429 @@
+//! N workers and M attempts, shared by any number of processes, exact under crashes.
+//!
+//! A budget is a folder. In it are N slot files, each locked by whoever runs an agent, and a ledger of attempts:
+//! reserved before an agent starts, then spent or returned. The operating system gives the locks of a dead process
+//! back, and a reservation of a dead process counts as returned. At no moment are more than N slots held, or more
+//! than M attempts spent and reserved together.
+//!
+//! The order is: a slot first, then a reservation; with [`Reserved::AllReserved`] the slot is dropped and
+//! [`Budget::reservable`] waited for. The other way round, all attempts could be reserved by processes that wait for
+//! slots.
+//!
+//! What must never be here: what an attempt does, and which outcome spends one.
+
+mod attempts;
+mod bell;
+mod ledger;
+mod queue;
+mod slots;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ralph_core::error::{Code, Coded, Hint};
+use ralph_core::process::Identity;
+use ralph_core::process::lock::{self, LifeLock};
+use ralph_core::store::{StoreError, atomic};
+use serde::{Deserialize, Serialize};
+
+use crate::outcome::AttemptId;
+use attempts::Attempts;
+use bell::Bell;
+use ledger::{Book, Request};
+use queue::Queue;
+pub use slots::Slot;
+use slots::{LATER, Slots, Wait};
+
+const TERMS: &str = "terms.json";
+/// Locked, for reading, by everyone who has the budget open.
+const USERS: &str = "users.lock";
+const SCHEMA_VERSION: u32 = 1;
+/// As many agents as one machine is ever asked to run at once; a slot is an open file.
+pub const MAX_WORKERS: usize = 512;
+
+/// What is shared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terms {
+    /// Agents at once, over all processes: N, at least one.
+    pub workers: usize,
+    /// Attempts in all: M. `None` for as many as there are tasks.
+    pub attempts: Option<u64>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct StoredTerms {
+    schema_version: u32,
+    #[serde(flatten)]
+    terms: Terms,
+}
+
+/// Whether an attempt may begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reserved {
+    /// Yes; it has to be settled.
+    Granted,
+    /// M attempts are spent.
+    Exhausted,
+    /// Nothing is left, but some are reserved only and may come back: see [`Budget::reservable`].
+    AllReserved,
+    /// This attempt was spent before. A crash came between that and its record.
+    AlreadySpent,
+    /// A living process other than the asking one has this very attempt.
+    HeldElsewhere,
+}
+
+/// What a reservation came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settlement {
+    /// It counts.
+    Spent,
+    /// It does not count.
+    Returned,
+}
+
+/// What came of a settlement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// It stands in the ledger, now or from before.
+    Recorded,
+    /// The reservation had lapsed with a crash, and others have taken the rest of the budget since: it is not counted.
+    BeyondBudget,
+    /// There is no such reservation, or it was spent before and cannot be returned.
+    NotReserved,
+}
+
+/// The part of one repository.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Share {
+    /// Attempts that count.
+    pub spent: u64,
+    /// Attempts under way.
+    pub reserved: u64,
+}
+
+/// How far the budget is used.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Standing {
+    /// Attempts that count.
+    pub spent: u64,
+    /// Attempts under way in living processes.
+    pub reserved: u64,
+    /// What can still be reserved; `None` without a limit.
+    pub left: Option<u64>,
+    /// The same for each repository that ever reserved one.
+    pub by_repository: BTreeMap<String, Share>,
+}
+
+/// A budget that cannot be used.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum BudgetError {
+    /// The operating system refused.
+    #[error("failed to {action} {}", path.display())]
+    Io {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// On which file or folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Arc<io::Error>,
+    },
+    /// A file of the budget cannot be read or replaced.
+    #[error(transparent)]
+    Store(Arc<StoreError>),
+    /// There is no budget in the folder.
+    #[error("{} holds no budget; expected the file {TERMS} in it", .0.display())]
+    Missing(PathBuf),
+    /// The terms cannot be read.
+    #[error("{} is no budget of ours: {found}", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        found: String,
+    },
+    /// The terms were written by a newer version.
+    #[error("{} has version {found}; this version reads {SCHEMA_VERSION}", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The version in it.
+        found: u32,
+    },
+    /// A new budget was to begin where another one is in use.
+    #[error("the budget in {} is in use by a running loop", .0.display())]
+    InUse(PathBuf),
+    /// No worker, or too many.
+    #[error("{found} workers; expected 1 to {MAX_WORKERS}")]
+    Workers {
+        /// What was asked for.
+        found: usize,
+    },
+}
+
+impl BudgetError {
+    fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io {
+            action,
+            path,
+            source: Arc::new(source),
+        }
+    }
+}
+
+impl From<StoreError> for BudgetError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Arc::new(error))
+    }
+}
+
+impl Coded for BudgetError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Io { .. } | Self::Missing(_) => Code::Failed,
+            Self::Store(error) => error.code(),
+            Self::Corrupt { .. } => Code::CorruptState,
+            Self::Newer { .. } => Code::NewerFormat,
+            Self::InUse(_) => Code::AlreadyRunning,
+            Self::Workers { .. } => Code::Usage,
+        }
+    }
+
+    fn hint(&self) -> Option<Hint> {
+        let text = match self {
+            Self::Store(error) => return error.hint(),
+            Self::Io { .. } => {
+                "Check the permissions of the folder, its free space and that its file system has locks."
+            }
+            Self::Missing(_) => "Start the loops with wb-ralph-dispatch, or leave the option out.",
+            Self::Corrupt { .. } => {
+                "Remove the folder when no loop runs; the next launch makes a new one."
+            }
+            Self::Newer { .. } => "Use the version of ralph that started the loops.",
+            Self::InUse(_) => {
+                "Wait until the running loops are done, or stop them with `wb-ralph-dispatch --stop`."
+            }
+            Self::Workers { .. } => "Give a number in that range.",
+        };
+        Some(Hint::new(text))
+    }
+}
+
+/// A budget that this process takes part in.
+#[derive(Debug)]
+pub struct Budget {
+    folder: PathBuf,
+    terms: Terms,
+    slots: Arc<Slots>,
+    attempts: Arc<Attempts>,
+    hopes: Arc<Queue<()>>,
+    bell: Bell,
+    _user: File,
+}
+
+impl Budget {
+    /// Begins a new budget in a folder, which is made when needed, and opens it. The ledger of an earlier one that
+    /// nobody has open is forgotten.
+    ///
+    /// # Errors
+    /// [`BudgetError::InUse`] while any process has it open; [`BudgetError::Workers`]; and what keeps it from being
+    /// written.
+    pub fn create(folder: &Path, terms: &Terms) -> Result<Self, BudgetError> {
+        if !(1..=MAX_WORKERS).contains(&terms.workers) {
+            return Err(BudgetError::Workers {
+                found: terms.workers,
+            });
+        }
+        atomic::create_dir(folder)?;
+        let users = folder.join(USERS);
+        let alone = LifeLock::try_take(&users)
+            .map_err(BudgetError::io("lock", &users))?
+            .ok_or_else(|| BudgetError::InUse(folder.to_owned()))?;
+        Attempts::clear(folder)?;
+        let path = folder.join(TERMS);
+        let stored = StoredTerms {
+            schema_version: SCHEMA_VERSION,
+            terms: *terms,
+        };
+        let text = serde_json::to_vec(&stored)
+            .map_err(io::Error::from)
+            .map_err(BudgetError::io("write", &path))?;
+        atomic::replace(&path, &text)?;
+        drop(alone);
+        let budget = Self::open(folder)?;
+        // Between the two locks another one may have begun.
+        if budget.terms != *terms {
+            return Err(BudgetError::InUse(folder.to_owned()));
+        }
+        Ok(budget)
+    }
+
+    /// Takes part in a budget that was begun by another process.
+    ///
+    /// # Errors
+    /// [`BudgetError::Missing`], [`BudgetError::Corrupt`], [`BudgetError::Newer`], and what keeps its files from being
+    /// opened.
+    pub fn open(folder: &Path) -> Result<Self, BudgetError> {
+        let path = folder.join(TERMS);
+        if atomic::read(&path)?.is_none() {
+            return Err(BudgetError::Missing(folder.to_owned()));
+        }
+        let users = folder.join(USERS);
+        let user = lock::open(&users).map_err(BudgetError::io("open", &users))?;
+        user.lock_shared()
+            .map_err(BudgetError::io("lock", &users))?;
+        let terms = read_terms(&path)?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            terms,
+            slots: Arc::new(Slots::open(folder, terms.workers)?),
+            attempts: Arc::new(Attempts::open(folder)?),
+            hopes: Arc::new(Queue::default()),
+            bell: Bell::new(folder),
+            _user: user,
+        })
+    }
+
+    /// What is shared.
+    #[must_use]
+    pub fn terms(&self) -> Terms {
+        self.terms
+    }
+
+    /// Waits for one of the N slots. Processes take turns. A future that is dropped leaves nothing held.
+    ///
+    /// # Errors
+    /// The slot files cannot be locked.
+    pub async fn slot(&self) -> Result<Slot, BudgetError> {
+        self.slots.get().await
+    }
+
+    /// Takes an attempt out of the budget for a process. Asking again for the same attempt changes nothing.
+    ///
+    /// # Errors
+    /// The ledger cannot be read or written; then nothing is reserved.
+    pub fn reserve(
+        &self,
+        attempt: &AttemptId,
+        repository: &str,
+        owner: &Identity,
+    ) -> Result<Reserved, BudgetError> {
+        let request = Request {
+            attempt,
+            repository,
+            owner,
+        };
+        let limit = self.terms.attempts;
+        self.attempts
+            .change(|book| book.reserve(&request, limit, &Identity::is_alive))
+    }
+
+    /// Says what a reservation came to. The first settlement of an attempt stands; saying it again changes nothing.
+    ///
+    /// # Errors
+    /// The ledger cannot be read or written; the reservation stands until its process ends.
+    pub fn settle(
+        &self,
+        attempt: &AttemptId,
+        settlement: Settlement,
+    ) -> Result<Settled, BudgetError> {
+        let limit = self.terms.attempts;
+        self.attempts
+            .change(|book| book.settle(attempt, settlement, limit, &Identity::is_alive))
+    }
+
+    /// How far the budget is used now.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub fn standing(&self) -> Result<Standing, BudgetError> {
+        let limit = self.terms.attempts;
+        self.attempts
+            .change(|book| (Vec::new(), book.standing(limit, &Identity::is_alive)))
+    }
+
+    /// Returns when an attempt may be reserved again, or none ever will. A future that is dropped leaves nothing
+    /// behind.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub async fn reservable(&self) -> Result<(), BudgetError> {
+        loop {
+            let receiver = {
+                let mut hopes = self.hopes.lock();
+                if !is_all_reserved(&self.attempts, self.terms.attempts)? {
+                    return Ok(());
+                }
+                let (attempts, hopes_of, bell) = (
+                    Arc::clone(&self.attempts),
+                    Arc::clone(&self.hopes),
+                    self.bell.clone(),
+                );
+                let limit = self.terms.attempts;
+                hopes
+                    .enter(move || serve_hopes(&hopes_of, &attempts, limit, &bell))
+                    .map_err(BudgetError::io("wait in", &self.folder))?
+            };
+            let mut wait = Wait {
+                receiver,
+                is_over: false,
+                bell: &self.bell,
+            };
+            let _ = (&mut wait.receiver).await;
+            wait.is_over = true;
+        }
+    }
+}
+
+/// The life of the thread that waits until not everything is reserved. What stops it from looking is left to those who
+/// wait: they look for themselves and get the error.
+fn serve_hopes(hopes: &Queue<()>, attempts: &Attempts, limit: Option<u64>, bell: &Bell) {
+    let mut listener = bell.listen();
+    while !hopes.ends() {
+        if is_all_reserved(attempts, limit).unwrap_or(false) {
+            listener.wait(LATER);
+            continue;
+        }
+        while hopes.is_wanted() {
+            hopes.hand_over(());
+        }
+    }
+}
+
+fn is_all_reserved(attempts: &Attempts, limit: Option<u64>) -> Result<bool, BudgetError> {
+    let look = |book: &Book| (Vec::new(), book.available(limit, &Identity::is_alive));
+    Ok(attempts.change(look)? == Reserved::AllReserved)
+}
+
+fn read_terms(path: &Path) -> Result<Terms, BudgetError> {
+    #[derive(Deserialize)]
+    struct Version {
+        schema_version: u32,
+    }
+    let bytes = atomic::read(path)?.unwrap_or_default();
+    let corrupt = |found: serde_json::Error| BudgetError::Corrupt {
+        path: path.to_owned(),
+        found: found.to_string(),
+    };
+    let version: Version = serde_json::from_slice(&bytes).map_err(corrupt)?;
+    if version.schema_version > SCHEMA_VERSION {
+        return Err(BudgetError::Newer {
+            path: path.to_owned(),
+            found: version.schema_version,
+        });
+    }
+    let stored: StoredTerms = serde_json::from_slice(&bytes).map_err(corrupt)?;
+    if !(1..=MAX_WORKERS).contains(&stored.terms.workers) {
+        return Err(BudgetError::Workers {
+            found: stored.terms.workers,
+        });
+    }
+    Ok(stored.terms)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,0 @@
-//! The pushed branch and its pull request, a state of its own that is retried without the agent.

@@ -1,0 +1,129 @@
+//! The address of a remote: which forge, which repository. Nothing here asks anybody.
+
+/// A repository at a forge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    /// The host, with a port where one is named.
+    pub host: String,
+    /// The path on it, such as `owner/name`.
+    pub path: String,
+}
+
+impl Address {
+    /// Reads the forms of git-clone(1) that name a host: `https://`, `ssh://`, `git://` and `user@host:path`. User and
+    /// password are not kept.
+    #[must_use]
+    pub fn parse(url: &str) -> Option<Self> {
+        let (host, path) = match url.split_once("://") {
+            Some(("http" | "https" | "ssh" | "git" | "git+ssh", rest)) => {
+                let (host, path) = rest.split_once('/')?;
+                let host = host.rsplit('@').next()?;
+                // A port belongs to ssh or git there, not to the web pages.
+                let is_web = url.starts_with("http");
+                let host = if is_web {
+                    host
+                } else {
+                    host.split(':').next()?
+                };
+                (host, path)
+            }
+            Some(_) => return None,
+            None => {
+                let (host, path) = url.split_once(':')?;
+                if host.contains('/') {
+                    return None;
+                }
+                (host.rsplit('@').next()?, path)
+            }
+        };
+        let path = path.trim_matches('/');
+        let path = path.strip_suffix(".git").unwrap_or(path);
+        let is_complete = !host.is_empty() && path.contains('/');
+        is_complete.then(|| Self {
+            host: host.to_owned(),
+            path: path.to_owned(),
+        })
+    }
+
+    /// As `gh --repo` takes it; it knows owners and names only.
+    #[must_use]
+    pub fn repository(&self) -> Option<String> {
+        let is_owned = self.path.matches('/').count() == 1;
+        is_owned.then(|| format!("{}/{}", self.host, self.path))
+    }
+
+    /// The page on which a person makes a pull request from the branch.
+    #[must_use]
+    pub fn compare(&self, base: &str, branch: &str) -> Option<String> {
+        let (host, path) = (&self.host, &self.path);
+        let (base, branch) = (encoded(base), encoded(branch));
+        Some(if host.contains("gitlab") {
+            let query = format!(
+                "merge_request%5Bsource_branch%5D={branch}&merge_request%5Btarget_branch%5D={base}"
+            );
+            format!("https://{host}/{path}/-/merge_requests/new?{query}")
+        } else if host.contains("bitbucket") {
+            format!("https://{host}/{path}/pull-requests/new?source={branch}&dest={base}")
+        } else {
+            format!("https://{host}/{path}/compare/{base}...{branch}?expand=1")
+        })
+    }
+}
+
+/// Percent-encodes what a path of an address must not hold (RFC 3986); `/` stays.
+fn encoded(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    text.bytes()
+        .map(|byte| match byte {
+            byte if is_plain(byte) => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_forms_of_an_address_are_read_and_no_password_is_kept() {
+        let read = |url: &str| Address::parse(url).map(|found| (found.host, found.path));
+        let found = |host: &str, path: &str| Some((host.to_owned(), path.to_owned()));
+        for url in [
+            "https://github.com/owner/name.git",
+            "https://user:token@github.com/owner/name/",
+            "git@github.com:owner/name.git",
+            "ssh://git@github.com:22/owner/name.git",
+        ] {
+            assert_eq!(read(url), found("github.com", "owner/name"), "{url}");
+        }
+        assert_eq!(read("https://host:8443/a/b"), found("host:8443", "a/b"));
+        for url in [
+            "/srv/git/name.git",
+            "../name",
+            "file:///a/b",
+            "C:name",
+            "",
+            "host:name",
+        ] {
+            assert_eq!(read(url), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn the_page_to_compare_is_the_forges_own() {
+        let page = |url: &str| {
+            let address = Address::parse(url).unwrap();
+            address.compare("main", "ralph-claude/a&b").unwrap()
+        };
+        insta::assert_snapshot!([
+            page("git@github.com:o/n.git"),
+            page("https://gitlab.example.org/group/sub/n"),
+            page("https://bitbucket.org/o/n"),
+        ].join("\n"), @r"
+        https://github.com/o/n/compare/main...ralph-claude/a%26b?expand=1
+        https://gitlab.example.org/group/sub/n/-/merge_requests/new?merge_request%5Bsource_branch%5D=ralph-claude/a%26b&merge_request%5Btarget_branch%5D=main
+        https://bitbucket.org/o/n/pull-requests/new?source=ralph-claude/a%26b&dest=main
+        ");
+    }
+}

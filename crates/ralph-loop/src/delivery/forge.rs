@@ -1,0 +1,255 @@
+//! `gh`, the forge's own program: looked for once, asked, told. Its words become no address and no state: those are
+//! read from its JSON, and from the one line that names the new pull request (defect 8.22).
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ralph_core::act::child;
+use serde::Deserialize;
+
+use super::error::{Retry, without_passwords};
+use super::{Address, Delivered, DeliveryError, DeliverySettings, Parcel};
+
+/// How long one call may take.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// The wait after a secondary limit where the forge names none: "at least one minute", says its documentation.
+const SECONDARY_LIMIT: Duration = Duration::from_secs(90);
+
+/// The wait after any other failure that may pass.
+const SOON: Duration = Duration::from_secs(30);
+
+/// Words of a limit on how often things are made.
+const LIMITS: [&str; 5] = [
+    "secondary rate limit",
+    "rate limit exceeded",
+    "submitted too quickly",
+    "abuse detection",
+    "HTTP 429",
+];
+
+/// Words of what no second try changes.
+const FINAL: [&str; 6] = [
+    "No commits between",
+    "HTTP 401",
+    "HTTP 404",
+    "Could not resolve to a Repository",
+    "must be a collaborator",
+    "unknown flag",
+];
+
+/// Colour of the label for failed gates.
+const LABEL_COLOUR: &str = "d93f0b";
+
+/// The program and where it runs.
+#[derive(Debug, Clone)]
+pub(super) struct Program {
+    pub(super) program: PathBuf,
+    pub(super) variables: Vec<(String, String)>,
+    pub(super) folder: PathBuf,
+}
+
+/// The program, known to be there and logged in.
+#[derive(Debug)]
+pub(super) struct Forge {
+    program: Program,
+    repository: Option<String>,
+}
+
+/// A call that did not do what it should.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) message: String,
+    retry: Retry,
+}
+
+#[derive(Debug, Deserialize)]
+struct Listed {
+    url: String,
+    state: String,
+}
+
+impl Failure {
+    fn of(words: &str) -> Self {
+        let holds = |list: &[&str]| list.iter().any(|word| words.contains(word));
+        let retry = if holds(&LIMITS) {
+            Retry::After(SECONDARY_LIMIT)
+        } else if holds(&FINAL) {
+            Retry::Never
+        } else {
+            Retry::After(SOON)
+        };
+        Self {
+            message: without_passwords(words.trim()),
+            retry,
+        }
+    }
+
+    pub(super) fn is_there_already(&self) -> bool {
+        self.message.contains("already exists")
+    }
+
+    pub(super) fn with(self, delivered: Delivered) -> DeliveryError {
+        DeliveryError::PullRequest {
+            delivered: Box::new(delivered),
+            message: self.message,
+            retry: self.retry,
+        }
+    }
+}
+
+impl Program {
+    async fn run(&self, arguments: &[&str], input: &str) -> Result<String, Failure> {
+        let mut argv = vec![self.program.to_string_lossy().into_owned()];
+        argv.extend(arguments.iter().map(|word| (*word).to_owned()));
+        let mut variables: Vec<(String, String)> = [
+            ("GH_PROMPT_DISABLED", "1"),
+            ("GH_NO_UPDATE_NOTIFIER", "1"),
+            ("NO_COLOR", "1"),
+            ("LC_ALL", "C"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+        variables.extend(self.variables.iter().cloned());
+        let program = child::Program {
+            argv: &argv,
+            folder: &self.folder,
+            variables: &variables,
+            input: input.as_bytes(),
+            limit: LIMIT,
+        };
+        let ended = child::run(&program)
+            .await
+            .map_err(|error| Failure::of(&format!("{} cannot be started: {error}", argv[0])))?;
+        if ended.success() {
+            return Ok(String::from_utf8_lossy(&ended.stdout).into_owned());
+        }
+        let words = String::from_utf8_lossy(&ended.stderr);
+        Err(Failure::of(&format!("{} ({})", words.trim(), ended.how())))
+    }
+
+    fn name(&self) -> String {
+        let name = Path::new(&self.program).file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+}
+
+impl Forge {
+    /// Asks whether the program is there and logged in; the error says what is missing.
+    pub(super) async fn find_program(
+        program: Program,
+        address: Option<&Address>,
+    ) -> Result<Self, String> {
+        let name = program.name();
+        if let Err(failure) = program.run(&["--version"], "").await {
+            tracing::debug!(failure.message, "no forge");
+            return Err(format!("`{name}` is not there: no pull request was made"));
+        }
+        let mut question = vec!["auth", "status"];
+        let host = address.map(|address| address.host.as_str());
+        if let Some(host) = host {
+            question.extend(["--hostname", host]);
+        }
+        if let Err(failure) = program.run(&question, "").await {
+            tracing::debug!(failure.message, "not logged in");
+            let host = host.unwrap_or("this remote");
+            return Err(format!(
+                "`{name}` is not logged in to {host}: no pull request was made"
+            ));
+        }
+        Ok(Self {
+            program,
+            repository: address.and_then(Address::repository),
+        })
+    }
+
+    fn with_repository<'a>(&'a self, arguments: &[&'a str]) -> Vec<&'a str> {
+        let mut all = arguments.to_vec();
+        if let Some(repository) = &self.repository {
+            all.extend(["--repo", repository]);
+        }
+        all
+    }
+
+    /// The pull request of a head branch, an open one before others. A closed one counts: a person closed it.
+    pub(super) async fn find(&self, branch: &str) -> Result<Option<String>, Failure> {
+        let question = [
+            "pr",
+            "list",
+            "--head",
+            branch,
+            "--state",
+            "all",
+            "--limit",
+            "20",
+            "--json",
+            "url,state",
+        ];
+        let answer = self
+            .program
+            .run(&self.with_repository(&question), "")
+            .await?;
+        let listed: Vec<Listed> = serde_json::from_str(answer.trim())
+            .map_err(|error| Failure::of(&format!("the list of pull requests: {error}")))?;
+        let open = listed.iter().find(|one| one.state == "OPEN");
+        Ok(open.or(listed.first()).map(|one| one.url.clone()))
+    }
+
+    /// Makes a pull request; the answer is its address.
+    pub(super) async fn make(
+        &self,
+        parcel: &Parcel<'_>,
+        settings: &DeliverySettings,
+    ) -> Result<String, Failure> {
+        let mut order = self.with_repository(&[
+            "pr",
+            "create",
+            "--head",
+            parcel.branch,
+            "--base",
+            &settings.base,
+        ]);
+        order.extend(["--title", parcel.title, "--body-file", "-"]);
+        if settings.draft {
+            order.push("--draft");
+        }
+        let answer = self.program.run(&order, parcel.body).await?;
+        address_in(&answer).ok_or_else(|| {
+            Failure::of(&format!(
+                "the answer names no pull request: {}",
+                answer.trim()
+            ))
+        })
+    }
+
+    /// Puts a label on a pull request, and makes the label first where there is none.
+    pub(super) async fn label(&self, url: &str, label: &str) -> Result<(), Failure> {
+        let about = "The repository's own checks failed when this was delivered";
+        let make = [
+            "label",
+            "create",
+            label,
+            "--color",
+            LABEL_COLOUR,
+            "--description",
+            about,
+        ];
+        match self.program.run(&self.with_repository(&make), "").await {
+            Err(failure) if !failure.is_there_already() => return Err(failure),
+            _ => {}
+        }
+        let order = self.with_repository(&["pr", "edit", url, "--add-label", label]);
+        self.program.run(&order, "").await.map(drop)
+    }
+}
+
+/// The last address of a pull request in a text.
+fn address_in(text: &str) -> Option<String> {
+    let words = text.split_whitespace().rev();
+    let is_one = |word: &&str| {
+        let number = word.rsplit_once("/pull/").map(|(_, number)| number);
+        let is_number = |n: &str| !n.is_empty() && n.bytes().all(|digit| digit.is_ascii_digit());
+        word.starts_with("http") && number.is_some_and(is_number)
+    };
+    words.into_iter().find(is_one).map(str::to_owned)
+}

@@ -1,0 +1,255 @@
+//! The pushed branch and its pull request, a state of its own that is retried without the agent.
+//!
+//! [`Deliverer::deliver`] takes what is known so far and returns what is known then, so that it can be called again
+//! after a failure, a crash or a lost reply: a branch is pushed once, and a pull request is looked for by its head
+//! branch before one is made. Pull requests are made by `gh` where it is there and logged in; else the answer holds a
+//! link by which a person makes one. What must never be here: a force push over a tip that we did not put there, an
+//! address with a password in an answer, a printed line.
+
+mod address;
+mod error;
+mod forge;
+#[cfg(test)]
+mod tests;
+pub mod text;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Mutex, OnceCell};
+use tokio::time::Instant;
+
+pub use address::Address;
+pub use error::{DeliveryError, Retry};
+
+use self::forge::{Forge, Program};
+use crate::git::{Git, GitError, ObjectId};
+
+/// How long a push may take, with the user's own checks before it.
+const PUSH_LIMIT: Duration = Duration::from_secs(900);
+
+/// How work is delivered.
+#[derive(Debug, Clone)]
+pub struct DeliverySettings {
+    /// The remote that branches are pushed to.
+    pub remote: String,
+    /// The branch that pull requests are for.
+    pub base: String,
+    /// Whether they are drafts.
+    pub draft: bool,
+    /// The label of those whose gates failed.
+    pub failure_label: String,
+    /// Shortest time between two new pull requests, so that neither CI nor the forge is flooded.
+    pub interval: Duration,
+    /// The program that makes them, `gh`.
+    pub forge_program: PathBuf,
+    /// Variables for it, on top of the inherited ones.
+    pub forge_variables: Vec<(String, String)>,
+}
+
+impl DeliverySettings {
+    /// The defaults, for a remote and a base.
+    #[must_use]
+    pub fn new(remote: &str, base: &str) -> Self {
+        Self {
+            remote: remote.to_owned(),
+            base: base.to_owned(),
+            draft: false,
+            failure_label: "quality-gates-failed".to_owned(),
+            interval: Duration::from_secs(2),
+            forge_program: PathBuf::from("gh"),
+            forge_variables: Vec::new(),
+        }
+    }
+}
+
+/// What is to be delivered.
+#[derive(Debug, Clone)]
+pub struct Parcel<'a> {
+    /// The local branch, which is also the remote one's name.
+    pub branch: &'a str,
+    /// Its commit.
+    pub commit: &'a ObjectId,
+    /// The title of the pull request.
+    pub title: &'a str,
+    /// Its text.
+    pub body: &'a str,
+    /// Whether it gets the label of failed gates.
+    pub gates_failed: bool,
+}
+
+/// What is known of a delivery; kept in the attempt's record.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivered {
+    /// The branch.
+    pub branch: String,
+    /// The commit that was put on the remote branch, by us.
+    pub pushed: Option<ObjectId>,
+    /// The address of the pull request.
+    pub pull_request: Option<String>,
+    /// Where a person can make one, if we could not.
+    pub compare: Option<String>,
+    /// What else a person should know: no `gh`, a label that was refused.
+    pub notes: Vec<String>,
+}
+
+/// Delivers the work of one repository's attempts.
+#[derive(Debug)]
+pub struct Deliverer {
+    git: Git,
+    settings: DeliverySettings,
+    address: OnceCell<Option<Address>>,
+    forge: OnceCell<Result<Forge, String>>,
+    pace: Pace,
+}
+
+impl Deliverer {
+    /// For one repository. Nothing is asked yet.
+    #[must_use]
+    pub fn new(git: &Git, settings: DeliverySettings) -> Self {
+        Self {
+            git: git.clone(),
+            settings,
+            address: OnceCell::new(),
+            forge: OnceCell::new(),
+            pace: Pace::default(),
+        }
+    }
+
+    /// Pushes the branch and sees to its pull request. `known` is the last answer about this attempt, the default
+    /// where there is none.
+    ///
+    /// # Errors
+    /// [`DeliveryError`] says what is left to do, whether it may help to try again, and holds what is known now.
+    pub async fn deliver(
+        &self,
+        parcel: &Parcel<'_>,
+        known: &Delivered,
+    ) -> Result<Delivered, DeliveryError> {
+        let mut delivered = Delivered {
+            branch: parcel.branch.to_owned(),
+            notes: Vec::new(),
+            ..known.clone()
+        };
+        if delivered.pushed.as_ref() != Some(parcel.commit) {
+            self.push(parcel, known.pushed.as_ref()).await?;
+            delivered.pushed = Some(parcel.commit.clone());
+        }
+        let address = self.address().await;
+        match self.forge(address.as_ref()).await {
+            Ok(forge) => {
+                let made = self.pull_request(forge, parcel, &mut delivered).await;
+                made.map_err(|failure| failure.with(delivered.clone()))?;
+                delivered.compare = None;
+            }
+            Err(reason) => {
+                let compare =
+                    address.and_then(|address| address.compare(&self.settings.base, parcel.branch));
+                delivered.compare = compare;
+                delivered.notes.push(reason.clone());
+            }
+        }
+        Ok(delivered)
+    }
+
+    async fn push(
+        &self,
+        parcel: &Parcel<'_>,
+        ours: Option<&ObjectId>,
+    ) -> Result<(), DeliveryError> {
+        let remote = &self.settings.remote;
+        let target = format!("refs/heads/{}", parcel.branch);
+        let refspec = format!("{}:{target}", parcel.commit);
+        let mut arguments = vec!["push", "--quiet"];
+        // Only over a tip that we have put there ourselves (git-push(1), --force-with-lease).
+        let lease = ours.map(|tip| format!("--force-with-lease={target}:{tip}"));
+        arguments.extend(lease.as_deref());
+        arguments.extend(["--", remote.as_str(), refspec.as_str()]);
+        let pushed = self.git.call(&arguments).limit(PUSH_LIMIT).run().await;
+        match pushed {
+            Ok(_) => Ok(()),
+            Err(GitError::Failed { stderr, .. }) => {
+                Err(DeliveryError::push(parcel.branch, remote, &stderr))
+            }
+            Err(error) => Err(DeliveryError::Git(error)),
+        }
+    }
+
+    /// Finds the pull request of the branch or makes one, and labels it.
+    async fn pull_request(
+        &self,
+        forge: &Forge,
+        parcel: &Parcel<'_>,
+        delivered: &mut Delivered,
+    ) -> Result<(), forge::Failure> {
+        if delivered.pull_request.is_none() {
+            let url = match forge.find(parcel.branch).await? {
+                Some(url) => url,
+                None => self.make(forge, parcel).await?,
+            };
+            delivered.pull_request = Some(url);
+        }
+        if let (true, Some(url)) = (parcel.gates_failed, &delivered.pull_request)
+            && let Err(failure) = forge.label(url, &self.settings.failure_label).await
+        {
+            delivered
+                .notes
+                .push(format!("no label: {}", failure.message));
+        }
+        Ok(())
+    }
+
+    async fn make(&self, forge: &Forge, parcel: &Parcel<'_>) -> Result<String, forge::Failure> {
+        let made = self
+            .pace
+            .turn(self.settings.interval, forge.make(parcel, &self.settings));
+        let made = made.await;
+        match made {
+            Err(failure) if failure.is_there_already() => {
+                // Its answer was lost.
+                forge.find(parcel.branch).await?.ok_or(failure)
+            }
+            made => made,
+        }
+    }
+
+    async fn address(&self) -> Option<Address> {
+        let ask = || async {
+            let url = self.git.push_url(&self.settings.remote).await.ok()?;
+            Address::parse(&url)
+        };
+        self.address.get_or_init(ask).await.clone()
+    }
+
+    /// The forge's program, looked for once; or why there is none.
+    async fn forge(&self, address: Option<&Address>) -> Result<&Forge, &String> {
+        let find = || async {
+            let program = Program {
+                program: self.settings.forge_program.clone(),
+                variables: self.settings.forge_variables.clone(),
+                folder: self.git.top().to_owned(),
+            };
+            Forge::find_program(program, address).await
+        };
+        self.forge.get_or_init(find).await.as_ref()
+    }
+}
+
+/// One at a time, and not too soon after the last one.
+#[derive(Debug, Default)]
+struct Pace {
+    last: Mutex<Option<Instant>>,
+}
+
+impl Pace {
+    async fn turn<T>(&self, interval: Duration, make: impl Future<Output = T>) -> T {
+        let mut last = self.last.lock().await;
+        if let Some(last) = *last {
+            tokio::time::sleep_until(last + interval).await;
+        }
+        let made = make.await;
+        *last = Some(Instant::now());
+        made
+    }
+}

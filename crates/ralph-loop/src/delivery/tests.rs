@@ -1,0 +1,322 @@
+//! Delivery to a real bare repository, with a `gh` that keeps its pull requests in files.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Delivered, Deliverer, DeliveryError, DeliverySettings, Parcel, Retry};
+use crate::git::ObjectId;
+use crate::git::sandbox::Sandbox;
+
+const BRANCH: &str = "ralph-claude/one-1a2b3c";
+
+/// A `gh` whose state is a folder: `list` has its pull requests, `calls` what it was called with; the files `out`,
+/// `limit`, `lost` and `label` make it fail in their ways.
+const GH: &str = r#"#!/bin/sh
+cd "$STATE" || exit 9
+echo "$*" >> calls
+case "$1 $2" in
+"--version ") echo "gh version 2.0.0" ;;
+"auth status") test ! -e out || { echo "You are not logged in" >&2; exit 1; } ;;
+"pr list") if test -e list; then printf '['; paste -sd, list; printf ']\n'; else echo '[]'; fi ;;
+"pr create")
+    cat > body
+    if test -e limit; then rm limit; echo "HTTP 403: You have exceeded a secondary rate limit" >&2; exit 1; fi
+    number=$(( $(cat list 2>/dev/null | wc -l) + 1 ))
+    if test -e list; then echo "a pull request for branch already exists" >&2; exit 1; fi
+    echo "{\"url\":\"https://forge.example/o/n/pull/$number\",\"state\":\"OPEN\"}" >> list
+    test ! -e lost || { rm lost; echo "connection reset" >&2; exit 1; }
+    echo "Creating pull request for x into main in o/n"
+    echo "https://forge.example/o/n/pull/$number" ;;
+"label create") test ! -e label || { echo "label already exists" >&2; exit 1; } ;;
+"pr edit") ;;
+*) echo "unknown command" >&2; exit 2 ;;
+esac
+"#;
+
+struct Bench {
+    sandbox: Sandbox,
+    state: PathBuf,
+    deliverer: Deliverer,
+    commit: ObjectId,
+}
+
+impl Bench {
+    async fn new(interval: Duration) -> Self {
+        let sandbox = Sandbox::new().with_origin();
+        sandbox.git(&["checkout", "-q", "-b", BRANCH]);
+        let commit = sandbox.commit_all("Work").parse().unwrap();
+        sandbox.git(&["checkout", "-q", "main"]);
+        let state = sandbox.folder().join("forge");
+        sandbox.write("../forge/gh", GH);
+        let program = state.join("gh");
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let settings = DeliverySettings {
+            forge_program: program,
+            forge_variables: vec![("STATE".to_owned(), state.to_string_lossy().into_owned())],
+            interval,
+            ..DeliverySettings::new("origin", "main")
+        };
+        let deliverer = Deliverer::new(&sandbox.open().await, settings);
+        Self {
+            sandbox,
+            state,
+            deliverer,
+            commit,
+        }
+    }
+
+    fn parcel(&self) -> Parcel<'_> {
+        Parcel {
+            branch: BRANCH,
+            commit: &self.commit,
+            title: "ralph: one",
+            body: "the text\n",
+            gates_failed: false,
+        }
+    }
+
+    async fn deliver(&self, known: &Delivered) -> Result<Delivered, DeliveryError> {
+        self.deliverer.deliver(&self.parcel(), known).await
+    }
+
+    fn set(&self, name: &str, text: &str) {
+        self.sandbox.write(&format!("../forge/{name}"), text);
+    }
+
+    fn calls(&self, of: &str) -> usize {
+        let calls = fs::read_to_string(self.state.join("calls")).unwrap_or_default();
+        calls.lines().filter(|line| line.starts_with(of)).count()
+    }
+
+    fn at_origin(&self) -> String {
+        self.sandbox
+            .git(&["ls-remote", "origin", &format!("refs/heads/{BRANCH}")])
+    }
+}
+
+fn id(text: &str) -> ObjectId {
+    text.parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_branch_is_pushed_and_its_pull_request_made_once() {
+    let bench = Bench::new(Duration::ZERO).await;
+    let first = bench.deliver(&Delivered::default()).await.unwrap();
+    let url = "https://forge.example/o/n/pull/1";
+    assert_eq!(first.pull_request.as_deref(), Some(url));
+    assert_eq!(first.pushed.as_ref(), Some(&bench.commit));
+    assert!(bench.at_origin().starts_with(bench.commit.as_str()));
+    assert_eq!(
+        fs::read_to_string(bench.state.join("body")).unwrap(),
+        "the text\n"
+    );
+    // Known: nothing is done. Forgotten, as after a crash: it is found.
+    for known in [&first, &Delivered::default()] {
+        assert_eq!(
+            bench.deliver(known).await.unwrap().pull_request,
+            first.pull_request
+        );
+    }
+    assert_eq!(bench.calls("pr create"), 1);
+    assert_eq!(bench.calls("auth status"), 1);
+    // The user's own checkout and settings are as they were.
+    assert_eq!(bench.sandbox.git(&["status", "--porcelain"]), "");
+    assert_eq!(
+        bench
+            .sandbox
+            .git(&["config", "--get-regexp", "branch.ralph.*|branch.main.merge"]),
+        "branch.main.merge refs/heads/main"
+    );
+}
+
+#[tokio::test]
+async fn a_limit_is_waited_out_and_a_lost_answer_is_looked_for() {
+    let bench = Bench::new(Duration::ZERO).await;
+    bench.set("limit", "");
+    let error = bench.deliver(&Delivered::default()).await.unwrap_err();
+    assert!(matches!(error.retry(), Retry::After(wait) if wait >= Duration::from_secs(60)));
+    let known = error.delivered().unwrap().clone();
+    assert_eq!(known.pushed.as_ref(), Some(&bench.commit));
+    bench.set("lost", "");
+    let error = bench.deliver(&known).await.unwrap_err();
+    assert!(matches!(error.retry(), Retry::After(_)), "{error}");
+    let delivered = bench.deliver(&known).await.unwrap();
+    assert!(delivered.pull_request.is_some());
+    assert_eq!(bench.calls("pr create"), 2);
+}
+
+#[tokio::test]
+async fn a_pull_request_that_appears_between_looking_and_making_is_taken() {
+    let bench = Bench::new(Duration::ZERO).await;
+    // The list shows it only at the second look.
+    let script = GH.replace(r#"if test -e list;"#, r#"if test -e list && test -e seen;"#);
+    bench.set(
+        "gh",
+        &script.replace("cat > body", "cat > body; touch seen"),
+    );
+    bench.set(
+        "list",
+        "{\"url\":\"https://forge.example/o/n/pull/7\",\"state\":\"OPEN\"}\n",
+    );
+    let delivered = bench.deliver(&Delivered::default()).await.unwrap();
+    assert_eq!(
+        delivered.pull_request.as_deref(),
+        Some("https://forge.example/o/n/pull/7")
+    );
+}
+
+#[tokio::test]
+async fn without_a_login_the_branch_is_pushed_and_nothing_fails() {
+    let bench = Bench::new(Duration::ZERO).await;
+    bench.set("out", "");
+    let delivered = bench.deliver(&Delivered::default()).await.unwrap();
+    assert_eq!((delivered.pull_request, delivered.compare), (None, None));
+    assert!(
+        delivered.notes[0].contains("not logged in"),
+        "{:?}",
+        delivered.notes
+    );
+    assert!(!bench.at_origin().is_empty());
+    // At a forge with an address there is a link for a person; the push goes to the same place.
+    let origin = bench.sandbox.folder().join("origin.git");
+    let address = "https://user:secret@github.com/o/n.git";
+    bench.sandbox.git(&["config", "remote.origin.url", address]);
+    bench
+        .sandbox
+        .git(&["config", "remote.origin.pushurl", address]);
+    let instead = format!("url.{}.insteadOf", origin.display());
+    bench.sandbox.git(&["config", &instead, "https://unused/"]);
+    let settings = DeliverySettings {
+        forge_program: "no-such-gh".into(),
+        ..DeliverySettings::new("origin", "main")
+    };
+    let deliverer = Deliverer::new(&bench.sandbox.open().await, settings);
+    let known = Delivered {
+        pushed: Some(bench.commit.clone()),
+        ..Delivered::default()
+    };
+    let delivered = deliverer.deliver(&bench.parcel(), &known).await.unwrap();
+    let link = delivered.compare.unwrap();
+    assert_eq!(
+        link,
+        format!("https://github.com/o/n/compare/main...{BRANCH}?expand=1")
+    );
+    assert!(delivered.notes[0].contains("is not there"));
+}
+
+#[tokio::test]
+async fn a_remote_tip_is_replaced_only_where_we_put_it() {
+    let mut bench = Bench::new(Duration::ZERO).await;
+    let known = bench.deliver(&Delivered::default()).await.unwrap();
+    bench.sandbox.git(&["checkout", "-q", BRANCH]);
+    bench.sandbox.git(&[
+        "commit",
+        "-q",
+        "--amend",
+        "--allow-empty",
+        "-m",
+        "Work, again",
+    ]);
+    let amended = bench.sandbox.git(&["rev-parse", "HEAD"]);
+    bench.commit = id(&amended);
+    let error = bench.deliver(&Delivered::default()).await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            DeliveryError::Push {
+                retry: Retry::Never,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    let again = bench.deliver(&known).await.unwrap();
+    assert_eq!(again.pushed, Some(id(&amended)));
+    // Somebody else has pushed onto it since.
+    let theirs = bench.sandbox.commit_all("Review");
+    bench.sandbox.git(&["push", "-q", "origin", BRANCH]);
+    bench
+        .sandbox
+        .git(&["commit", "-q", "--amend", "--allow-empty", "-m", "Ours"]);
+    bench.commit = id(&bench.sandbox.git(&["rev-parse", "HEAD"]));
+    let error = bench.deliver(&again).await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            DeliveryError::Push {
+                retry: Retry::Never,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert!(bench.at_origin().starts_with(&theirs));
+}
+
+#[tokio::test]
+async fn a_remote_that_is_away_is_tried_again_and_no_password_is_shown() {
+    let bench = Bench::new(Duration::ZERO).await;
+    bench.sandbox.git(&[
+        "config",
+        "remote.origin.pushurl",
+        "http://me:secret@127.0.0.1:1/o/n",
+    ]);
+    let error = bench.deliver(&Delivered::default()).await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            DeliveryError::Push {
+                retry: Retry::After(_),
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+    let words = "fatal: 'https://me:secret@host/x' and https://b:c@d:1/e f@g";
+    let clean = super::error::without_passwords(words);
+    assert_eq!(clean, "fatal: 'https://host/x' and https://d:1/e f@g");
+}
+
+#[tokio::test]
+async fn failed_gates_are_shown_by_a_label_and_drafts_are_drafts() {
+    let bench = Bench::new(Duration::ZERO).await;
+    let mut settings = bench.deliverer.settings.clone();
+    settings.draft = true;
+    let deliverer = Deliverer::new(&bench.sandbox.open().await, settings);
+    let parcel = Parcel {
+        gates_failed: true,
+        ..bench.parcel()
+    };
+    let delivered = deliverer
+        .deliver(&parcel, &Delivered::default())
+        .await
+        .unwrap();
+    assert_eq!(delivered.notes, [""; 0]);
+    let calls = fs::read_to_string(bench.state.join("calls")).unwrap();
+    assert!(calls.contains("--body-file - --draft"), "{calls}");
+    assert_eq!(
+        bench.calls("label create quality-gates-failed --color d93f0b"),
+        1
+    );
+    assert_eq!(
+        bench.calls("pr edit https://forge.example/o/n/pull/1 --add-label"),
+        1
+    );
+    bench.set("label", "");
+    let again = deliverer.deliver(&parcel, &delivered).await.unwrap();
+    assert_eq!(again.notes, [""; 0], "a label that exists is no failure");
+}
+
+#[tokio::test(start_paused = true)]
+async fn pull_requests_keep_their_distance_and_none_waits_for_nothing() {
+    let pace = super::Pace::default();
+    let interval = Duration::from_secs(3600);
+    let start = tokio::time::Instant::now();
+    pace.turn(interval, async {}).await;
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    tokio::join!(pace.turn(interval, async {}), pace.turn(interval, async {}));
+    assert_eq!(start.elapsed(), 2 * interval);
+}

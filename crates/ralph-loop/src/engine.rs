@@ -1,1 +1,0 @@
-//! Coding agents: how each is started, and what its streams mean.

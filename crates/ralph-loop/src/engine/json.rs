@@ -1,0 +1,42 @@
+//! Reading JSON values of foreign shape: every look may find nothing.
+
+use serde_json::Value;
+
+/// The text at a path of members; an empty one counts as none.
+pub(super) fn text<'a>(value: &'a Value, path: &[&str]) -> Option<&'a str> {
+    member(value, path)?
+        .as_str()
+        .filter(|text| !text.is_empty())
+}
+
+/// The count at a path of members; nothing counts as zero.
+pub(super) fn count(value: &Value, path: &[&str]) -> u64 {
+    member(value, path).and_then(Value::as_u64).unwrap_or(0)
+}
+
+/// The number at a path of members.
+pub(super) fn number(value: &Value, path: &[&str]) -> Option<f64> {
+    member(value, path)?
+        .as_f64()
+        .filter(|number| number.is_finite())
+}
+
+/// The value at a path of members.
+pub(super) fn member<'a>(value: &'a Value, path: &[&str]) -> Option<&'a Value> {
+    path.iter().try_fold(value, |value, name| value.get(name))
+}
+
+/// The elements of the array at a path of members; none where there is none.
+pub(super) fn elements<'a>(value: &'a Value, path: &[&str]) -> impl Iterator<Item = &'a Value> {
+    let array = member(value, path).and_then(Value::as_array);
+    array.map(Vec::as_slice).unwrap_or_default().iter()
+}
+
+/// The object of a line, where it is one. Anything else is a line for people.
+pub(super) fn object(line: &str) -> Option<Value> {
+    let line = line.trim();
+    if !line.starts_with(['{', '[']) {
+        return None;
+    }
+    serde_json::from_str(line).ok()
+}

@@ -1,0 +1,309 @@
+//! The coding agents: how each is started, what its streams say, and what its end means.
+//!
+//! An engine turns an order into a command line, and an agent's output, line by line, into progress and in the end
+//! into a [`Reading`]. All of it is pure: text in, values out. Starting, reading, timing and ending a process is
+//! [`crate::agent`].
+//!
+//! What must never be here: a process, a file, a clock, a decision about what an attempt is worth.
+
+mod claude;
+mod codex;
+mod command;
+mod devin;
+mod json;
+mod reset;
+mod settings;
+mod status_block;
+mod words;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use jiff::tz::TimeZone;
+use ralph_core::job::ExitInfo;
+use ralph_core::process::guard::Inherit;
+use ralph_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::outcome::{AttemptId, Usage, Verdict};
+use crate::task::Task;
+
+pub use settings::{EngineSettings, Prices, SettingsError, split_command};
+pub use status_block::{StatusBlock, StatusScanner, StatusWord};
+
+/// Which agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EngineName {
+    /// Claude Code, `claude -p`.
+    Claude,
+    /// Codex, `codex exec --json`.
+    Codex,
+    /// Devin, `devin -p`.
+    Devin,
+    /// Any program, after the contract of the `command` engine.
+    Command,
+}
+
+impl EngineName {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Claude, Self::Codex, Self::Devin, Self::Command];
+
+    /// The word of `--engine`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Claude => "claude",
+            Self::Codex => "codex",
+            Self::Devin => "devin",
+            Self::Command => "command",
+        }
+    }
+}
+
+impl fmt::Display for EngineName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A word that names no engine.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected an engine (claude, codex, devin or command), found {0:?}")]
+pub struct UnknownEngine(pub String);
+
+impl FromStr for EngineName {
+    type Err = UnknownEngine;
+
+    fn from_str(text: &str) -> Result<Self, UnknownEngine> {
+        let word = text.trim().to_ascii_lowercase();
+        let mut all = Self::ALL.into_iter();
+        all.find(|name| name.as_str() == word)
+            .ok_or_else(|| UnknownEngine(text.chars().take(120).collect()))
+    }
+}
+
+/// What an agent is to do, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentOrder {
+    /// Which attempt; also how its processes are found after a crash.
+    pub attempt: AttemptId,
+    /// The task.
+    pub task: Task,
+    /// The whole prompt ([`crate::prompt`]).
+    pub prompt: String,
+    /// A file that holds the prompt, for engines that read it from one.
+    pub prompt_file: PathBuf,
+    /// The folder it works in; absolute.
+    pub worktree: PathBuf,
+    /// The branch that is checked out there.
+    pub branch: String,
+    /// The repository's name.
+    pub project: String,
+    /// A folder of its own for temporary files, if there is one.
+    pub temporary: Option<PathBuf>,
+}
+
+/// A program to start, complete but for its guard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Launch {
+    /// The program: a name for the `PATH`, or a path.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// What it inherits of the loop's variables.
+    pub inherit: Inherit,
+    /// Variables on top of those.
+    pub variables: BTreeMap<String, String>,
+    /// Its standard input.
+    pub stdin: Vec<u8>,
+}
+
+/// How far an account is from its limit, as an agent reports it while it works.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RateLimit {
+    /// Whether the service still answers.
+    pub standing: RateStanding,
+    /// When the window opens again.
+    pub resets_at: Option<Timestamp>,
+    /// Which window, as `five_hour`.
+    pub window: Option<String>,
+    /// How much of it is used, from 0 to 1.
+    pub utilization: Option<f64>,
+}
+
+/// The word of a [`RateLimit`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateStanding {
+    /// Far from it.
+    Allowed,
+    /// Near it.
+    Warning,
+    /// Over it.
+    Rejected,
+}
+
+/// What an agent tells while it works.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Progress {
+    /// Its session began.
+    Session {
+        /// By this id it can be resumed.
+        id: String,
+    },
+    /// It does something, in a few words.
+    Doing(String),
+    /// What it used up to now.
+    Usage(Usage),
+    /// How far its account is.
+    RateLimit(RateLimit),
+    /// It waits and tries again by itself.
+    Retrying {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// How a program ended, for the reader of its streams.
+#[derive(Debug, Clone, Copy)]
+pub struct Finish<'a> {
+    /// Exit code and signal.
+    pub exit: ExitInfo,
+    /// The end of its standard error.
+    pub stderr: &'a str,
+    /// The current time; times without a date are taken to be after it.
+    pub now: Timestamp,
+    /// The zone of times that name none: the local one.
+    pub zone: &'a TimeZone,
+}
+
+/// What the streams and the exit of an agent say.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reading {
+    /// How it ended.
+    pub verdict: Verdict,
+    /// What it used.
+    pub usage: Usage,
+    /// By which it can be resumed.
+    pub session_id: Option<String>,
+    /// Its last words, cut to a paragraph.
+    pub summary: Option<String>,
+    /// Its status block, when it printed one.
+    pub status: Option<StatusBlock>,
+    /// Tools that it was refused; it may have found another way.
+    pub denials: Vec<String>,
+}
+
+/// An agent's program.
+pub trait Engine: Send + Sync + fmt::Debug {
+    /// Which one.
+    fn name(&self) -> EngineName;
+
+    /// How it is started on an order.
+    fn launch(&self, order: &AgentOrder) -> Launch;
+
+    /// A reader for the streams of one run.
+    fn reader(&self) -> Box<dyn StreamReader>;
+}
+
+/// Reads the streams of one run.
+pub trait StreamReader: Send + fmt::Debug {
+    /// Takes a line of standard output, without its end.
+    fn line(&mut self, line: &str, tell: &mut dyn FnMut(Progress));
+
+    /// Whether the agent has given its result: it should end by itself now.
+    fn has_result(&self) -> bool;
+
+    /// Says what it all meant.
+    fn finish(&mut self, finish: &Finish<'_>) -> Reading;
+}
+
+/// The engine that the settings ask for.
+///
+/// # Errors
+/// The `command` engine without a command.
+pub fn engine(settings: &EngineSettings) -> Result<Box<dyn Engine>, SettingsError> {
+    Ok(match settings.name {
+        EngineName::Claude => Box::new(claude::Claude::new(settings)),
+        EngineName::Codex => Box::new(codex::Codex::new(settings)),
+        EngineName::Devin => Box::new(devin::Devin::new(settings)),
+        EngineName::Command => Box::new(command::AnyCommand::new(settings)?),
+    })
+}
+
+/// What every agent finds in its environment: who it is, and nobody who asks.
+fn variables(order: &AgentOrder) -> BTreeMap<String, String> {
+    let mut variables: BTreeMap<String, String> = [
+        ("RALPH_ATTEMPT_ID", order.attempt.to_string()),
+        ("RALPH_TASK_ID", order.task.id.clone()),
+        ("RALPH_TASK_TEXT", order.task.row.text.clone()),
+        ("RALPH_WORKTREE", order.worktree.display().to_string()),
+        ("RALPH_BRANCH", order.branch.clone()),
+        ("RALPH_KIND", "task".to_owned()),
+        ("RALPH_PROJECT", order.project.clone()),
+        // Nobody answers a question for a password, and an editor or a pager would wait for ever.
+        ("GIT_TERMINAL_PROMPT", "0".to_owned()),
+        ("GIT_EDITOR", "true".to_owned()),
+        ("GIT_PAGER", "cat".to_owned()),
+        ("PAGER", "cat".to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    if let Some(folder) = &order.temporary {
+        variables.insert("TMPDIR".to_owned(), folder.display().to_string());
+    }
+    // A variable ends where a NUL is, and no program starts with one in it.
+    for value in variables.values_mut() {
+        value.retain(|c| c != '\0');
+    }
+    variables
+}
+
+/// What no agent inherits: where git looks when it is called by a hook (git-rev-parse(1), `--local-env-vars`), and
+/// the mark by which an agent takes itself for one that runs inside another.
+const NEVER_INHERITED: [&str; 12] = [
+    "CLAUDECODE",
+    "CLAUDE_CODE_ENTRYPOINT",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_CONFIG_COUNT",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_DIR",
+    "GIT_INDEX_FILE",
+    "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_WORK_TREE",
+];
+
+/// Everything but [`NEVER_INHERITED`] and these.
+fn inherit_without(more: &[&str]) -> Inherit {
+    let names = NEVER_INHERITED.iter().chain(more);
+    Inherit::Without(names.map(|name| (*name).to_owned()).collect())
+}
+
+/// The longest summary or message that is kept, in characters.
+const LONGEST_WORDS: usize = 2000;
+
+/// A text that fits into a record: trimmed and cut.
+fn shortened(text: &str) -> String {
+    let text = text.trim();
+    match text.char_indices().nth(LONGEST_WORDS) {
+        None => text.to_owned(),
+        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
+    }
+}
+
+/// `exit 1` or `signal 9`.
+fn how(exit: ExitInfo) -> String {
+    if exit.signal == 0 {
+        format!("exit {}", exit.code)
+    } else {
+        format!("signal {}", exit.signal)
+    }
+}
+
+#[cfg(test)]
+mod tests;

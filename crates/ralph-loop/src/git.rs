@@ -1,1 +1,0 @@
-//! The git program: run with a deadline, never asking, its failures as errors.

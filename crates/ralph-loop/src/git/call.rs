@@ -1,0 +1,345 @@
+//! One run of the git program: its arguments, its deadline, its end.
+//!
+//! Every run has a process group of its own, so that a Ctrl-C meant for us does not cut a commit in two, and reads
+//! nothing from a terminal. A run that is no longer waited for gets TERM, on which git removes its lock files.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Write as _};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::AsyncWriteExt as _;
+use tokio::time::timeout;
+
+use super::{Git, GitError};
+
+/// The deadline of a call that names none. Large repositories on slow disks are honest work.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// How long git may take to clean up after TERM.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How much of git's words an error carries, in bytes: the end of them.
+const WORDS: usize = 2000;
+
+/// Variables of a surrounding git, as in a hook, that would turn every call to the wrong repository (git(1)).
+const FOREIGN: [&str; 10] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_COMMON_DIR",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+    "GIT_CEILING_DIRECTORIES",
+    "GIT_QUARANTINE_PATH",
+];
+
+/// Settings of every call: no collection of garbage at a random moment, no daemon that outlives the call.
+const SETTINGS: [&str; 6] = [
+    "-c",
+    "gc.auto=0",
+    "-c",
+    "maintenance.auto=false",
+    "-c",
+    "core.fsmonitor=false",
+];
+
+/// A run of git that is being put together.
+#[derive(Debug)]
+#[must_use = "a call does nothing until it is run"]
+pub struct Call<'a> {
+    git: &'a Git,
+    global: Vec<OsString>,
+    arguments: Vec<OsString>,
+    input: Vec<u8>,
+    limit: Duration,
+}
+
+/// What a run printed, and its exit code.
+#[derive(Debug)]
+pub struct Output {
+    /// The exit code; -n for a signal n.
+    pub code: i32,
+    /// Standard output.
+    pub stdout: Vec<u8>,
+    /// Standard error.
+    pub stderr: Vec<u8>,
+}
+
+impl Output {
+    /// Standard output as a text without white space at its ends.
+    #[must_use]
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).trim().to_owned()
+    }
+
+    /// The end of what was said on standard error.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let text = String::from_utf8_lossy(&self.stderr);
+        let text = text.trim();
+        let from = text.len().saturating_sub(WORDS);
+        let from = (from..text.len()).find(|at| text.is_char_boundary(*at));
+        from.map_or(String::new(), |at| text[at..].to_owned())
+    }
+
+    fn of(output: std::process::Output) -> Self {
+        Self {
+            code: code_of(output.status),
+            stdout: output.stdout,
+            stderr: output.stderr,
+        }
+    }
+}
+
+fn code_of(status: ExitStatus) -> i32 {
+    let signal = || status.signal().unwrap_or(1);
+    status.code().unwrap_or_else(|| -signal())
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn new(git: &'a Git, arguments: &[&str]) -> Self {
+        let top = [OsString::from("-C"), git.top().into()];
+        Self {
+            git,
+            global: top
+                .into_iter()
+                .chain(SETTINGS.map(OsString::from))
+                .collect(),
+            arguments: arguments.iter().map(OsString::from).collect(),
+            input: Vec::new(),
+            limit: LIMIT,
+        }
+    }
+
+    /// In another folder, which may be another work tree.
+    pub fn at(mut self, folder: &Path) -> Self {
+        self.global[1] = folder.into();
+        self
+    }
+
+    /// In a linked work tree whose git folder is known, whatever an agent did to its `.git` file.
+    pub fn within(mut self, work_tree: &Path, git_dir: &Path) -> Self {
+        self.global[1] = work_tree.into();
+        for (option, path) in [("--work-tree=", work_tree), ("--git-dir=", git_dir)] {
+            let mut argument = OsString::from(option);
+            argument.push(path);
+            self.global.push(argument);
+        }
+        self
+    }
+
+    /// One more argument.
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.arguments.push(argument.as_ref().to_owned());
+        self
+    }
+
+    /// A setting for this call.
+    pub fn setting(mut self, setting: &str) -> Self {
+        self.global.extend(["-c", setting].map(OsString::from));
+        self
+    }
+
+    /// Without the user's hooks: for calls that touch a checkout or that a hook could hold up.
+    pub fn without_hooks(self) -> Self {
+        self.setting("core.hooksPath=/dev/null")
+    }
+
+    /// What it reads on standard input.
+    pub fn input(mut self, bytes: Vec<u8>) -> Self {
+        self.input = bytes;
+        self
+    }
+
+    /// How long it may take.
+    pub fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Runs it. Any exit code but zero is an error.
+    ///
+    /// # Errors
+    /// [`GitError::Start`], [`GitError::TimeLimit`], [`GitError::Failed`].
+    pub async fn run(self) -> Result<Output, GitError> {
+        self.accepting(&[0]).await
+    }
+
+    /// Runs it. These exit codes are answers; any other is an error.
+    ///
+    /// # Errors
+    /// As [`Call::run`].
+    pub async fn accepting(self, codes: &[i32]) -> Result<Output, GitError> {
+        let output = self.finish().await?;
+        self.judged(output, codes)
+    }
+
+    /// As [`Call::accepting`], without a runtime: the thread waits. For a step that must not be left half-way.
+    ///
+    /// # Errors
+    /// As [`Call::run`].
+    pub fn blocking(self, codes: &[i32]) -> Result<Output, GitError> {
+        let output = self.finish_blocking()?;
+        self.judged(output, codes)
+    }
+
+    fn judged(&self, output: Output, codes: &[i32]) -> Result<Output, GitError> {
+        if codes.contains(&output.code) {
+            return Ok(output);
+        }
+        let how = match output.code {
+            code @ ..0 => format!("signal {}", -code),
+            code => format!("exit {code}"),
+        };
+        Err(GitError::Failed {
+            command: self.shown(),
+            how,
+            stderr: output.words(),
+        })
+    }
+
+    /// The command line for people: without the settings that every call has.
+    pub(super) fn shown(&self) -> String {
+        let mut text = String::from("git");
+        for argument in &self.arguments {
+            text.push(' ');
+            text.push_str(&argument.to_string_lossy());
+        }
+        text
+    }
+
+    fn command(&self) -> std::process::Command {
+        self.git.count();
+        tracing::debug!(command = self.shown(), "git");
+        let program = &self.git.inner.program;
+        let mut command = std::process::Command::new(&program.program);
+        command.args(&self.global).args(&self.arguments);
+        for name in FOREIGN {
+            command.env_remove(name);
+        }
+        command
+            .envs([
+                ("LC_ALL", "C"),
+                ("GIT_TERMINAL_PROMPT", "0"),
+                ("GIT_OPTIONAL_LOCKS", "0"),
+                ("GIT_EDITOR", "true"),
+                ("GIT_SEQUENCE_EDITOR", "true"),
+                ("GIT_PAGER", "cat"),
+            ])
+            .envs(program.variables.iter().map(|(name, value)| (name, value)))
+            .stdin(if self.input.is_empty() {
+                Stdio::null()
+            } else {
+                Stdio::piped()
+            })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
+        command
+    }
+
+    fn started(&self, source: io::Error) -> GitError {
+        GitError::Start {
+            program: self.git.inner.program.program.clone(),
+            source,
+        }
+    }
+
+    fn too_long(&self) -> GitError {
+        GitError::TimeLimit {
+            command: self.shown(),
+            limit: self.limit,
+        }
+    }
+
+    async fn finish(&self) -> Result<Output, GitError> {
+        let mut child = tokio::process::Command::from(self.command())
+            .spawn()
+            .map_err(|source| self.started(source))?;
+        let mut group = Group::of(child.id());
+        if let Some(mut stdin) = child.stdin.take() {
+            let input = self.input.clone();
+            // Git may end before it has read everything; its exit code tells.
+            tokio::spawn(async move {
+                let _ = stdin.write_all(&input).await;
+            });
+        }
+        let mut ended = std::pin::pin!(child.wait_with_output());
+        let output = match timeout(self.limit, &mut ended).await {
+            Ok(output) => output.map_err(|source| self.started(source))?,
+            Err(_) => {
+                group.signal(Signal::TERM);
+                if timeout(GRACE, &mut ended).await.is_err() {
+                    group.signal(Signal::KILL);
+                }
+                group.is_done();
+                return Err(self.too_long());
+            }
+        };
+        group.is_done();
+        Ok(Output::of(output))
+    }
+
+    fn finish_blocking(&self) -> Result<Output, GitError> {
+        let mut child = self
+            .command()
+            .spawn()
+            .map_err(|source| self.started(source))?;
+        let mut group = Group::of(Some(child.id()));
+        if let Some(mut stdin) = child.stdin.take() {
+            let input = self.input.clone();
+            std::thread::spawn(move || {
+                let _ = stdin.write_all(&input);
+            });
+        }
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || tell.send(child.wait_with_output()));
+        let output = match told.recv_timeout(self.limit) {
+            Ok(output) => output.map_err(|source| self.started(source))?,
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                group.signal(Signal::TERM);
+                if told.recv_timeout(GRACE).is_err() {
+                    group.signal(Signal::KILL);
+                }
+                group.is_done();
+                return Err(self.too_long());
+            }
+        };
+        group.is_done();
+        Ok(Output::of(output))
+    }
+}
+
+/// The process group of a run; told to end when nobody waits for it any more.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn of(pid: Option<u32>) -> Self {
+        let pid = pid.and_then(|pid| i32::try_from(pid).ok());
+        Self(pid.and_then(Pid::from_raw))
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(group) = self.0 {
+            // The group may be gone already, which is what is wanted.
+            let _ = kill_process_group(group, signal);
+        }
+    }
+
+    fn is_done(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal(Signal::TERM);
+    }
+}

@@ -1,1 +1,0 @@
-//! Work onto the base branch without touching the user's checkout.

@@ -1,0 +1,143 @@
+//! The one step that moves the user's branch: forward, and only where nothing of theirs is in the way.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{IntegrateError, Integrator, Made, Turn};
+use crate::git::{Git, GitError, ObjectId};
+
+/// How often the step is tried while the user's own git holds the index, and the pause between.
+const ATTEMPTS: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(40);
+
+/// Where a rebase in progress says which branch it is about (git-rebase(1)).
+const REBASES: [&str; 2] = ["rebase-merge/head-name", "rebase-apply/head-name"];
+
+/// What became of the base.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Forwarded {
+    /// It is at the commit, or was beyond it already.
+    Moved,
+    /// It was not moved.
+    Left(Left),
+}
+
+/// Why the base was not moved. The attempt's branch holds the commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Left {
+    /// It is no longer where the commit stands on: integrate again.
+    BaseMoved,
+    /// Its checkout has changes of the user.
+    Dirty {
+        /// The checkout.
+        checkout: PathBuf,
+        /// Some of the files.
+        files: Vec<String>,
+    },
+    /// The user rebases it at the moment.
+    Busy {
+        /// The checkout.
+        checkout: PathBuf,
+    },
+    /// Git refuses, such as for an untracked file in the way.
+    Refused {
+        /// Its words.
+        reason: String,
+    },
+}
+
+impl Integrator {
+    /// Moves the base to the commit. Blocks: it is called where the marks of claims are lifted from the plan, and
+    /// must come to its end there.
+    ///
+    /// # Errors
+    /// Git gives no answer. Everything that is in the way is no error but [`Left`].
+    pub fn fast_forward(&self, _turn: &Turn, made: &Made) -> Result<Forwarded, IntegrateError> {
+        let name = self.base.local();
+        let found = self.git.branches_blocking(&[&name])?;
+        let Some((_, branch)) = found.into_iter().find(|(found, _)| *found == name) else {
+            return Ok(Forwarded::Left(Left::BaseMoved));
+        };
+        if branch.tip != made.onto || made.commit == made.onto {
+            let is_there = self.git.is_ancestor_blocking(&made.commit, &branch.tip)?;
+            return Ok(if is_there {
+                Forwarded::Moved
+            } else {
+                Forwarded::Left(Left::BaseMoved)
+            });
+        }
+        match branch.checked_out {
+            Some(checkout) => in_checkout(&self.git, checkout, &made.commit),
+            None => self.nowhere_checked_out(&name, made),
+        }
+    }
+
+    fn nowhere_checked_out(&self, name: &str, made: &Made) -> Result<Forwarded, IntegrateError> {
+        if let Some(checkout) = rebasing(&self.git, name) {
+            return Ok(Forwarded::Left(Left::Busy { checkout }));
+        }
+        let (new, old) = (made.commit.as_str(), made.onto.as_str());
+        let call = self
+            .git
+            .call(&["update-ref", "-m", "ralph", name, new, old]);
+        match call.blocking(&[0]) {
+            Ok(_) => Ok(Forwarded::Moved),
+            // Somebody has moved it in between.
+            Err(GitError::Failed { .. }) => Ok(Forwarded::Left(Left::BaseMoved)),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn in_checkout(git: &Git, checkout: PathBuf, to: &ObjectId) -> Result<Forwarded, IntegrateError> {
+    let mut files = git.changed_files_blocking(&checkout)?;
+    if !files.is_empty() {
+        files.truncate(10);
+        return Ok(Forwarded::Left(Left::Dirty { checkout, files }));
+    }
+    let arguments = [
+        "merge",
+        "--quiet",
+        "--ff-only",
+        "--no-stat",
+        "--no-autostash",
+        // A file that git ignores may still be all that the user has.
+        "--no-overwrite-ignore",
+        to.as_str(),
+    ];
+    let mut attempt = 1;
+    loop {
+        let call = git.call(&arguments).at(&checkout).without_hooks();
+        match call.blocking(&[0]) {
+            Ok(_) => return Ok(Forwarded::Moved),
+            Err(GitError::Failed { stderr, .. })
+                if stderr.contains("index.lock") && attempt < ATTEMPTS =>
+            {
+                attempt += 1;
+                std::thread::sleep(PAUSE);
+            }
+            Err(GitError::Failed { stderr, .. }) => {
+                return Ok(Forwarded::Left(Left::Refused { reason: stderr }));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// The work tree in which this branch is being rebased: its HEAD is detached, so git does not call it checked out.
+fn rebasing(git: &Git, name: &str) -> Option<PathBuf> {
+    let linked = fs::read_dir(git.common_dir().join("worktrees"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut folders = vec![git.common_dir().to_owned()];
+    folders.extend(linked.map(|entry| entry.path()));
+    let is_about = |folder: &Path, file: &str| {
+        let text = fs::read_to_string(folder.join(file)).unwrap_or_default();
+        text.trim_end() == name
+    };
+    folders
+        .into_iter()
+        .find(|folder| REBASES.iter().any(|file| is_about(folder, file)))
+}

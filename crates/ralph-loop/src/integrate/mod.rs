@@ -1,0 +1,448 @@
+//! Work onto the base branch without touching the user's checkout.
+//!
+//! One commit on top of the base's tip is computed from objects alone, with the tick of the task's row in it, and the
+//! attempt's branch is set to it ([`Integrator::onto_base`]). Then the base moves there, where that takes nothing
+//! from anybody ([`Integrator::fast_forward`]): in a clean checkout of it, or where nobody has it checked out. In
+//! every other case, and on a conflict, the branch stays. One at a time, under a lock of the repository.
+//!
+//! What must never be here: a stash, a forced checkout, a merge commit in the user's work tree, a base that moves
+//! other than forward.
+
+mod error;
+mod fast_forward;
+#[cfg(test)]
+mod tests;
+mod tick;
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ralph_core::id::IdError;
+use ralph_core::process::lock::LifeLock;
+use ralph_core::time::Timestamp;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::time::{Instant, sleep};
+
+pub use error::IntegrateError;
+pub use fast_forward::{Forwarded, Left};
+pub use tick::Tick;
+
+use self::tick::Plans;
+use crate::git::import::NewCommit;
+use crate::git::refs::Base;
+use crate::git::{Git, ObjectId};
+use crate::worktree::{Assigned, Work, Worktrees};
+
+/// How long another process may hold the lock: a merge of a large repository, and some.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Pause between two looks at it.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// How work becomes part of the base.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Strategy {
+    /// As one commit.
+    #[default]
+    Squash,
+    /// By a merge commit; the agent's commits stay as they are.
+    Merge,
+    /// Commit by commit on top of the base; as one commit where that does not go through.
+    Rebase,
+}
+
+impl FromStr for Strategy {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        match text {
+            "squash" => Ok(Self::Squash),
+            "merge" => Ok(Self::Merge),
+            "rebase" => Ok(Self::Rebase),
+            _ => Err(IdError {
+                expected: "a merge strategy: squash, merge or rebase",
+                found: text.chars().take(120).collect(),
+            }),
+        }
+    }
+}
+
+/// What is to be integrated.
+#[derive(Debug, Clone, Copy)]
+pub struct Order<'a> {
+    /// The attempt's worktree.
+    pub assigned: &'a Assigned,
+    /// Its work.
+    pub work: &'a Work,
+    /// The message of the commit.
+    pub message: &'a str,
+    /// The row of the tracked plan that it completes.
+    pub tick: Option<Tick<'a>>,
+    /// The time of the commit.
+    pub now: Timestamp,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Integrated {
+    /// The attempt's branch is at a commit on top of the base.
+    Made(Made),
+    /// The work and the base changed the same places. The branch holds the work as it was.
+    Conflict {
+        /// The commit on the branch.
+        commit: ObjectId,
+        /// Where.
+        paths: Vec<String>,
+    },
+}
+
+/// A commit that the base can be moved to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// The commit.
+    pub commit: ObjectId,
+    /// The tip of the base that it stands on.
+    pub onto: ObjectId,
+    /// Whether it ticks the task's row: not where the committed plan does not have the row.
+    pub is_ticked: bool,
+}
+
+/// The right to integrate; given back when it is dropped.
+#[derive(Debug)]
+#[must_use = "dropped at once it protects nothing"]
+pub struct Turn {
+    _here: OwnedMutexGuard<()>,
+    _everywhere: LifeLock,
+}
+
+/// Integrates the work of one repository's attempts.
+#[derive(Debug)]
+pub struct Integrator {
+    git: Git,
+    base: Base,
+    strategy: Strategy,
+    lock: PathBuf,
+    here: Arc<Mutex<()>>,
+    plans: Plans,
+}
+
+impl Integrator {
+    /// For a local base. `lock` is the file that all loops of the repository lock, `.ralph/state/merge.lock`.
+    #[must_use]
+    pub fn new(git: &Git, base: &Base, strategy: Strategy, lock: PathBuf) -> Self {
+        Self {
+            git: git.clone(),
+            base: base.clone(),
+            strategy,
+            lock,
+            here: Arc::default(),
+            plans: Plans::default(),
+        }
+    }
+
+    /// Waits for the right to integrate: first within this process, then among all.
+    ///
+    /// # Errors
+    /// [`IntegrateError::Locked`] after two minutes; the lock file cannot be opened.
+    pub async fn turn(&self) -> Result<Turn, IntegrateError> {
+        let here = Arc::clone(&self.here).lock_owned().await;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let taken = LifeLock::try_take_once(&self.lock);
+            let taken = taken.map_err(|source| IntegrateError::Lock {
+                path: self.lock.clone(),
+                source,
+            })?;
+            if let Some(everywhere) = taken {
+                return Ok(Turn {
+                    _here: here,
+                    _everywhere: everywhere,
+                });
+            }
+            if Instant::now() >= deadline {
+                return Err(IntegrateError::Locked {
+                    path: self.lock.clone(),
+                    waited: PATIENCE,
+                });
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// Puts the work on top of the base's tip and sets the attempt's branch to the result. Where the base has not
+    /// moved this is one run of git. Done again after a crash or a lost reply, it finds what it made.
+    ///
+    /// # Errors
+    /// Git gives no answer.
+    pub async fn onto_base(
+        &self,
+        _turn: &Turn,
+        worktrees: &Worktrees,
+        order: &Order<'_>,
+    ) -> Result<Integrated, IntegrateError> {
+        let tip = self.git.base_tip(&self.base).await?;
+        let work = order.work;
+        if work.is_committed && self.is_finished(order, &tip).await? {
+            return Ok(Integrated::Made(Made {
+                commit: work.head.clone(),
+                onto: tip,
+                is_ticked: order.tick.is_some(),
+            }));
+        }
+        let has_moved = tip != order.assigned.start || work.is_committed;
+        if self.strategy == Strategy::Rebase
+            && let Some(made) = self.rebased(worktrees, order, &tip, has_moved).await?
+        {
+            return Ok(Integrated::Made(made));
+        }
+        match (&work.tree, self.strategy) {
+            (Some(tree), Strategy::Squash | Strategy::Rebase) if !has_moved => {
+                self.clear_the_way(worktrees, order).await?;
+                let made = self
+                    .finish(worktrees, order, vec![&tip], tree, &tip)
+                    .await?;
+                Ok(Integrated::Made(made))
+            }
+            (Some(tree), Strategy::Squash) => {
+                // Only to be asked about; the branch gets the merged one.
+                let commit = self.git.loose_commit(tree, &work.head).await?;
+                self.on_merged(worktrees, order, &tip, &commit).await
+            }
+            _ => {
+                let commit = self.plain_commit(worktrees, order).await?;
+                self.on_merged(worktrees, order, &tip, &commit).await
+            }
+        }
+    }
+
+    /// Whether the work's own commit is what would be made: it is in the base, or on its tip and ticked.
+    async fn is_finished(&self, order: &Order<'_>, tip: &ObjectId) -> Result<bool, IntegrateError> {
+        let head = &order.work.head;
+        if self.git.is_ancestor(head, tip).await? {
+            return Ok(true);
+        }
+        let tick = self.plans.tick(&self.git, head, order.tick).await?;
+        Ok(tick.is_none() && self.git.is_ancestor(tip, head).await?)
+    }
+
+    async fn on_merged(
+        &self,
+        worktrees: &Worktrees,
+        order: &Order<'_>,
+        tip: &ObjectId,
+        commit: &ObjectId,
+    ) -> Result<Integrated, IntegrateError> {
+        match self.merged(tip, commit).await? {
+            Ok(tree) => {
+                let parents = match self.strategy {
+                    Strategy::Merge => vec![tip, commit],
+                    Strategy::Squash | Strategy::Rebase => vec![tip],
+                };
+                self.clear_the_way(worktrees, order).await?;
+                let made = self.finish(worktrees, order, parents, &tree, tip).await?;
+                Ok(Integrated::Made(made))
+            }
+            Err(paths) => {
+                let commit = self.plain_commit(worktrees, order).await?;
+                Ok(Integrated::Conflict { commit, paths })
+            }
+        }
+    }
+
+    /// Commits the work on its branch with the tick of its row, for a pull request. The base is not looked at.
+    ///
+    /// # Errors
+    /// Git gives no answer.
+    pub async fn on_branch(
+        &self,
+        worktrees: &Worktrees,
+        order: &Order<'_>,
+    ) -> Result<ObjectId, IntegrateError> {
+        let (assigned, work) = (order.assigned, order.work);
+        let with_plan = if work.is_committed {
+            &work.head
+        } else {
+            &assigned.start
+        };
+        let tick = self.plans.tick(&self.git, with_plan, order.tick).await?;
+        let more = tick.into_iter().collect();
+        let made = worktrees.commit(assigned, work, order.message, more, order.now);
+        Ok(made.await?)
+    }
+
+    /// Keeps commits of the branch that are not part of the work before the branch is set anew.
+    async fn clear_the_way(
+        &self,
+        worktrees: &Worktrees,
+        order: &Order<'_>,
+    ) -> Result<(), IntegrateError> {
+        if let Some(branch) = self.git.tip(&order.assigned.reference()).await? {
+            worktrees
+                .set_aside(order.assigned, order.work, &branch)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// The work as a commit of its own, which merging needs.
+    async fn plain_commit(
+        &self,
+        worktrees: &Worktrees,
+        order: &Order<'_>,
+    ) -> Result<ObjectId, IntegrateError> {
+        let (assigned, work) = (order.assigned, order.work);
+        let made = worktrees.commit(assigned, work, order.message, Vec::new(), order.now);
+        Ok(made.await?)
+    }
+
+    /// Makes the commit that the base is to be at.
+    async fn finish(
+        &self,
+        worktrees: &Worktrees,
+        order: &Order<'_>,
+        parents: Vec<&ObjectId>,
+        tree: &ObjectId,
+        tip: &ObjectId,
+    ) -> Result<Made, IntegrateError> {
+        let reference = order.assigned.reference();
+        let tick = self.plans.tick(&self.git, tip, order.tick).await?;
+        let branch = self.git.tip(&reference).await?;
+        worktrees.announce(order.assigned, branch.as_ref())?;
+        let commit = NewCommit {
+            reference: &reference,
+            parents,
+            tree,
+            changes: tick.clone().into_iter().collect(),
+            message: order.message,
+            when: order.now,
+        };
+        let commit = self.git.commit(&commit).await?;
+        if let Some(change) = &tick {
+            self.plans.made(&commit, change);
+        }
+        Ok(Made {
+            commit,
+            onto: tip.clone(),
+            is_ticked: tick.is_some(),
+        })
+    }
+
+    /// The tree of a merge of two commits, or the paths that conflict (git-merge-tree(1)).
+    async fn merged(
+        &self,
+        tip: &ObjectId,
+        work: &ObjectId,
+    ) -> Result<Result<ObjectId, Vec<String>>, IntegrateError> {
+        let arguments = [
+            "merge-tree",
+            "--write-tree",
+            "-z",
+            "--name-only",
+            "--no-messages",
+            tip.as_str(),
+            work.as_str(),
+        ];
+        let output = self.git.call(&arguments).accepting(&[0, 1]).await?;
+        let mut parts = output.stdout.split(|byte| *byte == 0);
+        let tree = String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();
+        if output.code == 0 {
+            return Ok(Ok(object_id(&tree)?));
+        }
+        let paths = parts.filter(|path| !path.is_empty());
+        Ok(Err(paths
+            .map(|path| String::from_utf8_lossy(path).into_owned())
+            .collect()))
+    }
+
+    /// The work commit by commit on top of the base; `None` where that does not go through. It is done in the
+    /// attempt's own worktree, whose files have been committed by then.
+    async fn rebased(
+        &self,
+        worktrees: &Worktrees,
+        order: &Order<'_>,
+        tip: &ObjectId,
+        has_moved: bool,
+    ) -> Result<Option<Made>, IntegrateError> {
+        let assigned = order.assigned;
+        if !self
+            .git
+            .is_ancestor(&assigned.start, &order.work.head)
+            .await?
+        {
+            return Ok(None);
+        }
+        if !has_moved {
+            let commit = self.on_branch(worktrees, order).await?;
+            return Ok(Some(Made {
+                commit,
+                onto: tip.clone(),
+                is_ticked: order.tick.is_some(),
+            }));
+        }
+        let commit = self.plain_commit(worktrees, order).await?;
+        let within = |arguments: &[&str]| {
+            let call = self.git.call(arguments).without_hooks();
+            let call = call
+                .setting("commit.gpgSign=false")
+                .setting("rebase.updateRefs=false");
+            call.within(&assigned.path, &assigned.git_dir)
+        };
+        within(&[
+            "checkout",
+            "--quiet",
+            "--force",
+            "--detach",
+            commit.as_str(),
+        ])
+        .run()
+        .await?;
+        let start = assigned.start.as_str();
+        let arguments = [
+            "rebase",
+            "--quiet",
+            "--no-autostash",
+            "--onto",
+            tip.as_str(),
+            start,
+        ];
+        if within(&arguments).accepting(&[0]).await.is_err() {
+            // Nothing to abort where it did not even begin.
+            within(&["rebase", "--abort"])
+                .accepting(&[0, 1, 128])
+                .await?;
+            return Ok(None);
+        }
+        let head = within(&["rev-parse", "--verify", "HEAD"])
+            .run()
+            .await?
+            .text();
+        let head = object_id(&head)?;
+        if self.plans.tick(&self.git, tip, order.tick).await?.is_some() {
+            let tree = worktrees.tree_of(&head).await?;
+            let made = self
+                .finish(worktrees, order, vec![&head], &tree, tip)
+                .await?;
+            return Ok(Some(made));
+        }
+        worktrees.announce(assigned, Some(&commit))?;
+        self.git
+            .move_ref(&assigned.reference(), Some(&commit), &head)
+            .await?;
+        Ok(Some(Made {
+            commit: head,
+            onto: tip.clone(),
+            is_ticked: false,
+        }))
+    }
+}
+
+fn object_id(found: &str) -> Result<ObjectId, IntegrateError> {
+    found.parse().map_err(|_| {
+        IntegrateError::Git(crate::git::GitError::Answer {
+            command: "git merge-tree".to_owned(),
+            found: found.chars().take(120).collect(),
+            expected: "the name of an object",
+        })
+    })
+}

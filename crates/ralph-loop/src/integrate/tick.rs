@@ -1,0 +1,108 @@
+//! The tick of a task's row, as a change of the tracked plan inside a commit.
+
+use std::sync::{Mutex, PoisonError};
+
+use ralph_docs::fix_plan::{Flavour, Mark, Marked, RowKey, set_mark};
+
+use crate::git::import::FileChange;
+use crate::git::{Git, GitError, ObjectId};
+
+/// The modes of a regular file. A plan that is a link is not followed into a commit.
+const FILES: [&str; 2] = ["100644", "100755"];
+
+/// The row that a commit completes.
+#[derive(Debug, Clone, Copy)]
+pub struct Tick<'a> {
+    /// The plan, from the top of the work tree.
+    pub path: &'a str,
+    /// The row.
+    pub row: &'a RowKey,
+}
+
+/// A plan as a commit has it.
+#[derive(Debug, Clone)]
+struct Plan {
+    mode: String,
+    text: String,
+}
+
+/// The plan of the commit that was last looked at or made: in a quiet repository the next one stands on it.
+#[derive(Debug, Default)]
+pub(super) struct Plans {
+    last: Mutex<Option<(ObjectId, Option<Plan>)>>,
+}
+
+impl Plans {
+    /// The change that ticks the row in the plan of a commit; `None` where there is no plan, no such row, or it is
+    /// ticked already.
+    pub(super) async fn tick(
+        &self,
+        git: &Git,
+        commit: &ObjectId,
+        tick: Option<Tick<'_>>,
+    ) -> Result<Option<FileChange>, GitError> {
+        let Some(tick) = tick else {
+            return Ok(None);
+        };
+        let Some(plan) = self.read(git, commit, tick.path).await? else {
+            return Ok(None);
+        };
+        let from = [Mark::Open, Mark::Claimed];
+        let marked = set_mark(&plan.text, Flavour::Repository, tick.row, &from, Mark::Done);
+        let Ok(Marked::Edit(edit)) = marked else {
+            return Ok(None);
+        };
+        Ok(Some(FileChange {
+            path: tick.path.to_owned(),
+            mode: plan.mode,
+            content: edit.apply(&plan.text).into_bytes(),
+        }))
+    }
+
+    /// Remembers the plan of a commit that was made with this change.
+    pub(super) fn made(&self, commit: &ObjectId, change: &FileChange) {
+        let plan = Plan {
+            mode: change.mode.clone(),
+            text: String::from_utf8_lossy(&change.content).into_owned(),
+        };
+        *self.last() = Some((commit.clone(), Some(plan)));
+    }
+
+    async fn read(
+        &self,
+        git: &Git,
+        commit: &ObjectId,
+        path: &str,
+    ) -> Result<Option<Plan>, GitError> {
+        let last = self.last().clone();
+        if let Some((_, plan)) = last.filter(|(of, _)| of == commit) {
+            return Ok(plan);
+        }
+        let plan = read(git, commit, path).await?;
+        *self.last() = Some((commit.clone(), plan.clone()));
+        Ok(plan)
+    }
+
+    fn last(&self) -> std::sync::MutexGuard<'_, Option<(ObjectId, Option<Plan>)>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn read(git: &Git, commit: &ObjectId, path: &str) -> Result<Option<Plan>, GitError> {
+    let call = git.call(&["ls-tree", "-z", "--full-tree", commit.as_str(), "--"]);
+    let listed = call.arg(path).run().await?.text();
+    // "MODE blob ID\tPATH\0" (git-ls-tree(1)).
+    let mut words = listed.split(['\t', '\0']).next().unwrap_or("").split(' ');
+    let (Some(mode), Some("blob"), Some(blob)) = (words.next(), words.next(), words.next()) else {
+        return Ok(None);
+    };
+    if !FILES.contains(&mode) {
+        return Ok(None);
+    }
+    let bytes = git.call(&["cat-file", "blob", blob]).run().await?.stdout;
+    let plan = String::from_utf8(bytes).ok().map(|text| Plan {
+        mode: mode.to_owned(),
+        text,
+    });
+    Ok(plan)
+}

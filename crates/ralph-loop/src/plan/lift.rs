@@ -1,0 +1,95 @@
+//! The marks of claims taken away for a moment, so that git sees the plan as it is committed.
+
+use super::edit::{self, Written};
+use super::record::Records;
+use super::{Mark, PlanError, PlanFile, TRIES, fix_plan};
+
+/// The marks of all claims are lifted and the plan's lock is held, until this is put back or dropped.
+///
+/// This process can go on claiming and giving back meanwhile: the records tell who has what, and the marks follow
+/// when they are put back. Other processes wait.
+#[derive(Debug)]
+#[must_use = "the marks are put back when this is dropped"]
+pub struct LiftedMarks<'a> {
+    plan: &'a PlanFile,
+    is_over: bool,
+}
+
+impl LiftedMarks<'_> {
+    /// Puts the marks of the claims back into the plan as it is now. A task that was done meanwhile stays done.
+    ///
+    /// # Errors
+    /// The plan cannot be written. The records still tell who has what, so nothing is taken twice.
+    pub fn restore(mut self) -> Result<(), PlanError> {
+        self.is_over = true;
+        self.plan.put_marks_back()
+    }
+}
+
+impl Drop for LiftedMarks<'_> {
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
+        if let Err(error) = self.plan.put_marks_back() {
+            tracing::warn!(path = %self.plan.path.display(), %error, "the marks of claims are missing in the plan");
+        }
+    }
+}
+
+impl PlanFile {
+    /// Lifts the marks of all claims that have a record, whoever has them. A `[~]` of nobody known stays.
+    ///
+    /// # Errors
+    /// [`PlanError::Locked`], also when this process has lifted them already; otherwise as [`PlanFile::revert`].
+    pub fn lift_marks(&self) -> Result<LiftedMarks<'_>, PlanError> {
+        let mut turn = self.turn()?;
+        if turn.lifted() {
+            return Err(PlanError::Locked {
+                path: self.path.clone(),
+                waited: std::time::Duration::ZERO,
+            });
+        }
+        self.mark_claims(Mark::Claimed, Mark::Open)?;
+        turn.keep_lock();
+        Ok(LiftedMarks {
+            plan: self,
+            is_over: false,
+        })
+    }
+
+    /// Calls `act` while the marks are lifted. That the marks could not be put back is no error of the work that was
+    /// done: it is noted in the log, and the records stand.
+    ///
+    /// # Errors
+    /// As [`PlanFile::lift_marks`]; then `act` was not called.
+    pub fn with_marks_lifted<T>(&self, act: impl FnOnce() -> T) -> Result<T, PlanError> {
+        let lifted = self.lift_marks()?;
+        let value = act();
+        drop(lifted);
+        Ok(value)
+    }
+
+    fn put_marks_back(&self) -> Result<(), PlanError> {
+        let mut turn = self.turn()?;
+        let outcome = self.mark_claims(Mark::Open, Mark::Claimed);
+        turn.give_lock_back();
+        outcome
+    }
+
+    /// Changes the marks of all tasks that have a claim.
+    fn mark_claims(&self, from: Mark, to: Mark) -> Result<(), PlanError> {
+        for _ in 0..TRIES {
+            let text = self.text()?;
+            let records = Records::read(&self.state_dir)?;
+            let plan = self.view(&text, &records);
+            let rows = plan.claimed_rows();
+            let edits = fix_plan::set_marks(&text, self.flavour, &rows, &[from], to)
+                .map_err(|source| PlanError::document(&self.path, source))?;
+            if edit::write(&self.path, &text, &edits)? != Written::No {
+                return Ok(());
+            }
+        }
+        Err(self.changing())
+    }
+}

@@ -1,0 +1,461 @@
+//! Claims, marks and what crashes leave, on real files.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+
+use ralph_core::error::{Code, Coded as _};
+use ralph_core::process::Identity;
+
+use super::*;
+
+mod contention;
+mod crashes;
+
+const NONE: &BTreeSet<TaskKey> = &BTreeSet::new();
+const IDLE: &BTreeSet<String> = &BTreeSet::new();
+
+/// A plan in a folder of its own.
+struct Place {
+    folder: tempfile::TempDir,
+    flavour: Flavour,
+}
+
+impl Place {
+    fn new(text: &str) -> Self {
+        Self::of(text, Flavour::Repository)
+    }
+
+    fn of(text: &str, flavour: Flavour) -> Self {
+        let place = Self {
+            folder: tempfile::tempdir().unwrap(),
+            flavour,
+        };
+        place.edit(text);
+        place
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("fix_plan.md")
+    }
+
+    fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
+    fn text(&self) -> String {
+        fs::read_to_string(self.path()).unwrap()
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the user who writes the file"
+    )]
+    fn edit(&self, text: &str) {
+        fs::write(self.path(), text).unwrap();
+    }
+
+    fn plan(&self) -> PlanFile {
+        self.plan_of(this_process())
+    }
+
+    fn plan_of(&self, owner: Owner) -> PlanFile {
+        PlanFile::new(&self.path(), self.flavour, &self.state(), owner)
+            .with_lock_timeout(Duration::from_millis(20))
+    }
+
+    /// The marks, in the order of their lines.
+    fn marks(&self) -> String {
+        let plan = self.plan().read().unwrap();
+        plan.tasks
+            .iter()
+            .map(|task| task.mark.character())
+            .collect()
+    }
+
+    /// The standings, one letter each.
+    fn standings(&self) -> String {
+        let plan = self.plan().read().unwrap();
+        let letter = |planned: &Planned| match &planned.standing {
+            Standing::Open => '.',
+            Standing::Claimed(claimant) if claimant.life == Life::Gone => 'g',
+            Standing::Claimed(_) => 'c',
+            Standing::ClaimedByNobodyKnown => '?',
+            Standing::Delivered(_) => 'd',
+            Standing::Done => 'x',
+        };
+        plan.tasks.iter().map(letter).collect()
+    }
+}
+
+fn this_process() -> Owner {
+    Owner::new(Identity::of(std::process::id()).unwrap(), "host")
+}
+
+fn dead_process() -> Owner {
+    let mut owner = this_process();
+    owner.process.start_ticks -= 1;
+    owner
+}
+
+fn attempt(name: &str) -> AttemptId {
+    name.parse().unwrap()
+}
+
+fn now() -> Timestamp {
+    "2026-11-26T21:00:00Z".parse().unwrap()
+}
+
+fn any() -> Wish<'static> {
+    Wish {
+        task: None,
+        skip: NONE,
+        busy_repositories: IDLE,
+        repositories: None,
+    }
+}
+
+fn named(task: &str) -> Wish<'_> {
+    Wish {
+        task: Some(task),
+        ..any()
+    }
+}
+
+fn take(plan: &PlanFile, wish: &Wish<'_>, name: &str) -> Option<Task> {
+    match plan.claim(wish, &attempt(name), now()).unwrap() {
+        Claim::Taken(task) => Some(task),
+        Claim::NothingOpen { .. } => None,
+    }
+}
+
+fn delivered() -> Delivered {
+    Delivered {
+        branch: "ralph/a".to_owned(),
+        commit: "c0ffee".to_owned(),
+        pull_request: None,
+        delivered_at: now(),
+    }
+}
+
+#[test]
+fn a_task_goes_from_open_to_claimed_to_done() {
+    let place = Place::new("## A\n- [ ] one\n- [ ] two\n");
+    let plan = place.plan();
+    let one = take(&plan, &any(), "a1").unwrap();
+    assert_eq!((one.id.as_str(), one.line), ("one", 2));
+    assert_eq!(place.text(), "## A\n- [~] one\n- [ ] two\n");
+    assert_eq!(place.standings(), "c.");
+    assert_eq!(
+        plan.complete(&one, &attempt("a1")).unwrap(),
+        Settled::Changed
+    );
+    assert_eq!(place.text(), "## A\n- [x] one\n- [ ] two\n");
+    assert_eq!(place.standings(), "x.");
+    // Twice, and back: done stays done.
+    let done = Settled::Already(Mark::Done);
+    assert_eq!(plan.complete(&one, &attempt("a1")).unwrap(), done);
+    assert_eq!(plan.revert(&one, &attempt("a1")).unwrap(), done);
+    assert_eq!(place.standings(), "x.");
+}
+
+#[test]
+fn a_task_that_is_given_back_is_open() {
+    let before = "## A\r\n- [ ] one | `$(x)`\r\n  note\r\n- [x] two";
+    let place = Place::new(before);
+    let plan = place.plan();
+    let one = take(&plan, &any(), "a1").unwrap();
+    assert!(take(&plan, &any(), "a2").is_none());
+    assert_eq!(plan.revert(&one, &attempt("a1")).unwrap(), Settled::Changed);
+    assert_eq!(place.text(), before);
+    assert_eq!(
+        plan.revert(&one, &attempt("a1")).unwrap(),
+        Settled::Already(Mark::Open)
+    );
+}
+
+#[test]
+fn a_second_revert_does_not_touch_the_next_attempt() {
+    let place = Place::new("- [ ] one\n");
+    let plan = place.plan();
+    let one = take(&plan, &any(), "a1").unwrap();
+    plan.revert(&one, &attempt("a1")).unwrap();
+    take(&plan, &any(), "a2").unwrap();
+    assert_eq!(plan.revert(&one, &attempt("a1")).unwrap(), Settled::NotOurs);
+    assert_eq!(place.standings(), "c");
+    let other = place.plan_of(Owner {
+        host: "elsewhere".to_owned(),
+        ..this_process()
+    });
+    assert_eq!(
+        other.revert(&one, &attempt("a2")).unwrap(),
+        Settled::NotOurs
+    );
+    assert_eq!(place.marks(), "~");
+}
+
+#[test]
+fn the_record_counts_and_not_the_mark() {
+    let place = Place::new("- [ ] one\n- [~] two\n");
+    let plan = place.plan();
+    let one = take(&plan, &any(), "a1").unwrap();
+    // Somebody takes the mark away: the task is still had, and its end still ticks it.
+    place.edit("- [ ] one\n- [~] two\n");
+    assert_eq!(place.standings(), "c?");
+    assert!(take(&plan, &any(), "a2").is_none());
+    plan.complete(&one, &attempt("a1")).unwrap();
+    assert_eq!(place.marks(), "x~");
+    // A mark of nobody known is left alone, but whoever names the task gets it.
+    assert!(take(&plan, &any(), "a3").is_none());
+    assert!(take(&plan, &named("2"), "a3").is_some());
+    assert_eq!(place.standings(), "xc");
+}
+
+#[test]
+fn a_task_is_followed_wherever_it_goes() {
+    let place = Place::new("## A\n- [ ] one\n- [ ] two\n## B\n");
+    let plan = place.plan();
+    let one = take(&plan, &any(), "a1").unwrap();
+    place.edit("# New title\n\n## B\n- [ ] zero\n- [~] one\n## A\n- [ ] two\n");
+    let view = plan.read().unwrap();
+    assert_eq!(view.tasks[1].task.key, one.key);
+    assert_eq!(place.standings(), ".c.");
+    plan.complete(&one, &attempt("a1")).unwrap();
+    assert_eq!(
+        place.text(),
+        "# New title\n\n## B\n- [ ] zero\n- [x] one\n## A\n- [ ] two\n"
+    );
+    assert!(take(&plan, &any(), "a2").is_some_and(|task| task.id == "zero"));
+}
+
+#[test]
+fn a_twin_is_not_taken_for_a_task_that_was_deleted() {
+    let place = Place::new("## A\n- [ ] one\n## B\n- [ ] one\n");
+    let plan = place.plan();
+    let one = take(&plan, &any(), "a1").unwrap();
+    place.edit("## A\n## B\n- [ ] one\n");
+    assert_eq!(place.standings(), ".");
+    assert_eq!(plan.complete(&one, &attempt("a1")).unwrap(), Settled::Gone);
+    assert_eq!(place.marks(), " ");
+}
+
+#[test]
+fn what_was_delivered_is_not_open() {
+    let place = Place::new("- [ ] one\n- [ ] two\n");
+    let plan = place.plan();
+    let one = take(&plan, &any(), "a1").unwrap();
+    plan.record_delivered(&one, &attempt("a1"), &delivered())
+        .unwrap();
+    assert_eq!(place.text(), "- [ ] one\n- [ ] two\n");
+    assert_eq!(place.standings(), "d.");
+    let two = take(&plan, &any(), "a2").unwrap();
+    assert_eq!(two.id, "two");
+    assert_eq!(
+        plan.claim(&any(), &attempt("a3"), now()).unwrap(),
+        Claim::NothingOpen {
+            claimed_elsewhere: 0,
+            delivered: 1,
+            withheld: 0
+        }
+    );
+    // Moved, it is still delivered; its branch gone, it is open.
+    place.edit("## Later\n- [ ] one\n- [~] two\n");
+    assert_eq!(place.standings(), "dc");
+    assert!(plan.recover(&|_| true).unwrap().forgotten.is_empty());
+    let recovered = plan.recover(&|branch| branch != "ralph/a").unwrap();
+    assert_eq!(recovered.forgotten.len(), 1);
+    assert_eq!(place.standings(), ".c");
+    assert!(!plan.forget_delivered(&one.key).unwrap());
+}
+
+#[test]
+fn a_named_task_that_cannot_be_taken_says_why() {
+    let place = Place::new("- [x] **E1** a\n- [ ] **E2** b\n- [ ] **E3** c\n- [ ] **E4** d\n");
+    let plan = place.plan();
+    let three = take(&plan, &named("E3"), "a3").unwrap();
+    plan.record_delivered(&three, &attempt("a3"), &delivered())
+        .unwrap();
+    take(&plan, &named("e2"), "a2").unwrap();
+    take(&place.plan_of(dead_process()), &named("E4"), "a4").unwrap();
+    let mut text = String::new();
+    for query in ["E1", "E2", "E3", "E4", "E9", "99"] {
+        let error = plan.claim(&named(query), &attempt("b"), now()).unwrap_err();
+        let shown = error
+            .to_string()
+            .replace(&place.path().display().to_string(), "PLAN")
+            .replace(&std::process::id().to_string(), "PID");
+        let hint = error.hint().unwrap();
+        writeln!(text, "{query} {} {shown}\n   {hint}", error.code()).unwrap();
+    }
+    insta::assert_snapshot!(text, @"
+    E1 failed PLAN, line 1: the task `e1-a` is completed already
+       Change its mark to `[ ]` if it is to be done again.
+    E2 locked PLAN, line 2: the task `e2-b` is claimed by attempt a2 of process PID on host, since 2026-11-26T21:00:00Z
+       Wait for that process, or stop it.
+    E3 failed PLAN, line 3: the task `e3-c` is delivered on the branch ralph/a and not merged
+       Merge that branch, or delete it if the task is to be done again.
+    E4 locked PLAN, line 4: the task `e4-d` is claimed by attempt a4 of process PID on host, since 2026-11-26T21:00:00Z, which is gone
+       Start `ralph loop` once without naming a task: it cleans up after that process.
+    E9 failed PLAN: no task of the plan is named `E9`
+       Give a task's number in the plan, counted over all states, or its id.
+    99 failed PLAN: there is no task number 99; the plan has 4
+       Give a task's number in the plan, counted over all states, or its id.
+    ");
+    assert_eq!(place.standings(), "xcdg");
+}
+
+#[test]
+fn a_task_has_names_that_we_print() {
+    let place = Place::new("- [ ] one\n- [ ] two\n");
+    let plan = place.plan();
+    let two = plan.read().unwrap().tasks[1].task.clone();
+    let by_key = take(&plan, &named(two.key.as_str()), "a").unwrap();
+    assert_eq!(by_key, two);
+    plan.revert(&two, &attempt("a")).unwrap();
+    assert_eq!(take(&plan, &named(&two.name()), "a").unwrap(), two);
+}
+
+#[test]
+fn wishes_are_respected() {
+    let text = "## api\n- [ ] one\n- [ ] two\n## web\n- [ ] three\n## Notes\n- [ ] four\n";
+    let place = Place::of(text, Flavour::Workspace);
+    let plan = place.plan();
+    let names = |names: &[&str]| {
+        names
+            .iter()
+            .map(ToString::to_string)
+            .collect::<BTreeSet<_>>()
+    };
+    let known = names(&["api", "web"]);
+    let busy = names(&["api"]);
+    let wish = Wish {
+        repositories: Some(&known),
+        busy_repositories: &busy,
+        ..any()
+    };
+    let three = take(&plan, &wish, "a").unwrap();
+    assert_eq!(three.repository.as_deref(), Some("web"));
+    let left = plan.claim(&wish, &attempt("b"), now()).unwrap();
+    assert_eq!(
+        left,
+        Claim::NothingOpen {
+            claimed_elsewhere: 0,
+            delivered: 0,
+            withheld: 3
+        }
+    );
+    let one = plan.read().unwrap().tasks[0].task.key.clone();
+    let skip = BTreeSet::from([one]);
+    let wish = Wish {
+        skip: &skip,
+        repositories: Some(&known),
+        ..any()
+    };
+    assert_eq!(take(&plan, &wish, "c").unwrap().id, "two");
+}
+
+#[test]
+fn another_process_keeps_its_repository() {
+    let place = Place::of("## api\n- [ ] one\n- [ ] two\n", Flavour::Workspace);
+    let elsewhere = Owner {
+        pid_namespace: Some("another".to_owned()),
+        ..this_process()
+    };
+    take(&place.plan_of(elsewhere), &any(), "a").unwrap();
+    assert!(take(&place.plan(), &any(), "b").is_none());
+    let gone = Place::of("## api\n- [ ] one\n- [ ] two\n", Flavour::Workspace);
+    take(&gone.plan_of(dead_process()), &any(), "a").unwrap();
+    assert!(take(&gone.plan(), &any(), "b").is_some());
+}
+
+#[test]
+fn mode_and_link_are_kept() {
+    let place = Place::new("");
+    let real = place.folder.path().join("real.md");
+    fs::remove_file(place.path()).unwrap();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the user who writes the file"
+    )]
+    fs::write(&real, "- [ ] one\n").unwrap();
+    fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).unwrap();
+    std::os::unix::fs::symlink("real.md", place.path()).unwrap();
+    take(&place.plan(), &any(), "a").unwrap();
+    assert!(fs::symlink_metadata(place.path()).unwrap().is_symlink());
+    assert_eq!(place.text(), "- [~] one\n");
+    assert_eq!(
+        fs::metadata(&real).unwrap().permissions().mode() & 0o777,
+        0o640
+    );
+}
+
+#[test]
+fn a_plan_that_cannot_be_used_is_an_error_and_never_no_work() {
+    let place = Place::new("- [ ] one\n");
+    let plan = place.plan();
+    take(&plan, &any(), "a").unwrap();
+    let lock = LifeLock::try_take_once(&place.state().join("plan.lock")).unwrap();
+    let held = plan.claim(&any(), &attempt("b"), now()).unwrap_err();
+    assert_eq!(held.code(), Code::Locked);
+    drop(lock);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the user who writes the file"
+    )]
+    fs::write(place.path(), b"- [ ] \xff\n").unwrap();
+    assert_eq!(plan.read().unwrap_err().code(), Code::CorruptState);
+    fs::remove_file(place.path()).unwrap();
+    let missing = plan.claim(&any(), &attempt("b"), now()).unwrap_err();
+    assert_eq!(missing.code(), Code::NoFixPlan);
+}
+
+#[test]
+fn reading_writes_nothing() {
+    let place = Place::new("- [ ] one\n");
+    place.plan().read().unwrap();
+    assert!(!place.state().exists());
+}
+
+#[test]
+fn marks_are_lifted_and_put_back() {
+    let place = Place::new("- [ ] one\n- [~] nobody's\n- [ ] two\n- [ ] three\n");
+    let plan = place.plan();
+    let one = take(&plan, &any(), "a1").unwrap();
+    take(&plan, &any(), "a2").unwrap();
+    let lifted = plan.lift_marks().unwrap();
+    assert_eq!(place.marks(), " ~  ");
+    // Meanwhile: the base branch brings a tick, this process claims, another one waits, and nothing lifts twice.
+    place.edit(&place.text().replace("[ ] one", "[x] one"));
+    assert_eq!(take(&plan, &any(), "a3").unwrap().id, "three");
+    assert_eq!(place.marks(), "x~  ");
+    let other = place.plan_of(dead_process());
+    assert_eq!(
+        other
+            .claim(&any(), &attempt("b"), now())
+            .unwrap_err()
+            .code(),
+        Code::Locked
+    );
+    assert_eq!(plan.lift_marks().unwrap_err().code(), Code::Locked);
+    lifted.restore().unwrap();
+    assert_eq!(place.marks(), "x~~~");
+    plan.revert(&one, &attempt("a1")).unwrap();
+    assert_eq!(place.standings(), "x?cc");
+    assert_eq!(plan.with_marks_lifted(|| place.marks()).unwrap(), "x~  ");
+    assert_eq!(place.marks(), "x~~~");
+    assert!(take(&other, &any(), "b").is_none());
+}
+
+#[test]
+fn marks_come_back_also_after_a_panic() {
+    let place = Place::new("- [ ] one\n");
+    let plan = place.plan();
+    take(&plan, &any(), "a1").unwrap();
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _ = plan.with_marks_lifted(|| std::panic::resume_unwind(Box::new(())));
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(place.marks(), "~");
+    assert!(take(&place.plan_of(dead_process()), &any(), "b").is_none());
+}

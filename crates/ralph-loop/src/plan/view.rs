@@ -1,0 +1,261 @@
+//! The plan as it stands: its rows and our records put together. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ralph_docs::fix_plan::{self, Flavour, Mark, Row, RowKey};
+
+use super::record::{
+    ClaimRecord, Claimant, Delivered, DeliveredRecord, Found, Life, Owner, Records,
+};
+use crate::task::{Task, TaskKey};
+
+/// Where a task stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It can be taken.
+    Open,
+    /// Somebody has it.
+    Claimed(Claimant),
+    /// It carries a `[~]` that nobody we know has made: an older loop, or a person. It is left alone.
+    ClaimedByNobodyKnown,
+    /// Its work waits on a branch to be merged; `None` where that record cannot be read.
+    Delivered(Option<Delivered>),
+    /// It is done.
+    Done,
+}
+
+/// A task of the plan and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    /// The task. Of one that was moved while somebody has it, this is the key under which it is had.
+    pub task: Task,
+    /// What stands in its box.
+    pub mark: Mark,
+    /// Where it stands.
+    pub standing: Standing,
+    /// Its place among the tasks of every state, from 1.
+    pub ordinal: usize,
+}
+
+/// A plan as it was read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Plan {
+    /// Its tasks, in the order of their lines.
+    pub tasks: Vec<Planned>,
+    /// What a person should mend in it, one sentence each.
+    pub problems: Vec<String>,
+}
+
+impl Plan {
+    /// Whether there are tasks and all of them are done.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        !self.tasks.is_empty()
+            && self
+                .tasks
+                .iter()
+                .all(|task| task.standing == Standing::Done)
+    }
+
+    /// How many other tasks have this text.
+    pub(super) fn twins(&self, row: &RowKey) -> usize {
+        let equal = self
+            .tasks
+            .iter()
+            .filter(|planned| planned.task.row.text == row.text);
+        equal.count().saturating_sub(1)
+    }
+
+    /// Where a task is now: where its record leads, else where its own row is found. A record that leads nowhere
+    /// says that the task is gone.
+    pub(super) fn row_of(
+        &self,
+        task: &Task,
+        records: &Records,
+        flavour: Flavour,
+    ) -> Option<RowKey> {
+        let mut planned = self.tasks.iter();
+        if let Some(planned) = planned.find(|planned| planned.task.key == task.key) {
+            return Some(planned.task.row.clone());
+        }
+        if records.claims.contains_key(&task.key) || records.delivered.contains_key(&task.key) {
+            return None;
+        }
+        let rows: Vec<Row> = self.tasks.iter().map(row).collect();
+        fix_plan::find(&rows, flavour, &task.row).map(|row| row.key.clone())
+    }
+
+    pub(super) fn mark_of(&self, row: &RowKey) -> Option<Mark> {
+        let planned = self.tasks.iter().find(|planned| planned.task.row == *row)?;
+        Some(planned.mark)
+    }
+
+    /// The rows of all tasks that somebody has.
+    pub(super) fn claimed_rows(&self) -> Vec<&RowKey> {
+        let claimed = self
+            .tasks
+            .iter()
+            .filter(|planned| matches!(planned.standing, Standing::Claimed(_)));
+        claimed.map(|planned| &planned.task.row).collect()
+    }
+}
+
+/// A planned task as the row that it was read from, as far as choosing and finding look at it.
+pub(super) fn row(planned: &Planned) -> Row {
+    Row {
+        key: planned.task.row.clone(),
+        mark: planned.mark,
+        id: planned.task.id.clone(),
+        bead: None,
+        line: planned.task.line,
+        ordinal: planned.ordinal,
+        indent: 0,
+    }
+}
+
+/// Puts rows and records together.
+pub(super) fn view(text: &str, flavour: Flavour, records: &Records, here: &Owner) -> Plan {
+    let rows = fix_plan::rows(text, flavour);
+    let own: Vec<TaskKey> = rows.iter().map(|row| key_of(row, flavour)).collect();
+    let claims = Matching::new(
+        flavour,
+        &rows,
+        &own,
+        &records.claims,
+        |claim| (&claim.task.row, claim.twins),
+        // A task that was moved took its mark with it.
+        |twins, row| twins == 0 || row.mark == Mark::Claimed,
+    );
+    let delivered = Matching::new(
+        flavour,
+        &rows,
+        &own,
+        &records.delivered,
+        |delivered| (&delivered.task.row, delivered.twins),
+        |twins, _| twins == 0,
+    );
+    let tasks = rows.iter().zip(own).enumerate().map(|(index, (row, own))| {
+        let claim = claims.of(index);
+        let delivery = delivered.of(index);
+        let key = claim.map(|(key, _)| key).or(delivery.map(|(key, _)| key));
+        Planned {
+            task: task(row, key.cloned().unwrap_or(own), flavour),
+            mark: row.mark,
+            standing: standing(row, claim, delivery, here),
+            ordinal: row.ordinal,
+        }
+    });
+    let problems = fix_plan::problems(text, flavour);
+    Plan {
+        tasks: tasks.collect(),
+        problems: problems.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn key_of(row: &Row, flavour: Flavour) -> TaskKey {
+    TaskKey::of(repository(row, flavour), &row.key)
+}
+
+fn repository(row: &Row, flavour: Flavour) -> Option<&str> {
+    (flavour == Flavour::Workspace).then_some(row.key.section.as_str())
+}
+
+fn task(row: &Row, key: TaskKey, flavour: Flavour) -> Task {
+    Task {
+        key,
+        id: row.id.clone(),
+        row: row.key.clone(),
+        repository: repository(row, flavour).map(str::to_owned),
+        line: row.line,
+    }
+}
+
+fn standing(
+    row: &Row,
+    claim: Option<(&TaskKey, &Found<ClaimRecord>)>,
+    delivered: Option<(&TaskKey, &Found<DeliveredRecord>)>,
+    here: &Owner,
+) -> Standing {
+    if row.mark == Mark::Done {
+        return Standing::Done;
+    }
+    if let Some((_, found)) = delivered {
+        let record = found.record.as_ref();
+        return Standing::Delivered(record.map(|record| record.delivered.clone()));
+    }
+    match claim {
+        Some((_, found)) => Standing::Claimed(claimant(found, here)),
+        None if row.mark == Mark::Claimed => Standing::ClaimedByNobodyKnown,
+        None => Standing::Open,
+    }
+}
+
+fn claimant(found: &Found<ClaimRecord>, here: &Owner) -> Claimant {
+    let record = found.record.as_ref();
+    Claimant {
+        who: record.map(|claim| (claim.attempt.clone(), claim.owner.clone())),
+        since: record.map(|claim| claim.claimed_at),
+        life: record.map_or(Life::Unknown, |claim| claim.owner.life(here)),
+        record: found.path.clone(),
+    }
+}
+
+/// Which record belongs to which row.
+struct Matching<'a, T> {
+    by_row: BTreeMap<usize, (&'a TaskKey, &'a Found<T>)>,
+}
+
+impl<'a, T> Matching<'a, T> {
+    /// A record belongs to the row of its key. One whose row is gone belongs to the only row of its text that no
+    /// other record belongs to, where `accept` says that this is no guess.
+    fn new(
+        flavour: Flavour,
+        rows: &[Row],
+        own: &[TaskKey],
+        found: &'a BTreeMap<TaskKey, Found<T>>,
+        parts: impl Fn(&T) -> (&RowKey, usize),
+        accept: impl Fn(usize, &Row) -> bool,
+    ) -> Self {
+        let mut by_row = BTreeMap::new();
+        let mut matched = BTreeSet::new();
+        for (index, key) in own.iter().enumerate() {
+            if let Some((key, found)) = found.get_key_value(key) {
+                by_row.insert(index, (key, found));
+                matched.insert(key);
+            }
+        }
+        let lost: Vec<_> = found
+            .iter()
+            .filter(|(key, _)| !matched.contains(key))
+            .filter_map(|(key, found)| Some((key, found, parts(found.record.as_ref()?))))
+            .collect();
+        for (key, found, (place, twins)) in &lost {
+            let is_equal = |other: &RowKey| {
+                let elsewhere = flavour == Flavour::Workspace && other.section != place.section;
+                other.text == place.text && !elsewhere
+            };
+            if lost
+                .iter()
+                .filter(|(_, _, (other, _))| is_equal(other))
+                .count()
+                > 1
+            {
+                continue;
+            }
+            let rows = rows.iter().enumerate();
+            let mut free =
+                rows.filter(|(index, row)| is_equal(&row.key) && !by_row.contains_key(index));
+            let only = free.next().filter(|_| free.next().is_none());
+            if let Some((index, row)) = only
+                && accept(*twins, row)
+            {
+                by_row.insert(index, (*key, *found));
+            }
+        }
+        Self { by_row }
+    }
+
+    fn of(&self, row: usize) -> Option<(&'a TaskKey, &'a Found<T>)> {
+        self.by_row.get(&row).copied()
+    }
+}

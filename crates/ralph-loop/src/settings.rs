@@ -1,1 +1,0 @@
-//! Every knob of the loop with its origin. Pure.

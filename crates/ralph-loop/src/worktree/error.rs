@@ -1,0 +1,73 @@
+//! What can be wrong with a worktree.
+
+use std::path::PathBuf;
+
+use ralph_core::error::{Code, Coded, Hint};
+use ralph_core::store::atomic::StoreError;
+
+use crate::git::{GitError, ObjectId};
+
+/// A step with a worktree that was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum WorktreeError {
+    /// Git gave no answer.
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The worktree is no longer one of this repository.
+    #[error("the worktree {} is gone from its repository; the branch `{branch}` has what was committed", path.display())]
+    Gone {
+        /// Where it was.
+        path: PathBuf,
+        /// Its branch.
+        branch: String,
+    },
+    /// Work is not where it should be before its worktree is removed.
+    #[error("commit {} is not in `{place}`; the worktree {} was left as it is", commit.short(), path.display())]
+    NotSafe {
+        /// The worktree.
+        path: PathBuf,
+        /// The commit that should hold the work.
+        commit: ObjectId,
+        /// The branch that should hold the commit.
+        place: String,
+    },
+    /// There are other repositories in it, which no commit can hold.
+    #[error("the worktree {} holds repositories of its own ({}); it was left as it is", path.display(), folders.join(", "))]
+    Embedded {
+        /// The worktree.
+        path: PathBuf,
+        /// The folders.
+        folders: Vec<String>,
+    },
+}
+
+impl Coded for WorktreeError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Git(error) => error.code(),
+            Self::Store(error) => error.code(),
+            Self::Gone { .. } | Self::Embedded { .. } => Code::Failed,
+            Self::NotSafe { .. } => Code::Conflict,
+        }
+    }
+
+    fn hint(&self) -> Option<Hint> {
+        let text = match self {
+            Self::Git(error) => return error.hint(),
+            Self::Store(error) => return error.hint(),
+            Self::Gone { .. } => {
+                "Look at the branch; the agent seems to have removed its worktree."
+            }
+            Self::NotSafe { .. } => {
+                "Look at the worktree, commit what you need, then `git worktree remove` it."
+            }
+            Self::Embedded { .. } => {
+                "Move those folders away, then `git worktree remove` the worktree."
+            }
+        };
+        Some(Hint::new(text))
+    }
+}

@@ -1,0 +1,417 @@
+//! One git worktree and branch per attempt; what a crash left of them.
+//!
+//! A worktree is *prepared* before anybody needs it (detached at the base's tip), *assigned* to an attempt (one run of
+//! git), its work is *captured* ([`Work`]) and *committed* on the branch, and it is *released*: removed once its work
+//! is in the base or on a branch. [`Worktrees::sweep`] does the same for what a killed loop left behind.
+//!
+//! Worktrees lie beside the repository, in `<repository>-worktrees/`, or in `.ralph/worktrees/` where nothing may be
+//! written beside it. What must never be here: a removal of what is on no branch, a branch deleted or moved over
+//! somebody's commits, a copy of the plan into a worktree.
+
+mod error;
+mod mark;
+mod notes;
+mod sweep;
+#[cfg(test)]
+mod tests;
+mod work;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use ralph_core::store::atomic;
+use ralph_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use error::WorktreeError;
+pub use notes::is_protected;
+pub use sweep::Swept;
+pub use work::{Change, Work};
+
+use self::mark::Mark;
+use crate::git::refs::Base;
+use crate::git::{Git, GitError, ObjectId};
+
+/// How long a checkout of all files may take.
+const CHECKOUT_LIMIT: Duration = Duration::from_secs(1800);
+
+/// A worktree that nobody works in yet.
+#[derive(Debug)]
+#[must_use = "a prepared worktree is assigned or discarded"]
+pub struct Prepared {
+    path: PathBuf,
+    git_dir: PathBuf,
+    commit: ObjectId,
+}
+
+/// The worktree of an attempt, as it stands in the attempt's record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assigned {
+    /// Where the agent works.
+    pub path: PathBuf,
+    /// Its own git folder, below that of the repository.
+    pub git_dir: PathBuf,
+    /// Its branch, as `ralph-claude/fix-login-1a2b3c`.
+    pub branch: String,
+    /// The commit that the work starts from.
+    pub start: ObjectId,
+}
+
+impl Assigned {
+    /// The full name of the branch.
+    #[must_use]
+    pub fn reference(&self) -> String {
+        format!("refs/heads/{}", self.branch)
+    }
+}
+
+/// Where the work of an attempt is safe, which is what allows its worktree to go.
+#[derive(Debug, Clone, Copy)]
+pub enum Safe<'a> {
+    /// This commit holds it and is in the base: the branch goes too.
+    Merged(&'a ObjectId),
+    /// This commit holds it and the branch is at it: the branch stays.
+    OnBranch(&'a ObjectId),
+}
+
+/// Work that was put aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// The branch that holds it.
+    pub branch: String,
+    /// Its commit.
+    pub commit: ObjectId,
+}
+
+/// The worktrees of one loop.
+#[derive(Debug)]
+pub struct Worktrees {
+    git: Git,
+    base: Base,
+    prefix: String,
+    folder: PathBuf,
+    names: Mutex<Names>,
+}
+
+/// Names that are in use, so that a new one costs no run of git.
+#[derive(Debug, Default)]
+struct Names {
+    branches: BTreeSet<String>,
+    next: u64,
+}
+
+impl Worktrees {
+    /// Finds the place for worktrees and learns which branches there are. `prefix` is that of the branches, such as
+    /// `ralph-claude`.
+    ///
+    /// # Errors
+    /// No place can be written; git gives no answer.
+    pub async fn open(git: &Git, base: &Base, prefix: &str) -> Result<Self, WorktreeError> {
+        let mut names = Names::default();
+        let local = format!("refs/heads/{prefix}/");
+        let remote = format!("refs/remotes/*/{prefix}/**");
+        for (reference, _) in git.branches(&[&local, &remote]).await? {
+            let at = reference.find(&format!("/{prefix}/"));
+            names
+                .branches
+                .extend(at.map(|at| reference[at + 1..].to_owned()));
+        }
+        Ok(Self {
+            git: git.clone(),
+            base: base.clone(),
+            prefix: prefix.to_owned(),
+            folder: place(git).await?,
+            names: Mutex::new(names),
+        })
+    }
+
+    /// The folder that holds the worktrees.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Makes a worktree at the tip of the base, for an attempt to come.
+    ///
+    /// # Errors
+    /// Git refuses, such as for a full disk. What was begun is removed.
+    pub async fn prepare(&self) -> Result<Prepared, WorktreeError> {
+        let commit = self.git.base_tip(&self.base).await?;
+        atomic::create_dir(&self.folder)?;
+        let path = self.free_path();
+        let arguments = ["worktree", "add", "--quiet", "--detach"];
+        let call = self.git.call(&arguments).limit(CHECKOUT_LIMIT);
+        let made = call.arg(&path).arg(commit.as_str()).run().await;
+        let prepared = match made.map_err(WorktreeError::from).and_then(|_| {
+            Ok(Prepared {
+                git_dir: self.git_dir_of(&path).ok_or_else(|| no_git_dir(&path))?,
+                path: path.clone(),
+                commit,
+            })
+        }) {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                self.forget(&path).await;
+                return Err(error);
+            }
+        };
+        notes::bring(self.git.top(), &prepared.path)?;
+        Ok(prepared)
+    }
+
+    /// Gives a prepared worktree a branch of its own at the current tip of the base: `<prefix>/<name>`, or with `-2`,
+    /// `-3` behind it where that is taken. One run of git.
+    ///
+    /// # Errors
+    /// Git refuses; the worktree is removed then.
+    pub async fn assign(&self, prepared: Prepared, name: &str) -> Result<Assigned, WorktreeError> {
+        let tip = self.git.base_tip(&self.base).await?;
+        loop {
+            let branch = self.free_branch(name);
+            let assigned = Assigned {
+                path: prepared.path.clone(),
+                git_dir: prepared.git_dir.clone(),
+                branch,
+                start: tip.clone(),
+            };
+            // The mark comes first: from now on the worktree may hold work.
+            Mark::assigned(&assigned).write(&assigned.git_dir)?;
+            let call = self.git.call(&["checkout", "--quiet", "--no-track", "-b"]);
+            let mut call = call
+                .at(&prepared.path)
+                .without_hooks()
+                .arg(&assigned.branch);
+            if prepared.commit != tip {
+                call = call.arg(tip.as_str());
+            }
+            match call.run().await {
+                Ok(_) => return Ok(assigned),
+                // Somebody else has made a branch of that name meanwhile.
+                Err(_) if self.git.tip(&assigned.reference()).await?.is_some() => {}
+                Err(error) => {
+                    self.forget(&prepared.path).await;
+                    return Err(error.into());
+                }
+            }
+        }
+    }
+
+    /// Removes a prepared worktree that is not needed any more.
+    ///
+    /// # Errors
+    /// Git refuses.
+    pub async fn discard(&self, prepared: Prepared) -> Result<(), WorktreeError> {
+        self.remove(&prepared.path).await
+    }
+
+    /// Puts work aside: what is there is committed on the branch and the worktree removed. `None` where there was
+    /// nothing; then the branch is gone too. Can be done again after a crash.
+    ///
+    /// # Errors
+    /// The work cannot be committed; then the worktree stays as it is.
+    pub async fn keep(
+        &self,
+        assigned: &Assigned,
+        message: &str,
+        now: Timestamp,
+    ) -> Result<Option<Kept>, WorktreeError> {
+        let work = self.capture(assigned).await?;
+        let commit = self
+            .commit(assigned, &work, message, Vec::new(), now)
+            .await?;
+        if commit == assigned.start {
+            self.release(assigned, &work, Safe::Merged(&commit)).await?;
+            return Ok(None);
+        }
+        self.release(assigned, &work, Safe::OnBranch(&commit))
+            .await?;
+        Ok(Some(Kept {
+            branch: assigned.branch.clone(),
+            commit,
+        }))
+    }
+
+    /// Removes the worktree of an attempt whose work is safe, and the branch where the base holds the work. Can be
+    /// done again after a crash.
+    ///
+    /// # Errors
+    /// [`WorktreeError::NotSafe`] when the work is not where it is said to be, and [`WorktreeError::Embedded`] when
+    /// the worktree holds repositories of its own: nothing is removed then.
+    pub async fn release(
+        &self,
+        assigned: &Assigned,
+        work: &Work,
+        safe: Safe<'_>,
+    ) -> Result<(), WorktreeError> {
+        if !work.embedded.is_empty() {
+            return Err(WorktreeError::Embedded {
+                path: assigned.path.clone(),
+                folders: work.embedded.clone(),
+            });
+        }
+        let branch = self.git.tip(&assigned.reference()).await?;
+        self.prove(assigned, branch.as_ref(), safe).await?;
+        self.remove(&assigned.path).await?;
+        if let (Safe::Merged(_), Some(tip)) = (safe, branch) {
+            self.git.remove_ref(&assigned.reference(), &tip).await?;
+        }
+        Ok(())
+    }
+
+    /// That the commit is where it is said to be.
+    async fn prove(
+        &self,
+        assigned: &Assigned,
+        branch: Option<&ObjectId>,
+        safe: Safe<'_>,
+    ) -> Result<(), WorktreeError> {
+        let (is_safe, place) = match safe {
+            Safe::OnBranch(commit) => (branch == Some(commit), assigned.branch.clone()),
+            Safe::Merged(commit) => {
+                let tip = self.git.tip(&self.base.local()).await?;
+                let is_merged = match &tip {
+                    Some(tip) => self.git.is_ancestor(commit, tip).await?,
+                    None => false,
+                };
+                (
+                    is_merged || *commit == assigned.start,
+                    self.base.branch.clone(),
+                )
+            }
+        };
+        if is_safe {
+            return Ok(());
+        }
+        let (Safe::Merged(commit) | Safe::OnBranch(commit)) = safe;
+        Err(WorktreeError::NotSafe {
+            path: assigned.path.clone(),
+            commit: commit.clone(),
+            place,
+        })
+    }
+
+    /// Removes a worktree with all that is in it; the caller has proved that it may go.
+    async fn remove(&self, path: &Path) -> Result<(), WorktreeError> {
+        if let Some(git_dir) = self.git_dir_of(path) {
+            // A removal that is cut off must not look like work that deletes files.
+            Mark::Released.write(&git_dir)?;
+        }
+        // Twice: one that was being made when we were killed is locked (git-worktree(1)).
+        let arguments = ["worktree", "remove", "--force", "--force"];
+        let call = self.git.call(&arguments).arg(path);
+        if let Err(error) = call.limit(CHECKOUT_LIMIT).run().await {
+            self.forget(path).await;
+            if path.exists() {
+                return Err(error.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what is left of a worktree that git cannot remove as one. Failures show up in the next sweep.
+    async fn forget(&self, path: &Path) {
+        if path.starts_with(&self.folder) && path != self.folder {
+            if let Err(error) = atomic::remove_tree(path) {
+                tracing::warn!(path = %path.display(), %error, "a worktree is left");
+            }
+        }
+        if let Err(error) = self.git.call(&["worktree", "prune"]).run().await {
+            tracing::warn!(%error, "worktrees are not pruned");
+        }
+    }
+
+    /// Removes the folder of the worktrees when it is empty; for the end of a loop.
+    pub fn close(&self) {
+        atomic::remove_empty_dir(&self.folder);
+    }
+
+    /// The git folder of a linked worktree. Asked of the repository, since an agent can do anything to the `.git` file
+    /// in its worktree (gitrepository-layout(5): `worktrees/<id>/gitdir`).
+    fn git_dir_of(&self, path: &Path) -> Option<PathBuf> {
+        let file = path.join(".git");
+        let all = fs::read_dir(self.git.common_dir().join("worktrees")).ok()?;
+        let mut folders = all.flatten().map(|entry| entry.path());
+        folders.find(|folder| {
+            let text = fs::read_to_string(folder.join("gitdir")).unwrap_or_default();
+            Path::new(text.trim_end()) == file
+        })
+    }
+
+    fn free_path(&self) -> PathBuf {
+        let mut names = self.names();
+        loop {
+            names.next += 1;
+            let path = self.folder.join(format!("w{}", names.next));
+            if !path.exists() {
+                return path;
+            }
+        }
+    }
+
+    fn free_branch(&self, name: &str) -> String {
+        let mut names = self.names();
+        let first = format!("{}/{}", self.prefix, plain(name));
+        let mut branch = first.clone();
+        let mut number = 2_u32;
+        while names.branches.contains(&branch) {
+            branch = format!("{first}-{number}");
+            number += 1;
+        }
+        names.branches.insert(branch.clone());
+        branch
+    }
+
+    fn names(&self) -> std::sync::MutexGuard<'_, Names> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where worktrees go.
+async fn place(git: &Git) -> Result<PathBuf, WorktreeError> {
+    let top = git.top();
+    let name = top.file_name().map(|name| {
+        let mut name = name.to_owned();
+        name.push("-worktrees");
+        name
+    });
+    let beside = top
+        .parent()
+        .zip(name)
+        .map(|(parent, name)| parent.join(name));
+    if let Some(beside) = beside
+        && (beside.is_dir() || fs::create_dir(&beside).is_ok())
+        && rustix::fs::access(&beside, rustix::fs::Access::WRITE_OK).is_ok()
+    {
+        return Ok(beside);
+    }
+    git.exclude(&[".ralph/worktrees/"]).await?;
+    let inside = top.join(".ralph/worktrees");
+    atomic::create_dir(&inside)?;
+    Ok(inside)
+}
+
+/// A name that a branch may have (git-check-ref-format(1)).
+fn plain(name: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let text: String = name
+        .chars()
+        .map(|c| if is_plain(c) { c } else { '-' })
+        .collect();
+    let text = text.trim_matches('-');
+    if text.is_empty() {
+        "task".to_owned()
+    } else {
+        text.to_owned()
+    }
+}
+
+fn no_git_dir(path: &Path) -> WorktreeError {
+    WorktreeError::Git(GitError::Answer {
+        command: "git worktree add".to_owned(),
+        found: format!("no git folder for {}", path.display()),
+        expected: "one below `worktrees/` in the repository's git folder",
+    })
+}

@@ -1,0 +1,186 @@
+//! What a killed loop left behind: its worktrees are found by git's own list and by their place, their work is put on
+//! a branch, and they are removed.
+
+use std::path::{Path, PathBuf};
+
+use ralph_core::time::Timestamp;
+
+use super::mark::{Found, Mark};
+use super::{Assigned, Kept, WorktreeError, Worktrees};
+use crate::git::ObjectId;
+
+/// The message of a commit that saves what an interrupted attempt left.
+const MESSAGE: &str = "ralph: unfinished work of an interrupted attempt";
+
+/// A worktree that was found.
+#[derive(Debug)]
+pub struct Swept {
+    /// Where it was.
+    pub path: PathBuf,
+    /// The branch that holds its work; `None` where there was none.
+    pub kept: Option<Kept>,
+    /// Why it is still there.
+    pub problem: Option<WorktreeError>,
+}
+
+/// An entry of `git worktree list --porcelain`.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+struct Entry {
+    path: PathBuf,
+    head: Option<ObjectId>,
+    branch: Option<String>,
+}
+
+impl Worktrees {
+    /// Removes what earlier loops left, except for the worktrees of `alive`. Work that is found is committed on its
+    /// branch and named in the answer. A worktree that cannot be saved stays, and does not stop the others. No loop
+    /// of this repository may run beside it.
+    ///
+    /// # Errors
+    /// Git cannot list the worktrees.
+    pub async fn sweep(
+        &self,
+        alive: &[PathBuf],
+        now: Timestamp,
+    ) -> Result<Vec<Swept>, WorktreeError> {
+        let listed = self.git.call(&["worktree", "list", "--porcelain", "-z"]);
+        let entries = entries(&listed.run().await?.stdout);
+        let mut swept = Vec::new();
+        for entry in entries {
+            let is_ours = entry.path.parent() == Some(self.folder.as_path());
+            if !is_ours || alive.contains(&entry.path) {
+                continue;
+            }
+            let saved = self.save(&entry, now).await;
+            if matches!(saved, Ok(None)) {
+                tracing::debug!(path = %entry.path.display(), "removed an empty worktree");
+            }
+            let (kept, problem) = match saved {
+                Ok(kept) => (kept, None),
+                Err(problem) => (None, Some(problem)),
+            };
+            swept.push(Swept {
+                path: entry.path,
+                kept,
+                problem,
+            });
+        }
+        Ok(swept)
+    }
+
+    async fn save(&self, entry: &Entry, now: Timestamp) -> Result<Option<Kept>, WorktreeError> {
+        if !entry.path.exists() {
+            return self.save_commits(entry).await;
+        }
+        let gone = || WorktreeError::Gone {
+            path: entry.path.clone(),
+            branch: entry.branch.clone().unwrap_or_default(),
+        };
+        let git_dir = self.git_dir_of(&entry.path).ok_or_else(gone)?;
+        let prefix = format!("{}/", self.prefix);
+        let on_ours = entry
+            .branch
+            .as_ref()
+            .filter(|name| name.starts_with(&prefix));
+        let start = || entry.head.clone();
+        let (branch, start) = match Mark::read(&git_dir) {
+            Found::Mark(Mark::Released) => {
+                self.remove(&entry.path).await?;
+                return Ok(None);
+            }
+            Found::Mark(
+                Mark::Assigned { branch, start } | Mark::Committing { branch, start, .. },
+            ) => (branch, Some(start)),
+            Found::Nothing if on_ours.is_none() => {
+                self.remove(&entry.path).await?;
+                return Ok(None);
+            }
+            Found::Nothing | Found::Unreadable => match on_ours {
+                Some(branch) => (branch.clone(), self.fork_point(entry).await?.or_else(start)),
+                None => (self.rescue_branch(&entry.path), start()),
+            },
+        };
+        let start = start.ok_or_else(gone)?;
+        let assigned = Assigned {
+            path: entry.path.clone(),
+            git_dir,
+            branch,
+            start,
+        };
+        self.keep(&assigned, MESSAGE, now).await
+    }
+
+    /// Of a worktree whose folder is gone: commits that no branch has get one.
+    async fn save_commits(&self, entry: &Entry) -> Result<Option<Kept>, WorktreeError> {
+        let mut kept = None;
+        if let (Some(head), None) = (&entry.head, &entry.branch) {
+            let base = self.git.base_tip(&self.base).await?;
+            if !self.git.is_ancestor(head, &base).await? {
+                let branch = self.rescue_branch(&entry.path);
+                let reference = format!("refs/heads/{branch}");
+                self.git.move_ref(&reference, None, head).await?;
+                kept = Some(Kept {
+                    branch,
+                    commit: head.clone(),
+                });
+            }
+        }
+        self.remove(&entry.path).await?;
+        Ok(kept)
+    }
+
+    /// Where the branch left the base: the start of its work, where no record says it.
+    async fn fork_point(&self, entry: &Entry) -> Result<Option<ObjectId>, WorktreeError> {
+        let (Some(head), tip) = (&entry.head, self.git.base_tip(&self.base).await?) else {
+            return Ok(None);
+        };
+        let call = self.git.call(&["merge-base", head.as_str(), tip.as_str()]);
+        Ok(call.accepting(&[0, 1]).await?.text().parse().ok())
+    }
+
+    fn rescue_branch(&self, path: &Path) -> String {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        self.free_branch(&format!("rescued-{name}"))
+    }
+
+    /// Removes a branch of a former attempt that the base holds in full; for branches whose pull request is merged,
+    /// or whose attempt was cut off between merging and cleaning up.
+    ///
+    /// # Errors
+    /// Git gives no answer.
+    pub async fn remove_if_merged(&self, branch: &str) -> Result<bool, WorktreeError> {
+        let reference = format!("refs/heads/{branch}");
+        let Some(tip) = self.git.tip(&reference).await? else {
+            return Ok(false);
+        };
+        let base = self.git.base_tip(&self.base).await?;
+        let is_merged = self.git.is_ancestor(&tip, &base).await?;
+        if is_merged {
+            self.git.remove_ref(&reference, &tip).await?;
+        }
+        Ok(is_merged)
+    }
+}
+
+/// Reads `git worktree list --porcelain -z`: lines that end with NUL, entries that end with an empty one.
+fn entries(answer: &[u8]) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    let mut entry = Entry::default();
+    for line in answer.split(|byte| *byte == 0) {
+        let line = String::from_utf8_lossy(line);
+        match line.split_once(' ') {
+            Some(("worktree", path)) => entry.path = PathBuf::from(path),
+            Some(("HEAD", id)) => {
+                entry.head = id.parse().ok().filter(|id: &ObjectId| !id.is_null())
+            }
+            Some(("branch", name)) => {
+                entry.branch = name.strip_prefix("refs/heads/").map(str::to_owned);
+            }
+            None if line.is_empty() && !entry.path.as_os_str().is_empty() => {
+                entries.push(std::mem::take(&mut entry));
+            }
+            _ => {}
+        }
+    }
+    entries
+}

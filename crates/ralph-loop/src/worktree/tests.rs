@@ -1,0 +1,463 @@
+//! Worktrees on real repositories: each step, twice, and after a crash before or behind it.
+
+use std::fs;
+use std::path::Path;
+
+use ralph_core::time::Timestamp;
+
+use super::mark::Mark;
+use super::{Assigned, Safe, WorktreeError, Worktrees};
+use crate::git::import::FileChange;
+use crate::git::sandbox::Sandbox;
+use crate::git::{Git, ObjectId};
+
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+struct Bench {
+    sandbox: Sandbox,
+    git: Git,
+    worktrees: Worktrees,
+}
+
+impl Bench {
+    async fn of(sandbox: Sandbox) -> Self {
+        let git = sandbox.open().await;
+        let remote = git.remote(None).await.unwrap();
+        let base = git.base(None, remote.as_deref()).await.unwrap();
+        let worktrees = Worktrees::open(&git, &base, "ralph-claude").await.unwrap();
+        Self {
+            sandbox,
+            git,
+            worktrees,
+        }
+    }
+
+    async fn new() -> Self {
+        Self::of(Sandbox::new()).await
+    }
+
+    /// A repository with a plan and notes of the loop, as `ralph-enable` makes it: notes are ignored.
+    async fn enabled() -> Self {
+        let sandbox = Sandbox::new();
+        sandbox.write(
+            ".gitignore",
+            ".ralph/*\n!.ralph/fix_plan.md\n!.ralph/PROMPT.md\n",
+        );
+        sandbox.write(".ralph/fix_plan.md", "- [ ] one\n- [ ] two\n");
+        sandbox.write(".ralph/PROMPT.md", "prompt\n");
+        sandbox.write(".ralph/AGENT.md", "notes\n");
+        sandbox.write(".ralph/specs/api.md", "spec\n");
+        sandbox.commit_all("Enable");
+        Self::of(sandbox).await
+    }
+
+    async fn assigned(&self) -> Assigned {
+        let prepared = self.worktrees.prepare().await.unwrap();
+        self.worktrees
+            .assign(prepared, "task-1a2b3c")
+            .await
+            .unwrap()
+    }
+
+    fn at(&self, assigned: &Assigned, arguments: &[&str]) -> String {
+        self.sandbox.git_at(&assigned.path, arguments)
+    }
+
+    fn refs(&self) -> Vec<String> {
+        let text = self
+            .sandbox
+            .git(&["for-each-ref", "--format=%(refname:short)", "refs/heads"]);
+        text.lines().map(str::to_owned).collect()
+    }
+
+    fn show(&self, name: &str) -> String {
+        self.sandbox.git(&["show", name])
+    }
+
+    /// Nothing of ours is left but these branches beside `main`, and the user's checkout is as it was.
+    fn is_clean_with(&self, branches: &[&str]) {
+        let mut expected = vec!["main".to_owned()];
+        expected.extend(branches.iter().map(|name| (*name).to_owned()));
+        assert_eq!(self.refs(), expected);
+        let listed = self.sandbox.git(&["worktree", "list", "--porcelain"]);
+        assert_eq!(listed.matches("worktree ").count(), 1, "{listed}");
+        assert_eq!(self.sandbox.git(&["status", "--porcelain"]), "");
+        self.worktrees.close();
+        assert!(!self.worktrees.folder().exists());
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "an agent's own files")]
+fn write(folder: &Path, path: &str, text: &str) {
+    let path = folder.join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+fn id(text: &str) -> ObjectId {
+    text.parse().unwrap()
+}
+
+#[tokio::test]
+async fn assigning_is_one_run_of_git_whether_or_not_the_base_has_moved() {
+    let bench = Bench::new().await;
+    let first = bench.worktrees.prepare().await.unwrap();
+    let second = bench.worktrees.prepare().await.unwrap();
+    let before = bench.git.calls();
+    let first = bench.worktrees.assign(first, "one").await.unwrap();
+    assert_eq!(bench.git.calls(), before + 1);
+    assert_eq!(first.branch, "ralph-claude/one");
+    assert_eq!(
+        bench.at(&first, &["symbolic-ref", "HEAD"]),
+        first.reference()
+    );
+    bench.sandbox.write("late.txt", "late");
+    let moved = bench.sandbox.commit_all("Move the base");
+    let before = bench.git.calls();
+    let second = bench.worktrees.assign(second, "two").await.unwrap();
+    assert_eq!(bench.git.calls(), before + 1);
+    assert_eq!(second.start, id(&moved));
+    assert_eq!(
+        fs::read_to_string(second.path.join("late.txt")).unwrap(),
+        "late"
+    );
+    assert_eq!(bench.at(&second, &["status", "--porcelain"]), "");
+    assert!(
+        first
+            .path
+            .starts_with(bench.sandbox.folder().join("repo-worktrees"))
+    );
+}
+
+#[tokio::test]
+async fn a_branch_that_exists_here_or_at_the_remote_is_never_taken() {
+    let sandbox = Sandbox::new().with_origin();
+    sandbox.git(&["branch", "ralph-claude/here"]);
+    sandbox.git(&["push", "-q", "origin", "main:ralph-claude/there"]);
+    sandbox.git(&["fetch", "-q"]);
+    let bench = Bench::of(sandbox).await;
+    for (name, branch) in [
+        ("here", "ralph-claude/here-2"),
+        ("there", "ralph-claude/there-2"),
+        ("there", "ralph-claude/there-3"),
+        ("..weird name~^:", "ralph-claude/weird-name"),
+        ("日本", "ralph-claude/task"),
+    ] {
+        let prepared = bench.worktrees.prepare().await.unwrap();
+        let assigned = bench.worktrees.assign(prepared, name).await.unwrap();
+        assert_eq!(assigned.branch, branch);
+    }
+    // One that was made after we looked.
+    bench.sandbox.git(&["branch", "ralph-claude/later"]);
+    let prepared = bench.worktrees.prepare().await.unwrap();
+    let assigned = bench.worktrees.assign(prepared, "later").await.unwrap();
+    assert_eq!(assigned.branch, "ralph-claude/later-2");
+}
+
+#[tokio::test]
+async fn nothing_done_is_seen_with_two_runs_of_git_and_leaves_nothing() {
+    let bench = Bench::new().await;
+    let assigned = bench.assigned().await;
+    let before = bench.git.calls();
+    let work = bench.worktrees.capture(&assigned).await.unwrap();
+    assert_eq!(bench.git.calls(), before + 2);
+    assert!(work.is_empty() && work.tree.is_none());
+    assert_eq!(
+        bench.worktrees.keep(&assigned, "m", NOW).await.unwrap(),
+        None
+    );
+    bench.is_clean_with(&[]);
+}
+
+#[tokio::test]
+async fn committed_and_uncommitted_work_is_one_work_and_is_kept_on_the_branch() {
+    let bench = Bench::new().await;
+    let assigned = bench.assigned().await;
+    write(&assigned.path, "src/a.rs", "a\n");
+    bench.at(&assigned, &["add", "-A"]);
+    bench.at(&assigned, &["commit", "-q", "-m", "By the agent"]);
+    write(&assigned.path, "src/b.rs", "b\n");
+    fs::remove_file(assigned.path.join("README.md")).unwrap();
+    // The agent was killed in the middle of a git command.
+    write(&assigned.git_dir, "index.lock", "");
+    let before = bench.git.calls();
+    let work = bench.worktrees.capture(&assigned).await.unwrap();
+    assert_eq!(bench.git.calls(), before + 3);
+    let seen: Vec<_> = work.changes.iter().map(|c| (c.status, &*c.path)).collect();
+    assert_eq!(
+        seen,
+        [('D', "README.md"), ('A', "src/a.rs"), ('A', "src/b.rs")]
+    );
+    let kept = bench
+        .worktrees
+        .keep(&assigned, "Keep it\n", NOW)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(kept.branch, assigned.branch);
+    let log = bench
+        .sandbox
+        .git(&["log", "--format=%s", "ralph-claude/task-1a2b3c"]);
+    assert_eq!(log, "Keep it\nBy the agent\nBegin");
+    assert_eq!(bench.show("ralph-claude/task-1a2b3c:src/b.rs"), "b");
+    bench.is_clean_with(&["ralph-claude/task-1a2b3c"]);
+}
+
+#[tokio::test]
+async fn an_agent_that_committed_everything_gets_no_commit_of_ours() {
+    let bench = Bench::new().await;
+    let assigned = bench.assigned().await;
+    write(&assigned.path, "a", "a");
+    bench.at(&assigned, &["add", "-A"]);
+    bench.at(&assigned, &["commit", "-q", "-m", "Mine"]);
+    let work = bench.worktrees.capture(&assigned).await.unwrap();
+    let commit = bench
+        .worktrees
+        .commit(&assigned, &work, "m", Vec::new(), NOW)
+        .await
+        .unwrap();
+    assert_eq!(commit, work.head);
+}
+
+#[tokio::test]
+async fn control_files_are_as_they_were_in_the_commit_and_notes_are_not() {
+    let bench = Bench::enabled().await;
+    let assigned = bench.assigned().await;
+    // What git ignores is there to be read, and there is no folder in the folder.
+    assert_eq!(
+        fs::read_to_string(assigned.path.join(".ralph/specs/api.md")).unwrap(),
+        "spec\n"
+    );
+    assert!(!assigned.path.join(".ralph/.ralph").exists());
+    write(
+        &assigned.path,
+        ".ralph/fix_plan.md",
+        "- [x] one\n- [x] two\n",
+    );
+    write(&assigned.path, ".ralph/state/evil.json", "{}");
+    write(&assigned.path, ".ralphrc", "AGENT_COMMAND=evil\n");
+    fs::remove_file(assigned.path.join(".ralph/PROMPT.md")).unwrap();
+    bench.at(&assigned, &["add", "-A", "-f"]);
+    bench.at(&assigned, &["commit", "-q", "-m", "Everything"]);
+    let work = bench.worktrees.capture(&assigned).await.unwrap();
+    assert!(work.is_empty(), "{:?}", work.changes);
+    let protected = [
+        ".ralph/PROMPT.md",
+        ".ralph/fix_plan.md",
+        ".ralph/state/evil.json",
+        ".ralphrc",
+    ];
+    assert_eq!(work.protected, protected);
+    write(&assigned.path, "real.txt", "work");
+    let work = bench.worktrees.capture(&assigned).await.unwrap();
+    let tick = FileChange {
+        path: ".ralph/fix_plan.md".to_owned(),
+        mode: "100644".to_owned(),
+        content: b"- [x] one\n- [ ] two\n".to_vec(),
+    };
+    let commit = bench
+        .worktrees
+        .commit(&assigned, &work, "m", vec![tick], NOW)
+        .await
+        .unwrap();
+    let changed = bench
+        .sandbox
+        .git(&["diff", "--name-status", "main", commit.as_str()]);
+    assert_eq!(changed, "M\t.ralph/fix_plan.md\nA\treal.txt");
+    assert_eq!(
+        bench.show(&format!("{commit}:.ralph/fix_plan.md")),
+        "- [x] one\n- [ ] two"
+    );
+    // A second time after a lost answer: the same commit is found, nothing is made.
+    let work = bench.worktrees.capture(&assigned).await.unwrap();
+    let again = bench
+        .worktrees
+        .commit(&assigned, &work, "m", Vec::new(), NOW)
+        .await
+        .unwrap();
+    assert_eq!(again, commit);
+}
+
+#[tokio::test]
+async fn an_agent_that_deletes_the_loops_folder_changes_nothing() {
+    let bench = Bench::enabled().await;
+    let assigned = bench.assigned().await;
+    fs::remove_dir_all(assigned.path.join(".ralph")).unwrap();
+    let work = bench.worktrees.capture(&assigned).await.unwrap();
+    assert!(work.is_empty());
+    assert_eq!(work.protected.len(), 2);
+    assert_eq!(
+        bench.worktrees.keep(&assigned, "m", NOW).await.unwrap(),
+        None
+    );
+    bench.is_clean_with(&[]);
+}
+
+#[tokio::test]
+async fn notes_that_the_user_keeps_out_of_git_stay_out_of_it() {
+    let bench = Bench::new().await;
+    bench.sandbox.write(".ralph/specs/mine.md", "mine");
+    let assigned = bench.assigned().await;
+    write(&assigned.path, ".ralph/specs/new.md", "by the agent");
+    let work = bench.worktrees.capture(&assigned).await.unwrap();
+    let seen: Vec<_> = work.changes.iter().map(|change| &*change.path).collect();
+    assert_eq!(seen, [".ralph/specs/new.md"]);
+}
+
+#[tokio::test]
+async fn commits_elsewhere_than_on_the_branch_are_found_and_none_is_lost() {
+    let bench = Bench::new().await;
+    let assigned = bench.assigned().await;
+    write(&assigned.path, "one", "1");
+    bench.at(&assigned, &["add", "-A"]);
+    bench.at(&assigned, &["commit", "-q", "-m", "On the branch"]);
+    let left = bench.at(&assigned, &["rev-parse", "HEAD"]);
+    bench.at(&assigned, &["checkout", "-q", "--detach", "main"]);
+    write(&assigned.path, "two", "2");
+    bench.at(&assigned, &["add", "-A"]);
+    bench.at(&assigned, &["commit", "-q", "-m", "Detached"]);
+    let kept = bench
+        .worktrees
+        .keep(&assigned, "m", NOW)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(bench.show(&format!("{}:two", kept.commit)), "2");
+    let aside = format!("{}-aside", assigned.branch);
+    assert_eq!(bench.sandbox.git(&["rev-parse", &aside]), left);
+    bench.is_clean_with(&[&assigned.branch, &aside]);
+}
+
+#[tokio::test]
+async fn a_repository_inside_keeps_its_worktree() {
+    let bench = Bench::new().await;
+    let assigned = bench.assigned().await;
+    let inner = assigned.path.join("vendor");
+    fs::create_dir(&inner).unwrap();
+    bench.sandbox.git_at(&inner, &["init", "-q"]);
+    bench
+        .sandbox
+        .git_at(&inner, &["commit", "-q", "--allow-empty", "-m", "x"]);
+    write(&assigned.path, "work", "x");
+    let work = bench.worktrees.capture(&assigned).await.unwrap();
+    assert_eq!(work.embedded, ["vendor"]);
+    assert_eq!(work.changes.len(), 1);
+    let kept = bench.worktrees.keep(&assigned, "m", NOW).await;
+    assert!(matches!(kept, Err(WorktreeError::Embedded { .. })));
+    assert!(inner.is_dir());
+    assert_eq!(bench.show(&format!("{}:work", assigned.branch)), "x");
+}
+
+#[tokio::test]
+async fn a_worktree_goes_only_when_its_work_is_where_it_is_said_to_be() {
+    let bench = Bench::new().await;
+    let assigned = bench.assigned().await;
+    write(&assigned.path, "work", "x");
+    let work = bench.worktrees.capture(&assigned).await.unwrap();
+    let commit = bench
+        .worktrees
+        .commit(&assigned, &work, "m", Vec::new(), NOW)
+        .await
+        .unwrap();
+    let merged = bench
+        .worktrees
+        .release(&assigned, &work, Safe::Merged(&commit))
+        .await;
+    assert!(matches!(merged, Err(WorktreeError::NotSafe { .. })));
+    let elsewhere = bench
+        .worktrees
+        .release(&assigned, &work, Safe::OnBranch(&assigned.start))
+        .await;
+    assert!(matches!(elsewhere, Err(WorktreeError::NotSafe { .. })));
+    assert!(assigned.path.is_dir());
+    bench
+        .sandbox
+        .git(&["merge", "-q", "--ff-only", commit.as_str()]);
+    for _ in 0..2 {
+        bench
+            .worktrees
+            .release(&assigned, &work, Safe::Merged(&commit))
+            .await
+            .unwrap();
+    }
+    bench.is_clean_with(&[]);
+}
+
+#[tokio::test]
+async fn a_sweep_saves_work_removes_the_rest_and_leaves_the_living_and_strangers() {
+    let bench = Bench::new().await;
+    let prepared = bench.worktrees.prepare().await.unwrap();
+    let empty = bench.assigned().await;
+    let worked = bench.assigned().await;
+    write(&worked.path, "work", "x");
+    let alive = bench.assigned().await;
+    // Its agent removed the `.git` file and left its branch.
+    let lost = bench.assigned().await;
+    bench.at(&lost, &["checkout", "-q", "--detach"]);
+    write(&lost.path, "lost", "x");
+    fs::remove_file(lost.path.join(".git")).unwrap();
+    // Cut off while it was being removed.
+    let removing = bench.assigned().await;
+    Mark::Released.write(&removing.git_dir).unwrap();
+    fs::remove_file(removing.path.join("README.md")).unwrap();
+    // A folder that is gone, with a commit on no branch.
+    let gone = bench.assigned().await;
+    bench.at(&gone, &["checkout", "-q", "--detach"]);
+    bench.at(
+        &gone,
+        &["commit", "-q", "--allow-empty", "-m", "On no branch"],
+    );
+    fs::remove_dir_all(&gone.path).unwrap();
+    // Somebody else's.
+    let theirs = bench.sandbox.folder().join("theirs");
+    bench.sandbox.git(&[
+        "worktree",
+        "add",
+        "-q",
+        "--detach",
+        &theirs.to_string_lossy(),
+    ]);
+    drop(prepared);
+    let swept = bench
+        .worktrees
+        .sweep(std::slice::from_ref(&alive.path), NOW)
+        .await
+        .unwrap();
+    assert_eq!(swept.len(), 6);
+    assert!(swept.iter().all(|one| one.problem.is_none()), "{swept:?}");
+    let kept: Vec<_> = swept.iter().filter_map(|one| one.kept.as_ref()).collect();
+    assert_eq!(kept.len(), 3);
+    assert_eq!(bench.show(&format!("{}:work", worked.branch)), "x");
+    assert_eq!(bench.show(&format!("{}:lost", lost.branch)), "x");
+    assert_eq!(
+        bench
+            .sandbox
+            .git(&["log", "-1", "--format=%s", &kept[2].branch]),
+        "On no branch"
+    );
+    assert!(alive.path.is_dir() && theirs.is_dir());
+    assert!(!bench.refs().contains(&empty.branch));
+    assert_eq!(
+        bench
+            .worktrees
+            .sweep(&[alive.path], NOW)
+            .await
+            .unwrap()
+            .len(),
+        0
+    );
+}
+
+#[tokio::test]
+async fn without_a_place_beside_the_repository_worktrees_lie_inside_unseen() {
+    let sandbox = Sandbox::new();
+    sandbox.write("../repo-worktrees", "a file in the way");
+    let bench = Bench::of(sandbox).await;
+    assert_eq!(
+        bench.worktrees.folder(),
+        bench.sandbox.top().join(".ralph/worktrees")
+    );
+    let assigned = bench.assigned().await;
+    assert_eq!(bench.sandbox.git(&["status", "--porcelain"]), "");
+    assert!(bench.worktrees.capture(&assigned).await.unwrap().is_empty());
+}

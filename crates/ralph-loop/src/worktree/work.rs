@@ -1,0 +1,340 @@
+//! What an agent has done in its worktree: found, cleaned of what is not its business, committed on its branch.
+
+use std::fs;
+
+use ralph_core::store::atomic;
+use ralph_core::time::Timestamp;
+
+use super::mark::{Found, Mark};
+use super::notes::{is_note, is_protected};
+use super::{Assigned, WorktreeError, Worktrees};
+use crate::git::import::{FileChange, NewCommit};
+use crate::git::refs::loose;
+use crate::git::{GitError, ObjectId};
+
+/// The mode of an entry that is another repository.
+const GITLINK: &str = "160000";
+
+/// A file that differs between two trees, as git's raw format has it (git-diff-index(1)).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// From the top of the work tree. Bytes that are no text are replaced in it; see `raw_path`.
+    pub path: String,
+    /// `A`, `D`, `M` or `T`.
+    pub status: char,
+    raw_path: Vec<u8>,
+    old_mode: String,
+    new_mode: String,
+    old: String,
+}
+
+/// The work of an attempt, all of it in the object store of the repository. Nothing refers to it yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Work {
+    /// The last commit of the agent; the start of the attempt where it made none.
+    pub head: ObjectId,
+    /// What has changed since the start, committed or not.
+    pub changes: Vec<Change>,
+    /// The files with these changes as a tree; `None` where nothing has changed.
+    pub tree: Option<ObjectId>,
+    /// Files of the loop that the agent changed; the tree has them as they were.
+    pub protected: Vec<String>,
+    /// Folders that are repositories of their own. No commit can hold them.
+    pub embedded: Vec<String>,
+    /// Whether `head` is a commit of ours that holds the work: it was made before a crash, or its answer was lost.
+    pub is_committed: bool,
+}
+
+impl Work {
+    /// Whether there is nothing to deliver. An agent that only ticked its row has changed nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+}
+
+impl Worktrees {
+    /// Finds what was done. The agent and all that it started have ended. Two runs of git where nothing was done,
+    /// three otherwise, one more where files of the loop were changed.
+    ///
+    /// # Errors
+    /// [`WorktreeError::Gone`]; git gives no answer.
+    pub async fn capture(&self, assigned: &Assigned) -> Result<Work, WorktreeError> {
+        if !assigned.git_dir.is_dir() || !assigned.path.is_dir() {
+            return Err(WorktreeError::Gone {
+                path: assigned.path.clone(),
+                branch: assigned.branch.clone(),
+            });
+        }
+        if let Some(tip) = self.committed(assigned).await? {
+            return self.recall(assigned, tip).await;
+        }
+        let head = self.head(assigned).await?;
+        // Whoever held it is dead: it was the agent's.
+        atomic::remove_unsynced(&assigned.git_dir.join("index.lock"))?;
+        let add = self.git.call(&["add", "--all", "."]);
+        let add = add
+            .setting("core.safecrlf=false")
+            .setting("advice.addEmbeddedRepo=false");
+        add.within(&assigned.path, &assigned.git_dir).run().await?;
+        let question = [
+            "diff-index",
+            "--cached",
+            "--raw",
+            "-z",
+            "--no-abbrev",
+            "--no-renames",
+            "--ignore-submodules=none",
+            assigned.start.as_str(),
+        ];
+        let call = self
+            .git
+            .call(&question)
+            .within(&assigned.path, &assigned.git_dir);
+        let all = raw_changes(&call.run().await?.stdout);
+        let (changes, others): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|change| self.is_work(change));
+        if !others.is_empty() {
+            self.put_back(assigned, &others).await?;
+        }
+        let tree = if changes.is_empty() {
+            None
+        } else {
+            Some(self.write_tree(assigned).await?)
+        };
+        let named = |wanted: fn(&Change) -> bool| {
+            let those = others.iter().filter(|change| wanted(change));
+            those.map(|change| change.path.clone()).collect()
+        };
+        Ok(Work {
+            head,
+            changes,
+            tree,
+            protected: named(|change| is_protected(&change.path)),
+            embedded: named(Change::is_new_repository),
+            is_committed: false,
+        })
+    }
+
+    /// The commit on the branch that holds the work already, made before a crash.
+    async fn committed(&self, assigned: &Assigned) -> Result<Option<ObjectId>, WorktreeError> {
+        let Found::Mark(Mark::Committing { head, .. }) = Mark::read(&assigned.git_dir) else {
+            return Ok(None);
+        };
+        let tip = self.git.tip(&assigned.reference()).await?;
+        Ok(tip.filter(|tip| *tip != head))
+    }
+
+    /// The work as it was committed.
+    async fn recall(&self, assigned: &Assigned, tip: ObjectId) -> Result<Work, WorktreeError> {
+        let start = assigned.start.as_str();
+        let question = [
+            "diff-tree",
+            "-r",
+            "--raw",
+            "-z",
+            "--no-renames",
+            start,
+            tip.as_str(),
+        ];
+        let changes = raw_changes(&self.git.call(&question).run().await?.stdout);
+        let tree = self.tree_of(&tip).await?;
+        Ok(Work {
+            head: tip,
+            tree: Some(tree).filter(|_| !changes.is_empty()),
+            changes,
+            protected: Vec::new(),
+            embedded: Vec::new(),
+            is_committed: true,
+        })
+    }
+
+    /// Whether a change belongs into the commit. A note that the user keeps out of git stays out of it.
+    fn is_work(&self, change: &Change) -> bool {
+        let is_users_own = || {
+            change.status == 'A'
+                && is_note(&change.path)
+                && self.git.top().join(&change.path).exists()
+        };
+        !is_protected(&change.path) && !change.is_new_repository() && !is_users_own()
+    }
+
+    /// The commit that the worktree is at, without a run of git as long as its files say so.
+    async fn head(&self, assigned: &Assigned) -> Result<ObjectId, WorktreeError> {
+        let text = fs::read_to_string(assigned.git_dir.join("HEAD")).unwrap_or_default();
+        let known = match text.trim_end().strip_prefix("ref: ") {
+            Some(reference) => loose(self.git.common_dir(), reference),
+            None => text.trim_end().parse().ok(),
+        };
+        if let Some(head) = known {
+            return Ok(head);
+        }
+        let call = self
+            .git
+            .call(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]);
+        let call = call.within(&assigned.path, &assigned.git_dir);
+        let output = call.accepting(&[0, 1, 128]).await?;
+        // A branch without a commit yet: the work is what lies in the folder.
+        Ok(output
+            .text()
+            .parse()
+            .unwrap_or_else(|_| assigned.start.clone()))
+    }
+
+    async fn put_back(&self, assigned: &Assigned, others: &[Change]) -> Result<(), WorktreeError> {
+        let mut input = Vec::new();
+        for change in others {
+            // Mode 0 takes the entry out (git-update-index(1)).
+            let mode = if change.status == 'A' {
+                "0"
+            } else {
+                &change.old_mode
+            };
+            input.extend_from_slice(format!("{mode} {}\t", change.old).as_bytes());
+            input.extend_from_slice(&change.raw_path);
+            input.push(0);
+        }
+        let call = self
+            .git
+            .call(&["update-index", "-z", "--index-info"])
+            .input(input);
+        call.within(&assigned.path, &assigned.git_dir).run().await?;
+        Ok(())
+    }
+
+    async fn write_tree(&self, assigned: &Assigned) -> Result<ObjectId, WorktreeError> {
+        let call = self.git.call(&["write-tree"]);
+        let output = call.within(&assigned.path, &assigned.git_dir).run().await?;
+        Ok(self.id("write-tree", &output.text())?)
+    }
+
+    fn id(&self, command: &str, found: &str) -> Result<ObjectId, GitError> {
+        found.parse().map_err(|_| GitError::Answer {
+            command: format!("git {command}"),
+            found: found.to_owned(),
+            expected: "the name of an object",
+        })
+    }
+
+    /// Commits the work on the branch of the attempt, with `more` changed on top (the tick of the plan's row), and
+    /// sets the branch to it. Commits of the agent stay below it. Commits that the branch has and the worktree has
+    /// left are kept on `<branch>-aside`. Without anything to commit, the last commit is the answer.
+    ///
+    /// # Errors
+    /// Git refuses; the worktree is untouched.
+    pub async fn commit(
+        &self,
+        assigned: &Assigned,
+        work: &Work,
+        message: &str,
+        more: Vec<FileChange>,
+        now: Timestamp,
+    ) -> Result<ObjectId, WorktreeError> {
+        let reference = assigned.reference();
+        let branch = self.git.tip(&reference).await?;
+        if let Some(tip) = &branch {
+            self.set_aside(assigned, work, tip).await?;
+        }
+        let tree = match &work.tree {
+            Some(tree) if work.head == assigned.start => Some(tree.clone()),
+            Some(tree) => {
+                let committed = self.tree_of(&work.head).await?;
+                Some(tree.clone()).filter(|tree| *tree != committed || !more.is_empty())
+            }
+            None if more.is_empty() => None,
+            None => Some(self.tree_of(&assigned.start).await?),
+        };
+        let Some(tree) = tree else {
+            if branch.as_ref() != Some(&work.head) {
+                self.git
+                    .move_ref(&reference, branch.as_ref(), &work.head)
+                    .await?;
+            }
+            return Ok(work.head.clone());
+        };
+        self.announce(assigned, branch.as_ref())?;
+        let commit = NewCommit {
+            reference: &reference,
+            parents: vec![&work.head],
+            tree: &tree,
+            changes: more,
+            message,
+            when: now,
+        };
+        Ok(self.git.commit(&commit).await?)
+    }
+
+    /// Writes down that the branch is going to be replaced by a commit that holds the work.
+    pub(crate) fn announce(
+        &self,
+        assigned: &Assigned,
+        branch: Option<&ObjectId>,
+    ) -> Result<(), WorktreeError> {
+        let head = branch.unwrap_or(&assigned.start);
+        Ok(Mark::committing(assigned, head).write(&assigned.git_dir)?)
+    }
+
+    pub(crate) async fn set_aside(
+        &self,
+        assigned: &Assigned,
+        work: &Work,
+        tip: &ObjectId,
+    ) -> Result<(), WorktreeError> {
+        if tip == &assigned.start || self.git.is_ancestor(tip, &work.head).await? {
+            return Ok(());
+        }
+        let aside = format!("{}-aside", assigned.reference());
+        match self.git.tip(&aside).await? {
+            Some(there) if self.git.is_ancestor(tip, &there).await? => Ok(()),
+            Some(_) => {
+                let named = format!("{aside}-{}", tip.short());
+                Ok(self.git.move_ref(&named, None, tip).await?)
+            }
+            None => Ok(self.git.move_ref(&aside, None, tip).await?),
+        }
+    }
+
+    pub(crate) async fn tree_of(&self, commit: &ObjectId) -> Result<ObjectId, WorktreeError> {
+        let name = format!("{commit}^{{tree}}");
+        let output = self
+            .git
+            .call(&["rev-parse", "--verify", &name])
+            .run()
+            .await?;
+        Ok(self.id("rev-parse", &output.text())?)
+    }
+}
+
+impl Change {
+    fn is_new_repository(&self) -> bool {
+        self.new_mode == GITLINK && self.old_mode != GITLINK
+    }
+}
+
+/// Reads `:OLDMODE NEWMODE OLD NEW STATUS NUL PATH NUL` (git-diff-index(1), raw output format).
+pub(crate) fn raw_changes(answer: &[u8]) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let mut parts = answer.split(|byte| *byte == 0);
+    while let (Some(head), Some(path)) = (parts.next(), parts.next()) {
+        let head = String::from_utf8_lossy(head);
+        let mut words = head.trim_start_matches(':').split(' ').map(str::to_owned);
+        let (Some(old_mode), Some(new_mode), Some(old), Some(_), Some(status)) = (
+            words.next(),
+            words.next(),
+            words.next(),
+            words.next(),
+            words.next().and_then(|word| word.chars().next()),
+        ) else {
+            continue;
+        };
+        changes.push(Change {
+            path: String::from_utf8_lossy(path).into_owned(),
+            status,
+            raw_path: path.to_owned(),
+            old_mode,
+            new_mode,
+            old,
+        });
+    }
+    changes
+}

@@ -1,0 +1,6 @@
+//! `ralph loop` end to end: real repositories, real processes, a scripted agent.
+
+mod command_line;
+mod continuous;
+mod killed;
+mod outcomes;

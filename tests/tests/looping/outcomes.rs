@@ -1,0 +1,211 @@
+//! What becomes of each kind of attempt, and that the repository is as clean as before.
+
+use ralph_tests::Repository;
+
+/// Everything that must hold when a loop has ended, whatever it did.
+#[track_caller]
+fn left_nothing(repository: &Repository) {
+    assert_eq!(repository.status(), "", "git status is as clean as it was");
+    assert_eq!(repository.worktrees(), Vec::<String>::new());
+    assert!(!repository.plan().contains("[~]"), "{}", repository.plan());
+    let beside = repository.home().join("project-worktrees");
+    assert!(!beside.exists(), "{} is left", beside.display());
+    assert_eq!(repository.git(&["stash", "list"]), "");
+    assert_eq!(repository.git(&["symbolic-ref", "--short", "HEAD"]), "main");
+}
+
+#[test]
+fn good_work_is_on_the_base_branch_with_its_tick_in_the_same_commit() {
+    let repository = Repository::with_plan(&[
+        "- [ ] **T1.** First :: write a.txt one",
+        "- [ ] **T2.** Second :: write b.txt two; commit by the agent itself",
+    ]);
+    let before = repository.git(&["rev-parse", "main"]);
+    let ran = repository
+        .ralph(&["loop", "--quality-gates", "none"])
+        .ended(0);
+    assert!(ran.stderr.contains("queue empty"), "{}", ran.stderr);
+    left_nothing(&repository);
+    assert_eq!(repository.read("a.txt"), "one\n");
+    assert_eq!(repository.read("b.txt"), "two\n");
+    assert_eq!(repository.plan().matches("- [x]").count(), 2);
+    let log = repository.git(&["rev-list", "--reverse", &format!("{before}..main")]);
+    let commits: Vec<&str> = log.lines().collect();
+    assert_eq!(commits.len(), 2, "one commit per task: {log}");
+    for (commit, file) in commits.iter().zip(["a.txt", "b.txt"]) {
+        let files = repository.git(&["show", "--format=", "--name-only", commit]);
+        assert_eq!(
+            files.lines().collect::<Vec<_>>(),
+            [".ralph/fix_plan.md", file]
+        );
+    }
+    assert_eq!(repository.branches(), Vec::<String>::new());
+    assert_eq!(repository.outcomes(), ["done", "done"]);
+    assert_eq!(repository.attempts()[0]["merged"], true);
+}
+
+#[test]
+fn an_agent_that_changes_nothing_is_no_change_and_its_task_stays_open() {
+    let repository = Repository::with_plan(&["- [ ] Idle :: print I did a lot"]);
+    let ran = repository.ralph(&["loop"]).ended(1);
+    assert!(ran.stderr.contains("no_change"), "{}", ran.stderr);
+    left_nothing(&repository);
+    assert!(repository.plan().contains("- [ ] Idle"));
+    assert_eq!(repository.outcomes(), ["no_change"]);
+    assert_eq!(repository.branches(), Vec::<String>::new());
+}
+
+#[test]
+fn work_that_fails_its_checks_is_kept_on_its_branch() {
+    let repository =
+        Repository::with_plan(&["- [ ] Rubbish :: write bad.txt rubbish; commit rubbish"]);
+    let _ = repository
+        .ralph(&["loop", "--quality-gates", "test ! -e bad.txt"])
+        .ended(1);
+    left_nothing(&repository);
+    assert_eq!(repository.outcomes(), ["gates_failed"]);
+    let branches = repository.branches();
+    assert_eq!(branches.len(), 1, "{branches:?}");
+    assert_eq!(
+        repository.git(&["show", &format!("{}:bad.txt", branches[0])]),
+        "rubbish"
+    );
+    assert_eq!(repository.attempts()[0]["branch"], branches[0].as_str());
+    assert!(repository.plan().contains("- [ ] Rubbish"));
+}
+
+#[test]
+fn a_failing_agent_keeps_what_it_had_done_on_its_branch() {
+    let repository =
+        Repository::with_plan(&["- [ ] Half :: write half.txt half; error it broke; exit 7"]);
+    let _ = repository.ralph(&["loop"]).ended(1);
+    left_nothing(&repository);
+    assert_eq!(repository.outcomes(), ["crashed"]);
+    let branch = repository.branches().pop().expect("a branch");
+    assert_eq!(
+        repository.git(&["show", &format!("{branch}:half.txt")]),
+        "half"
+    );
+    let reason = repository.attempts()[0]["reason"]
+        .as_str()
+        .unwrap_or("")
+        .to_owned();
+    assert!(reason.contains('7'), "{reason}");
+}
+
+#[test]
+fn what_an_agent_does_to_the_control_files_is_undone() {
+    let repository = Repository::with_plan(&[
+        "- [ ] Cheat :: write .ralph/fix_plan.md nothing left to do; write a.txt one; commit all done",
+        "- [ ] Destroy :: remove .ralph; write b.txt two",
+    ]);
+    let _ = repository
+        .ralph(&["loop", "--quality-gates", "none"])
+        .ended(0);
+    left_nothing(&repository);
+    assert!(
+        repository.plan().starts_with("# Plan\n\n- [x] Cheat"),
+        "{}",
+        repository.plan()
+    );
+    assert!(repository.plan().contains("- [x] Destroy"));
+    assert_eq!(repository.read(".ralph/PROMPT.md"), "Work on the task.\n");
+    assert_eq!(
+        (repository.read("a.txt"), repository.read("b.txt")),
+        ("one\n".to_owned(), "two\n".to_owned())
+    );
+}
+
+#[test]
+fn a_conflict_keeps_the_branch_and_reopens_the_task_and_the_others_go_on() {
+    let repository = Repository::with_plan(&[
+        "- [ ] Left :: wait ../both; write same.txt left",
+        "- [ ] Right :: write ../both x; write same.txt right; sleep 100",
+        "- [ ] Other :: write other.txt other",
+    ]);
+    let _ = repository
+        .ralph(&["loop", "--parallel", "2", "--quality-gates", "none"])
+        .ended(3);
+    left_nothing(&repository);
+    assert_eq!(repository.read("other.txt"), "other\n");
+    let mut outcomes = repository.outcomes();
+    outcomes.sort();
+    assert_eq!(outcomes, ["delivery_failed", "done", "done"]);
+    assert_eq!(
+        repository.branches().len(),
+        1,
+        "the work that does not fit is kept"
+    );
+    assert_eq!(repository.plan().matches("- [ ]").count(), 1);
+}
+
+#[test]
+fn a_dirty_checkout_is_not_touched_and_the_work_is_named() {
+    let repository = Repository::with_plan(&["- [ ] One :: write a.txt one"]);
+    repository.write("README.md", "# being edited\n");
+    let before = repository.git(&["rev-parse", "main"]);
+    let _ = repository
+        .ralph(&["loop", "--quality-gates", "none"])
+        .ended(0);
+    assert_eq!(repository.status(), " M README.md".trim_start_matches('\n'));
+    assert_eq!(repository.read("README.md"), "# being edited\n");
+    assert_eq!(repository.git(&["rev-parse", "main"]), before);
+    let branch = repository
+        .branches()
+        .pop()
+        .expect("the branch with the work");
+    assert_eq!(repository.git(&["show", &format!("{branch}:a.txt")]), "one");
+    assert!(
+        repository
+            .git(&["show", &format!("{branch}:.ralph/fix_plan.md")])
+            .contains("- [x] One")
+    );
+    // Delivered is not open: a second loop has nothing to do.
+    let ran = repository.ralph(&["loop"]).ended(0);
+    assert!(ran.stderr.contains("queue empty"), "{}", ran.stderr);
+    assert_eq!(repository.attempts().len(), 1);
+}
+
+#[test]
+fn with_a_remote_the_branch_is_pushed_and_a_way_to_the_pull_request_is_named() {
+    let repository = Repository::with_plan(&["- [ ] One :: write a.txt one"]);
+    repository.add_origin();
+    let _ = repository
+        .ralph(&["loop", "--quality-gates", "none"])
+        .ended(0);
+    left_nothing(&repository);
+    let attempt = &repository.attempts()[0];
+    assert_eq!(attempt["pushed"], true);
+    let branch = attempt["branch"].as_str().expect("a branch").to_owned();
+    let remote = repository.git(&["ls-remote", "--heads", "origin", &branch]);
+    assert!(
+        remote.starts_with(attempt["commit"].as_str().expect("a commit")),
+        "{remote}"
+    );
+    assert!(
+        repository
+            .git(&["show", &format!("origin/{branch}:.ralph/fix_plan.md")])
+            .contains("- [x] One")
+    );
+    assert!(
+        repository.plan().contains("- [ ] One"),
+        "not merged, so not ticked here"
+    );
+    let _ = repository.ralph(&["loop"]).ended(0);
+    assert_eq!(repository.attempts().len(), 1, "delivered is not open");
+}
+
+#[test]
+fn an_untracked_plan_is_ticked_where_it_is() {
+    let repository = Repository::with_plan(&["- [ ] One :: write a.txt one"]);
+    repository.write(".gitignore", "/.ralph/\n");
+    repository.git(&["rm", "-rq", "--cached", ".ralph"]);
+    repository.git(&["add", ".gitignore"]);
+    repository.git(&["commit", "-qm", "Keep the plan to myself"]);
+    let _ = repository
+        .ralph(&["loop", "--quality-gates", "none"])
+        .ended(0);
+    left_nothing(&repository);
+    assert!(repository.plan().contains("- [x] One"));
+    assert_eq!(repository.read("a.txt"), "one\n");
+}

@@ -26,7 +26,7 @@ use crate::program;
 use crate::record::{Figures, LoopRecord, RecordError, Settled, State};
 
 /// Time between the signal that asks a loop and all it started to end, and the one that ends them.
-pub(crate) const GRACE: Duration = Duration::from_secs(10);
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
 
 /// How many supervisors are started at once; each is ready within milliseconds.
 const AT_ONCE: usize = 8;

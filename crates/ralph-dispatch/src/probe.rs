@@ -187,15 +187,10 @@ async fn without_own(tree: WorkTree, layout: &Layout) -> WorkTree {
         return tree;
     };
     let is_swept = is_swept(layout).await;
-    let is_own = |line: &String| {
-        let path = line.get(3..).unwrap_or_default();
-        let below = path.strip_prefix("ralph/").is_some_and(|below| {
-            below == "dispatch.log"
-                || below.starts_with("logs/")
-                || below.starts_with("state/")
-                || (below.ends_with(".pid") && !below.contains('/'))
-        });
-        below || (path == "EPIC-PIPELINE.md" && is_swept)
+    let is_own = |line: &String| match line.get(3..).unwrap_or_default() {
+        "EPIC-PIPELINE.md" => is_swept,
+        "ralph/" => holds_only_own(layout),
+        path => path.strip_prefix("ralph/").is_some_and(is_own),
     };
     let left: Vec<String> = lines.into_iter().filter(|line| !is_own(line)).collect();
     if left.is_empty() {
@@ -203,6 +198,21 @@ async fn without_own(tree: WorkTree, layout: &Layout) -> WorkTree {
     } else {
         WorkTree::Dirty(left)
     }
+}
+
+/// Whether a path below `ralph/` is a launcher's.
+fn is_own(below: &str) -> bool {
+    let (first, rest) = below.split_once('/').unwrap_or((below, ""));
+    matches!(first, "dispatch.log" | "logs" | "state")
+        || (first.ends_with(".pid") && rest.is_empty())
+}
+
+/// Whether all of `ralph/` is: what a launcher before this one left there, and nobody told git about.
+fn holds_only_own(layout: &Layout) -> bool {
+    let Ok(mut listing) = fs::read_dir(layout.pid_files()) else {
+        return false;
+    };
+    listing.all(|entry| entry.is_ok_and(|entry| is_own(&entry.file_name().to_string_lossy())))
 }
 
 /// Whether the pipeline differs from its committed text in Exec cells only.
@@ -348,25 +358,30 @@ fn missing_engine(site: &Site<'_>, names: &[String]) -> Option<MissingEngine> {
         return None;
     }
     let engine = site.knobs.engine.value;
-    let (variable, program) = match engine {
-        Engine::Claude => ("CLAUDE_CODE_CMD", "claude"),
-        Engine::Codex => ("CODEX_CMD", "codex"),
-        Engine::Devin => ("DEVIN_CMD", "devin"),
-        Engine::Command => ("AGENT_COMMAND", ""),
-    };
-    let configured = |name: &String| {
+    let configured = |name: &String, key: &str| {
         let path = site.layout.repository(name).join(".ralphrc");
         let text = fs::read_to_string(&path).ok()?;
         let file = ralph_loop::shell_file::read(&text, &path).ok()?;
-        Some(file.scalar(variable)?.value.clone())
+        Some(file.scalar(key)?.value.clone())
     };
-    let stated = match engine {
-        Engine::Command => site.knobs.agent_command.as_ref().map(|found| &found.value),
-        _ => site.variables.get(variable),
-    };
+    let stated = |variable: &str| site.variables.get(variable).cloned();
+    let command = site.knobs.agent_command.as_ref();
+    let command = command.map(|found| found.value.clone());
+    // Only these two names can be configured; the others are what their vendors call them.
     let program_of = |name: &String| {
-        let line = stated.cloned().or_else(|| configured(name));
-        let line = line.unwrap_or_else(|| program.to_owned());
+        let line = match engine {
+            Engine::Claude => {
+                stated("CLAUDE_CODE_CMD").or_else(|| configured(name, "CLAUDE_CODE_CMD"))
+            }
+            Engine::Command => command
+                .clone()
+                .or_else(|| configured(name, "AGENT_COMMAND")),
+            Engine::Codex | Engine::Devin => None,
+        };
+        let line = line.unwrap_or_else(|| match engine {
+            Engine::Command => String::new(),
+            engine => engine.name().to_owned(),
+        });
         let first = line.split_whitespace().next().unwrap_or_default();
         first.trim_matches(['"', '\'']).to_owned()
     };

@@ -243,7 +243,7 @@ fn rows_117_and_118_engines() {
     bench.commit("wb");
     holds(
         &dry(&bench, &[]),
-        &["engine=devin", "project.conf:6: RALPH_EXECUTION_ENGINE"],
+        &["engine=devin", "project.conf:5: RALPH_EXECUTION_ENGINE"],
     );
 }
 

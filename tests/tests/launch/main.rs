@@ -5,6 +5,7 @@
 #[path = "../until/mod.rs"]
 mod until;
 
+mod cluster;
 mod contract;
 mod faults;
 mod foreign;

@@ -11,6 +11,7 @@ use ralph_core::store::atomic;
 use ralph_front::SCHEMA_VERSION;
 use ralph_front::failure::{Failure, Outcome, printed, sentence};
 use ralph_front::machine::block_on;
+use ralph_loop::budget::{Budget, Terms};
 
 use crate::args::{Act, Flags};
 use crate::cluster;
@@ -349,8 +350,11 @@ fn start(
 
 /// The slots and the ledger that the loops of this launch share.
 fn budget(layout: &Layout, plan: &Plan) -> Result<(), Failure> {
-    let folder = layout.budget(plan.launch.as_str());
-    atomic::create_dir(&folder)?;
+    let terms = Terms {
+        workers: usize::try_from(plan.workers.value).unwrap_or(usize::MAX),
+        attempts: plan.knobs.max_tasks.value,
+    };
+    Budget::create(&layout.budget(plan.launch.as_str()), &terms)?;
     Ok(())
 }
 

@@ -15,11 +15,11 @@ impl Address {
     #[must_use]
     pub fn parse(url: &str) -> Option<Self> {
         let (host, path) = match url.split_once("://") {
-            Some(("http" | "https" | "ssh" | "git" | "git+ssh", rest)) => {
+            Some((scheme, rest)) if scheme != "file" => {
                 let (host, path) = rest.split_once('/')?;
                 let host = host.rsplit('@').next()?;
-                // A port belongs to ssh or git there, not to the web pages.
-                let is_web = url.starts_with("http");
+                // Elsewhere a port belongs to that protocol, not to the web pages.
+                let is_web = scheme.starts_with("http");
                 let host = if is_web {
                     host
                 } else {

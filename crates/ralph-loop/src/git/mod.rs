@@ -115,7 +115,6 @@ impl Git {
     }
 
     /// A run of git in the user's work tree.
-    #[must_use]
     pub fn call<'a>(&'a self, arguments: &[&str]) -> Call<'a> {
         Call::new(self, arguments)
     }

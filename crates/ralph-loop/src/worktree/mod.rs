@@ -47,6 +47,14 @@ pub struct Prepared {
     commit: ObjectId,
 }
 
+impl Prepared {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
 /// The worktree of an attempt, as it stands in the attempt's record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assigned {
@@ -140,6 +148,14 @@ impl Worktrees {
     /// Git refuses, such as for a full disk. What was begun is removed.
     pub async fn prepare(&self) -> Result<Prepared, WorktreeError> {
         let commit = self.git.base_tip(&self.base).await?;
+        self.prepare_at(&commit).await
+    }
+
+    /// Makes a worktree at any commit; also for a look at it that leaves nothing behind.
+    ///
+    /// # Errors
+    /// As [`Worktrees::prepare`].
+    pub async fn prepare_at(&self, commit: &ObjectId) -> Result<Prepared, WorktreeError> {
         atomic::create_dir(&self.folder)?;
         let path = self.free_path();
         let arguments = ["worktree", "add", "--quiet", "--detach"];
@@ -149,7 +165,7 @@ impl Worktrees {
             Ok(Prepared {
                 git_dir: self.git_dir_of(&path).ok_or_else(|| no_git_dir(&path))?,
                 path: path.clone(),
-                commit,
+                commit: commit.clone(),
             })
         }) {
             Ok(prepared) => prepared,
@@ -313,10 +329,14 @@ impl Worktrees {
 
     /// Removes what is left of a worktree that git cannot remove as one. Failures show up in the next sweep.
     async fn forget(&self, path: &Path) {
-        if path.starts_with(&self.folder) && path != self.folder {
-            if let Err(error) = atomic::remove_tree(path) {
-                tracing::warn!(path = %path.display(), %error, "a worktree is left");
-            }
+        let is_inside = path.starts_with(&self.folder) && path != self.folder;
+        let removed = if is_inside {
+            atomic::remove_tree(path)
+        } else {
+            Ok(())
+        };
+        if let Err(error) = removed {
+            tracing::warn!(path = %path.display(), %error, "a worktree is left");
         }
         if let Err(error) = self.git.call(&["worktree", "prune"]).run().await {
             tracing::warn!(%error, "worktrees are not pruned");

@@ -171,7 +171,7 @@ fn entries(answer: &[u8]) -> Vec<Entry> {
         match line.split_once(' ') {
             Some(("worktree", path)) => entry.path = PathBuf::from(path),
             Some(("HEAD", id)) => {
-                entry.head = id.parse().ok().filter(|id: &ObjectId| !id.is_null())
+                entry.head = id.parse().ok().filter(|id: &ObjectId| !id.is_null());
             }
             Some(("branch", name)) => {
                 entry.branch = name.strip_prefix("refs/heads/").map(str::to_owned);

@@ -35,6 +35,9 @@ use crate::workbench::Workbench;
 /// What the job runs; a shell reads it as it is, and every value comes by a variable.
 const SCRIPT: &str = include_str!("scripts/loop.sh");
 
+/// What every job asks for; a person's own options follow.
+const DIRECTIVES: &str = "#SBATCH --job-name=ralph-loop\n#SBATCH --output=slurm/logs/%x_%j.out\n";
+
 /// As much of a log as is copied at once, in bytes.
 const PIECE: u64 = 1024 * 1024;
 
@@ -487,9 +490,8 @@ async fn request(
 
 /// The job's script: directives, then the fixed text. The user's options become comment lines, which no shell runs.
 fn script(options: Option<&str>) -> Result<String, Failure> {
-    let mut text = String::from(
-        "#!/bin/bash\n#SBATCH --job-name=ralph-loop\n#SBATCH --output=slurm/logs/%x_%j.out\n",
-    );
+    let (shebang, rest) = SCRIPT.split_once('\n').unwrap_or((SCRIPT, ""));
+    let mut text = format!("{shebang}\n{DIRECTIVES}");
     for word in options.unwrap_or_default().split_whitespace() {
         if !word.starts_with('-') {
             let message = format!(
@@ -501,11 +503,100 @@ fn script(options: Option<&str>) -> Result<String, Failure> {
         text.push_str(word);
         text.push('\n');
     }
-    text.push_str(SCRIPT);
+    text.push_str(rest);
     Ok(text)
 }
 
 fn hash(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_become_directives_and_nothing_else_does() {
+        let text = script(Some("--partition=gpu  --time=4:00:00")).unwrap();
+        let lines: Vec<&str> = text.lines().take(6).collect();
+        assert_eq!(
+            lines[..5],
+            [
+                "#!/bin/bash",
+                "#SBATCH --job-name=ralph-loop",
+                "#SBATCH --output=slurm/logs/%x_%j.out",
+                "#SBATCH --partition=gpu",
+                "#SBATCH --time=4:00:00",
+            ]
+        );
+        assert!(lines[5].starts_with("# The loop of one repository"));
+        assert!(script(Some("rm -rf")).is_err());
+    }
+
+    fn report(state: JobState, code: i32, ended: Timestamp) -> JobReport {
+        JobReport {
+            job: "1001".parse().unwrap(),
+            state,
+            name: "ralph-loop".to_owned(),
+            submitted: None,
+            started: None,
+            ended: Some(ended),
+            exit: Some(ralph_core::job::ExitInfo { code, signal: 0 }),
+            nodes: None,
+            reason: None,
+            cancelled_by: None,
+            restarts: 0,
+            stdout: None,
+            stderr: None,
+            tasks: Vec::new(),
+            evidence: ralph_core::job::Evidence {
+                source: String::new(),
+                line: String::new(),
+                at: ended,
+            },
+        }
+    }
+
+    #[test]
+    fn what_a_jobs_state_means_for_its_loop() {
+        let then = Timestamp::UNIX_EPOCH;
+        let soon = then + SignedDuration::from_secs(5);
+        let late = then + SignedDuration::from_hours(1);
+        let state = |state: JobState, code, asked, now| {
+            let found = of_report(&report(state, code, then), asked, now);
+            (found.state, found.exit_code)
+        };
+        assert_eq!(
+            state(JobState::Completed, 0, false, soon),
+            (State::Done, Some(0))
+        );
+        assert_eq!(
+            state(JobState::Completed, 0, true, soon),
+            (State::Stopped, Some(0))
+        );
+        assert_eq!(
+            state(JobState::Failed, 3, false, soon),
+            (State::Failed, Some(3))
+        );
+        assert_eq!(state(JobState::Timeout, 0, false, soon).0, State::Failed);
+        assert_eq!(
+            state(JobState::OutOfMemory, 0, false, soon).0,
+            State::Failed
+        );
+        assert_eq!(state(JobState::Cancelled, 0, false, soon).0, State::Stopped);
+        assert_eq!(
+            state(JobState::Pending, 0, false, soon),
+            (State::Pending, None)
+        );
+        assert_eq!(
+            state(JobState::Running, 0, false, soon),
+            (State::Running, None)
+        );
+        // What a broken node took may be started again, for a while.
+        assert_eq!(state(JobState::NodeFail, 0, false, soon).0, State::Unknown);
+        assert_eq!(state(JobState::NodeFail, 0, false, late).0, State::Lost);
+        let odd = JobState::Other("EXPEDITING".to_owned());
+        assert_eq!(state(odd, 0, false, late).0, State::Pending);
+    }
 }

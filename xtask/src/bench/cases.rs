@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use xshell::{Shell, cmd};
 
+use super::launcher;
 use super::measure::{self, Program, Times};
 use super::table::{Limits, Row};
 use super::workspace::{self, FAR, PAST, Specification};
@@ -34,7 +35,7 @@ pub(super) struct Place {
 }
 
 /// All cases, in the order of the table.
-pub(super) const ALL: [Case; 6] = [
+pub(super) const ALL: [Case; 8] = [
     Case {
         name: "hook-large",
         run: |place| hook(place, &LARGE, 30),
@@ -46,6 +47,14 @@ pub(super) const ALL: [Case; 6] = [
     Case {
         name: "dispatch-dry-run",
         run: dispatch,
+    },
+    Case {
+        name: "launch",
+        run: launcher::launch,
+    },
+    Case {
+        name: "launch-status",
+        run: launcher::status,
     },
     Case {
         name: "lock",

@@ -1,3 +1,4 @@
+#!/bin/bash
 # The loop of one repository as a job: clone at the pushed commit, run the loop, push what came of it.
 #
 # Every value comes by a variable: GIT_URL and GIT_SHA, LOOP_REPOSITORY, LOOP_BASE, LOOP_BRANCH, LOOP_PROGRAM, and

@@ -160,10 +160,7 @@ fn workbench(sh: &Shell, place: &Place, names: &[String]) -> anyhow::Result<Path
         .iter()
         .map(|name| format!("  \"name={name}\"\n"))
         .collect();
-    let conf = format!(
-        "WB_RALPH_PROGRAM={}\nREPOS=(\n{entries})\n",
-        stub.display()
-    );
+    let conf = format!("WB_RALPH_PROGRAM={}\nREPOS=(\n{entries})\n", stub.display());
     sh.write_file(bench.join("project.conf"), conf)?;
     sh.write_file(bench.join(".gitignore"), "repos/\n")?;
     for name in names {

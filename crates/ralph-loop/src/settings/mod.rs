@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use ralph_core::error::{Code, Coded, Hint};
 
+use crate::breaker::Thresholds;
 use crate::engine::{EngineName, EngineSettings, Prices};
 pub use resolve::{engine, resolve};
 pub use source::{NamedFile, Origin, Setting};
@@ -300,6 +301,20 @@ impl AgentSettings {
             use_api_key: self.use_api_key.value,
             prices: self.prices.value,
             ..EngineSettings::new(self.engine.value)
+        }
+    }
+}
+
+impl LimitSettings {
+    /// What the circuit is told.
+    #[must_use]
+    pub fn thresholds(&self) -> Thresholds {
+        Thresholds {
+            no_progress: self.no_progress.value,
+            same_error: self.same_error.value,
+            permission_denials: self.permission_denials.value,
+            cooldown: self.cooldown.value,
+            auto_reset: self.auto_reset.value,
         }
     }
 }

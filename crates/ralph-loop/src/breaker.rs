@@ -1,1 +1,0 @@
-//! When a loop stops by itself: the same error, no progress, cost, calls per hour. Pure.

@@ -135,6 +135,8 @@ fn links(line: &str) -> Vec<String> {
 mod tests {
     use std::fs;
 
+    use ralph_core::store::append;
+
     use super::*;
 
     #[test]
@@ -159,7 +161,10 @@ mod tests {
         let path = folder.path().join("x.log");
         assert_eq!(last_line(&path, 0), "");
         let old = "PR created: https://h/o/r/pull/1\n";
-        fs::write(&path, format!("{old}one\n\u{1b}[31mtwo\u{1b}[0m\u{7}\nPR created: https://h/o/r/pull/2\nlast\n\n \n")).unwrap();
+        let text = format!(
+            "{old}one\n\u{1b}[31mtwo\u{1b}[0m\u{7}\nPR created: https://h/o/r/pull/2\nlast\n\n \n"
+        );
+        append::append_bytes(&path, text.as_bytes()).unwrap();
         let from = old.len() as u64;
         assert_eq!(last_line(&path, from), "last");
         assert_eq!(

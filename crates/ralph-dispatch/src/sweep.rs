@@ -4,6 +4,7 @@
 //! that the pipeline does only after it does.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
@@ -146,7 +147,7 @@ fn settle(
     record
 }
 
-/// One line of `ralph/dispatch.log`.
+/// One line of `ralph/dispatch.log`. Writing to a String cannot fail.
 fn event(repository: &str, settled: &Settled, env: &Env) -> String {
     let mut line = format!(
         "{} {repository} swept {}",
@@ -154,10 +155,10 @@ fn event(repository: &str, settled: &Settled, env: &Env) -> String {
         settled.state.word()
     );
     if let Some(code) = settled.exit_code {
-        line.push_str(&format!(" exit={code}"));
+        let _ = write!(line, " exit={code}");
     }
     for url in &settled.pull_requests {
-        line.push_str(&format!(" pr={url}"));
+        let _ = write!(line, " pr={url}");
     }
     line
 }

@@ -92,10 +92,7 @@ async fn submit_one(
     let Some(job) = record.job.as_deref_mut() else {
         return Err(Failure::new(Code::Bug, "a job's record lost its job"));
     };
-    let refused = match named(job, receipt) {
-        Ok(()) => None,
-        Err(standing) => Some(standing),
-    };
+    let refused = named(job, receipt).err();
     if let Some(standing) = refused {
         let reason = standing.reason.clone().unwrap_or_default();
         if standing.state.is_final() {

@@ -315,6 +315,45 @@ mod tests {
           svc-b https://host/o/svc-b/pull/1
           svc-c https://host/o/svc-c/pull/1
         ");
+        report.loops.truncate(2);
+        report.loops.remove(0);
+        insta::assert_snapshot!(serde_json::to_string_pretty(&report).unwrap(), @r#"
+        {
+          "schema_version": 1,
+          "loops": [
+            {
+              "repository": "svc-b",
+              "state": "failed",
+              "pid": null,
+              "job": null,
+              "exit_code": 1,
+              "reason": null,
+              "launch": "20261126_213300-00000001",
+              "launched": "1970-01-01T00:00:00Z",
+              "ended": null,
+              "log": "ralph/logs/svc-b.log",
+              "last_line": "two",
+              "last_lines": [
+                "one",
+                "two"
+              ],
+              "attempts": 3,
+              "tasks_left": 2,
+              "cost_usd": 0.125,
+              "pull_requests": [
+                "https://host/o/svc-b/pull/1"
+              ]
+            }
+          ],
+          "foreign": [],
+          "attempts": 9,
+          "max_tasks": 30,
+          "tasks_left": 6,
+          "cost_usd": 0.375,
+          "pull_requests": 3,
+          "problems": []
+        }
+        "#);
         report.loops.clear();
         assert_eq!(
             status(&report),

@@ -2,7 +2,6 @@
 
 use ralph_core::time::Timestamp;
 use ralph_front::SCHEMA_VERSION;
-use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::gate::Refusal;
@@ -16,7 +15,7 @@ use crate::sweep::Swept;
 const SHOWN_LINES: usize = 30;
 
 /// A knob as it was resolved.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
 pub(crate) struct Knob {
     /// Its name, as in the banner.
     pub(crate) name: &'static str,
@@ -27,7 +26,7 @@ pub(crate) struct Knob {
 }
 
 /// A loop of a launch.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
 pub(crate) struct LoopOrder {
     /// The repository.
     pub(crate) repository: String,
@@ -46,7 +45,7 @@ pub(crate) struct LoopOrder {
 }
 
 /// A reason against a launch.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
 pub(crate) struct RefusalRow {
     /// Its class.
     pub(crate) code: &'static str,
@@ -70,7 +69,7 @@ impl From<&Refusal> for RefusalRow {
 }
 
 /// A launch, or what it would be.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
 pub(crate) struct LaunchReport {
     /// Version of this shape.
     pub(crate) schema_version: u32,
@@ -89,7 +88,7 @@ pub(crate) struct LaunchReport {
 }
 
 /// A loop as it is.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct LoopRow {
     /// The repository.
     pub(crate) repository: String,
@@ -106,10 +105,8 @@ pub(crate) struct LoopRow {
     /// The launch.
     pub(crate) launch: String,
     /// When it was launched.
-    #[schemars(with = "String")]
     pub(crate) launched: Timestamp,
     /// When it ended.
-    #[schemars(with = "Option<String>")]
     pub(crate) ended: Option<Timestamp>,
     /// Its log, relative to the workbench.
     pub(crate) log: String,
@@ -162,7 +159,7 @@ impl LoopRow {
 }
 
 /// A pidfile that no loop of ours stands behind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct ForeignRow {
     /// The file, relative to the workbench.
     pub(crate) file: String,
@@ -173,7 +170,7 @@ pub(crate) struct ForeignRow {
 }
 
 /// All loops, and their sums.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct StatusReport {
     /// Version of this shape.
     pub(crate) schema_version: u32,
@@ -224,7 +221,7 @@ impl StatusReport {
 }
 
 /// A cell of `EPIC-PIPELINE.md` that changed.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
 pub(crate) struct CellRow {
     /// The row, by its first cell.
     pub(crate) row: String,
@@ -233,7 +230,7 @@ pub(crate) struct CellRow {
 }
 
 /// A sweep.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
 pub(crate) struct SweepReport {
     /// Version of this shape.
     pub(crate) schema_version: u32,
@@ -265,7 +262,7 @@ impl SweepReport {
 }
 
 /// A stop.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
 pub(crate) struct StopReport {
     /// Version of this shape.
     pub(crate) schema_version: u32,

@@ -11,3 +11,4 @@ mod faults;
 mod foreign;
 mod lifecycle;
 mod refusals;
+mod slurm;

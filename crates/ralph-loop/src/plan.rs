@@ -149,11 +149,11 @@ impl PlanFile {
             let after = Records::read(&self.state_dir)?;
             // Between a record and its mark a claim looks half done.
             if after == records {
-                return Ok(self.view(&text, &records));
+                return Ok(self.with_problems(&text, &records));
             }
             records = after;
         }
-        Ok(self.view(&self.text()?, &records))
+        Ok(self.with_problems(&self.text()?, &records))
     }
 
     /// Claims the task that is wished for: its record first, then its mark.
@@ -291,6 +291,14 @@ impl PlanFile {
         view::view(text, self.flavour, records, &self.owner)
     }
 
+    fn with_problems(&self, text: &str, records: &Records) -> Plan {
+        let problems = fix_plan::problems(text, self.flavour);
+        Plan {
+            problems: problems.iter().map(ToString::to_string).collect(),
+            ..self.view(text, records)
+        }
+    }
+
     /// The plan's text.
     fn text(&self) -> Result<String, PlanError> {
         atomic::read_text(&self.path)?.ok_or_else(|| PlanError::Missing {
@@ -350,6 +358,9 @@ impl PlanFile {
         }
         let marked = fix_plan::set_mark(text, self.flavour, row, from, to);
         match marked.map_err(|source| PlanError::document(&self.path, source))? {
+            fix_plan::Marked::Edit(edits) if to == Mark::Done => {
+                edit::write_durably(&self.path, text, &edits)
+            }
             fix_plan::Marked::Edit(edits) => edit::write(&self.path, text, &edits),
             fix_plan::Marked::Already(_) | fix_plan::Marked::Gone => Ok(Written::Needless),
         }

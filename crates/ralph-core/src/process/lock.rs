@@ -106,6 +106,46 @@ pub fn wait_until_free(path: &Path) -> io::Result<()> {
     }
 }
 
+/// An exclusive lock on a file that stays open, left when dropped. It does not exclude its own holder: whoever shares
+/// the open file has to agree on who uses it.
+#[derive(Debug)]
+pub struct Held<'a>(&'a File);
+
+impl<'a> Held<'a> {
+    /// The lock, unless somebody else has it.
+    ///
+    /// # Errors
+    /// The file cannot be locked at all.
+    pub fn try_take(file: &'a File) -> io::Result<Option<Self>> {
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// Waits for the lock.
+    ///
+    /// # Errors
+    /// As [`Held::try_take`].
+    pub fn take(file: &'a File) -> io::Result<Self> {
+        loop {
+            match file.lock() {
+                Ok(()) => return Ok(Self(file)),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        // Cannot fail on a file that was locked through the same descriptor; the end of the process leaves it anyway.
+        let _ = self.0.unlock();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,14 +13,18 @@ use super::*;
 use crate::engine::{EngineName, EngineSettings, StatusWord, engine};
 use crate::task::{Task, TaskKey};
 
-/// The guard of the tests is an example, which cargo puts beside the tests.
-fn guard_program() -> GuardProgram {
+/// The programs of the tests are examples, which cargo puts beside the tests.
+fn example(name: &str) -> PathBuf {
     let mut program = std::env::current_exe().expect("a test has a path");
     program.pop();
     program.set_file_name("examples");
-    program.push("loop_guard");
+    program.push(name);
+    program
+}
+
+fn guard_program() -> GuardProgram {
     GuardProgram {
-        program,
+        program: example("loop_guard"),
         args: Vec::new(),
     }
 }
@@ -335,4 +339,60 @@ async fn a_log_that_cannot_be_written_stops_nothing() {
         end.log_trouble
             .is_some_and(|trouble| trouble.contains("logs"))
     );
+}
+
+/// Runs a replay of a documented stream as the agent.
+async fn replay(
+    name: EngineName,
+    stream: &str,
+    seed: u64,
+    code: i32,
+) -> (AgentEnd, Vec<AgentEvent>) {
+    let mut case = Case::new("");
+    let stream = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("src/engine/streams")
+        .join(stream);
+    let words = [example("replay"), stream].map(|path| path.display().to_string());
+    case.settings = EngineSettings::new(name);
+    case.settings.command = words
+        .into_iter()
+        .chain([seed.to_string(), code.to_string()])
+        .collect();
+    let end = case.run().await;
+    (end, case.events)
+}
+
+#[tokio::test]
+async fn replayed_agents_are_understood_however_their_streams_are_cut() {
+    for seed in 1..6 {
+        let (end, events) = replay(EngineName::Claude, "claude_done.jsonl", seed, 0).await;
+        assert_eq!((end.verdict, end.usage.turns), (Verdict::Finished, 7));
+        assert_eq!(end.summary.as_deref(), Some("Added the parser."));
+        assert_eq!(
+            end.status.and_then(|block| block.status),
+            Some(StatusWord::Complete)
+        );
+        let warned =
+            |event: &AgentEvent| matches!(event, AgentEvent::Progress(Progress::RateLimit(_)));
+        assert!(events.iter().any(warned));
+        let (end, _) = replay(EngineName::Claude, "claude_limit.jsonl", seed, 1).await;
+        assert!(matches!(
+            end.verdict,
+            Verdict::UsageLimit {
+                resets_at: Some(_),
+                ..
+            }
+        ));
+        let (end, _) = replay(EngineName::Codex, "codex_done.jsonl", seed, 0).await;
+        assert_eq!(
+            (end.verdict, end.usage.output_tokens),
+            (Verdict::Finished, 122)
+        );
+        assert_eq!(
+            end.session_id.as_deref(),
+            Some("0199a213-81c0-7800-8aa1-bbab2a035a53")
+        );
+        let (end, _) = replay(EngineName::Codex, "codex_limit.jsonl", seed, 1).await;
+        assert!(matches!(end.verdict, Verdict::UsageLimit { .. }));
+    }
 }

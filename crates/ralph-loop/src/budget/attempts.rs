@@ -3,12 +3,12 @@
 //! Lines are not brought to disk one by one: the ledger belongs to one launch, and no launch survives the machine. A
 //! line that a crash tore is passed over, and the next one starts on its own. What a line means is not decided here.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use ralph_core::process::lock;
+use ralph_core::process::lock::{self, Held};
 use ralph_core::store::{append, atomic};
 
 use super::BudgetError;
@@ -115,38 +115,5 @@ fn read_from(path: &Path, offset: u64) -> io::Result<Vec<u8>> {
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(bytes),
         Err(error) => Err(error),
-    }
-}
-
-/// An exclusive lock on an open file, left when dropped.
-#[derive(Debug)]
-pub(super) struct Held<'a>(&'a File);
-
-impl<'a> Held<'a> {
-    /// The lock, unless somebody else has it.
-    pub(super) fn try_take(file: &'a File) -> io::Result<Option<Self>> {
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Self(file))),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
-    }
-
-    /// Waits for the lock.
-    pub(super) fn take(file: &'a File) -> io::Result<Self> {
-        loop {
-            match file.lock() {
-                Ok(()) => return Ok(Self(file)),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-}
-
-impl Drop for Held<'_> {
-    fn drop(&mut self) {
-        // Cannot fail on a file that was locked through the same descriptor; the end of the process leaves it anyway.
-        let _ = self.0.unlock();
     }
 }

@@ -138,8 +138,8 @@ impl Book {
         (lines, answer)
     }
 
-    /// What a settlement means now, and the lines to write for it. The first one stands; one that comes after the
-    /// reservation has lapsed counts only while there is room, so that M is never exceeded.
+    /// What a settlement means now, and the lines to write for it. The first one stands. One for a reservation of a dead
+    /// process counts only while there is room, since others may have counted on that: M is never exceeded.
     pub(super) fn settle(
         &self,
         attempt: &AttemptId,
@@ -155,13 +155,15 @@ impl Book {
             Settlement::Spent => Line::Spent { attempt },
             Settlement::Returned => Line::Returned { attempt },
         };
+        let is_held = entry.state == State::Reserved && is_alive(&entry.owner);
         match (entry.state, settlement) {
-            (State::Reserved, _) => (vec![line], Settled::Recorded),
+            (State::Reserved, _) if is_held => (vec![line], Settled::Recorded),
+            (State::Reserved, Settlement::Returned) => (vec![line], Settled::Recorded),
             (State::Spent, Settlement::Spent) | (State::Returned, Settlement::Returned) => {
                 (Vec::new(), Settled::Recorded)
             }
             (State::Spent, Settlement::Returned) => (Vec::new(), Settled::NotReserved),
-            (State::Returned, Settlement::Spent) => {
+            (State::Reserved | State::Returned, Settlement::Spent) => {
                 if self.available(limit, is_alive) == Reserved::Granted {
                     (vec![line], Settled::Recorded)
                 } else {

@@ -12,11 +12,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ralph_core::process::lock;
+use ralph_core::process::lock::{self, Held};
 use tokio::sync::oneshot;
 
 use super::BudgetError;
-use super::attempts::Held;
 use super::bell::Bell;
 use super::queue::Queue;
 

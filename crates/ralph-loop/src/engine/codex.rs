@@ -9,7 +9,7 @@ use super::json::{self, count, elements, text};
 use super::words;
 use super::{
     AgentOrder, Engine, EngineName, EngineSettings, Finish, Launch, Prices, Progress, Reading,
-    StatusScanner, StreamReader, how, inherit_without, shortened, variables,
+    StatusScanner, StreamReader, how, inherit_without, shortened, summary, variables,
 };
 use crate::outcome::{Usage, Verdict};
 
@@ -54,15 +54,10 @@ impl Engine for Codex {
     fn launch(&self, order: &AgentOrder) -> Launch {
         let (program, mut args) = self.0.program();
         args.extend(self.args(order));
-        let keys: &[&str] = if self.0.use_api_key {
-            &[]
-        } else {
-            &["OPENAI_API_KEY", "CODEX_API_KEY"]
-        };
         Launch {
             program: program.into(),
             args,
-            inherit: inherit_without(keys),
+            inherit: inherit_without(&[]),
             variables: variables(order),
             stdin: order.prompt.clone().into_bytes(),
         }
@@ -142,7 +137,7 @@ impl StreamReader for Reader {
                 .words
                 .as_deref()
                 .or(self.plain.as_deref())
-                .map(shortened),
+                .and_then(summary),
             status: self.status.block().cloned(),
             denials: self.denials.iter().cloned().collect(),
         }

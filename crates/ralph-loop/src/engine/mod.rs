@@ -296,6 +296,19 @@ fn shortened(text: &str) -> String {
     }
 }
 
+/// An agent's last words for people: what it said before its status block, else what the block recommends.
+fn summary(text: &str) -> Option<String> {
+    let (before, block) = text.split_once("---RALPH_STATUS---").unwrap_or((text, ""));
+    let recommended = || {
+        let lines = block.lines();
+        lines
+            .filter_map(|line| line.trim().strip_prefix("RECOMMENDATION:"))
+            .next()
+    };
+    let words = Some(before.trim()).filter(|words| !words.is_empty());
+    words.or_else(recommended).map(shortened)
+}
+
 /// `exit 1` or `signal 9`.
 fn how(exit: ExitInfo) -> String {
     if exit.signal == 0 {

@@ -16,14 +16,14 @@ pub struct EngineSettings {
     pub model: Option<String>,
     /// The permission mode in the agent's own word; the engine's default when not set.
     pub permission_mode: Option<String>,
-    /// Tools that need no permission (`claude`).
+    /// Tools that need no permission (`claude`); none means the usual ones.
     pub allowed_tools: Vec<String>,
     /// Turns that one attempt may take (`claude`).
     pub max_turns: Option<u32>,
     /// US dollars that one attempt may cost (`claude`).
     pub max_budget_usd: Option<f64>,
-    /// Whether an API key in the environment reaches the agent. It outranks a subscription there, so by default it
-    /// does not.
+    /// Whether an API key in the environment reaches the agent (`claude`). It outranks a subscription there, so by
+    /// default it does not.
     pub use_api_key: bool,
     /// What tokens cost, for agents that do not say.
     pub prices: Option<Prices>,

@@ -26,6 +26,10 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How much of git's words an error carries, in bytes: the end of them.
 const WORDS: usize = 2000;
 
+/// How often a call is repeated that met a worktree which was just being made, and the pause between.
+const ATTEMPTS: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// Variables of a surrounding git, as in a hook, that would turn every call to the wrong repository (git(1)).
 const FOREIGN: [&str; 10] = [
     "GIT_DIR",
@@ -87,6 +91,15 @@ impl Output {
         let from = text.len().saturating_sub(WORDS);
         let from = (from..text.len()).find(|at| text.is_char_boundary(*at));
         from.map_or(String::new(), |at| text[at..].to_owned())
+    }
+
+    /// Whether it looked through all worktrees at the moment in which another git had made the files of a new one and
+    /// not yet written them. It gives up then, before it has done anything.
+    fn met_a_new_worktree(&self) -> bool {
+        self.code == 128 && {
+            let words = String::from_utf8_lossy(&self.stderr);
+            words.contains("failed to read") && words.contains("commondir")
+        }
     }
 
     fn of(output: std::process::Output) -> Self {
@@ -177,7 +190,14 @@ impl<'a> Call<'a> {
     /// # Errors
     /// As [`Call::run`].
     pub async fn accepting(self, codes: &[i32]) -> Result<Output, GitError> {
-        let output = self.finish().await?;
+        let mut output = self.finish().await?;
+        for _ in 0..ATTEMPTS {
+            if !output.met_a_new_worktree() {
+                break;
+            }
+            tokio::time::sleep(PAUSE).await;
+            output = self.finish().await?;
+        }
         self.judged(output, codes)
     }
 
@@ -186,7 +206,14 @@ impl<'a> Call<'a> {
     /// # Errors
     /// As [`Call::run`].
     pub fn blocking(self, codes: &[i32]) -> Result<Output, GitError> {
-        let output = self.finish_blocking()?;
+        let mut output = self.finish_blocking()?;
+        for _ in 0..ATTEMPTS {
+            if !output.met_a_new_worktree() {
+                break;
+            }
+            std::thread::sleep(PAUSE);
+            output = self.finish_blocking()?;
+        }
         self.judged(output, codes)
     }
 

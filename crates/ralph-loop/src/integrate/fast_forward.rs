@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{IntegrateError, Integrator, Made, Turn};
+use crate::git::refs::{Branch, loose};
 use crate::git::{Git, GitError, ObjectId};
 
 /// How often the step is tried while the user's own git holds the index, and the pause between.
@@ -55,8 +56,7 @@ impl Integrator {
     /// Git gives no answer. Everything that is in the way is no error but [`Left`].
     pub fn fast_forward(&self, _turn: &Turn, made: &Made) -> Result<Forwarded, IntegrateError> {
         let name = self.base.local();
-        let found = self.git.branches_blocking(&[&name])?;
-        let Some((_, branch)) = found.into_iter().find(|(found, _)| *found == name) else {
+        let Some(branch) = self.look_at(&name)? else {
             return Ok(Forwarded::Left(Left::BaseMoved));
         };
         if branch.tip != made.onto || made.commit == made.onto {
@@ -71,6 +71,22 @@ impl Integrator {
             Some(checkout) => in_checkout(&self.git, checkout, &made.commit),
             None => self.nowhere_checked_out(&name, made),
         }
+    }
+
+    /// Where the base is, and where it is checked out. Usually that is the user's work tree, whose files say so
+    /// without a run of git.
+    fn look_at(&self, name: &str) -> Result<Option<Branch>, IntegrateError> {
+        let head = fs::read_to_string(self.git.git_dir().join("HEAD")).unwrap_or_default();
+        let is_here = head.trim_end().strip_prefix("ref: ") == Some(name);
+        if let (true, Some(tip)) = (is_here, loose(self.git.common_dir(), name)) {
+            return Ok(Some(Branch {
+                tip,
+                checked_out: Some(self.git.top().to_owned()),
+            }));
+        }
+        let found = self.git.branches_blocking(&[name])?;
+        let exact = found.into_iter().find(|(found, _)| found == name);
+        Ok(exact.map(|(_, branch)| branch))
     }
 
     fn nowhere_checked_out(&self, name: &str, made: &Made) -> Result<Forwarded, IntegrateError> {

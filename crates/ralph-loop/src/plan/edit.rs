@@ -1,6 +1,6 @@
 //! The plan is written only over the bytes that were read. It is the user's file: people and agents write it too.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ralph_core::store::atomic;
 use ralph_docs::EditSet;
@@ -19,17 +19,39 @@ pub(super) enum Written {
 }
 
 /// Puts the edited text in the file's place, keeping its mode and following links, if the file still holds `text`.
+/// The text is on disk before it has its name, so no power cut leaves half a plan; which of two whole ones it leaves is
+/// not promised, since the record of a claim tells.
 ///
 /// The bytes are compared when the new file is complete and only its name is missing, which leaves some
 /// microseconds in which a write of somebody else would be lost. No file system offers less.
 pub(super) fn write(path: &Path, text: &str, edits: &EditSet) -> Result<Written, PlanError> {
+    Ok(publish(path, text, edits)?.0)
+}
+
+/// As [`write`], and when it returns the new text survives a power cut: for a tick.
+pub(super) fn write_durably(
+    path: &Path,
+    text: &str,
+    edits: &EditSet,
+) -> Result<Written, PlanError> {
+    let (written, folder) = publish(path, text, edits)?;
+    if let Some(folder) = folder {
+        atomic::sync_dir(&folder)?;
+    }
+    Ok(written)
+}
+
+fn publish(
+    path: &Path,
+    text: &str,
+    edits: &EditSet,
+) -> Result<(Written, Option<PathBuf>), PlanError> {
     if edits.is_empty() {
-        return Ok(Written::Needless);
+        return Ok((Written::Needless, None));
     }
     let staged = atomic::stage(path, edits.apply(text).as_bytes(), None)?;
     if atomic::read(path)?.as_deref() != Some(text.as_bytes()) {
-        return Ok(Written::No);
+        return Ok((Written::No, None));
     }
-    atomic::sync_dir(&staged.publish()?)?;
-    Ok(Written::Yes)
+    Ok((Written::Yes, Some(staged.publish()?)))
 }

@@ -217,27 +217,30 @@ fn delivered_path(state_dir: &Path, key: &TaskKey) -> PathBuf {
     state_dir.join(DELIVERED).join(format!("{key}.json"))
 }
 
+/// Writes a claim. It is on disk before it has its name; that the name is there before a mark's is the order of the
+/// file system's own journal.
 pub(super) fn write_claim(state_dir: &Path, claim: &ClaimRecord) -> Result<(), PlanError> {
-    write(&claim_path(state_dir, &claim.task.key), claim)
+    let path = claim_path(state_dir, &claim.task.key);
+    atomic::stage(&path, &bytes(&path, claim)?, None)?.publish()?;
+    Ok(())
 }
 
 pub(super) fn write_delivered(
     state_dir: &Path,
     delivered: &DeliveredRecord,
 ) -> Result<(), PlanError> {
-    write(&delivered_path(state_dir, &delivered.task.key), delivered)
+    let path = delivered_path(state_dir, &delivered.task.key);
+    Ok(atomic::replace(&path, &bytes(&path, delivered)?)?)
 }
 
-fn write(path: &Path, record: &impl Serialize) -> Result<(), PlanError> {
-    let fail = |source: serde_json::Error| StoreError::Io {
+fn bytes(path: &Path, record: &impl Serialize) -> Result<Vec<u8>, StoreError> {
+    let mut bytes = serde_json::to_vec_pretty(record).map_err(|source| StoreError::Io {
         action: "write",
         path: path.to_owned(),
         source: source.into(),
-    };
-    let mut bytes = serde_json::to_vec_pretty(record).map_err(fail)?;
+    })?;
     bytes.push(b'\n');
-    atomic::replace(path, &bytes)?;
-    Ok(())
+    Ok(bytes)
 }
 
 /// Removes a claim. Not brought to disk: one that comes back after a power cut is a dead process's.

@@ -12,6 +12,7 @@ use super::*;
 
 mod contention;
 mod crashes;
+mod interleavings;
 
 const NONE: &BTreeSet<TaskKey> = &BTreeSet::new();
 const IDLE: &BTreeSet<String> = &BTreeSet::new();

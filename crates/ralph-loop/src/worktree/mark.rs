@@ -33,8 +33,11 @@ pub(super) enum Mark {
         /// Where the branch was before.
         head: ObjectId,
     },
-    /// Its work is safe and it is being removed.
-    Released,
+    /// Its work is safe, and it is being removed or cleaned.
+    Released {
+        /// The branch of the attempt that had it; `None` where no attempt did.
+        branch: Option<String>,
+    },
 }
 
 /// What is found.
@@ -56,6 +59,20 @@ impl Mark {
         }
     }
 
+    pub(super) fn released(assigned: &Assigned) -> Self {
+        Self::Released {
+            branch: Some(assigned.branch.clone()),
+        }
+    }
+
+    /// The attempt's branch.
+    pub(super) fn branch(&self) -> Option<&str> {
+        match self {
+            Self::Assigned { branch, .. } | Self::Committing { branch, .. } => Some(branch),
+            Self::Released { branch } => branch.as_deref(),
+        }
+    }
+
     pub(super) fn committing(assigned: &Assigned, head: &ObjectId) -> Self {
         Self::Committing {
             branch: assigned.branch.clone(),
@@ -69,6 +86,11 @@ impl Mark {
         let bytes = serde_json::to_vec(self).unwrap_or_default();
         let staged = atomic::stage_unsynced(&git_dir.join(FILE), &bytes, None)?;
         staged.publish().map(drop)
+    }
+
+    /// Takes the file away: nobody works there.
+    pub(super) fn clear(git_dir: &Path) -> Result<(), StoreError> {
+        atomic::remove_unsynced(&git_dir.join(FILE)).map(drop)
     }
 
     pub(super) fn read(git_dir: &Path) -> Found {

@@ -11,6 +11,7 @@
 mod error;
 mod mark;
 mod notes;
+mod reuse;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -220,11 +221,12 @@ impl Worktrees {
     /// # Errors
     /// Git refuses.
     pub async fn discard(&self, prepared: Prepared) -> Result<(), WorktreeError> {
-        self.remove(&prepared.path).await
+        self.remove(&prepared.path, None).await
     }
 
-    /// Puts work aside: what is there is committed on the branch and the worktree removed. `None` where there was
-    /// nothing; then the branch is gone too. Can be done again after a crash.
+    /// Puts work aside: what is there is committed on the branch, and the worktree is made ready for another attempt
+    /// or removed. Nothing is kept where there was nothing; then the branch is gone too. Can be done again after a
+    /// crash.
     ///
     /// # Errors
     /// The work cannot be committed; then the worktree stays as it is.
@@ -233,25 +235,32 @@ impl Worktrees {
         assigned: &Assigned,
         message: &str,
         now: Timestamp,
-    ) -> Result<Option<Kept>, WorktreeError> {
-        let work = self.capture(assigned).await?;
+    ) -> Result<(Option<Kept>, Option<Prepared>), WorktreeError> {
+        let work = match self.capture(assigned).await {
+            Err(WorktreeError::Gone { .. }) => {
+                return Ok((self.kept_before(assigned).await?, None));
+            }
+            captured => captured?,
+        };
         let commit = self
             .commit(assigned, &work, message, Vec::new(), now)
             .await?;
         if commit == assigned.start {
-            self.release(assigned, &work, Safe::Merged(&commit)).await?;
-            return Ok(None);
+            let safe = Safe::Merged(&commit);
+            return Ok((None, self.release(assigned, &work, safe).await?));
         }
-        self.release(assigned, &work, Safe::OnBranch(&commit))
-            .await?;
-        Ok(Some(Kept {
+        let safe = Safe::OnBranch(&commit);
+        let prepared = self.release(assigned, &work, safe).await?;
+        let kept = Kept {
             branch: assigned.branch.clone(),
             commit,
-        }))
+        };
+        Ok((Some(kept), prepared))
     }
 
-    /// Removes the worktree of an attempt whose work is safe, and the branch where the base holds the work. Can be
-    /// done again after a crash.
+    /// Gives back the worktree of an attempt whose work is safe, and removes the branch where the base holds the
+    /// work. The worktree is cleaned and set to the base's tip, for another attempt; where that is not certain to
+    /// leave nothing of the last one it is removed, and the answer is `None`. Can be done again after a crash.
     ///
     /// # Errors
     /// [`WorktreeError::NotSafe`] when the work is not where it is said to be, and [`WorktreeError::Embedded`] when
@@ -261,7 +270,7 @@ impl Worktrees {
         assigned: &Assigned,
         work: &Work,
         safe: Safe<'_>,
-    ) -> Result<(), WorktreeError> {
+    ) -> Result<Option<Prepared>, WorktreeError> {
         if !work.embedded.is_empty() {
             return Err(WorktreeError::Embedded {
                 path: assigned.path.clone(),
@@ -270,11 +279,17 @@ impl Worktrees {
         }
         let branch = self.git.tip(&assigned.reference()).await?;
         self.prove(assigned, branch.as_ref(), safe).await?;
-        self.remove(&assigned.path).await?;
+        let mut prepared = None;
+        if self.is_of(assigned) {
+            prepared = self.reuse(assigned).await;
+            if prepared.is_none() {
+                self.remove(&assigned.path, Some(assigned)).await?;
+            }
+        }
         if let (Safe::Merged(_), Some(tip)) = (safe, branch) {
             self.git.remove_ref(&assigned.reference(), &tip).await?;
         }
-        Ok(())
+        Ok(prepared)
     }
 
     /// That the commit is where it is said to be.
@@ -309,11 +324,30 @@ impl Worktrees {
         })
     }
 
+    /// Whether the worktree is still this attempt's: it may have been given to another one since, when the answer
+    /// about its release was lost.
+    fn is_of(&self, assigned: &Assigned) -> bool {
+        match Mark::read(&assigned.git_dir) {
+            mark::Found::Mark(mark) => mark.branch() == Some(&assigned.branch),
+            mark::Found::Nothing | mark::Found::Unreadable => false,
+        }
+    }
+
+    /// What a former call has kept of an attempt whose worktree is gone.
+    async fn kept_before(&self, assigned: &Assigned) -> Result<Option<Kept>, WorktreeError> {
+        let tip = self.git.tip(&assigned.reference()).await?;
+        Ok(tip.filter(|tip| *tip != assigned.start).map(|commit| Kept {
+            branch: assigned.branch.clone(),
+            commit,
+        }))
+    }
+
     /// Removes a worktree with all that is in it; the caller has proved that it may go.
-    async fn remove(&self, path: &Path) -> Result<(), WorktreeError> {
+    async fn remove(&self, path: &Path, of: Option<&Assigned>) -> Result<(), WorktreeError> {
         if let Some(git_dir) = self.git_dir_of(path) {
             // A removal that is cut off must not look like work that deletes files.
-            Mark::Released.write(&git_dir)?;
+            let branch = of.map(|assigned| assigned.branch.clone());
+            Mark::Released { branch }.write(&git_dir)?;
         }
         // Twice: one that was being made when we were killed is locked (git-worktree(1)).
         let arguments = ["worktree", "remove", "--force", "--force"];

@@ -84,15 +84,15 @@ impl Worktrees {
             .filter(|name| name.starts_with(&prefix));
         let start = || entry.head.clone();
         let (branch, start) = match Mark::read(&git_dir) {
-            Found::Mark(Mark::Released) => {
-                self.remove(&entry.path).await?;
+            Found::Mark(Mark::Released { .. }) => {
+                self.remove(&entry.path, None).await?;
                 return Ok(None);
             }
             Found::Mark(
                 Mark::Assigned { branch, start } | Mark::Committing { branch, start, .. },
             ) => (branch, Some(start)),
             Found::Nothing if on_ours.is_none() => {
-                self.remove(&entry.path).await?;
+                self.remove(&entry.path, None).await?;
                 return Ok(None);
             }
             Found::Nothing | Found::Unreadable => match on_ours {
@@ -107,7 +107,14 @@ impl Worktrees {
             branch,
             start,
         };
-        self.keep(&assigned, MESSAGE, now).await
+        if !self.is_of(&assigned) {
+            Mark::assigned(&assigned).write(&assigned.git_dir)?;
+        }
+        let (kept, prepared) = self.keep(&assigned, MESSAGE, now).await?;
+        if let Some(prepared) = prepared {
+            self.discard(prepared).await?;
+        }
+        Ok(kept)
     }
 
     /// Of a worktree whose folder is gone: commits that no branch has get one.
@@ -125,7 +132,7 @@ impl Worktrees {
                 });
             }
         }
-        self.remove(&entry.path).await?;
+        self.remove(&entry.path, None).await?;
         Ok(kept)
     }
 

@@ -75,7 +75,9 @@ impl Bench {
     }
 
     /// Nothing of ours is left but these branches beside `main`, and the user's checkout is as it was.
-    fn is_clean_with(&self, branches: &[&str]) {
+    async fn is_clean_with(&self, branches: &[&str]) {
+        // What is ready for another attempt is nobody's.
+        self.worktrees.sweep(&[], NOW).await.unwrap();
         let mut expected = vec!["main".to_owned()];
         expected.extend(branches.iter().map(|name| (*name).to_owned()));
         assert_eq!(self.refs(), expected);
@@ -163,10 +165,10 @@ async fn nothing_done_is_seen_with_two_runs_of_git_and_leaves_nothing() {
     assert_eq!(bench.git.calls(), before + 2);
     assert!(work.is_empty() && work.tree.is_none());
     assert_eq!(
-        bench.worktrees.keep(&assigned, "m", NOW).await.unwrap(),
+        bench.worktrees.keep(&assigned, "m", NOW).await.unwrap().0,
         None
     );
-    bench.is_clean_with(&[]);
+    bench.is_clean_with(&[]).await;
 }
 
 #[tokio::test]
@@ -193,6 +195,7 @@ async fn committed_and_uncommitted_work_is_one_work_and_is_kept_on_the_branch() 
         .keep(&assigned, "Keep it\n", NOW)
         .await
         .unwrap()
+        .0
         .unwrap();
     assert_eq!(kept.branch, assigned.branch);
     let log = bench
@@ -200,7 +203,7 @@ async fn committed_and_uncommitted_work_is_one_work_and_is_kept_on_the_branch() 
         .git(&["log", "--format=%s", "ralph-claude/task-1a2b3c"]);
     assert_eq!(log, "Keep it\nBy the agent\nBegin");
     assert_eq!(bench.show("ralph-claude/task-1a2b3c:src/b.rs"), "b");
-    bench.is_clean_with(&["ralph-claude/task-1a2b3c"]);
+    bench.is_clean_with(&["ralph-claude/task-1a2b3c"]).await;
 }
 
 #[tokio::test]
@@ -287,10 +290,10 @@ async fn an_agent_that_deletes_the_loops_folder_changes_nothing() {
     assert!(work.is_empty());
     assert_eq!(work.protected.len(), 2);
     assert_eq!(
-        bench.worktrees.keep(&assigned, "m", NOW).await.unwrap(),
+        bench.worktrees.keep(&assigned, "m", NOW).await.unwrap().0,
         None
     );
-    bench.is_clean_with(&[]);
+    bench.is_clean_with(&[]).await;
 }
 
 #[tokio::test]
@@ -321,11 +324,12 @@ async fn commits_elsewhere_than_on_the_branch_are_found_and_none_is_lost() {
         .keep(&assigned, "m", NOW)
         .await
         .unwrap()
+        .0
         .unwrap();
     assert_eq!(bench.show(&format!("{}:two", kept.commit)), "2");
     let aside = format!("{}-aside", assigned.branch);
     assert_eq!(bench.sandbox.git(&["rev-parse", &aside]), left);
-    bench.is_clean_with(&[&assigned.branch, &aside]);
+    bench.is_clean_with(&[&assigned.branch, &aside]).await;
 }
 
 #[tokio::test]
@@ -380,7 +384,7 @@ async fn a_worktree_goes_only_when_its_work_is_where_it_is_said_to_be() {
             .await
             .unwrap();
     }
-    bench.is_clean_with(&[]);
+    bench.is_clean_with(&[]).await;
 }
 
 #[tokio::test]
@@ -398,7 +402,7 @@ async fn a_sweep_saves_work_removes_the_rest_and_leaves_the_living_and_strangers
     fs::remove_file(lost.path.join(".git")).unwrap();
     // Cut off while it was being removed.
     let removing = bench.assigned().await;
-    Mark::Released.write(&removing.git_dir).unwrap();
+    Mark::released(&removing).write(&removing.git_dir).unwrap();
     fs::remove_file(removing.path.join("README.md")).unwrap();
     // A folder that is gone, with a commit on no branch.
     let gone = bench.assigned().await;
@@ -460,4 +464,30 @@ async fn without_a_place_beside_the_repository_worktrees_lie_inside_unseen() {
     let assigned = bench.assigned().await;
     assert_eq!(bench.sandbox.git(&["status", "--porcelain"]), "");
     assert!(bench.worktrees.capture(&assigned).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_lost_answer_about_a_release_harms_nobody_who_has_the_worktree_now() {
+    let bench = Bench::new().await;
+    let first = bench.assigned().await;
+    write(&first.path, "one", "1");
+    let work = bench.worktrees.capture(&first).await.unwrap();
+    let (kept, prepared) = bench.worktrees.keep(&first, "m", NOW).await.unwrap();
+    let second = bench
+        .worktrees
+        .assign(prepared.unwrap(), "second")
+        .await
+        .unwrap();
+    assert_eq!(second.path, first.path);
+    write(&second.path, "two", "2");
+    let (again, prepared) = bench.worktrees.keep(&first, "m", NOW).await.unwrap();
+    assert_eq!((&again, prepared.is_none()), (&kept, true));
+    let commit = kept.unwrap().commit;
+    let safe = Safe::OnBranch(&commit);
+    let released = bench.worktrees.release(&first, &work, safe).await.unwrap();
+    assert!(released.is_none());
+    let captured = bench.worktrees.capture(&first).await;
+    assert!(matches!(captured, Err(WorktreeError::Gone { .. })));
+    let work = bench.worktrees.capture(&second).await.unwrap();
+    assert_eq!(work.changes.len(), 1);
 }

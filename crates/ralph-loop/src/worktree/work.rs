@@ -60,7 +60,7 @@ impl Worktrees {
     /// # Errors
     /// [`WorktreeError::Gone`]; git gives no answer.
     pub async fn capture(&self, assigned: &Assigned) -> Result<Work, WorktreeError> {
-        if !assigned.git_dir.is_dir() || !assigned.path.is_dir() {
+        if !self.is_of(assigned) || !assigned.path.is_dir() {
             return Err(WorktreeError::Gone {
                 path: assigned.path.clone(),
                 branch: assigned.branch.clone(),

@@ -14,6 +14,34 @@ use crate::outcome::AttemptId;
 /// Denies what is not allowed instead of asking somebody who is not there. `default` and `plan` would wait for ever.
 const PERMISSION_MODE: &str = "dontAsk";
 
+/// Words by which earlier loops and other agents ask for no refusals at all.
+const NO_REFUSALS: [&str; 2] = ["dangerous", "bypass"];
+const BYPASS: &str = "bypassPermissions";
+
+/// What needs no permission where nothing is configured: the files, and the usual programs that build and test.
+const ALLOWED_TOOLS: [&str; 20] = [
+    "Read",
+    "Write",
+    "Edit",
+    "Glob",
+    "Grep",
+    "TodoWrite",
+    "Bash(git *)",
+    "Bash(cargo *)",
+    "Bash(go *)",
+    "Bash(make *)",
+    "Bash(npm *)",
+    "Bash(npx *)",
+    "Bash(pnpm *)",
+    "Bash(yarn *)",
+    "Bash(bun *)",
+    "Bash(pytest *)",
+    "Bash(python *)",
+    "Bash(python3 *)",
+    "Bash(ruff *)",
+    "Bash(uv *)",
+];
+
 /// In `-p` a key outranks the subscription that a person logged in with.
 const API_KEYS: [&str; 2] = ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"];
 
@@ -27,7 +55,11 @@ impl Claude {
     }
 
     fn args(&self, order: &AgentOrder) -> Vec<String> {
-        let mode = self.0.permission_mode.as_deref().unwrap_or(PERMISSION_MODE);
+        let mode = match self.0.permission_mode.as_deref() {
+            None => PERMISSION_MODE,
+            Some(mode) if NO_REFUSALS.contains(&mode) => BYPASS,
+            Some(mode) => mode,
+        };
         let session = session_id(&order.attempt);
         let mut args: Vec<String> = [
             "-p",
@@ -57,9 +89,14 @@ impl Claude {
             "--max-budget-usd",
             self.0.max_budget_usd.map(|usd| usd.to_string()),
         );
-        if !self.0.allowed_tools.is_empty() {
+        let configured = self.0.allowed_tools.iter().map(String::as_str);
+        let mut tools: Vec<&str> = configured.collect();
+        if tools.is_empty() && mode != BYPASS {
+            tools.extend(ALLOWED_TOOLS);
+        }
+        if !tools.is_empty() {
             args.push("--allowedTools".to_owned());
-            args.extend(self.0.allowed_tools.iter().cloned());
+            args.extend(tools.into_iter().map(str::to_owned));
         }
         args
     }

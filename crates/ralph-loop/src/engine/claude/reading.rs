@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::super::command::blocked;
 use super::super::json::{count, elements, text};
 use super::super::words;
-use super::super::{Finish, Reading, how, shortened};
+use super::super::{Finish, Reading, how, shortened, summary};
 use super::stream::Reader;
 use crate::outcome::Verdict;
 
@@ -34,7 +34,7 @@ pub(super) fn reading(reader: &Reader, finish: &Finish<'_>) -> Reading {
         verdict,
         usage: reader.usage,
         session_id: reader.session_id.clone(),
-        summary: words.or(reader.plain.as_deref()).map(shortened),
+        summary: words.or(reader.plain.as_deref()).and_then(summary),
         status: reader.status.block().cloned(),
         denials: reader.denials.iter().cloned().collect(),
     }

@@ -127,6 +127,11 @@ fn what_cannot_be_seen_from_here_is_not_called_gone() {
     assert_eq!(dead_process().life(&here), Life::Gone);
     assert_eq!(boot("earlier", "host").life(&here), Life::Gone);
     assert_eq!(boot("earlier", "other").life(&here), Life::Unknown);
+    let in_a_container = Owner {
+        pid_namespace: Some("another".to_owned()),
+        ..dead_process()
+    };
+    assert_eq!(in_a_container.life(&here), Life::Unknown);
     let place = Place::new("- [ ] one\n");
     take(&place.plan_of(boot("other", "other")), &any(), "a1").unwrap();
     let recovered = recover(&place);

@@ -297,3 +297,41 @@ fn nothing_was_launched() {
         "no loop is running\n"
     );
 }
+
+/// The second name is made beside the program, once, and is the same program.
+#[test]
+fn the_second_name() {
+    let bench = Workbench::new(&["svc-a"]);
+    let program = bench.path("bin/wb-ralph-dispatch");
+    fs::copy(ralph_tests::binary("wb-ralph-dispatch-tested"), &program).unwrap();
+    let run = |name: &str, arguments: &[&str]| {
+        let mut command = std::process::Command::new(bench.path("bin").join(name));
+        command.args(arguments).current_dir(bench.root());
+        ralph_tests::Ran::of_command(&mut command)
+    };
+    assert!(
+        run("wb-ralph-dispatch", &["--link"])
+            .ended(0)
+            .stdout
+            .contains(": made")
+    );
+    assert!(
+        run("wb.ralph-dispatch", &["--link"])
+            .ended(0)
+            .stdout
+            .contains(": there already")
+    );
+    let table = "| Repo | PID | State | Last line |\n|---|---|---|---|\n";
+    assert_eq!(
+        run("wb.ralph-dispatch", &["--status"]).ended(0).stdout,
+        table
+    );
+    fs::remove_file(bench.path("bin/wb.ralph-dispatch")).unwrap();
+    bench.program("wb.ralph-dispatch", "#!/bin/sh\n");
+    let refused = run("wb-ralph-dispatch", &["--link"]).ended(13);
+    assert!(
+        refused.stderr.contains("is something else already"),
+        "{}",
+        refused.stderr
+    );
+}

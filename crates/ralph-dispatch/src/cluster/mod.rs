@@ -102,6 +102,10 @@ pub(crate) async fn refresh_async(
 }
 
 fn unsettled(bench: &Workbench) -> Result<Vec<LoopRecord>, Failure> {
+    // The first submission makes the folder, before its record.
+    if !bench.layout.cluster().exists() {
+        return Ok(Vec::new());
+    }
     let (mut records, _) = LoopRecord::all(&bench.layout)?;
     records.retain(|record| record.job.is_some() && record.settled.is_none());
     Ok(records)

@@ -10,5 +10,6 @@ mod contract;
 mod faults;
 mod foreign;
 mod lifecycle;
+mod real_loop;
 mod refusals;
 mod slurm;

@@ -23,6 +23,11 @@ pub(crate) const RALPH_LOG: &str = "RALPH_LOG";
 /// Set by Claude Code for hooks: the folder of the project.
 pub(crate) const CLAUDE_PROJECT_DIR: &str = "CLAUDE_PROJECT_DIR";
 
+/// Only these repositories of a workspace plan.
+pub(crate) const RALPH_WORKSPACE_REPOS: &str = "RALPH_WORKSPACE_REPOS";
+/// Not these repositories of a workspace plan.
+pub(crate) const RALPH_WORKSPACE_EXCLUDE: &str = "RALPH_WORKSPACE_EXCLUDE";
+
 /// A variable as text; one that is not UTF-8 counts as unset.
 pub(crate) fn text(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
@@ -43,6 +48,14 @@ pub(crate) fn arguments() -> Vec<OsString> {
 /// All variables; a job of the embedded cluster gets those that `--export` lets through.
 pub(crate) fn all() -> BTreeMap<OsString, OsString> {
     std::env::vars_os().collect()
+}
+
+/// All variables that are text: what the loop's settings are looked up in, by the names that they have.
+pub(crate) fn all_text() -> BTreeMap<String, String> {
+    let text = |(name, value): (OsString, OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    std::env::vars_os().filter_map(text).collect()
 }
 
 /// The folders in which programs are looked for.

@@ -17,7 +17,7 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 pub use args::Cli;
 
 /// The hidden verb of a guard (`ralph_core::process::guard`); started by ralph itself.
-const GUARD: &str = "__guard";
+pub(crate) const GUARD: &str = "__guard";
 
 /// The command as clap knows it; for completions, man pages and the checks of the documents.
 #[must_use]

@@ -13,8 +13,13 @@ use ralph_core::store::{StoreError, atomic};
 use ralph_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::delivery::Delivered as Sent;
+use crate::delivery::text::GateLine;
+use crate::git::ObjectId;
 use crate::outcome::{AttemptId, Outcome, Usage};
+use crate::plan::Delivered;
 use crate::task::Task;
+use crate::worktree::Assigned;
 
 /// Version of the record.
 const SCHEMA_VERSION: u32 = 1;
@@ -49,16 +54,14 @@ pub struct AttemptRecord {
     pub engine: String,
     /// The loop that owns it.
     pub owner: Identity,
+    /// The guard of its agent.
+    pub guard: Option<Identity>,
     /// How far it is.
     pub phase: Phase,
     /// The work tree of the repository that it belongs to.
     pub repository: PathBuf,
-    /// Its branch.
-    pub branch: Option<String>,
-    /// Its worktree.
-    pub worktree: Option<PathBuf>,
-    /// The commit that it began from.
-    pub base: Option<String>,
+    /// Its worktree and branch, once it has them.
+    pub assigned: Option<Assigned>,
     /// When its agent was started.
     pub started: Timestamp,
     /// How long the agent ran, in seconds.
@@ -69,10 +72,75 @@ pub struct AttemptRecord {
     pub session_id: Option<String>,
     /// The agent's own summary.
     pub summary: Option<String>,
+    /// Tools that the agent was refused.
+    pub denials: Vec<String>,
     /// The checks and their results.
     pub checks: Vec<String>,
+    /// The same for the text of a pull request.
+    pub gates: Vec<GateLine>,
+    /// Files of the loop that the agent changed and the commit does not have.
+    pub protected: Vec<String>,
+    /// The commit on its branch that is to be sent.
+    pub commit: Option<ObjectId>,
+    /// What is known of sending it.
+    pub sent: Sent,
     /// The agent's log, relative to `.ralph`.
     pub log: Option<String>,
+    /// How it ends, from the moment that this is known until it is recorded.
+    pub closing: Option<Closing>,
+}
+
+/// How an attempt ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closing {
+    /// Its outcome.
+    pub outcome: Outcome,
+    /// Why, in words.
+    pub reason: Option<String>,
+    /// What the plan is told.
+    pub task: ForTask,
+    /// The branch that holds its work.
+    pub branch: Option<String>,
+    /// The commit that holds its work.
+    pub commit: Option<String>,
+    /// Whether that is in the base branch.
+    pub merged: bool,
+    /// Whether the branch is on the remote.
+    pub pushed: bool,
+    /// The pull request.
+    pub pull_request: Option<String>,
+    /// Where one can be opened by hand.
+    pub compare_url: Option<String>,
+}
+
+/// What the end of an attempt means for its row in the plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ForTask {
+    /// It is open again.
+    Open,
+    /// It is ticked.
+    Done,
+    /// Its work waits on a branch.
+    Delivered(Delivered),
+}
+
+impl Closing {
+    /// An end without anything delivered or kept.
+    #[must_use]
+    pub fn new(outcome: Outcome, reason: Option<String>, task: ForTask) -> Self {
+        Self {
+            outcome,
+            reason,
+            task,
+            branch: None,
+            commit: None,
+            merged: false,
+            pushed: false,
+            pull_request: None,
+            compare_url: None,
+        }
+    }
 }
 
 impl AttemptRecord {
@@ -94,18 +162,23 @@ impl AttemptRecord {
             number,
             engine: engine.to_owned(),
             owner,
+            guard: None,
             phase: Phase::Preparing,
             repository: repository.to_owned(),
-            branch: None,
-            worktree: None,
-            base: None,
+            assigned: None,
             started: now,
             agent_seconds: 0.0,
             usage: Usage::default(),
             session_id: None,
             summary: None,
+            denials: Vec::new(),
             checks: Vec::new(),
+            gates: Vec::new(),
+            protected: Vec::new(),
+            commit: None,
+            sent: Sent::default(),
             log: None,
+            closing: None,
         }
     }
 }
@@ -280,15 +353,14 @@ impl Found {
             Self::Empty(attempt) => attempt,
         }
     }
-}
 
-/// What an interrupted attempt becomes, by how far it was. Pure.
-#[must_use]
-pub fn interrupted_outcome(phase: Phase) -> Option<Outcome> {
-    match phase {
-        Phase::Preparing | Phase::Running => Some(Outcome::Interrupted),
-        // The agent had ended well: the work goes on where it stopped.
-        Phase::Checking | Phase::Delivering => None,
+    /// The guard of its agent, if one was started.
+    #[must_use]
+    pub fn guard(&self) -> Option<Identity> {
+        match self {
+            Self::Record(record) => record.guard.clone(),
+            Self::Empty(_) => None,
+        }
     }
 }
 

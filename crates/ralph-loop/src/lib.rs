@@ -11,6 +11,7 @@
 
 pub mod account;
 pub mod agent;
+pub mod assemble;
 pub mod attempt;
 pub mod breaker;
 pub mod budget;

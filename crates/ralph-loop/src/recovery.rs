@@ -1,1 +1,160 @@
 //! What a killed loop left behind is found, ended, kept and taken up again.
+//!
+//! Runs under the repository's loop lock, before anything else. Processes first: nothing may still write where work
+//! is about to be captured. Then each attempt from where its record says it was, then worktrees and claims that
+//! belong to none. All of it can be done again after a crash.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ralph_core::process::Identity;
+use ralph_core::process::guard::{Leftovers, sweep};
+
+use crate::attempt::{AttemptRecord, Found};
+use crate::event::{Event, one_line};
+use crate::outcome::Outcome;
+use crate::pool::{Finishing, PoolError, Shop, resume};
+
+/// Time between TERM and KILL for what an agent left running.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Puts right what an earlier loop left. The answer is how many attempts were settled.
+///
+/// # Errors
+/// The attempts or the plan cannot be read. One attempt that cannot be settled is told and stays for the next start.
+pub async fn recover(shop: &Rc<Shop>) -> Result<usize, PoolError> {
+    let found = shop.attempts.list()?;
+    end_processes(shop, &found).await?;
+    let mut settled = 0;
+    for found in found {
+        match found {
+            Found::Empty(attempt) => shop.attempts.close(&attempt)?,
+            Found::Record(record) => settled += usize::from(settle(shop, *record).await?),
+        }
+    }
+    sweep_worktrees(shop).await?;
+    recover_claims(shop).await?;
+    Ok(settled)
+}
+
+/// Ends what agents of a killed loop, and of a killed guard, left running.
+async fn end_processes(shop: &Shop, found: &[Found]) -> Result<(), PoolError> {
+    let values: BTreeSet<String> = found
+        .iter()
+        .map(|found| found.attempt().to_string())
+        .collect();
+    let guards: Vec<Identity> = found.iter().filter_map(Found::guard).collect();
+    let remaining = tokio::task::spawn_blocking(move || {
+        let leftovers = Leftovers {
+            variable: "RALPH_ATTEMPT_ID",
+            values: &values,
+            guards: &guards,
+        };
+        sweep(&leftovers, GRACE)
+    });
+    let remaining = remaining.await?;
+    if !remaining.is_empty() {
+        shop.note(format!(
+            "processes of an agent that cannot be ended: {remaining:?}"
+        ));
+    }
+    Ok(())
+}
+
+/// One attempt, from where it was.
+async fn settle(shop: &Rc<Shop>, record: AttemptRecord) -> Result<bool, PoolError> {
+    let (id, task) = (record.attempt.clone(), record.task.clone());
+    let Some(site) = shop.site(task.repository.as_deref()).map(Arc::clone) else {
+        shop.note(format!(
+            "{id}: its repository {:?} is not part of this workspace; it is left",
+            task.repository
+        ));
+        return Ok(false);
+    };
+    let Some(assigned) = record.assigned.clone() else {
+        // Nothing of it exists but the claim, which is given back with the others.
+        shop.attempts.close(&id)?;
+        return Ok(false);
+    };
+    shop.plan.adopt(&task.key, &id)?;
+    let finishing = Finishing {
+        record,
+        site,
+        assigned,
+        is_resumed: true,
+    };
+    match resume(Rc::clone(shop), finishing).await {
+        Ok(finished) => {
+            let line = &finished.line;
+            let mut what = format!("{}: {}", task.id, line.outcome);
+            if let (Some(branch), false) = (&line.branch, line.outcome == Outcome::Done) {
+                what = format!("{what}, its work is on {branch}");
+            }
+            shop.tell(&Event::Recovered { what });
+            Ok(true)
+        }
+        Err(error) => {
+            shop.note(format!(
+                "{}: cannot be settled: {}",
+                task.id,
+                one_line(&error.to_string())
+            ));
+            Ok(false)
+        }
+    }
+}
+
+/// Worktrees that belong to no attempt.
+async fn sweep_worktrees(shop: &Shop) -> Result<(), PoolError> {
+    let alive: Vec<_> = shop
+        .attempts
+        .list()?
+        .into_iter()
+        .filter_map(|found| match found {
+            Found::Record(record) => record.assigned.map(|assigned| assigned.path),
+            Found::Empty(_) => None,
+        })
+        .collect();
+    for site in shop.sites.values() {
+        for swept in site.worktrees.sweep(&alive, shop.env.now()).await? {
+            let what = match (&swept.kept, &swept.problem) {
+                (_, Some(problem)) => format!("{} stays: {problem}", swept.path.display()),
+                (Some(kept), None) => {
+                    format!("work in {} is on {}", swept.path.display(), kept.branch)
+                }
+                (None, None) => continue,
+            };
+            shop.tell(&Event::Recovered { what });
+        }
+    }
+    Ok(())
+}
+
+/// Claims of processes that are gone, and deliveries whose branch is.
+async fn recover_claims(shop: &Shop) -> Result<(), PoolError> {
+    let mut branches = BTreeSet::new();
+    for site in shop.sites.values() {
+        for (reference, _) in site.git.branches(&["refs/heads/", "refs/remotes/"]).await? {
+            let name = reference.strip_prefix("refs/heads/").or_else(|| {
+                let remote = reference.strip_prefix("refs/remotes/")?;
+                remote.split_once('/').map(|(_, name)| name)
+            });
+            branches.extend(name.map(str::to_owned));
+        }
+    }
+    let recovered = shop.plan.recover(&|branch| branches.contains(branch))?;
+    for claim in &recovered.claims {
+        let what = format!("{} is open again", claim.task.id);
+        shop.tell(&Event::Recovered { what });
+    }
+    for (task, delivered) in &recovered.forgotten {
+        let what = format!("{} is open again: {} is gone", task.id, delivered.branch);
+        shop.tell(&Event::Recovered { what });
+    }
+    for standing in &recovered.standing {
+        shop.note(format!("a task is held by {standing}"));
+    }
+    Ok(())
+}

@@ -116,7 +116,7 @@ fn never_more_than_n_agents_run() {
 /// Case 90, with the exit code of `cli.md`.
 #[test]
 fn a_second_loop_in_the_same_repository_is_refused() {
-    let repository = Repository::with_plan(&["- [ ] long :: wait ../go; write a.txt x"]);
+    let repository = Repository::with_plan(&["- [ ] long :: wait ../../go; write a.txt x"]);
     let mut first = repository.start(&["loop", "--quality-gates", "none"]);
     wait_until("the agent runs", || !repository.agents().is_empty());
     let second = repository.ralph(&["loop"]).ended(33);
@@ -132,7 +132,7 @@ fn a_second_loop_in_the_same_repository_is_refused() {
 /// Case 91: the first TERM drains.
 #[test]
 fn the_first_signal_lets_agents_finish_and_starts_none() {
-    let repository = repository(10, "write f#.txt x; wait ../go");
+    let repository = repository(10, "write f#.txt x; wait ../../go");
     repository.write(".gitignore", "agent.log\n");
     let mut running = repository.start(&["--parallel", "2", "10", "--quality-gates", "none"]);
     wait_until("two agents run", || repository.agents().len() == 2);

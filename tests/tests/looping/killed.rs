@@ -15,8 +15,8 @@ fn kill(running: &mut std::process::Child) {
 #[test]
 fn agents_die_with_a_killed_loop_and_its_tasks_are_taken_up_again() {
     let repository = Repository::with_plan(&[
-        "- [ ] One :: append ../ran.log one; write one.txt x; child 300; wait ../go",
-        "- [ ] Two :: append ../ran.log two; write two.txt x; child 300; wait ../go",
+        "- [ ] One :: append ../../ran.log one; write one.txt x; child 300; wait ../../go",
+        "- [ ] Two :: append ../../ran.log two; write two.txt x; child 300; wait ../../go",
     ]);
     let mut running = repository.start(&["--parallel", "2", "10", "--quality-gates", "none"]);
     wait_until("agents have children", || sleepers(&repository) == 2);

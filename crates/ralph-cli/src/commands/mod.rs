@@ -9,6 +9,7 @@ mod hook;
 mod init;
 mod lock;
 mod logs;
+mod looping;
 mod new;
 mod ops;
 mod results;
@@ -53,6 +54,7 @@ pub(crate) fn run(cli: Cli, output: &Output) -> Outcome {
         Verb::Hook(Hook::Stop) => hook::stop(global, output),
         Verb::Validate(arguments) => validate::run(global, &arguments, output),
         Verb::Ops(arguments) => ops::run(global, &arguments, output),
+        Verb::Loop(arguments) => looping::run(global, &arguments, output),
         Verb::Doctor => doctor::run(global, output),
         Verb::Demo(arguments) => demo::run(&arguments, output),
         Verb::Completions(arguments) => shell::completions(&arguments, output),

@@ -24,7 +24,14 @@ const CLEAR_BELOW: &str = "\u{1b}[J";
 
 /// One row per project.
 pub(crate) fn run(global: &Global, arguments: &Status, output: &Output) -> Outcome {
-    let workspace = Workspace::open(global, output)?;
+    let workspace = match Workspace::open(global, output) {
+        Ok(workspace) => workspace,
+        // In a repository with a plan the loop is meant, unless there is a workspace of projects.
+        Err(failure) => {
+            let of_loop = super::looping::status_of_repository(global, output);
+            return of_loop.unwrap_or(Err(failure)).map(|()| None);
+        }
+    };
     let slugs = selected(&arguments.chosen, &workspace.dispatcher(output).slugs()?)?;
     if arguments.watch {
         return block_on(watch(&workspace, &slugs, arguments, output))?;

@@ -59,6 +59,11 @@ impl LoopView {
         }
     }
 
+    /// Whether lines are drawn over and over.
+    pub(crate) fn is_live(&self) -> bool {
+        self.is_live
+    }
+
     /// Draws the workers' lines again, when a person looks on.
     pub(crate) fn draw(&self) {
         if !self.is_live {
@@ -129,7 +134,7 @@ impl LoopView {
         let clock = time.get(11..19).unwrap_or(&time).to_owned();
         let mut text = over(shown.drawn, &[]);
         for line in lines {
-            text.push_str(&format!("{} {}\n", paint(DIM, &clock), paint(style, line)));
+            text = format!("{text}{} {}\n", paint(DIM, &clock), paint(style, line));
         }
         shown.drawn = 0;
         self.write(&text);

@@ -5,6 +5,7 @@ pub(crate) mod cluster;
 pub(crate) mod doctor;
 pub(crate) mod lock;
 pub(crate) mod looping;
+pub(crate) mod loops;
 pub(crate) mod ops;
 pub(crate) mod report;
 pub(crate) mod runs;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ralph_core::report::DispatchReport;
 use schemars::{JsonSchema, Schema, schema_for};
 
-use crate::render::{answers, cluster, doctor, lock, ops, runs, status, validate};
+use crate::render::{answers, cluster, doctor, lock, loops, ops, runs, status, validate};
 
 /// Name and schema of each output.
 pub(crate) fn all() -> BTreeMap<&'static str, Schema> {
@@ -25,6 +25,11 @@ pub(crate) fn all() -> BTreeMap<&'static str, Schema> {
         of::<DispatchReport>("dispatch"),
         of::<doctor::DoctorReport>("doctor"),
         of::<lock::LockReport>("lock"),
+        of::<loops::ChecksReport>("loop-checks"),
+        of::<loops::CircuitReport>("loop-circuit"),
+        of::<loops::LoopPlan>("loop-plan"),
+        of::<loops::LoopReport>("loop"),
+        of::<loops::LoopStatus>("loop-status"),
         of::<ops::OpDiffsReport>("ops-show"),
         of::<ops::OpsReport>("ops-list"),
         of::<ops::ResultsReport>("results"),

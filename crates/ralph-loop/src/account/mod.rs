@@ -59,7 +59,7 @@ impl AccountName<'_> {
 
 /// How this loop uses the gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GateSettings {
+pub struct AccountSettings {
     /// Agents at once in this loop.
     pub workers: usize,
     /// Added to the time at which a limit is said to end.
@@ -113,7 +113,7 @@ pub enum Report<'a> {
 
 /// A gate that cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum GateError {
+pub enum AccountError {
     /// The lock cannot be had.
     #[error("failed to lock {}", path.display())]
     Lock {
@@ -136,7 +136,7 @@ pub enum GateError {
     },
 }
 
-impl Coded for GateError {
+impl Coded for AccountError {
     fn code(&self) -> Code {
         match self {
             Self::Lock { .. } => Code::Failed,
@@ -163,7 +163,7 @@ pub struct AccountGate {
     record: PathBuf,
     lock_path: PathBuf,
     lock: File,
-    settings: GateSettings,
+    settings: AccountSettings,
     env: Env,
     owner: Identity,
     began: Timestamp,
@@ -175,18 +175,18 @@ impl AccountGate {
     /// process.
     ///
     /// # Errors
-    /// [`GateError`].
+    /// [`AccountError`].
     pub fn open(
         folder: &Path,
         account: &AccountName<'_>,
-        settings: GateSettings,
+        settings: AccountSettings,
         env: &Env,
         owner: Identity,
-    ) -> Result<Self, GateError> {
+    ) -> Result<Self, AccountError> {
         atomic::create_dir(folder)?;
         let stem = account.file_stem();
         let lock_path = folder.join(format!("{stem}.lock"));
-        let lock = lock::open(&lock_path).map_err(|source| GateError::Lock {
+        let lock = lock::open(&lock_path).map_err(|source| AccountError::Lock {
             path: lock_path.clone(),
             source,
         })?;
@@ -208,8 +208,8 @@ impl AccountGate {
     /// nothing.
     ///
     /// # Errors
-    /// [`GateError`].
-    pub fn ask(&self, attempt: &AttemptId) -> Result<Admission, GateError> {
+    /// [`AccountError`].
+    pub fn ask(&self, attempt: &AttemptId) -> Result<Admission, AccountError> {
         let caller = self.caller(attempt);
         self.change(|state| state.ask(&caller))
     }
@@ -218,12 +218,12 @@ impl AccountGate {
     /// future that is dropped leaves nothing behind.
     ///
     /// # Errors
-    /// [`GateError`].
+    /// [`AccountError`].
     pub async fn admit(
         &self,
         attempt: &AttemptId,
         mut tell: impl FnMut(&Wait),
-    ) -> Result<Admission, GateError> {
+    ) -> Result<Admission, AccountError> {
         let mut told = None;
         loop {
             let changed = self.changed.notified();
@@ -250,8 +250,8 @@ impl AccountGate {
     /// Takes in what an admitted agent learned.
     ///
     /// # Errors
-    /// [`GateError`].
-    pub fn report(&self, attempt: &AttemptId, report: Report<'_>) -> Result<(), GateError> {
+    /// [`AccountError`].
+    pub fn report(&self, attempt: &AttemptId, report: Report<'_>) -> Result<(), AccountError> {
         let caller = self.caller(attempt);
         self.change(|state| state.report(&caller, &report))?;
         self.changed.notify_waiters();
@@ -270,15 +270,15 @@ impl AccountGate {
 
     /// Reads, changes and writes the record under its lock. It is not brought to disk: after a power cut no agent runs,
     /// and the limit is met again at the cost of one refused start.
-    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> Result<T, GateError> {
-        let _held = lock::Held::take(&self.lock).map_err(|source| GateError::Lock {
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> Result<T, AccountError> {
+        let _held = lock::Held::take(&self.lock).map_err(|source| AccountError::Lock {
             path: self.lock_path.clone(),
             source,
         })?;
         let bytes = atomic::read(&self.record)?.unwrap_or_default();
         let mut state: State = serde_json::from_slice(&bytes).unwrap_or_default();
         if state.schema_version > SCHEMA_VERSION {
-            return Err(GateError::Newer {
+            return Err(AccountError::Newer {
                 path: self.record.clone(),
                 found: state.schema_version,
             });

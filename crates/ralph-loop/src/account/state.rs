@@ -8,7 +8,7 @@ use ralph_core::process::Identity;
 use ralph_core::time::{Timestamp, stamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Admission, GateSettings, Report, Wait};
+use super::{AccountSettings, Admission, Report, Wait};
 use crate::engine::{RateLimit, RateStanding};
 use crate::outcome::{AttemptId, Verdict};
 
@@ -96,7 +96,7 @@ struct Holder {
 pub(super) struct Caller<'a> {
     pub(super) attempt: &'a AttemptId,
     pub(super) owner: &'a Identity,
-    pub(super) settings: &'a GateSettings,
+    pub(super) settings: &'a AccountSettings,
     /// When its loop began.
     pub(super) began: Timestamp,
     pub(super) now: Timestamp,

@@ -12,11 +12,11 @@ use ralph_core::store::atomic;
 use ralph_core::time::{Clock, SignedDuration, Timestamp};
 
 use super::state::{Caller, State};
-use super::{AccountGate, AccountName, Admission, GateSettings, Report, Wait};
+use super::{AccountGate, AccountName, AccountSettings, Admission, Report, Wait};
 use crate::engine::{EngineName, RateLimit, RateStanding};
 use crate::outcome::{AttemptId, Verdict};
 
-const SETTINGS: GateSettings = GateSettings {
+const SETTINGS: AccountSettings = AccountSettings {
     workers: 8,
     margin: Duration::from_secs(15),
     max_wait: Duration::from_secs(6 * 3600),
@@ -313,7 +313,7 @@ fn env() -> Env {
     }
 }
 
-fn gate(folder: &Path, env: &Env, settings: GateSettings) -> AccountGate {
+fn gate(folder: &Path, env: &Env, settings: AccountSettings) -> AccountGate {
     let name = AccountName {
         engine: EngineName::Claude,
         id: None,
@@ -371,7 +371,7 @@ async fn many_loops_meet_the_limit_once_and_come_back_one_two_four() {
     let folder = tempfile::tempdir().unwrap();
     let env = env();
     let service = Rc::new(Service::default());
-    let settings = GateSettings {
+    let settings = AccountSettings {
         workers: 4,
         margin: Duration::from_secs(10),
         max_wait: Duration::from_secs(3600),

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use ralph_core::store::atomic::{self, StoreError};
 use ralph_core::time::{Timestamp, stamp};
+use serde::{Deserialize, Serialize};
 
 /// The longest title, in characters, as git's own subject lines are cut.
 const LONGEST: usize = 72;
@@ -44,7 +45,7 @@ pub fn title(text: &str, id: &str, branch: &str) -> String {
 }
 
 /// How a gate ended, for a table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GateLine {
     /// The command.
     pub command: String,

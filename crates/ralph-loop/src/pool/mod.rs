@@ -1,5 +1,471 @@
 //! N workers kept busy until the budget is spent or the plan is drained.
 //!
-//! [`schedule`] decides, purely; the rest of this module does what it says.
+//! [`schedule`] decides, purely, and [`judge`] says what an agent's end means; the rest of this module does what they
+//! say: make attempts ready, ask whether one may start, run its agent, finish its work beside the next one.
+//!
+//! What must never be here: a decision that depends on what was printed, a wait that keeps a free worker from a task
+//! that is ready.
 
+mod board;
+mod brakes;
+mod error;
+mod finish;
+pub mod judge;
+mod permit;
+mod push;
+mod ready;
 pub mod schedule;
+mod shop;
+mod work;
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Duration;
+
+use ralph_core::error::Code;
+use tokio::sync::watch;
+use tokio::task::{JoinSet, LocalSet};
+
+pub use brakes::Brakes;
+pub use error::PoolError;
+pub(crate) use finish::{Finished, Finishing, resume};
+pub use schedule::Stop;
+pub use shop::{PoolSettings, Shop, Site};
+
+use crate::event::Event;
+use crate::outcome::Outcome;
+use crate::record::{State, Totals};
+use board::Board;
+use permit::{Answer, Permit};
+use ready::{Ready, Withheld};
+use schedule::{Action, Bounds, Ended, Permission, Prepared, Schedule};
+use work::Worked;
+
+/// How often somebody who has nothing to do looks whether there is something now.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How often the status is written, at most.
+const PUBLISH: Duration = Duration::from_millis(500);
+/// Attempts that cannot even be made ready, one after the other, before that is why the loop stops.
+const FAILURES: u32 = 3;
+
+/// How a loop ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoopEnd {
+    /// Why, in words.
+    pub reason: String,
+    /// The sums.
+    pub totals: Totals,
+    /// The exit code of `cli.md`; `None` is success.
+    pub code: Option<Code>,
+}
+
+/// Something that was waited for.
+enum Happened {
+    Prepared(Result<Option<Box<Ready>>, PoolError>),
+    Answered(Result<Answer, PoolError>),
+    Worked(Box<Worked>),
+    Freed(usize),
+    Finished(crate::task::Task, Box<Result<Finished, PoolError>>),
+    Released(Result<(), PoolError>),
+}
+
+/// Runs the pool until there is nothing more to do. What an earlier loop left must have been recovered.
+///
+/// # Errors
+/// The plan or the records cannot be used. What goes wrong with one attempt is that attempt's outcome.
+pub async fn run(shop: Rc<Shop>) -> Result<LoopEnd, PoolError> {
+    LocalSet::new().run_until(Pool::new(shop).run()).await
+}
+
+struct Pool {
+    shop: Rc<Shop>,
+    stop: watch::Receiver<Stop>,
+    schedule: Schedule,
+    board: Rc<RefCell<Board>>,
+    ready: VecDeque<Box<Ready>>,
+    permit: Option<Box<Permit>>,
+    busy: Vec<String>,
+    tasks: JoinSet<Happened>,
+    failures: u32,
+    needs_person: bool,
+    went_wrong: bool,
+}
+
+impl Pool {
+    fn new(shop: Rc<Shop>) -> Self {
+        let settings = &shop.settings;
+        let bounds = Bounds {
+            workers: settings.workers,
+            // With others in line, one that is ready is enough: whoever gets the slot starts at once.
+            ahead: if settings.is_budget_shared {
+                1
+            } else {
+                settings.workers.clamp(1, 8)
+            },
+            preparing: 4.min(settings.workers),
+            unfinished: settings.workers.saturating_mul(4).max(8),
+            task_attempts: settings.task_attempts,
+        };
+        let board = Board::new(shop.env.now());
+        Self {
+            schedule: Schedule::new(bounds),
+            board: Rc::new(RefCell::new(board)),
+            ready: VecDeque::new(),
+            permit: None,
+            busy: Vec::new(),
+            tasks: JoinSet::new(),
+            failures: 0,
+            needs_person: false,
+            went_wrong: false,
+            stop: shop.stop.clone(),
+            shop,
+        }
+    }
+
+    async fn run(mut self) -> Result<LoopEnd, PoolError> {
+        self.begin()?;
+        let mut publish = tokio::time::interval(PUBLISH);
+        publish.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            if self.act() {
+                break;
+            }
+            let looks = self.schedule.wants_another_look();
+            tokio::select! {
+                biased;
+                Some(happened) = self.tasks.join_next() => self.take_in(happened?),
+                Ok(()) = self.stop.changed() => self.told(),
+                () = tokio::time::sleep(LOOK_AGAIN), if looks => self.schedule.look_again(),
+                _ = publish.tick(), if self.schedule.running() > 0 => {
+                    board::publish(&self.shop, &self.board)?;
+                }
+            }
+        }
+        self.end().await
+    }
+
+    fn begin(&self) -> Result<(), PoolError> {
+        let plan = self.shop.plan.read()?;
+        for problem in &plan.problems {
+            self.shop
+                .note(format!("{}: {problem}", self.shop.plan.path().display()));
+        }
+        self.board.borrow_mut().count(&self.shop.plan);
+        let settings = &self.shop.settings;
+        self.shop.tell(&Event::Began {
+            workers: u32::try_from(settings.workers).unwrap_or(u32::MAX),
+            attempts: settings.attempts,
+            engine: self.shop.engine.name().as_str().to_owned(),
+            open: self.board.borrow().open(),
+        });
+        Ok(board::publish(&self.shop, &self.board)?)
+    }
+
+    /// Does what the schedule says; true when everything is over.
+    fn act(&mut self) -> bool {
+        loop {
+            if self.schedule.take_unused_permission() {
+                self.return_permit();
+            }
+            match self.schedule.next() {
+                None => return false,
+                Some(Action::End) => return true,
+                Some(Action::Prepare) => self.prepare(),
+                Some(Action::Ask) => self.ask(),
+                Some(Action::Start { worker }) => self.start(worker),
+                Some(Action::Release) => self.release(),
+            }
+        }
+    }
+
+    fn prepare(&mut self) {
+        let withheld = Withheld {
+            skip: self.schedule.skipped().clone(),
+            busy: self.busy_repositories(),
+        };
+        let failures = self.schedule.tries().clone();
+        let made = ready::prepare(Rc::clone(&self.shop), withheld, move |task| {
+            failures.get(task).copied().unwrap_or(0) + 1
+        });
+        self.tasks.spawn_local(async move {
+            Happened::Prepared(made.await.map(|ready| ready.map(Box::new)))
+        });
+    }
+
+    /// The repositories of a workspace plan in which as many attempts are under way as may be.
+    fn busy_repositories(&self) -> std::collections::BTreeSet<String> {
+        let count = |name: &String| self.busy.iter().filter(|busy| *busy == name).count();
+        let most = self.shop.settings.per_repository;
+        let names = self.busy.iter().filter(|name| count(name) >= most);
+        names.cloned().collect()
+    }
+
+    fn ask(&mut self) {
+        let Some(next) = self.ready.front() else {
+            self.schedule.permission(Permission::Withheld);
+            return;
+        };
+        let (attempt, label) = (next.record.attempt.clone(), next.site.label.clone());
+        let asked = permit::permit(
+            Rc::clone(&self.shop),
+            Rc::clone(&self.board),
+            attempt,
+            label,
+        );
+        let mut stop = self.stop.clone();
+        self.tasks.spawn_local(async move {
+            tokio::select! {
+                answer = asked => Happened::Answered(answer),
+                _ = stop.wait_for(|stop| *stop > Stop::Run) => Happened::Answered(Ok(Answer::NotNow)),
+            }
+        });
+    }
+
+    fn start(&mut self, worker: usize) {
+        let (Some(ready), Some(permit)) = (self.ready.pop_front(), self.permit.take()) else {
+            // The schedule counts what stands here; without it nothing can start.
+            self.schedule.freed(worker);
+            return;
+        };
+        let now = self.shop.env.now();
+        let (attempt, task) = (&ready.record.attempt, &ready.record.task);
+        self.board.borrow_mut().began(worker, attempt, task, now);
+        let counted = self.shop.brakes.borrow_mut().started(&self.shop.now_here());
+        if let Err(error) = counted {
+            self.shop.note(error.to_string());
+        }
+        let worked = work::work(
+            Rc::clone(&self.shop),
+            Rc::clone(&self.board),
+            worker,
+            *ready,
+            *permit,
+            self.stop.clone(),
+        );
+        self.tasks
+            .spawn_local(async move { Happened::Worked(Box::new(worked.await)) });
+    }
+
+    fn release(&mut self) {
+        for ready in std::mem::take(&mut self.ready) {
+            let shop = Rc::clone(&self.shop);
+            self.no_longer_busy(ready.record.task.repository.as_ref());
+            self.tasks.spawn_local(async move {
+                Happened::Released(ready::release(&shop, *ready).await)
+            });
+        }
+        self.return_permit();
+    }
+
+    fn return_permit(&mut self) {
+        if let Some(permit) = self.permit.take() {
+            permit::give_back(&self.shop, *permit);
+        }
+    }
+
+    fn no_longer_busy(&mut self, repository: Option<&String>) {
+        let at = repository.and_then(|name| self.busy.iter().position(|busy| busy == name));
+        if let Some(at) = at {
+            self.busy.swap_remove(at);
+        }
+    }
+
+    fn take_in(&mut self, happened: Happened) {
+        match happened {
+            Happened::Prepared(made) => self.prepared(made),
+            Happened::Answered(answer) => self.answered(answer),
+            Happened::Worked(worked) => self.worked(*worked),
+            Happened::Freed(worker) => self.schedule.freed(worker),
+            Happened::Finished(task, finished) => self.finished(&task, *finished),
+            Happened::Released(released) => {
+                self.schedule.released();
+                if let Err(error) = released {
+                    self.trouble("an attempt that was not begun cannot be given back", &error);
+                }
+            }
+        }
+    }
+
+    fn prepared(&mut self, made: Result<Option<Box<Ready>>, PoolError>) {
+        match made {
+            Ok(Some(ready)) => {
+                self.failures = 0;
+                self.busy.extend(ready.record.task.repository.clone());
+                self.ready.push_back(ready);
+                self.schedule.prepared(Prepared::Ready);
+            }
+            Ok(None) => self.schedule.prepared(Prepared::NothingOpen),
+            Err(error) => {
+                self.failures += 1;
+                self.schedule.prepared(Prepared::Failed);
+                if self.failures >= FAILURES || ready::is_final(&error) {
+                    self.schedule.halt(ready::words(&error));
+                }
+                self.trouble("an attempt cannot be made ready", &error);
+            }
+        }
+    }
+
+    fn answered(&mut self, answer: Result<Answer, PoolError>) {
+        let permission = match answer {
+            Ok(Answer::Yes(permit)) => {
+                self.permit = Some(permit);
+                Permission::Granted
+            }
+            Ok(Answer::Exhausted) => Permission::Exhausted,
+            Ok(Answer::NotNow) => Permission::Withheld,
+            Ok(Answer::Never(reason)) => {
+                self.schedule.halt(reason);
+                Permission::Withheld
+            }
+            Err(error) => {
+                self.trouble("whether an agent may start cannot be found out", &error);
+                self.schedule.halt(ready::words(&error));
+                Permission::Withheld
+            }
+        };
+        self.schedule.permission(permission);
+    }
+
+    fn worked(&mut self, worked: Worked) {
+        self.board.borrow_mut().ended(worked.worker);
+        self.schedule.agent_ended();
+        let worker = worked.worker;
+        let pause = self.shop.settings.respawn_delay;
+        if pause.is_zero() {
+            self.schedule.freed(worker);
+        } else {
+            let mut stop = self.stop.clone();
+            self.tasks.spawn_local(async move {
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    _ = stop.wait_for(|stop| *stop > Stop::Run) => {}
+                }
+                Happened::Freed(worker)
+            });
+        }
+        let shop = Rc::clone(&self.shop);
+        let task = worked.finishing.record.task.clone();
+        self.tasks.spawn_local(async move {
+            let finished = finish::finish(shop, worked.finishing, worked.ending, worked.verdict);
+            Happened::Finished(task, Box::new(finished.await))
+        });
+    }
+
+    fn finished(&mut self, task: &crate::task::Task, finished: Result<Finished, PoolError>) {
+        self.no_longer_busy(task.repository.as_ref());
+        let finished = match finished {
+            Ok(finished) => finished,
+            Err(error) => {
+                // Its record stays: the next start takes it up where it is.
+                self.schedule.finished(&task.key, Ended::NeedsPerson);
+                self.trouble(&format!("{}: its end cannot be recorded", task.id), &error);
+                return;
+            }
+        };
+        self.needs_person |= finished.ended == Ended::NeedsPerson;
+        let is_skipped = self.schedule.finished(&task.key, finished.ended);
+        if let Some(halt) = self.shop.brake(&finished.line, finished.halt) {
+            self.schedule.halt(halt);
+        }
+        let skipped = self.schedule.skipped().len();
+        let totals = {
+            let mut board = self.board.borrow_mut();
+            board.recorded(&finished.line, skipped);
+            board.count(&self.shop.plan);
+            board.totals.clone()
+        };
+        self.shop.tell(&Event::AttemptEnded {
+            line: Box::new(finished.line.clone()),
+            totals,
+            attempts: self.shop.settings.attempts,
+            in_flight: self.schedule.under_way(),
+        });
+        if is_skipped {
+            self.shop.tell(&Event::SkipListed {
+                task: task.clone(),
+                reason: finished.line.reason.unwrap_or_default(),
+            });
+        }
+    }
+
+    fn told(&mut self) {
+        let stop = *self.stop.borrow();
+        if stop > self.schedule.stopped() {
+            self.schedule.told_to_stop(stop);
+            let words = Some("user interrupt".to_owned());
+            self.board.borrow_mut().turned(State::Draining, words, None);
+            self.shop.tell(&Event::Stopping {
+                now: stop == Stop::Now,
+            });
+            if let Err(error) = board::publish(&self.shop, &self.board) {
+                self.shop.note(error.to_string());
+            }
+        }
+    }
+
+    fn trouble(&mut self, what: &str, error: &PoolError) {
+        self.went_wrong = true;
+        self.shop.note(format!("{what}: {}", ready::words(error)));
+    }
+
+    async fn end(mut self) -> Result<LoopEnd, PoolError> {
+        for site in self.shop.sites.clone().into_values() {
+            if let Err(error) = site.close().await {
+                self.trouble("a worktree cannot be removed", &error.into());
+            }
+        }
+        let attempts = self.shop.settings.attempts;
+        let reason = self.schedule.reason(attempts);
+        let code = self.code();
+        let totals = {
+            let mut board = self.board.borrow_mut();
+            board.count(&self.shop.plan);
+            board.turned(State::Ended, Some(reason.clone()), None);
+            board.exits(code.map_or(0, Code::exit_code));
+            board.totals.clone()
+        };
+        board::publish(&self.shop, &self.board)?;
+        self.shop.tell(&Event::Ended {
+            reason: reason.clone(),
+            totals: totals.clone(),
+            attempts,
+        });
+        let summary = crate::event::summary(&reason, &totals, attempts);
+        self.shop.records.append_summary(&format!(
+            "{} {} {summary}\n",
+            ralph_core::time::stamp(self.shop.env.now()),
+            self.shop.settings.run
+        ))?;
+        Ok(LoopEnd {
+            reason,
+            totals,
+            code,
+        })
+    }
+
+    fn code(&self) -> Option<Code> {
+        if self.schedule.stopped() > Stop::Run {
+            return Some(Code::Interrupted);
+        }
+        let board = self.board.borrow();
+        let (done, not_done) = board.score();
+        // A limit that was waited out, and a delivery that is tried again later, are no failures of a task.
+        let excused =
+            board.totals.count(Outcome::UsageLimit) + board.totals.count(Outcome::Throttled);
+        let failed = not_done.saturating_sub(excused);
+        match (
+            done,
+            failed,
+            self.schedule.halted().is_some() || self.went_wrong,
+        ) {
+            (_, 0, false) => None,
+            (0, _, _) if self.needs_person && self.schedule.halted().is_none() => {
+                Some(Code::NeedsUser)
+            }
+            (0, _, _) => Some(Code::Failed),
+            _ => Some(Code::Partial),
+        }
+    }
+}

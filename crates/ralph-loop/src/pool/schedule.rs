@@ -97,6 +97,7 @@ pub struct Schedule {
     ready: usize,
     preparing: usize,
     finishing: usize,
+    releasing: usize,
     failures: BTreeMap<TaskKey, u32>,
     skip: BTreeSet<TaskKey>,
     drained: bool,
@@ -118,6 +119,7 @@ impl Schedule {
             ready: 0,
             preparing: 0,
             finishing: 0,
+            releasing: 0,
             failures: BTreeMap::new(),
             skip: BTreeSet::new(),
             drained: false,
@@ -154,6 +156,7 @@ impl Schedule {
 
     fn wind_up(&mut self) -> Option<Action> {
         if self.ready > 0 {
+            self.releasing += self.ready;
             self.ready = 0;
             return Some(Action::Release);
         }
@@ -177,7 +180,11 @@ impl Schedule {
 
     /// Whether nothing is under way.
     fn is_idle(&self) -> bool {
-        self.running() == 0 && self.finishing == 0 && self.preparing == 0 && !self.asking
+        self.running() == 0
+            && self.finishing == 0
+            && self.preparing == 0
+            && self.releasing == 0
+            && !self.asking
     }
 
     fn is_out_of_work(&self) -> bool {
@@ -216,6 +223,11 @@ impl Schedule {
             // What failed is tried again after a while, never at once.
             Prepared::Failed => self.starved = true,
         }
+    }
+
+    /// One of the attempts of [`Action::Release`] is given back.
+    pub fn released(&mut self) {
+        self.releasing = self.releasing.saturating_sub(1);
     }
 
     /// The answer to [`Action::Ask`].
@@ -257,10 +269,16 @@ impl Schedule {
         }
     }
 
-    /// How often a task was tried and failed in this run.
+    /// How often each task was tried and failed in this run.
     #[must_use]
-    pub fn failures(&self, task: &TaskKey) -> u32 {
-        self.failures.get(task).copied().unwrap_or(0)
+    pub fn tries(&self) -> &BTreeMap<TaskKey, u32> {
+        &self.failures
+    }
+
+    /// Attempts that have begun and are not over.
+    #[must_use]
+    pub fn under_way(&self) -> usize {
+        self.running() + self.finishing
     }
 
     /// The tasks that are not tried again.
@@ -326,6 +344,7 @@ mod tests {
     struct World {
         open: Vec<TaskKey>,
         ready: Vec<TaskKey>,
+        releasing: Vec<TaskKey>,
         running: BTreeMap<usize, TaskKey>,
         finishing: Vec<TaskKey>,
         done: Vec<TaskKey>,
@@ -343,7 +362,9 @@ mod tests {
                     ended = true;
                     break;
                 }
-                Action::Release => world.open.append(&mut world.ready),
+                Action::Release => {
+                    world.releasing.append(&mut world.ready);
+                }
                 Action::Start { worker } => {
                     let task = world.ready.remove(0);
                     world.started += 1;
@@ -355,6 +376,11 @@ mod tests {
         world.most_running = world.most_running.max(world.running.len());
         if ended {
             return true;
+        }
+        if let Some(task) = world.releasing.pop() {
+            world.open.push(task);
+            schedule.released();
+            return false;
         }
         let choices = world.pending.len() + world.running.len() + world.finishing.len();
         if choices == 0 {

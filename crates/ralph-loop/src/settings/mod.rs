@@ -17,8 +17,11 @@ use std::time::Duration;
 
 use ralph_core::error::{Code, Coded, Hint};
 
+use crate::account::AccountSettings;
 use crate::breaker::Thresholds;
 use crate::engine::{EngineName, EngineSettings, Prices};
+use crate::gates::{GateChoice, GateSettings};
+use crate::integrate::Strategy;
 pub use resolve::{engine, resolve};
 pub use source::{NamedFile, Origin, Setting};
 pub use table::Row;
@@ -139,7 +142,7 @@ pub struct WorkSettings {
     /// How long installing dependencies may take.
     pub install_limit: Setting<Duration>,
     /// How work gets into the base branch.
-    pub merge_strategy: Setting<MergeStrategy>,
+    pub merge_strategy: Setting<Strategy>,
     /// What branches begin with, before the slash.
     pub branch_prefix: Setting<String>,
     /// Whether a worktree stays although its work is safe.
@@ -175,28 +178,6 @@ pub struct LimitSettings {
     pub max_wait: Setting<Duration>,
     /// Added to the time at which a usage limit is said to end.
     pub margin: Setting<Duration>,
-}
-
-/// Which checks are run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum GateChoice {
-    /// Those that the files of the repository suggest.
-    Auto,
-    /// None.
-    None,
-    /// These, each as it would be typed.
-    Commands(Vec<String>),
-}
-
-/// How work gets into the base branch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MergeStrategy {
-    /// As one commit.
-    Squash,
-    /// As a merge commit.
-    Merge,
-    /// As its own commits on top.
-    Rebase,
 }
 
 /// Something in a file that is not as its author may think. No error.
@@ -305,7 +286,30 @@ impl AgentSettings {
     }
 }
 
+impl WorkSettings {
+    /// What the checks are told; `grace` is the agent's.
+    #[must_use]
+    pub fn gate_settings(&self, grace: Duration) -> GateSettings {
+        GateSettings {
+            choice: self.gates.value.clone(),
+            limit: self.gate_limit.value,
+            install_limit: self.install_limit.value,
+            grace,
+        }
+    }
+}
+
 impl LimitSettings {
+    /// What the gate of the account is told.
+    #[must_use]
+    pub fn account_settings(&self, workers: usize) -> AccountSettings {
+        AccountSettings {
+            workers,
+            margin: self.margin.value,
+            max_wait: self.max_wait.value,
+        }
+    }
+
     /// What the circuit is told.
     #[must_use]
     pub fn thresholds(&self) -> Thresholds {

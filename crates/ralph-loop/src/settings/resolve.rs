@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use super::source::{Found, Knob, Lookup, NamedFile, Origin, Setting};
 use super::{
-    AgentSettings, CommandLine, GateChoice, LimitSettings, MergeStrategy, Notice, PoolSettings,
-    Problem, Settings, SettingsError, WorkSettings, keys, value,
+    AgentSettings, CommandLine, LimitSettings, Notice, PoolSettings, Problem, Settings,
+    SettingsError, WorkSettings, keys, value,
 };
 use crate::engine::EngineName;
+use crate::gates::GateChoice;
+use crate::integrate::Strategy;
 
 /// The engine alone: which further file is read may depend on it (`.ralphrc.devin`).
 ///
@@ -188,7 +190,7 @@ fn work(lookup: &mut Lookup<'_>, typed: &CommandLine, name: EngineName) -> WorkS
             typed.merge_strategy.as_deref(),
             &keys::MERGE_STRATEGY,
             value::merge_strategy,
-            MergeStrategy::Squash,
+            Strategy::Squash,
         ),
         branch_prefix: lookup.get(
             None,

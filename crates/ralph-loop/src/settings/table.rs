@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use super::{
-    AgentSettings, GateChoice, LimitSettings, MergeStrategy, PoolSettings, Setting, Settings,
-    WorkSettings,
-};
+use super::{AgentSettings, LimitSettings, PoolSettings, Setting, Settings, WorkSettings};
+use crate::gates::GateChoice;
+use crate::integrate::Strategy;
 
 /// One setting in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,15 +144,15 @@ fn gates(choice: &GateChoice) -> String {
     match choice {
         GateChoice::Auto => "auto".to_owned(),
         GateChoice::None => "none".to_owned(),
-        GateChoice::Commands(commands) => commands.join("; "),
+        GateChoice::List(commands) => commands.join("; "),
     }
 }
 
-fn strategy(how: MergeStrategy) -> String {
+fn strategy(how: Strategy) -> String {
     match how {
-        MergeStrategy::Squash => "squash",
-        MergeStrategy::Merge => "merge",
-        MergeStrategy::Rebase => "rebase",
+        Strategy::Squash => "squash",
+        Strategy::Merge => "merge",
+        Strategy::Rebase => "rebase",
     }
     .to_owned()
 }

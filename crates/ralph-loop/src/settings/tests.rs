@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use ralph_core::error::{Code, Coded as _};
 
-use super::{CommandLine, GateChoice, MergeStrategy, NamedFile, Settings, SettingsError, resolve};
+use super::{CommandLine, NamedFile, Settings, SettingsError, resolve};
 use crate::engine::EngineName;
+use crate::gates::GateChoice;
+use crate::integrate::Strategy;
 use crate::shell_file;
 
 fn resolved(
@@ -335,9 +337,9 @@ fn a_typed_prompt_is_where_the_person_is() {
 #[test]
 fn a_strategy_is_one_of_three() {
     for (word, strategy) in [
-        ("squash", MergeStrategy::Squash),
-        ("merge", MergeStrategy::Merge),
-        ("rebase", MergeStrategy::Rebase),
+        ("squash", Strategy::Squash),
+        ("merge", Strategy::Merge),
+        ("rebase", Strategy::Rebase),
     ] {
         let settings = from_file(&format!("WORKTREE_MERGE_STRATEGY={word}\n"));
         assert_eq!(settings.work.merge_strategy.value, strategy);

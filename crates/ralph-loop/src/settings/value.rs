@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::{GateChoice, MergeStrategy};
 use crate::engine::{EngineName, Prices, split_command};
+use crate::gates::GateChoice;
+use crate::integrate::Strategy;
 
 type Read<T> = Result<T, &'static str>;
 
@@ -137,30 +138,17 @@ pub(super) fn text(text: &str) -> Read<Option<String>> {
     Ok(Some(text.to_owned()))
 }
 
-pub(super) fn merge_strategy(text: &str) -> Read<MergeStrategy> {
-    match text {
-        "squash" => Ok(MergeStrategy::Squash),
-        "merge" => Ok(MergeStrategy::Merge),
-        "rebase" => Ok(MergeStrategy::Rebase),
-        _ => Err("squash, merge or rebase"),
-    }
+pub(super) fn merge_strategy(text: &str) -> Read<Strategy> {
+    text.parse().map_err(|_| "squash, merge or rebase")
 }
 
 pub(super) fn gates(text: &str) -> Read<GateChoice> {
-    match text {
-        "auto" => return Ok(GateChoice::Auto),
-        "none" => return Ok(GateChoice::None),
-        _ => {}
+    const EXPECTED: &str = "auto, none, or commands separated by `;`";
+    let choice: GateChoice = text.parse().map_err(|_| EXPECTED)?;
+    if matches!(&choice, GateChoice::List(commands) if commands.is_empty()) {
+        return Err(EXPECTED);
     }
-    let commands = text.split(';').map(str::trim);
-    let commands: Vec<String> = commands
-        .filter(|command| !command.is_empty())
-        .map(str::to_owned)
-        .collect();
-    if commands.is_empty() {
-        return Err("auto, none, or commands separated by `;`");
-    }
-    Ok(GateChoice::Commands(commands))
+    Ok(choice)
 }
 
 /// A part of a branch's name (git-check-ref-format(1)).

@@ -11,6 +11,7 @@
 mod error;
 mod mark;
 mod notes;
+mod place;
 mod reuse;
 mod sweep;
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub use sweep::Swept;
 pub use work::{Change, Work};
 
 use self::mark::Mark;
+use self::place::{place, plain};
 use crate::git::refs::Base;
 use crate::git::{Git, GitError, ObjectId};
 
@@ -420,45 +422,6 @@ impl Worktrees {
 
     fn names(&self) -> std::sync::MutexGuard<'_, Names> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Where worktrees go.
-async fn place(git: &Git) -> Result<PathBuf, WorktreeError> {
-    let top = git.top();
-    let name = top.file_name().map(|name| {
-        let mut name = name.to_owned();
-        name.push("-worktrees");
-        name
-    });
-    let beside = top
-        .parent()
-        .zip(name)
-        .map(|(parent, name)| parent.join(name));
-    if let Some(beside) = beside
-        && (beside.is_dir() || fs::create_dir(&beside).is_ok())
-        && rustix::fs::access(&beside, rustix::fs::Access::WRITE_OK).is_ok()
-    {
-        return Ok(beside);
-    }
-    git.exclude(&[".ralph/worktrees/"]).await?;
-    let inside = top.join(".ralph/worktrees");
-    atomic::create_dir(&inside)?;
-    Ok(inside)
-}
-
-/// A name that a branch may have (git-check-ref-format(1)).
-fn plain(name: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    let text: String = name
-        .chars()
-        .map(|c| if is_plain(c) { c } else { '-' })
-        .collect();
-    let text = text.trim_matches('-');
-    if text.is_empty() {
-        "task".to_owned()
-    } else {
-        text.to_owned()
     }
 }
 

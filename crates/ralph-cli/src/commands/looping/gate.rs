@@ -1,0 +1,65 @@
+//! What has to be there before a loop claims anything.
+
+use std::path::{Path, PathBuf};
+
+use ralph_core::error::Code;
+use ralph_core::store::atomic;
+use ralph_front::failure::Failure;
+use ralph_loop::assemble::PLAN;
+use ralph_loop::settings::AgentSettings;
+
+use super::here::{Here, Resolved};
+use crate::env_vars;
+
+/// Checks plan and agent.
+pub(super) fn check(here: &Here, resolved: &Resolved) -> Result<(), Failure> {
+    plan(here)?;
+    agent(&here.root, &resolved.settings.agent)
+}
+
+/// That there is a plan with something in it.
+pub(super) fn plan(here: &Here) -> Result<(), Failure> {
+    let path = here.folder().join(PLAN);
+    let text = atomic::read_text(&path)?;
+    let found = match &text {
+        None => "nothing",
+        Some(text) if text.trim().is_empty() => "an empty file",
+        Some(_) => return Ok(()),
+    };
+    Err(Failure::new(
+        Code::NoFixPlan,
+        format!("{}: expected a plan, found {found}", path.display()),
+    )
+    .hint("Write tasks into it, one per line: `- [ ] What is to be done`."))
+}
+
+/// That the agent's program can be started.
+fn agent(root: &Path, settings: &AgentSettings) -> Result<(), Failure> {
+    let engine = settings.engine.value;
+    let program = match settings.command.value.first() {
+        Some(program) => program.clone(),
+        None => engine.as_str().to_owned(),
+    };
+    if find(root, &program).is_some() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Code::NoEngine,
+        format!("the agent `{engine}` cannot be started: there is no program {program}"),
+    )
+    .hint("Install it, put it on the PATH, or choose another with --engine or --agent-command."))
+}
+
+/// A program by name or path, as a shell in the repository would find it.
+fn find(root: &Path, program: &str) -> Option<PathBuf> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let is_program = |path: &PathBuf| {
+        std::fs::metadata(path)
+            .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    };
+    if program.contains('/') {
+        return Some(root.join(program)).filter(is_program);
+    }
+    let folders = env_vars::search_path().into_iter();
+    folders.map(|folder| folder.join(program)).find(is_program)
+}

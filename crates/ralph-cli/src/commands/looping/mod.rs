@@ -1,0 +1,72 @@
+//! `ralph loop`: tasks in, reviewed commits out. Resolves, gates, runs, prints; the loop is `ralph_loop`'s.
+
+mod gate;
+mod here;
+mod run;
+mod show;
+
+use ralph_front::failure::Failure;
+use ralph_front::output::Output;
+use ralph_loop::settings::CommandLine;
+
+use crate::args::{Global, Loop};
+use crate::exit::Outcome;
+use here::Here;
+
+/// The loop, or one of the questions about it.
+pub(crate) fn run(global: &Global, arguments: &Loop, output: &Output) -> Outcome {
+    let here = Here::find(global, arguments)?;
+    if arguments.status {
+        return show::status(&here, output);
+    }
+    if arguments.circuit_status || arguments.reset_circuit {
+        return show::circuit(&here, arguments.reset_circuit, output);
+    }
+    let resolved = here.resolve(arguments)?;
+    for notice in &resolved.settings.notices {
+        output.note(&notice.to_string());
+    }
+    if arguments.qg {
+        return crate::commands::block_on(show::checks(&here, &resolved, output))?;
+    }
+    let repositories = here.repositories(arguments)?;
+    if arguments.dry_run {
+        return show::plan(&here, &resolved, arguments, repositories.as_ref(), output);
+    }
+    gate::check(&here, &resolved)?;
+    run::run(&here, &resolved, arguments, repositories, output)
+}
+
+/// The words of the command line that are settings.
+fn typed(arguments: &Loop) -> CommandLine {
+    CommandLine {
+        parallel: arguments.parallel.clone(),
+        max_tasks: arguments.max_tasks.clone(),
+        max_task_attempts: arguments.max_task_attempts.clone(),
+        respawn_delay: arguments.respawn_delay.clone(),
+        no_tabs: arguments.no_tabs,
+        engine: arguments.engine.clone(),
+        agent_command: arguments.agent_command.clone(),
+        model: arguments.model.clone(),
+        task: arguments.task.clone(),
+        checks_only: arguments.qg,
+        prompt: arguments.prompt.clone(),
+        timeout: arguments.timeout.clone(),
+        calls: arguments.calls.clone(),
+        merge_strategy: arguments.merge_strategy.clone(),
+        quality_gates: arguments.quality_gates.clone(),
+        no_pr: arguments.no_pr,
+        allowed_tools: arguments.allowed_tools.clone(),
+        permission_mode: arguments.permission_mode.clone(),
+        max_cost: arguments.max_cost.clone(),
+    }
+}
+
+/// A loop's status where a person asks for `ralph status` in a repository that is no workspace of projects.
+pub(crate) fn status_of_repository(
+    global: &Global,
+    output: &Output,
+) -> Option<Result<(), Failure>> {
+    let here = Here::of_loop(global)?;
+    Some(show::status(&here, output).map(drop))
+}

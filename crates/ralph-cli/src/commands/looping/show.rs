@@ -1,0 +1,98 @@
+//! The questions about a loop: where it is, what it would do, what its checks say. Nothing is changed but the circuit
+//! that is to be closed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ralph_core::error::Code;
+use ralph_front::output::Output;
+use ralph_loop::breaker::files;
+use ralph_loop::gates::GateRun;
+use ralph_loop::git::{Git, GitProgram};
+use ralph_loop::plan::Standing;
+use ralph_loop::record::Records;
+use ralph_loop::redact::Redactor;
+use ralph_loop::worktree::Worktrees;
+
+use super::gate;
+use super::here::{Here, Resolved};
+use crate::args::Loop;
+use crate::exit::Outcome;
+use crate::render::loops::{self, LoopPlan, PlannedTask};
+
+/// Where the loop of this repository is.
+pub(super) fn status(here: &Here, output: &Output) -> Outcome {
+    let records = Records::new(&here.folder());
+    let status = records.status()?;
+    let attempts = records.attempts()?;
+    let view = loops::LoopStatus::new(status, &attempts, crate::workspace::env().now());
+    output.answer(&view, &loops::status(&view, output.width()))?;
+    Ok(None)
+}
+
+/// What would be done.
+pub(super) fn plan(
+    here: &Here,
+    resolved: &Resolved,
+    arguments: &Loop,
+    repositories: Option<&BTreeSet<String>>,
+    output: &Output,
+) -> Outcome {
+    gate::plan(here)?;
+    let plan = here.plan()?.read()?;
+    let is_chosen = |name: &Option<String>| match (repositories, name) {
+        (Some(chosen), Some(name)) => chosen.contains(name),
+        _ => true,
+    };
+    let tasks = plan.tasks.iter().filter(|planned| {
+        planned.standing == Standing::Open && is_chosen(&planned.task.repository)
+    });
+    let tasks = tasks.map(|planned| PlannedTask {
+        id: planned.task.id.clone(),
+        text: planned.task.row.text.clone(),
+        repository: planned.task.repository.clone(),
+        line: planned.task.line,
+    });
+    let report = LoopPlan::new(
+        &resolved.settings,
+        arguments.task.as_deref(),
+        tasks.collect(),
+    );
+    output.answer(&report, &loops::plan(&report, output.width()))?;
+    Ok(None)
+}
+
+/// Where the circuit breaker is; closed on request.
+pub(super) fn circuit(here: &Here, reset: bool, output: &Output) -> Outcome {
+    let (folder, now) = (here.folder(), crate::workspace::env().now());
+    let mut circuit = files::load(&folder, now)?;
+    if reset {
+        let transition = circuit.reset(now, "closed by a person");
+        files::save(&folder, &circuit, transition.as_ref())?;
+    }
+    let report = loops::CircuitReport::new(&circuit);
+    output.answer(&report, &loops::circuit(&report))?;
+    Ok(None)
+}
+
+/// The checks of the current folder, and nothing else. The folder is as they leave it.
+pub(super) async fn checks(here: &Here, resolved: &Resolved, output: &Output) -> Outcome {
+    let git = Git::open(GitProgram::default(), &here.root).await?;
+    let env = crate::workspace::env();
+    let redactor = Redactor::new(&resolved.environment);
+    let gates =
+        ralph_loop::assemble::gates_of(&here.root, &resolved.settings, super::run::guard()?);
+    let base = git.base(None, None).await?;
+    let worktrees =
+        Worktrees::open(&git, &base, &resolved.settings.work.branch_prefix.value).await?;
+    let run = GateRun {
+        folder: &here.root,
+        base: None,
+        variables: &BTreeMap::new(),
+        redactor: &redactor,
+        now: env.now(),
+    };
+    let report = gates.run(&run, &worktrees).await?;
+    let checks = loops::ChecksReport::new(&report);
+    output.answer(&checks, &loops::checks(&checks))?;
+    Ok((!report.has_passed()).then_some(Code::Failed))
+}

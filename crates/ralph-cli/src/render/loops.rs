@@ -1,0 +1,532 @@
+//! What a loop did, is doing and would do, as data and as text. The live lines are [`super::looping`]'s.
+
+use ralph_core::time::{Timestamp, span_text};
+use ralph_loop::breaker::Circuit;
+use ralph_loop::gates::GateReport;
+use ralph_loop::outcome::Outcome;
+use ralph_loop::pool::LoopEnd;
+use ralph_loop::record::{AttemptLine, State, Status};
+use ralph_loop::settings::Settings;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::render::table::{cell, list, plain};
+use crate::render::{BOLD, CYAN, DIM, GREEN, RED, SCHEMA_VERSION, YELLOW, cut, paint};
+
+/// Attempts that a status shows.
+const RECENT: usize = 10;
+
+/// `ralph loop --json`: how a loop ended.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct LoopReport {
+    /// Version of this shape.
+    pub(crate) schema_version: u32,
+    /// Why it ended.
+    pub(crate) reason: String,
+    /// The exit code.
+    pub(crate) exit_code: u8,
+    /// The sums.
+    pub(crate) totals: LoopTotals,
+}
+
+/// Sums of a run.
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+pub(crate) struct LoopTotals {
+    /// Attempts that were spent.
+    pub(crate) spent: u64,
+    /// Attempts that are over, spent or not.
+    pub(crate) ended: u64,
+    /// How many had which outcome.
+    pub(crate) outcomes: std::collections::BTreeMap<String, u64>,
+    /// US dollars, as far as agents say so.
+    pub(crate) cost_usd: f64,
+    /// Tokens in.
+    pub(crate) input_tokens: u64,
+    /// Tokens out.
+    pub(crate) output_tokens: u64,
+    /// Pull requests.
+    pub(crate) pull_requests: Vec<String>,
+    /// Tasks on the skip-list.
+    pub(crate) skipped: u64,
+}
+
+impl LoopTotals {
+    fn new(totals: &ralph_loop::record::Totals) -> Self {
+        let outcomes = totals.outcomes.iter();
+        Self {
+            spent: totals.spent,
+            ended: totals.ended,
+            outcomes: outcomes
+                .map(|(outcome, count)| (outcome.name().to_owned(), *count))
+                .collect(),
+            cost_usd: totals.cost_usd,
+            input_tokens: totals.input_tokens,
+            output_tokens: totals.output_tokens,
+            pull_requests: totals.pull_requests.clone(),
+            skipped: totals.skipped,
+        }
+    }
+}
+
+impl LoopReport {
+    /// The report of an end.
+    pub(crate) fn new(end: &LoopEnd) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            reason: end.reason.clone(),
+            exit_code: end.code.map_or(0, ralph_core::error::Code::exit_code),
+            totals: LoopTotals::new(&end.totals),
+        }
+    }
+}
+
+/// How a loop ended, in words.
+pub(crate) fn ended(end: &LoopEnd) -> String {
+    let totals = &end.totals;
+    let done = totals.count(Outcome::Done);
+    let style = if end.code.is_none() { GREEN } else { YELLOW };
+    let mut text = format!(
+        "{}: {done} done of {} attempts\n",
+        paint(style, &end.reason),
+        totals.ended
+    );
+    for (outcome, count) in &totals.outcomes {
+        if *outcome != Outcome::Done {
+            text = format!("{text}  {count} {outcome}\n");
+        }
+    }
+    if totals.cost_usd > 0.0 {
+        text = format!("{text}  cost ${:.2}\n", totals.cost_usd);
+    }
+    text
+}
+
+/// `ralph loop --status --json`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct LoopStatus {
+    /// Version of this shape.
+    pub(crate) schema_version: u32,
+    /// `running`, `waiting`, `draining`, `ended`, `lost` (its process is gone), `none`.
+    pub(crate) state: String,
+    /// Why nothing starts, or why it ended.
+    pub(crate) reason: Option<String>,
+    /// When it goes on by itself.
+    pub(crate) wakes: Option<String>,
+    /// The loop's process.
+    pub(crate) pid: Option<u32>,
+    /// Workers at once.
+    pub(crate) workers: Option<u32>,
+    /// Attempts altogether.
+    pub(crate) max_attempts: Option<u64>,
+    /// Open tasks, and tasks that are held, delivered, done.
+    pub(crate) tasks: Option<LoopTasks>,
+    /// Who works.
+    pub(crate) running: Vec<LoopWorker>,
+    /// The sums of the run.
+    pub(crate) totals: LoopTotals,
+    /// The last attempts, newest first.
+    pub(crate) attempts: Vec<LoopAttempt>,
+    /// The exit code, once ended.
+    pub(crate) exit_code: Option<u8>,
+}
+
+/// Tasks by state.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct LoopTasks {
+    /// Open.
+    pub(crate) open: usize,
+    /// Held by a worker.
+    pub(crate) claimed: usize,
+    /// Delivered, not merged yet.
+    pub(crate) delivered: usize,
+    /// Done.
+    pub(crate) done: usize,
+}
+
+/// What a worker does.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct LoopWorker {
+    /// Which, from 1.
+    pub(crate) worker: usize,
+    /// Its task.
+    pub(crate) task_id: String,
+    /// The task's text.
+    pub(crate) task: String,
+    /// For how long, in seconds.
+    pub(crate) seconds: u64,
+    /// What the agent does, if it says so.
+    pub(crate) doing: Option<String>,
+}
+
+/// An attempt that is over.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct LoopAttempt {
+    /// Its id.
+    pub(crate) attempt: String,
+    /// Its task.
+    pub(crate) task_id: String,
+    /// Its outcome.
+    pub(crate) outcome: String,
+    /// Why.
+    pub(crate) reason: Option<String>,
+    /// How long the agent ran, in seconds.
+    pub(crate) seconds: f64,
+    /// The branch that holds its work.
+    pub(crate) branch: Option<String>,
+    /// Its pull request.
+    pub(crate) pull_request: Option<String>,
+}
+
+impl LoopStatus {
+    /// The status of a loop, with the truth about its process.
+    pub(crate) fn new(status: Option<Status>, attempts: &[AttemptLine], now: Timestamp) -> Self {
+        let recent = attempts.iter().rev().take(RECENT).map(attempt).collect();
+        let Some(status) = status else {
+            return Self {
+                schema_version: SCHEMA_VERSION,
+                state: "none".to_owned(),
+                reason: None,
+                wakes: None,
+                pid: None,
+                workers: None,
+                max_attempts: None,
+                tasks: None,
+                running: Vec::new(),
+                totals: LoopTotals::default(),
+                attempts: recent,
+                exit_code: None,
+            };
+        };
+        let is_lost = status.state != State::Ended && !status.process.is_alive();
+        let running = status.running.iter().map(|worker| LoopWorker {
+            worker: worker.worker,
+            task_id: worker.task_id.clone(),
+            task: worker.task.clone(),
+            seconds: ralph_core::time::elapsed(worker.since, now).as_secs(),
+            doing: worker.doing.clone(),
+        });
+        Self {
+            schema_version: SCHEMA_VERSION,
+            state: if is_lost { "lost" } else { word(status.state) }.to_owned(),
+            reason: status.reason,
+            wakes: status.wakes.map(ralph_core::time::stamp),
+            pid: Some(status.process.pid),
+            workers: Some(status.workers),
+            max_attempts: status.max_attempts,
+            tasks: Some(LoopTasks {
+                open: status.tasks.open,
+                claimed: status.tasks.claimed,
+                delivered: status.tasks.delivered,
+                done: status.tasks.done,
+            }),
+            running: if is_lost {
+                Vec::new()
+            } else {
+                running.collect()
+            },
+            totals: LoopTotals::new(&status.totals),
+            attempts: recent,
+            exit_code: status.exit_code,
+        }
+    }
+}
+
+fn word(state: State) -> &'static str {
+    match state {
+        State::Running => "running",
+        State::Waiting => "waiting",
+        State::Draining => "draining",
+        State::Ended => "ended",
+    }
+}
+
+fn attempt(line: &AttemptLine) -> LoopAttempt {
+    LoopAttempt {
+        attempt: line.attempt.to_string(),
+        task_id: line.task_id.clone(),
+        outcome: line.outcome.name().to_owned(),
+        reason: line.reason.clone(),
+        seconds: line.agent_seconds,
+        branch: line.branch.clone(),
+        pull_request: line.pull_request.clone(),
+    }
+}
+
+/// The status in words.
+pub(crate) fn status(status: &LoopStatus, width: usize) -> String {
+    if status.state == "none" {
+        return "no loop ever ran here\n".to_owned();
+    }
+    let style = match status.state.as_str() {
+        "running" => GREEN,
+        "lost" => RED,
+        _ => YELLOW,
+    };
+    let mut head = paint(style, &status.state);
+    if let Some(reason) = &status.reason {
+        head = format!("{head}: {reason}");
+    }
+    if let Some(wakes) = &status.wakes {
+        head = format!("{head}, until {wakes}");
+    }
+    if status.state == "lost" {
+        head = format!(
+            "{head}: its process {} is gone; the next loop takes up what it left",
+            status.pid.unwrap_or(0)
+        );
+    }
+    let of = status
+        .max_attempts
+        .map_or_else(String::new, |most| format!(" of {most}"));
+    let mut text = format!("{head}\n{}{of} attempts spent", status.totals.spent);
+    if let Some(tasks) = &status.tasks {
+        text = format!(
+            "{text}; tasks: {} open, {} held, {} delivered, {} done",
+            tasks.open, tasks.claimed, tasks.delivered, tasks.done
+        );
+    }
+    if status.totals.cost_usd > 0.0 {
+        text = format!("{text}; ${:.2}", status.totals.cost_usd);
+    }
+    text.push('\n');
+    text + &workers(&status.running, width) + &recent(&status.attempts, width)
+}
+
+fn workers(running: &[LoopWorker], width: usize) -> String {
+    if running.is_empty() {
+        return String::new();
+    }
+    let rows = running.iter().map(|worker| {
+        vec![
+            plain(&worker.worker.to_string()),
+            cell(CYAN, &worker.task_id),
+            plain(&span_text(std::time::Duration::from_secs(worker.seconds))),
+            plain(worker.doing.as_deref().unwrap_or(&worker.task)),
+        ]
+    });
+    format!(
+        "\n{}",
+        list(&["WORKER", "TASK", "FOR", "DOING"], rows.collect(), width)
+    )
+}
+
+fn recent(attempts: &[LoopAttempt], width: usize) -> String {
+    if attempts.is_empty() {
+        return String::new();
+    }
+    let rows = attempts.iter().map(|attempt| {
+        let style = if attempt.outcome == "done" {
+            GREEN
+        } else {
+            RED
+        };
+        let more = attempt.pull_request.as_ref().or(attempt.reason.as_ref());
+        vec![
+            cell(CYAN, &attempt.task_id),
+            cell(style, &attempt.outcome),
+            plain(&format!("{:.0} s", attempt.seconds)),
+            plain(more.or(attempt.branch.as_ref()).map_or("", String::as_str)),
+        ]
+    });
+    format!(
+        "\n{}",
+        list(&["TASK", "OUTCOME", "AGENT", "MORE"], rows.collect(), width)
+    )
+}
+
+/// `ralph loop --dry-run --json`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct LoopPlan {
+    /// Version of this shape.
+    pub(crate) schema_version: u32,
+    /// `continuous` or `batch`.
+    pub(crate) mode: String,
+    /// The knobs with their origins.
+    pub(crate) settings: Vec<LoopSetting>,
+    /// The only task, if one was named.
+    pub(crate) task: Option<String>,
+    /// The open tasks in the order in which they are taken.
+    pub(crate) tasks: Vec<PlannedTask>,
+}
+
+/// A knob.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct LoopSetting {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its value.
+    pub(crate) value: String,
+    /// Where that comes from.
+    pub(crate) origin: String,
+}
+
+/// An open task.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct PlannedTask {
+    /// Its name.
+    pub(crate) id: String,
+    /// Its text.
+    pub(crate) text: String,
+    /// Its repository, in a workspace plan.
+    pub(crate) repository: Option<String>,
+    /// Its line now, from 1.
+    pub(crate) line: usize,
+}
+
+impl LoopPlan {
+    /// What would be done.
+    pub(crate) fn new(settings: &Settings, task: Option<&str>, tasks: Vec<PlannedTask>) -> Self {
+        let mode = if settings.pool.attempts.value.is_some() {
+            "continuous"
+        } else {
+            "batch"
+        };
+        let rows = settings.rows().into_iter();
+        Self {
+            schema_version: SCHEMA_VERSION,
+            mode: mode.to_owned(),
+            settings: rows
+                .map(|row| LoopSetting {
+                    name: row.name.to_owned(),
+                    value: row.value,
+                    origin: row.origin,
+                })
+                .collect(),
+            task: task.map(str::to_owned),
+            tasks,
+        }
+    }
+}
+
+/// What would be done, in words.
+pub(crate) fn plan(plan: &LoopPlan, width: usize) -> String {
+    let mut text = format!("mode={}\n", plan.mode);
+    for setting in &plan.settings {
+        let origin = if setting.origin == "default" {
+            String::new()
+        } else {
+            format!("  ({})", setting.origin)
+        };
+        text = format!(
+            "{text}{}={}{}\n",
+            setting.name,
+            setting.value,
+            paint(DIM, &origin)
+        );
+    }
+    if let Some(task) = &plan.task {
+        text = format!("{text}only {task}\n");
+    }
+    text = format!(
+        "{text}\n{}\n",
+        paint(BOLD, &format!("{} open tasks", plan.tasks.len()))
+    );
+    for (index, task) in plan.tasks.iter().enumerate() {
+        let place = task
+            .repository
+            .as_ref()
+            .map_or_else(String::new, |name| format!("{name}: "));
+        text = format!(
+            "{text}{}\n",
+            cut(&format!("{:>3}  {place}{}", index + 1, task.text), width)
+        );
+    }
+    format!("{text}\n[dry-run] not executing\n")
+}
+
+/// `ralph loop --circuit-status --json`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct CircuitReport {
+    /// Version of this shape.
+    pub(crate) schema_version: u32,
+    /// `CLOSED`, `HALF_OPEN` or `OPEN`.
+    pub(crate) state: String,
+    /// Why.
+    pub(crate) reason: String,
+    /// How often it was opened.
+    pub(crate) total_opens: u64,
+}
+
+impl CircuitReport {
+    /// The report of a circuit.
+    pub(crate) fn new(circuit: &Circuit) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            state: circuit.state.to_string(),
+            reason: circuit.reason.clone(),
+            total_opens: u64::from(circuit.total_opens),
+        }
+    }
+}
+
+/// The circuit in words.
+pub(crate) fn circuit(report: &CircuitReport) -> String {
+    let reason = if report.reason.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", report.reason)
+    };
+    format!(
+        "{}{reason} (opened {} times)\n",
+        report.state, report.total_opens
+    )
+}
+
+/// `ralph loop --qg --json`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ChecksReport {
+    /// Version of this shape.
+    pub(crate) schema_version: u32,
+    /// Whether all passed; without any they have.
+    pub(crate) passed: bool,
+    /// Each check and its result.
+    pub(crate) checks: Vec<CheckResult>,
+}
+
+/// A check that was run.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct CheckResult {
+    /// Its command line.
+    pub(crate) command: String,
+    /// What became of it.
+    pub(crate) result: String,
+    /// Whether it passed.
+    pub(crate) passed: bool,
+}
+
+impl ChecksReport {
+    /// The report of checks.
+    pub(crate) fn new(report: &GateReport) -> Self {
+        let checks = report.gates.iter().map(|gate| CheckResult {
+            command: gate.command.clone(),
+            result: gate.to_string(),
+            passed: gate.outcome.is_good(),
+        });
+        Self {
+            schema_version: SCHEMA_VERSION,
+            passed: report.has_passed(),
+            checks: checks.collect(),
+        }
+    }
+}
+
+/// The checks in words.
+pub(crate) fn checks(report: &ChecksReport) -> String {
+    if report.checks.is_empty() {
+        return "no checks found\n".to_owned();
+    }
+    let lines = report.checks.iter().map(|check| {
+        let (style, word) = if check.passed {
+            (GREEN, "PASS")
+        } else {
+            (RED, "FAIL")
+        };
+        format!(
+            "{}: {} ({})\n",
+            paint(style, word),
+            check.command,
+            check.result
+        )
+    });
+    lines.collect()
+}

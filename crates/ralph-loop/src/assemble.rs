@@ -1,0 +1,334 @@
+//! Puts a loop together from resolved settings: finds the repositories, the base, the remote, and what git must not
+//! show. Reads; what it writes is git's own list of ignored paths and empty folders of ours.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use ralph_core::env::Env;
+use ralph_core::process::Identity;
+use ralph_core::process::guard::GuardProgram;
+use ralph_core::store::atomic;
+use ralph_docs::fix_plan::Flavour;
+use tokio::sync::watch;
+
+use crate::account::{self, AccountGate, AccountName};
+use crate::agent::Limits;
+use crate::attempt::Attempts;
+use crate::breaker::{CostCeiling, Thresholds};
+use crate::budget::{Budget, Terms};
+use crate::delivery::{Deliverer, DeliverySettings};
+use crate::engine;
+use crate::event::Sink;
+use crate::gates::{GateChoice, GateSettings, Gates};
+use crate::git::{Git, GitProgram};
+use crate::integrate::{Integrator, Strategy};
+use crate::plan::{Owner, PlanFile};
+use crate::pool::{Brakes, PoolError, PoolSettings, Shop, Site, Stop};
+use crate::record::Records;
+use crate::redact::Redactor;
+use crate::settings::{self, MergeStrategy, Settings};
+use crate::worktree::Worktrees;
+
+/// The folder of the loop in a repository or a workspace.
+pub const FOLDER: &str = ".ralph";
+/// The plan, below that.
+pub const PLAN: &str = "fix_plan.md";
+/// Our private state, below that.
+pub const STATE: &str = "state";
+
+/// What git would show of ours where a repository does not ignore it.
+const OURS: [&str; 9] = [
+    ".ralph/state/",
+    ".ralph/logs/",
+    ".ralph/worktrees/",
+    ".ralph/status.json",
+    ".ralph/attempts.jsonl",
+    ".ralph/.circuit_breaker_state",
+    ".ralph/.circuit_breaker_history",
+    ".ralph/.call_count",
+    ".ralph/.last_reset",
+];
+/// Pauses before a delivery that failed is tried again.
+const DELIVERY_RETRIES: [Duration; 3] = [
+    Duration::from_secs(2),
+    Duration::from_secs(10),
+    Duration::from_secs(60),
+];
+
+/// What a loop is put together from.
+pub struct Assembly<'a> {
+    /// Clock and ids.
+    pub env: &'a Env,
+    /// This process.
+    pub owner: Identity,
+    /// The folder that holds `.ralph`.
+    pub root: &'a Path,
+    /// The knobs.
+    pub settings: &'a Settings,
+    /// The repositories of a workspace plan that are looked at; `None` for a single repository.
+    pub repositories: Option<BTreeSet<String>>,
+    /// The only task, if one was named.
+    pub task: Option<String>,
+    /// A budget that other loops share.
+    pub shared_budget: Option<PathBuf>,
+    /// Where what all loops of this user share is kept.
+    pub user_folder: PathBuf,
+    /// What agents are started through.
+    pub guard: GuardProgram,
+    /// Which git.
+    pub git: GitProgram,
+    /// The local time zone.
+    pub zone: TimeZone,
+    /// What is masked in logs.
+    pub redactor: Redactor,
+    /// The user's prompt.
+    pub prompt: Option<String>,
+    /// How far the loop is told to stop.
+    pub stop: watch::Receiver<Stop>,
+    /// Where events go.
+    pub sink: Arc<dyn Sink>,
+}
+
+/// The plan of a folder, for reading and for claiming in the name of a process.
+#[must_use]
+pub fn plan_file(root: &Path, flavour: Flavour, owner: Identity, host: &str) -> PlanFile {
+    let folder = root.join(FOLDER);
+    let owner = Owner::new(owner, host);
+    PlanFile::new(&folder.join(PLAN), flavour, &folder.join(STATE), owner)
+}
+
+/// Puts a loop together. The caller holds the repository's loop lock.
+///
+/// # Errors
+/// A repository, the budget or the account's gate cannot be used.
+pub async fn assemble(assembly: Assembly<'_>) -> Result<Shop, PoolError> {
+    let folder = assembly.root.join(FOLDER);
+    let state = folder.join(STATE);
+    for made in [state.clone(), folder.join("logs")] {
+        atomic::create_dir(&made)?;
+    }
+    let flavour = match assembly.repositories {
+        Some(_) => Flavour::Workspace,
+        None => Flavour::Repository,
+    };
+    let plan = plan_file(
+        assembly.root,
+        flavour,
+        assembly.owner.clone(),
+        &assembly.env.host,
+    );
+    let sites = sites(&assembly).await?;
+    let budget = budget(&assembly, &state)?;
+    let settings = pool_settings(&assembly, &budget);
+    let account = account(&assembly, &settings)?;
+    let brakes = brakes(&assembly, &folder)?;
+    let engine = engine::engine(&assembly.settings.agent.engine_settings())?;
+    Ok(Shop {
+        env: assembly.env.clone(),
+        owner: assembly.owner,
+        settings,
+        plan: Arc::new(plan),
+        sites,
+        engine: Arc::from(engine),
+        guard: assembly.guard,
+        budget: Arc::new(budget),
+        account: Arc::new(account),
+        records: Records::new(&folder),
+        attempts: Attempts::new(&state),
+        folder,
+        zone: assembly.zone,
+        redactor: assembly.redactor,
+        brakes: RefCell::new(brakes),
+        history: RefCell::default(),
+        named_was_tried: Cell::new(false),
+        stop: assembly.stop,
+        sink: assembly.sink,
+    })
+}
+
+/// The account is the user's: that of the agent's own login, or that of a command.
+fn account(assembly: &Assembly<'_>, pool: &PoolSettings) -> Result<AccountGate, PoolError> {
+    let agent = &assembly.settings.agent;
+    let command = agent.command.value.join("\0");
+    let account = AccountName {
+        engine: agent.engine.value,
+        id: (!command.is_empty()).then_some(command.as_str()),
+    };
+    let settings = account::GateSettings {
+        workers: pool.workers,
+        margin: assembly.settings.limits.margin.value,
+        max_wait: assembly.settings.limits.max_wait.value,
+    };
+    let folder = assembly.user_folder.join("accounts");
+    let owner = assembly.owner.clone();
+    Ok(AccountGate::open(
+        &folder,
+        &account,
+        settings,
+        assembly.env,
+        owner,
+    )?)
+}
+
+fn brakes(assembly: &Assembly<'_>, folder: &Path) -> Result<Brakes, PoolError> {
+    let limits = &assembly.settings.limits;
+    let thresholds = Thresholds {
+        no_progress: limits.no_progress.value,
+        same_error: limits.same_error.value,
+        permission_denials: limits.permission_denials.value,
+        cooldown: limits.cooldown.value,
+        auto_reset: limits.auto_reset.value,
+    };
+    let expected = assembly.settings.agent.max_cost.value;
+    let cost = CostCeiling::new(limits.max_cost.value, expected);
+    let calls = limits.calls_per_hour.value;
+    Ok(Brakes::open(
+        folder,
+        thresholds,
+        calls,
+        cost,
+        assembly.env.now(),
+    )?)
+}
+
+async fn sites(assembly: &Assembly<'_>) -> Result<BTreeMap<Option<String>, Arc<Site>>, PoolError> {
+    let mut sites = BTreeMap::new();
+    match &assembly.repositories {
+        None => {
+            let site = site(assembly, None, assembly.root).await?;
+            sites.insert(None, Arc::new(site));
+        }
+        Some(names) => {
+            for name in names {
+                let folder = assembly.root.join(name);
+                let site = site(assembly, Some(name.clone()), &folder).await?;
+                sites.insert(Some(name.clone()), Arc::new(site));
+            }
+        }
+    }
+    Ok(sites)
+}
+
+async fn site(
+    assembly: &Assembly<'_>,
+    name: Option<String>,
+    folder: &Path,
+) -> Result<Site, PoolError> {
+    let work = &assembly.settings.work;
+    let git = Git::open(assembly.git.clone(), folder).await?;
+    let wished = work.base.value.as_deref();
+    let remote = if work.pull_requests.value {
+        git.remote(wished).await?
+    } else {
+        None
+    };
+    let base = git.base(wished, remote.as_deref()).await?;
+    let ralph = git.top().join(FOLDER);
+    atomic::create_dir(&ralph.join(STATE))?;
+    git.exclude(&OURS).await?;
+    let tracked_plan = match name {
+        None => {
+            let path = format!("{FOLDER}/{PLAN}");
+            git.is_tracked(Path::new(&path)).await?.then_some(path)
+        }
+        Some(_) => None,
+    };
+    let strategy = match work.merge_strategy.value {
+        MergeStrategy::Squash => Strategy::Squash,
+        MergeStrategy::Merge => Strategy::Merge,
+        MergeStrategy::Rebase => Strategy::Rebase,
+    };
+    let lock = ralph.join(STATE).join("merge.lock");
+    let delivery = remote.as_deref().map(|remote| {
+        let settings = DeliverySettings {
+            draft: work.draft.value,
+            failure_label: work.label.value.clone(),
+            ..DeliverySettings::new(remote, &base.branch)
+        };
+        Deliverer::new(&git, settings)
+    });
+    Ok(Site {
+        label: label(&git),
+        spares: Mutex::default(),
+        worktrees: Worktrees::open(&git, &base, &work.branch_prefix.value).await?,
+        integrator: Arc::new(Integrator::new(&git, &base, strategy, lock)),
+        gates: gates_of(git.top(), assembly.settings, assembly.guard.clone()),
+        delivery,
+        tracked_plan,
+        name,
+        git,
+        base,
+    })
+}
+
+/// The checks of a repository, as they are configured.
+#[must_use]
+pub fn gates_of(top: &Path, settings: &Settings, guard: GuardProgram) -> Gates {
+    let work = &settings.work;
+    let gates = GateSettings {
+        choice: match &work.gates.value {
+            settings::GateChoice::Auto => GateChoice::Auto,
+            settings::GateChoice::None => GateChoice::None,
+            settings::GateChoice::Commands(commands) => GateChoice::List(commands.clone()),
+        },
+        limit: work.gate_limit.value,
+        install_limit: work.install_limit.value,
+        grace: settings.agent.grace.value,
+    };
+    let baseline = top.join(FOLDER).join(STATE).join("baseline");
+    Gates::new(gates, guard, baseline)
+}
+
+fn label(git: &Git) -> String {
+    let name = git.top().file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+fn budget(assembly: &Assembly<'_>, state: &Path) -> Result<Budget, PoolError> {
+    if let Some(shared) = &assembly.shared_budget {
+        return Ok(Budget::open(shared)?);
+    }
+    let terms = Terms {
+        workers: assembly.settings.pool.workers.value,
+        attempts: assembly.settings.pool.attempts.value,
+    };
+    Ok(Budget::create(&state.join("budget"), &terms)?)
+}
+
+fn pool_settings(assembly: &Assembly<'_>, budget: &Budget) -> PoolSettings {
+    let settings = assembly.settings;
+    let agent = &settings.agent;
+    let terms = budget.terms();
+    PoolSettings {
+        run: assembly.env.ids.op(assembly.env.now()).to_string(),
+        workers: match assembly.task {
+            // One task is one worker's.
+            Some(_) => 1,
+            None => settings.pool.workers.value.min(terms.workers),
+        },
+        attempts: terms.attempts,
+        task_attempts: settings.pool.task_attempts.value,
+        respawn_delay: settings.pool.respawn_delay.value,
+        is_budget_shared: assembly.shared_budget.is_some(),
+        task: assembly.task.clone(),
+        repositories: assembly.repositories.clone(),
+        per_repository: 1,
+        limits: Limits {
+            wall: Some(agent.wall.value),
+            silence: agent.silence.value,
+            after_result: agent.after_result.value,
+            grace: agent.grace.value,
+        },
+        prompt: assembly.prompt.clone(),
+        calls_per_hour: settings.limits.calls_per_hour.value,
+        workspace_root: assembly
+            .repositories
+            .as_ref()
+            .map(|_| assembly.root.to_owned()),
+        delivery_retries: DELIVERY_RETRIES.to_vec(),
+    }
+}

@@ -1,0 +1,137 @@
+//! The circuit, the calls of the hour and the money of the run, kept together with their files.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Zoned;
+use ralph_core::store::StoreError;
+use ralph_core::time::Timestamp;
+
+use crate::breaker::{
+    Admission, CallAnswer, Calls, Circuit, CostAnswer, CostCeiling, Observation, Thresholds, files,
+};
+use crate::outcome::{AttemptId, Outcome};
+use crate::record::AttemptLine;
+
+/// What stops a loop.
+#[derive(Debug)]
+pub struct Brakes {
+    folder: PathBuf,
+    circuit: Circuit,
+    thresholds: Thresholds,
+    calls: Calls,
+    calls_per_hour: Option<u32>,
+    cost: CostCeiling,
+}
+
+/// Whether an agent may start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Leave {
+    /// It may.
+    Yes,
+    /// It may when nothing else runs.
+    Alone,
+    /// Not before the next full hour, in so long.
+    NextHour(Duration),
+    /// When others have ended, perhaps.
+    Later,
+    /// Never in this run.
+    Never(String),
+}
+
+impl Brakes {
+    /// Takes up what earlier loops of the folder left.
+    ///
+    /// # Errors
+    /// A file cannot be read or written.
+    pub fn open(
+        folder: &Path,
+        thresholds: Thresholds,
+        calls_per_hour: Option<u32>,
+        cost: CostCeiling,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
+        let mut circuit = files::load(folder, now)?;
+        if let Some(transition) = circuit.start(&thresholds, now) {
+            files::save(folder, &circuit, Some(&transition))?;
+        }
+        Ok(Self {
+            folder: folder.to_owned(),
+            circuit,
+            thresholds,
+            calls: files::load_calls(folder)?,
+            calls_per_hour,
+            cost,
+        })
+    }
+
+    /// Whether an agent may start on this attempt now.
+    pub(super) fn ask(&mut self, attempt: &AttemptId, now: &Zoned) -> Leave {
+        let admission = self.circuit.admits();
+        if admission == Admission::Refused {
+            return Leave::Never(self.open_words());
+        }
+        match self.cost.reserve(attempt) {
+            CostAnswer::Granted => {}
+            CostAnswer::Wait => return Leave::Later,
+            CostAnswer::Exhausted => {
+                let spent = self.cost.spent();
+                return Leave::Never(format!("cost ceiling reached (${spent:.2} spent)"));
+            }
+        }
+        if let CallAnswer::Wait(time) = self.calls.ask(self.calls_per_hour, now) {
+            return Leave::NextHour(time);
+        }
+        match admission {
+            Admission::Alone => Leave::Alone,
+            _ => Leave::Yes,
+        }
+    }
+
+    fn open_words(&self) -> String {
+        let until = self
+            .circuit
+            .retry_at(&self.thresholds)
+            .map_or_else(String::new, |until| {
+                format!(", tried again from {}", ralph_core::time::stamp(until))
+            });
+        format!("circuit breaker open: {}{until}", self.circuit.reason)
+    }
+
+    /// An agent starts.
+    pub(super) fn started(&mut self, now: &Zoned) -> Result<(), StoreError> {
+        self.calls.count(now);
+        files::save_calls(&self.folder, &self.calls)
+    }
+
+    /// Agents started in this hour.
+    pub(super) fn calls(&self, now: &Zoned) -> u64 {
+        u64::from(self.calls.made(now))
+    }
+
+    /// An attempt that was asked for does not start.
+    pub(super) fn not_started(&mut self, attempt: &AttemptId) {
+        self.cost.settle(attempt, Some(0.0));
+    }
+
+    /// An attempt is over; the answer is why nothing starts any more, if that is so.
+    pub(super) fn ended(
+        &mut self,
+        line: &AttemptLine,
+        now: Timestamp,
+    ) -> Result<Option<String>, StoreError> {
+        self.cost.settle(&line.attempt, line.usage.cost_usd);
+        let changed = line.commit.is_some();
+        let error = line
+            .reason
+            .as_deref()
+            .filter(|_| line.outcome != Outcome::Done);
+        let Some(observation) = Observation::of(line.outcome, changed, error) else {
+            return Ok(None);
+        };
+        let transition = self.circuit.record(&observation, &self.thresholds, now);
+        files::save(&self.folder, &self.circuit, transition.as_ref())?;
+        let is_open = self.circuit.admits() == Admission::Refused;
+        Ok(is_open.then(|| self.open_words()))
+    }
+}

@@ -1,0 +1,461 @@
+//! From an agent's end to a record: its work is checked, delivered or kept; its task is settled. Runs beside the next
+//! agent, and again after a crash ([`crate::recovery`]): every step finds what it did before.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::PoolError;
+use super::judge::{Judgement, judge};
+use super::schedule::{Ended, Stop};
+use super::shop::{Shop, Site};
+use crate::agent::Ending;
+use crate::attempt::{AttemptRecord, Closing, ForTask, Phase};
+use crate::budget::Settlement;
+use crate::gates::{GateReport, GateResult, GateRun};
+use crate::git::ObjectId;
+use crate::integrate::{Forwarded, Integrated, Left, Made, Order, Tick, Turn};
+use crate::outcome::{Outcome, Verdict};
+use crate::plan::Delivered;
+use crate::record::{AttemptLine, SCHEMA_VERSION};
+use crate::worktree::{Assigned, Safe, Work};
+
+/// How often work is put on top of a base that moves meanwhile.
+const TRIES: u32 = 10;
+
+/// An attempt whose agent has ended.
+#[derive(Debug)]
+pub(crate) struct Finishing {
+    pub(crate) record: AttemptRecord,
+    pub(crate) site: Arc<Site>,
+    pub(crate) assigned: Assigned,
+    /// Whether an earlier loop began it: what is done now may have been done before.
+    pub(crate) is_resumed: bool,
+}
+
+/// What became of it.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) line: AttemptLine,
+    pub(crate) ended: Ended,
+    pub(crate) halt: Option<String>,
+}
+
+/// How an attempt ends, and what is still to be done about its worktree.
+pub(super) struct End {
+    closing: Closing,
+    ended: Ended,
+    halt: Option<String>,
+    release: Option<Release>,
+}
+
+/// A worktree whose work is safe.
+pub(super) enum Release {
+    Merged(ObjectId, Work),
+    OnBranch(ObjectId, Work),
+}
+
+impl End {
+    pub(super) fn new(closing: Closing, ended: Ended) -> Self {
+        Self {
+            closing,
+            ended,
+            halt: None,
+            release: None,
+        }
+    }
+
+    pub(super) fn releasing(self, release: Release) -> Self {
+        Self {
+            release: Some(release),
+            ..self
+        }
+    }
+}
+
+/// Finishes an attempt whose agent has just ended.
+pub(crate) async fn finish(
+    shop: Rc<Shop>,
+    mut attempt: Finishing,
+    ending: Ending,
+    verdict: Verdict,
+) -> Result<Finished, PoolError> {
+    let end = match judge(ending, &verdict) {
+        Judgement::Check => {
+            attempt.record.phase = Phase::Checking;
+            shop.attempts.write_durably(&attempt.record)?;
+            check(&shop, &mut attempt).await?
+        }
+        Judgement::Over {
+            outcome,
+            reason,
+            ended,
+            halt,
+        } => {
+            let closing = Closing::new(outcome, Some(reason), ForTask::Open);
+            let end = put_aside(&shop, &attempt, closing, ended).await?;
+            End { halt, ..end }
+        }
+    };
+    close(&shop, attempt, end).await
+}
+
+/// Goes on with an attempt that a crash cut off, where it was.
+pub(crate) async fn resume(shop: Rc<Shop>, mut attempt: Finishing) -> Result<Finished, PoolError> {
+    let is_there = attempt.assigned.path.is_dir();
+    let end = match (attempt.record.closing.take(), attempt.record.phase) {
+        (Some(closing), _) => End::new(closing, Ended::Settled),
+        (None, Phase::Checking) if is_there => check(&shop, &mut attempt).await?,
+        (None, Phase::Delivering) if !is_there => match attempt.record.commit.clone() {
+            Some(commit) => super::push::send(&shop, &mut attempt, commit).await?,
+            None => lost(&shop, &attempt).await?,
+        },
+        (None, Phase::Delivering) if is_there => {
+            let work = attempt.site.worktrees.capture(&attempt.assigned).await?;
+            deliver(&shop, &mut attempt, work).await?
+        }
+        (None, _) => lost(&shop, &attempt).await?,
+    };
+    close(&shop, attempt, end).await
+}
+
+/// The loop was killed while its agent ran, or before its end was known.
+async fn lost(shop: &Shop, attempt: &Finishing) -> Result<End, PoolError> {
+    let reason = Some("the loop was killed".to_owned());
+    let closing = Closing::new(Outcome::Interrupted, reason, ForTask::Open);
+    put_aside(shop, attempt, closing, Ended::Untried).await
+}
+
+/// Work that does not go on is kept on its branch and named. One that was put aside before is found there.
+async fn put_aside(
+    shop: &Shop,
+    attempt: &Finishing,
+    mut closing: Closing,
+    ended: Ended,
+) -> Result<End, PoolError> {
+    let site = &attempt.site;
+    let kept = if attempt.assigned.path.is_dir() {
+        let message = format!(
+            "ralph: unfinished work on {} ({})",
+            attempt.record.task.id, closing.outcome
+        );
+        let kept = site
+            .worktrees
+            .keep(&attempt.assigned, &message, shop.env.now());
+        let (kept, spare) = kept.await?;
+        site.put_by(spare);
+        kept.map(|kept| kept.commit)
+    } else {
+        site.git.tip(&attempt.assigned.reference()).await?
+    };
+    if let Some(commit) = kept {
+        closing.branch = Some(attempt.assigned.branch.clone());
+        closing.commit = Some(commit.to_string());
+    }
+    Ok(End::new(closing, ended))
+}
+
+/// The repository's own checks, then delivery.
+async fn check(shop: &Shop, attempt: &mut Finishing) -> Result<End, PoolError> {
+    let work = attempt.site.worktrees.capture(&attempt.assigned).await?;
+    if work.is_empty() {
+        let (outcome, reason) = nothing_done(&attempt.record.denials);
+        let closing = Closing::new(outcome, Some(reason), ForTask::Open);
+        return put_aside(shop, attempt, closing, Ended::Tried).await;
+    }
+    let Some(report) = gates(shop, attempt).await? else {
+        let reason = Some("stopped while its checks ran".to_owned());
+        let closing = Closing::new(Outcome::Interrupted, reason, ForTask::Open);
+        return put_aside(shop, attempt, closing, Ended::Untried).await;
+    };
+    attempt.record.gates = report.lines();
+    attempt.record.checks = check_lines(&report);
+    if !report.has_passed() {
+        let closing = Closing::new(Outcome::GatesFailed, Some(failed(&report)), ForTask::Open);
+        return put_aside(shop, attempt, closing, Ended::Tried).await;
+    }
+    attempt.record.phase = Phase::Delivering;
+    shop.attempts.write_durably(&attempt.record)?;
+    // Checks may have written files; what is delivered is what the agent left.
+    deliver(shop, attempt, work).await
+}
+
+/// Runs the checks; `None` when the loop was told to end everything meanwhile.
+async fn gates(shop: &Shop, attempt: &Finishing) -> Result<Option<GateReport>, PoolError> {
+    let marks = BTreeMap::from([(
+        "RALPH_ATTEMPT_ID".to_owned(),
+        attempt.record.attempt.to_string(),
+    )]);
+    let run = GateRun {
+        folder: &attempt.assigned.path,
+        base: Some(&attempt.assigned.start),
+        variables: &marks,
+        redactor: &shop.redactor,
+        now: shop.env.now(),
+    };
+    let mut stop = shop.stop.clone();
+    tokio::select! {
+        report = attempt.site.gates.run(&run, &attempt.site.worktrees) => Ok(Some(report?)),
+        Ok(_) = stop.wait_for(|stop| *stop == Stop::Now) => Ok(None),
+    }
+}
+
+/// One line per check, in the words of the loop that this one replaces.
+fn check_lines(report: &GateReport) -> Vec<String> {
+    let line = |gate: &GateResult| {
+        let word = if gate.outcome.is_good() {
+            "PASS"
+        } else {
+            "FAIL"
+        };
+        format!("{word}: {} ({gate})", gate.command)
+    };
+    report.gates.iter().map(line).collect()
+}
+
+fn failed(report: &GateReport) -> String {
+    let failed = report.gates.iter().filter(|gate| !gate.outcome.is_good());
+    let words: Vec<String> = failed
+        .map(|gate| format!("`{}` {gate}", gate.command))
+        .collect();
+    words.join(", ")
+}
+
+/// Without a change, a tool that was refused is why.
+fn nothing_done(denials: &[String]) -> (Outcome, String) {
+    if denials.is_empty() {
+        (Outcome::NoChange, "the agent changed nothing".to_owned())
+    } else {
+        let reason = format!("refused: {}", denials.join(", "));
+        (Outcome::PermissionDenied, reason)
+    }
+}
+
+async fn deliver(shop: &Shop, attempt: &mut Finishing, work: Work) -> Result<End, PoolError> {
+    let message = message(&attempt.record);
+    let row = attempt.record.task.row.clone();
+    let tracked = attempt.site.tracked_plan.clone();
+    let assigned = attempt.assigned.clone();
+    let order = Order {
+        assigned: &assigned,
+        work: &work,
+        message: &message,
+        tick: tracked.as_deref().map(|path| Tick { path, row: &row }),
+        now: shop.env.now(),
+    };
+    if attempt.site.delivery.is_some() {
+        super::push::push(shop, attempt, &order).await
+    } else {
+        integrate(shop, attempt, &order).await
+    }
+}
+
+/// The commit's message: the task, then what the agent says of it.
+fn message(record: &AttemptRecord) -> String {
+    let text = crate::event::one_line(&record.task.row.text);
+    let subject: String = format!("ralph: {text}").chars().take(100).collect();
+    let summary = record.summary.as_deref().unwrap_or("").trim();
+    let body = if summary.is_empty() {
+        String::new()
+    } else {
+        format!("{summary}\n\n")
+    };
+    format!(
+        "{subject}\n\n{body}Ralph-Task: {}\nRalph-Attempt: {}\n",
+        record.task.id, record.attempt
+    )
+}
+
+/// Onto the base branch of this repository.
+async fn integrate(shop: &Shop, attempt: &Finishing, order: &Order<'_>) -> Result<End, PoolError> {
+    let site = &attempt.site;
+    let mut turn = site.integrator.turn().await?;
+    for remaining in (0..TRIES).rev() {
+        let onto = site.integrator.onto_base(&turn, &site.worktrees, order);
+        let made = match onto.await? {
+            Integrated::Made(made) => made,
+            Integrated::Conflict { commit, paths } => {
+                return Ok(conflict(attempt, order, commit, &paths));
+            }
+        };
+        let forwarded;
+        (forwarded, turn) = forward(shop, site, turn, made.clone()).await?;
+        match forwarded {
+            // Somebody committed meanwhile: once more, on top of that.
+            Forwarded::Left(Left::BaseMoved) if remaining > 0 => {}
+            Forwarded::Left(left) => return Ok(waiting(shop, attempt, order, made, &left)),
+            Forwarded::Moved => return Ok(merged(order, made)),
+        }
+    }
+    unreachable!("the last round returns")
+}
+
+/// The one step that moves the user's branch, while the marks of claims are lifted from a plan that is part of it.
+async fn forward(
+    shop: &Shop,
+    site: &Site,
+    turn: Turn,
+    made: Made,
+) -> Result<(Forwarded, Turn), PoolError> {
+    let (plan, integrator) = (Arc::clone(&shop.plan), Arc::clone(&site.integrator));
+    let is_tracked = site.tracked_plan.is_some();
+    let moved = tokio::task::spawn_blocking(move || {
+        let forwarded = if is_tracked {
+            plan.with_marks_lifted(|| integrator.fast_forward(&turn, &made))?
+        } else {
+            integrator.fast_forward(&turn, &made)
+        };
+        Ok::<_, PoolError>((forwarded?, turn))
+    });
+    moved.await?
+}
+
+fn merged(order: &Order<'_>, made: Made) -> End {
+    let closing = Closing {
+        commit: Some(made.commit.to_string()),
+        merged: true,
+        ..Closing::new(Outcome::Done, None, ForTask::Done)
+    };
+    End::new(closing, Ended::Settled).releasing(Release::Merged(made.commit, order.work.clone()))
+}
+
+fn waiting(shop: &Shop, attempt: &Finishing, order: &Order<'_>, made: Made, left: &Left) -> End {
+    let branch = attempt.assigned.branch.clone();
+    let delivered = Delivered {
+        branch: branch.clone(),
+        commit: made.commit.to_string(),
+        pull_request: None,
+        delivered_at: shop.env.now(),
+    };
+    let reason = Some(format!("not merged: {}", left_words(left)));
+    let closing = Closing {
+        branch: Some(branch),
+        commit: Some(made.commit.to_string()),
+        ..Closing::new(Outcome::Done, reason, ForTask::Delivered(delivered))
+    };
+    End::new(closing, Ended::Settled).releasing(Release::OnBranch(made.commit, order.work.clone()))
+}
+
+fn left_words(left: &Left) -> String {
+    match left {
+        Left::BaseMoved => "the base branch keeps moving".to_owned(),
+        Left::Dirty { checkout, files } => format!(
+            "{} has changes of yours ({})",
+            checkout.display(),
+            files.join(", ")
+        ),
+        Left::Busy { checkout } => format!("{} is being rebased", checkout.display()),
+        Left::Refused { reason } => reason.clone(),
+    }
+}
+
+/// To fit is one of the checks: the task needs the agent again, on the base as it is now.
+fn conflict(attempt: &Finishing, order: &Order<'_>, commit: ObjectId, paths: &[String]) -> End {
+    let base = &attempt.site.base.branch;
+    let reason = Some(format!("conflicts with {base} in {}", paths.join(", ")));
+    let closing = Closing {
+        branch: Some(attempt.assigned.branch.clone()),
+        commit: Some(commit.to_string()),
+        ..Closing::new(Outcome::GatesFailed, reason, ForTask::Open)
+    };
+    End::new(closing, Ended::Tried).releasing(Release::OnBranch(commit, order.work.clone()))
+}
+
+/// Writes down how it ended, then does what follows from that. After a crash in between, all of it is done again.
+async fn close(shop: &Shop, mut attempt: Finishing, end: End) -> Result<Finished, PoolError> {
+    // A delivery that failed is not over: its record stays as it is, and the next start sends it again.
+    let is_over = end.closing.outcome != Outcome::DeliveryFailed;
+    if is_over {
+        attempt.record.closing = Some(end.closing.clone());
+        shop.attempts.write_durably(&attempt.record)?;
+    }
+    let worktrees = &attempt.site.worktrees;
+    let spare = match &end.release {
+        Some(Release::Merged(commit, work)) => {
+            let safe = Safe::Merged(commit);
+            worktrees.release(&attempt.assigned, work, safe).await?
+        }
+        Some(Release::OnBranch(commit, work)) => {
+            let safe = Safe::OnBranch(commit);
+            worktrees.release(&attempt.assigned, work, safe).await?
+        }
+        None => None,
+    };
+    attempt.site.put_by(spare);
+    let line = line(shop, &attempt.record, &end.closing);
+    settle(shop, &attempt, &end.closing, &line).await?;
+    Ok(Finished {
+        line,
+        ended: end.ended,
+        halt: end.halt,
+    })
+}
+
+/// The budget, the history, the plan; then the attempt is forgotten.
+async fn settle(
+    shop: &Shop,
+    attempt: &Finishing,
+    closing: &Closing,
+    line: &AttemptLine,
+) -> Result<(), PoolError> {
+    let record = &attempt.record;
+    let settlement = if line.spent {
+        Settlement::Spent
+    } else {
+        Settlement::Returned
+    };
+    shop.budget.settle(&record.attempt, settlement)?;
+    if !(attempt.is_resumed && is_recorded(shop, line)?) {
+        shop.records.append(line)?;
+    }
+    let plan = Arc::clone(&shop.plan);
+    let (task, id, what) = (
+        record.task.clone(),
+        record.attempt.clone(),
+        closing.task.clone(),
+    );
+    let told = tokio::task::spawn_blocking(move || match what {
+        ForTask::Open => plan.revert(&task, &id),
+        ForTask::Done => plan.complete(&task, &id),
+        ForTask::Delivered(delivered) => plan.record_delivered(&task, &id, &delivered),
+    });
+    told.await??;
+    if closing.outcome != Outcome::DeliveryFailed {
+        shop.attempts.close(&record.attempt)?;
+    }
+    Ok(())
+}
+
+fn is_recorded(shop: &Shop, line: &AttemptLine) -> Result<bool, PoolError> {
+    let same = |known: &AttemptLine| known.attempt == line.attempt && known.outcome == line.outcome;
+    Ok(shop.records.attempts()?.iter().any(same))
+}
+
+fn line(shop: &Shop, record: &AttemptRecord, closing: &Closing) -> AttemptLine {
+    AttemptLine {
+        schema_version: SCHEMA_VERSION,
+        attempt: record.attempt.clone(),
+        task_id: record.task.id.clone(),
+        task_key: record.task.key.clone(),
+        task: record.task.row.text.clone(),
+        repository: record.task.repository.clone(),
+        number: record.number,
+        engine: record.engine.clone(),
+        started: record.started,
+        ended: shop.env.now(),
+        agent_seconds: record.agent_seconds,
+        outcome: closing.outcome,
+        spent: closing.outcome.spends(),
+        reason: closing.reason.clone(),
+        branch: closing.branch.clone(),
+        commit: closing.commit.clone(),
+        merged: closing.merged,
+        pushed: closing.pushed,
+        pull_request: closing.pull_request.clone(),
+        compare_url: closing.compare_url.clone(),
+        checks: record.checks.clone(),
+        usage: record.usage,
+        session_id: record.session_id.clone(),
+        log: record.log.clone(),
+    }
+}

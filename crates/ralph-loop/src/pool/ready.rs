@@ -1,0 +1,215 @@
+//! An attempt made ready before anybody is free for it: task, branch, worktree, prompt and a guard that waits.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use ralph_core::error::Coded;
+use ralph_core::process::guard::Guard;
+
+use super::PoolError;
+use super::shop::{Shop, Site};
+use crate::attempt::{AttemptRecord, Phase};
+use crate::engine::AgentOrder;
+use crate::outcome::AttemptId;
+use crate::plan::{Claim, PlanError, Wish};
+use crate::prompt;
+use crate::task::{Task, TaskKey};
+use crate::worktree::Assigned;
+
+/// An attempt that only waits for a worker.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) record: AttemptRecord,
+    pub(super) site: Arc<Site>,
+    pub(super) assigned: Assigned,
+    pub(super) order: AgentOrder,
+    pub(super) guard: Guard,
+}
+
+/// What the plan may not give out now.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Withheld {
+    pub(super) skip: BTreeSet<TaskKey>,
+    pub(super) busy: BTreeSet<String>,
+}
+
+/// Makes the next attempt ready; `None` when the plan has nothing for us now.
+pub(super) async fn prepare(
+    shop: Rc<Shop>,
+    withheld: Withheld,
+    number_of: impl Fn(&TaskKey) -> u32,
+) -> Result<Option<Ready>, PoolError> {
+    let now = shop.env.now();
+    let attempt: AttemptId = shop.env.ids.op(now).as_str().parse()?;
+    let Some(task) = claim(&shop, withheld, &attempt).await? else {
+        return Ok(None);
+    };
+    let number = number_of(&task.key);
+    match equip(&shop, &task, &attempt, number).await {
+        Ok(ready) => Ok(Some(ready)),
+        Err(error) => {
+            give_back(&shop, &task, &attempt).await?;
+            Err(error)
+        }
+    }
+}
+
+async fn claim(
+    shop: &Shop,
+    withheld: Withheld,
+    attempt: &AttemptId,
+) -> Result<Option<Task>, PoolError> {
+    let plan = Arc::clone(&shop.plan);
+    let (attempt, now) = (attempt.clone(), shop.env.now());
+    let (only, repositories) = (
+        shop.settings.task.clone(),
+        shop.settings.repositories.clone(),
+    );
+    // A task that was named is tried again as often as it may be, and then there is nothing else.
+    let was_tried = only.is_some() && shop.named_was_tried.replace(true);
+    if only.is_some() && !withheld.skip.is_empty() {
+        return Ok(None);
+    }
+    let claimed = tokio::task::spawn_blocking(move || {
+        let wish = Wish {
+            task: only.as_deref(),
+            skip: &withheld.skip,
+            busy_repositories: &withheld.busy,
+            repositories: repositories.as_ref(),
+        };
+        plan.claim(&wish, &attempt, now)
+    });
+    match claimed.await? {
+        Ok(Claim::Taken(task)) => Ok(Some(task)),
+        Ok(Claim::NothingOpen { .. }) => Ok(None),
+        Err(PlanError::Completed { .. } | PlanError::Delivered { .. } | PlanError::Held { .. })
+            if was_tried =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Everything that an agent needs, with each step on disk before it is done.
+async fn equip(
+    shop: &Shop,
+    task: &Task,
+    attempt: &AttemptId,
+    number: u32,
+) -> Result<Ready, PoolError> {
+    let site = shop
+        .site(task.repository.as_deref())
+        .ok_or_else(|| PoolError::NoRepository(task.repository.clone().unwrap_or_default()))?;
+    let mut record = AttemptRecord::new(
+        attempt.clone(),
+        task.clone(),
+        number,
+        shop.engine.name().as_str(),
+        shop.owner.clone(),
+        site.git.top(),
+        shop.env.now(),
+    );
+    shop.attempts.write(&record)?;
+    // The guard starts while git makes the worktree.
+    let guard = Guard::start(&shop.guard)?;
+    let prepared = site.worktree().await?;
+    let assigned = site.worktrees.assign(prepared, &task.name()).await?;
+    record.assigned = Some(assigned.clone());
+    shop.attempts.write(&record)?;
+    let order = order(shop, site, &record, &assigned);
+    ralph_core::store::atomic::stage_unsynced(&order.prompt_file, order.prompt.as_bytes(), None)?
+        .publish()?;
+    Ok(Ready {
+        record,
+        site: Arc::clone(site),
+        assigned,
+        order,
+        guard,
+    })
+}
+
+fn order(shop: &Shop, site: &Site, record: &AttemptRecord, assigned: &Assigned) -> AgentOrder {
+    let folder = shop.attempts.folder(&record.attempt);
+    let history = shop.history.borrow();
+    let none = Vec::new();
+    let gates = site.gates.of(&assigned.path).into_iter();
+    let gates: Vec<String> = gates.map(|gate| gate.command).collect();
+    let text = prompt::prompt(&prompt::PromptParts {
+        task: &record.task,
+        worktree: &assigned.path.display().to_string(),
+        repository: &site.git.top().display().to_string(),
+        branch: &assigned.branch,
+        gates: &gates,
+        history: history.get(&record.task.key).unwrap_or(&none),
+        instructions: shop.settings.prompt.as_deref(),
+    });
+    AgentOrder {
+        attempt: record.attempt.clone(),
+        task: record.task.clone(),
+        prompt: text,
+        prompt_file: folder.join("prompt.md"),
+        worktree: assigned.path.clone(),
+        branch: assigned.branch.clone(),
+        project: site.label.clone(),
+        temporary: None,
+    }
+}
+
+/// Gives a ready attempt back: nothing of it stays.
+pub(super) async fn release(shop: &Shop, ready: Ready) -> Result<(), PoolError> {
+    drop(ready.guard);
+    let now = shop.env.now();
+    let kept = ready
+        .site
+        .worktrees
+        .keep(&ready.assigned, "ralph: not begun", now);
+    let (kept, spare) = kept.await?;
+    ready.site.put_by(spare);
+    if let Some(kept) = kept {
+        shop.note(format!("{}: somebody worked in it", kept.branch));
+    }
+    give_back(shop, &ready.record.task, &ready.record.attempt).await
+}
+
+/// Opens a task again and forgets its attempt.
+pub(super) async fn give_back(
+    shop: &Shop,
+    task: &Task,
+    attempt: &AttemptId,
+) -> Result<(), PoolError> {
+    let plan = Arc::clone(&shop.plan);
+    let (task, id) = (task.clone(), attempt.clone());
+    tokio::task::spawn_blocking(move || plan.revert(&task, &id)).await??;
+    Ok(shop.attempts.close(attempt)?)
+}
+
+impl Ready {
+    /// Writes down that the agent may run from now on.
+    pub(super) fn begin(&mut self, shop: &Shop) -> Result<(), PoolError> {
+        self.record.phase = Phase::Running;
+        self.record.started = shop.env.now();
+        Ok(shop.attempts.write(&self.record)?)
+    }
+}
+
+/// The words for a failure, its causes included.
+pub(super) fn words(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        text = format!("{text}: {source}");
+        next = source.source();
+    }
+    text
+}
+
+/// Whether a failure will be there again however often it is tried.
+pub(super) fn is_final(error: &PoolError) -> bool {
+    use ralph_core::error::Code;
+    matches!(
+        error.code(),
+        Code::CorruptState | Code::NoFixPlan | Code::NewerFormat | Code::Usage
+    )
+}

@@ -1,0 +1,221 @@
+//! A worker's part: one agent from its start to its end, holding a slot no longer than that.
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use ralph_core::process::Identity;
+use tokio::sync::watch;
+
+use super::board::Board;
+use super::finish::Finishing;
+use super::permit::{self, Permit};
+use super::ready::{Ready, words};
+use super::schedule::Stop;
+use super::shop::Shop;
+use crate::agent::{self, AgentEnd, AgentError, AgentEvent, AgentRun, Ending};
+use crate::engine::Progress;
+use crate::event::Event;
+use crate::outcome::{AttemptId, Usage, Verdict};
+
+/// An agent that has ended.
+#[derive(Debug)]
+pub(super) struct Worked {
+    pub(super) worker: usize,
+    pub(super) finishing: Finishing,
+    pub(super) ending: Ending,
+    pub(super) verdict: Verdict,
+}
+
+/// Runs the agent of a ready attempt. Whatever happens, what comes back can be finished.
+pub(super) async fn work(
+    shop: Rc<Shop>,
+    board: Rc<RefCell<Board>>,
+    worker: usize,
+    mut ready: Ready,
+    permit: Permit,
+    stop: watch::Receiver<Stop>,
+) -> Worked {
+    let began = shop.env.clock.monotonic();
+    let log = log_path(&shop, &ready);
+    ready.record.log = relative(&shop, &log);
+    if let Err(error) = ready.begin(&shop) {
+        shop.note(words(&error));
+    }
+    shop.tell(&Event::AgentStarted {
+        worker,
+        attempt: ready.record.attempt.clone(),
+        task: ready.record.task.clone(),
+        number: ready.record.number,
+        log: log.clone(),
+    });
+    let Ready {
+        mut record,
+        site,
+        assigned,
+        order,
+        guard,
+    } = ready;
+    let mut heard = Heard {
+        shop: &shop,
+        board: &board,
+        worker,
+        attempt: &record.attempt,
+        guard: None,
+        is_answered: false,
+    };
+    let ended = {
+        let mut tell = |event: AgentEvent| heard.take_in(event);
+        let run = AgentRun {
+            engine: &*shop.engine,
+            order: &order,
+            limits: shop.settings.limits,
+            env: &shop.env,
+            zone: &shop.zone,
+            redactor: &shop.redactor,
+            log: &log,
+            stop: raised(stop),
+            tell: &mut tell,
+        };
+        agent::run(guard, run).await
+    };
+    let guard = heard.guard;
+    let seconds = shop.env.clock.monotonic().saturating_sub(began);
+    record.agent_seconds = rounded(seconds);
+    record.guard = guard;
+    let (ending, verdict) = match ended {
+        Ok(end) => take_over(&shop, &mut record, end),
+        Err(error) => (Ending::Own, not_run(&error)),
+    };
+    permit::report(&shop, permit, ending, &verdict);
+    shop.tell(&Event::AgentEnded {
+        worker,
+        attempt: record.attempt.clone(),
+        seconds: record.agent_seconds,
+    });
+    let finishing = Finishing {
+        record,
+        site,
+        assigned,
+        is_resumed: false,
+    };
+    Worked {
+        worker,
+        finishing,
+        ending,
+        verdict,
+    }
+}
+
+/// Milliseconds are enough for a record.
+fn rounded(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e3).round() / 1e3
+}
+
+fn log_path(shop: &Shop, ready: &Ready) -> PathBuf {
+    let name = format!("{}_{}.log", ready.record.attempt, ready.record.task.name());
+    shop.records.logs().join(name)
+}
+
+fn relative(shop: &Shop, log: &std::path::Path) -> Option<String> {
+    let path = log.strip_prefix(&shop.folder).ok()?;
+    Some(path.display().to_string())
+}
+
+/// The flag that ends an agent: raised by the second word to stop, not by the first.
+fn raised(mut stop: watch::Receiver<Stop>) -> watch::Receiver<bool> {
+    let (raise, flag) = watch::channel(*stop.borrow() == Stop::Now);
+    tokio::task::spawn_local(async move {
+        tokio::select! {
+            stopped = stop.wait_for(|stop| *stop == Stop::Now) => {
+                if stopped.is_ok() {
+                    raise.send_replace(true);
+                }
+                // The flag stays up as long as anybody looks at it.
+                raise.closed().await;
+            }
+            () = raise.closed() => {}
+        }
+    });
+    flag
+}
+
+/// What is heard of one agent.
+struct Heard<'a> {
+    shop: &'a Shop,
+    board: &'a RefCell<Board>,
+    worker: usize,
+    attempt: &'a AttemptId,
+    guard: Option<Identity>,
+    is_answered: bool,
+}
+
+impl Heard<'_> {
+    fn take_in(&mut self, event: AgentEvent) {
+        match event {
+            AgentEvent::Started { guard, .. } => self.guard = guard,
+            AgentEvent::Progress(Progress::RateLimit(limit)) => {
+                permit::heard(self.shop, self.attempt, &limit);
+            }
+            AgentEvent::Progress(Progress::Session { .. }) => {}
+            AgentEvent::Progress(Progress::Usage(usage)) => self.progress(Some(usage), None),
+            AgentEvent::Progress(Progress::Doing(doing)) => self.progress(None, Some(doing)),
+            AgentEvent::Progress(Progress::Retrying { reason }) => {
+                self.show(None, Some(format!("retrying: {reason}")));
+            }
+        }
+    }
+
+    /// It works, so its account is open.
+    fn progress(&mut self, usage: Option<Usage>, doing: Option<String>) {
+        if !std::mem::replace(&mut self.is_answered, true) {
+            permit::answered(self.shop, self.attempt);
+        }
+        self.show(usage, doing);
+    }
+
+    fn show(&self, usage: Option<Usage>, doing: Option<String>) {
+        self.board.borrow_mut().progress(self.worker, usage, doing);
+        let (usage, doing) = self.board.borrow().usage(self.worker);
+        self.shop.tell(&Event::Progress {
+            worker: self.worker,
+            usage,
+            doing,
+        });
+    }
+}
+
+/// What the record keeps of an agent's end.
+fn take_over(
+    shop: &Shop,
+    record: &mut crate::attempt::AttemptRecord,
+    end: AgentEnd,
+) -> (Ending, Verdict) {
+    record.usage = end.usage;
+    record.session_id = end.session_id;
+    record.summary = end.summary;
+    record.denials = end.denials;
+    if !end.remaining.is_empty() {
+        shop.note(format!(
+            "{}: processes that cannot be ended: {:?}",
+            record.attempt, end.remaining
+        ));
+    }
+    if let Some(trouble) = end.log_trouble {
+        shop.note(format!(
+            "{}: the log is not complete: {trouble}",
+            record.attempt
+        ));
+    }
+    (end.ending, end.verdict)
+}
+
+/// An agent that was not started would not be started the next time either.
+fn not_run(error: &AgentError) -> Verdict {
+    let message = words(error);
+    match error {
+        AgentError::Start { .. } => Verdict::ConfigError { message },
+        AgentError::Lost { .. } => Verdict::Crashed { message },
+    }
+}

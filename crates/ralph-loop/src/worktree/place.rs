@@ -1,0 +1,48 @@
+//! Where worktrees lie, and what names branches may have. Nothing here makes or removes a worktree.
+
+use std::fs;
+use std::path::PathBuf;
+
+use ralph_core::store::atomic;
+
+use super::WorktreeError;
+use crate::git::Git;
+
+/// Where worktrees go.
+pub(super) async fn place(git: &Git) -> Result<PathBuf, WorktreeError> {
+    let top = git.top();
+    let name = top.file_name().map(|name| {
+        let mut name = name.to_owned();
+        name.push("-worktrees");
+        name
+    });
+    let beside = top
+        .parent()
+        .zip(name)
+        .map(|(parent, name)| parent.join(name));
+    if let Some(beside) = beside
+        && (beside.is_dir() || fs::create_dir(&beside).is_ok())
+        && rustix::fs::access(&beside, rustix::fs::Access::WRITE_OK).is_ok()
+    {
+        return Ok(beside);
+    }
+    git.exclude(&[".ralph/worktrees/"]).await?;
+    let inside = top.join(".ralph/worktrees");
+    atomic::create_dir(&inside)?;
+    Ok(inside)
+}
+
+/// A name that a branch may have (git-check-ref-format(1)).
+pub(super) fn plain(name: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let text: String = name
+        .chars()
+        .map(|c| if is_plain(c) { c } else { '-' })
+        .collect();
+    let text = text.trim_matches('-');
+    if text.is_empty() {
+        "task".to_owned()
+    } else {
+        text.to_owned()
+    }
+}

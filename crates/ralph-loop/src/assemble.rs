@@ -15,22 +15,22 @@ use ralph_core::store::atomic;
 use ralph_docs::fix_plan::Flavour;
 use tokio::sync::watch;
 
-use crate::account::{self, AccountGate, AccountName};
+use crate::account::{AccountGate, AccountName};
 use crate::agent::Limits;
 use crate::attempt::Attempts;
-use crate::breaker::{CostCeiling, Thresholds};
+use crate::breaker::CostCeiling;
 use crate::budget::{Budget, Terms};
 use crate::delivery::{Deliverer, DeliverySettings};
 use crate::engine;
 use crate::event::Sink;
-use crate::gates::{GateChoice, GateSettings, Gates};
+use crate::gates::Gates;
 use crate::git::{Git, GitProgram};
-use crate::integrate::{Integrator, Strategy};
+use crate::integrate::Integrator;
 use crate::plan::{Owner, PlanFile};
 use crate::pool::{Brakes, PoolError, PoolSettings, Shop, Site, Stop};
 use crate::record::Records;
 use crate::redact::Redactor;
-use crate::settings::{self, MergeStrategy, Settings};
+use crate::settings::Settings;
 use crate::worktree::Worktrees;
 
 /// The folder of the loop in a repository or a workspace.
@@ -158,11 +158,7 @@ fn account(assembly: &Assembly<'_>, pool: &PoolSettings) -> Result<AccountGate, 
         engine: agent.engine.value,
         id: (!command.is_empty()).then_some(command.as_str()),
     };
-    let settings = account::GateSettings {
-        workers: pool.workers,
-        margin: assembly.settings.limits.margin.value,
-        max_wait: assembly.settings.limits.max_wait.value,
-    };
+    let settings = assembly.settings.limits.account_settings(pool.workers);
     let folder = assembly.user_folder.join("accounts");
     let owner = assembly.owner.clone();
     Ok(AccountGate::open(
@@ -176,13 +172,7 @@ fn account(assembly: &Assembly<'_>, pool: &PoolSettings) -> Result<AccountGate, 
 
 fn brakes(assembly: &Assembly<'_>, folder: &Path) -> Result<Brakes, PoolError> {
     let limits = &assembly.settings.limits;
-    let thresholds = Thresholds {
-        no_progress: limits.no_progress.value,
-        same_error: limits.same_error.value,
-        permission_denials: limits.permission_denials.value,
-        cooldown: limits.cooldown.value,
-        auto_reset: limits.auto_reset.value,
-    };
+    let thresholds = limits.thresholds();
     let expected = assembly.settings.agent.max_cost.value;
     let cost = CostCeiling::new(limits.max_cost.value, expected);
     let calls = limits.calls_per_hour.value;
@@ -237,11 +227,7 @@ async fn site(
         }
         Some(_) => None,
     };
-    let strategy = match work.merge_strategy.value {
-        MergeStrategy::Squash => Strategy::Squash,
-        MergeStrategy::Merge => Strategy::Merge,
-        MergeStrategy::Rebase => Strategy::Rebase,
-    };
+    let strategy = work.merge_strategy.value;
     let lock = ralph.join(STATE).join("merge.lock");
     let delivery = remote.as_deref().map(|remote| {
         let settings = DeliverySettings {
@@ -268,17 +254,7 @@ async fn site(
 /// The checks of a repository, as they are configured.
 #[must_use]
 pub fn gates_of(top: &Path, settings: &Settings, guard: GuardProgram) -> Gates {
-    let work = &settings.work;
-    let gates = GateSettings {
-        choice: match &work.gates.value {
-            settings::GateChoice::Auto => GateChoice::Auto,
-            settings::GateChoice::None => GateChoice::None,
-            settings::GateChoice::Commands(commands) => GateChoice::List(commands.clone()),
-        },
-        limit: work.gate_limit.value,
-        install_limit: work.install_limit.value,
-        grace: settings.agent.grace.value,
-    };
+    let gates = settings.work.gate_settings(settings.agent.grace.value);
     let baseline = top.join(FOLDER).join(STATE).join("baseline");
     Gates::new(gates, guard, baseline)
 }

@@ -5,7 +5,7 @@ use ralph_core::id::IdError;
 use ralph_core::process::guard::GuardError;
 use ralph_core::store::StoreError;
 
-use crate::account::GateError;
+use crate::account::AccountError;
 use crate::agent::AgentError;
 use crate::attempt::AttemptError;
 use crate::budget::BudgetError;
@@ -38,7 +38,7 @@ pub enum PoolError {
     Budget(#[from] BudgetError),
     /// The account's gate.
     #[error(transparent)]
-    Account(#[from] GateError),
+    Account(#[from] AccountError),
     /// The records.
     #[error(transparent)]
     Record(#[from] RecordError),

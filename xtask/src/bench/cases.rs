@@ -35,7 +35,7 @@ pub(super) struct Place {
 }
 
 /// All cases, in the order of the table.
-pub(super) const ALL: [Case; 8] = [
+pub(super) const ALL: [Case; 9] = [
     Case {
         name: "hook-large",
         run: |place| hook(place, &LARGE, 30),
@@ -51,6 +51,10 @@ pub(super) const ALL: [Case; 8] = [
     Case {
         name: "launch",
         run: launcher::launch,
+    },
+    Case {
+        name: "launch-utilization",
+        run: launcher::utilization,
     },
     Case {
         name: "launch-status",

@@ -20,6 +20,9 @@ const LOOKS: usize = 21;
 const STUB: &str =
     "#!/bin/sh\n[ \"$1\" = --help ] && echo '--parallel N M --no-tabs' && exit\nexec sleep 600\n";
 
+/// An agent that takes its time.
+const AGENT: &str = "#!/bin/sh\ncat >/dev/null\nsleep 2\necho done >\"$RALPH_TASK_ID.txt\"\n";
+
 /// From the command to all loops ready.
 pub(super) fn launch(place: &Place) -> anyhow::Result<Row> {
     let sh = Shell::new()?;
@@ -134,6 +137,81 @@ pub(super) fn status(place: &Place) -> anyhow::Result<Row> {
             megabytes: None,
         },
     })
+}
+
+/// Sixty tasks in six repositories, three workers, thirty attempts, with an agent that takes two seconds: from the
+/// first agent's start to the last one's end, beside the same agents without a gap between them.
+pub(super) fn utilization(place: &Place) -> anyhow::Result<Row> {
+    let sh = Shell::new()?;
+    let names: Vec<String> = (0..6).map(|n| format!("r{n:03}")).collect();
+    let bench = workbench(&sh, place, &names)?;
+    let agent = place.folder.join("bin/agent");
+    sh.write_file(&agent, AGENT)?;
+    cmd!(sh, "chmod +x {agent}").quiet().run()?;
+    let tasks: String = (0..10)
+        .map(|n| format!("- [ ] **R{n:02}** task {n}\n"))
+        .collect();
+    for name in &names {
+        let folder = bench.join("repos").join(name);
+        sh.write_file(folder.join(".ralph/fix_plan.md"), &tasks)?;
+        commit(&sh, &folder)?;
+    }
+    let (program, ralph) = (launcher(place), &place.ralph);
+    let options = [
+        "--quiet",
+        "--wait",
+        "--parallel",
+        "3",
+        "30",
+        "--agent",
+        "command",
+    ];
+    cmd!(
+        sh,
+        "{program} --root {bench} {options...} --ralph {ralph} --agent-command {agent}"
+    )
+    .quiet()
+    .ignore_stdout()
+    .run()?;
+    let (mut begun, mut ended, mut busy, mut spent) = (f64::MAX, 0.0_f64, 0.0, 0);
+    for name in &names {
+        let text = sh.read_file(bench.join(format!("repos/{name}/.ralph/attempts.jsonl")))?;
+        for line in text.lines() {
+            let line: serde_json::Value = serde_json::from_str(line)?;
+            let number = |key: &str| line.get(key).and_then(serde_json::Value::as_f64);
+            let took = number("agent_seconds").context("an attempt without agent_seconds")?;
+            let started = line.get("started").and_then(serde_json::Value::as_str);
+            let started = seconds(&sh, started.context("an attempt without a start")?)?;
+            begun = begun.min(started);
+            ended = ended.max(started + took);
+            busy += took;
+            spent += 1;
+        }
+    }
+    ensure!(spent == 30, "{spent} attempts instead of 30");
+    let one = |seconds: f64| Times {
+        median: Duration::from_secs_f64(seconds),
+        least: Duration::from_secs_f64(seconds),
+    };
+    Ok(Row {
+        case: "launch, 3 workers in 6 repositories (beside: no gap at all)".to_owned(),
+        ours: one(ended - begun),
+        compared: Some(one(busy / 3.0)),
+        peak_bytes: None,
+        limits: Limits {
+            milliseconds: 25_000,
+            ratio: Some(0.97),
+            megabytes: None,
+        },
+    })
+}
+
+/// A time as seconds since the epoch.
+fn seconds(sh: &Shell, time: &str) -> anyhow::Result<f64> {
+    Ok(cmd!(sh, "date --utc --date={time} +%s.%N")
+        .quiet()
+        .read()?
+        .parse()?)
 }
 
 fn launcher(place: &Place) -> PathBuf {

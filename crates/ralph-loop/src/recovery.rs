@@ -118,6 +118,8 @@ async fn sweep_worktrees(shop: &Shop) -> Result<(), PoolError> {
         })
         .collect();
     for site in shop.sites.values() {
+        // What the settled attempts left clean goes too: a sweep knows no owner but attempts.
+        site.close().await?;
         for swept in site.worktrees.sweep(&alive, shop.env.now()).await? {
             let what = match (&swept.kept, &swept.problem) {
                 (_, Some(problem)) => format!("{} stays: {problem}", swept.path.display()),

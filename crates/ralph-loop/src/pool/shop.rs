@@ -58,16 +58,9 @@ pub struct Site {
 }
 
 impl Site {
-    /// A worktree for an attempt to come: one that another has left clean, else a new one.
-    ///
-    /// # Errors
-    /// Git refuses.
-    pub(crate) async fn worktree(&self) -> Result<Prepared, WorktreeError> {
-        let spare = self.lock().pop();
-        match spare {
-            Some(spare) => Ok(spare),
-            None => self.worktrees.prepare().await,
-        }
+    /// A clean worktree that another attempt has left, if there is one.
+    pub(crate) fn spare(&self) -> Option<Prepared> {
+        self.lock().pop()
     }
 
     /// Keeps a clean worktree for the next attempt.

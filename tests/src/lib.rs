@@ -7,6 +7,7 @@
 pub mod repository;
 pub mod slurm;
 pub mod tree;
+pub mod workbench;
 pub mod workspace;
 
 pub use repository::Repository;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use xshell::{Shell, cmd};
 
+use super::launcher;
 use super::measure::{self, Program, Times};
 use super::table::{Limits, Row};
 use super::workspace::{self, FAR, PAST, Specification};
@@ -34,7 +35,7 @@ pub(super) struct Place {
 }
 
 /// All cases, in the order of the table.
-pub(super) const ALL: [Case; 7] = [
+pub(super) const ALL: [Case; 10] = [
     Case {
         name: "hook-large",
         run: |place| Ok(vec![hook(place, &LARGE, 30)?]),
@@ -46,6 +47,18 @@ pub(super) const ALL: [Case; 7] = [
     Case {
         name: "dispatch-dry-run",
         run: |place| Ok(vec![dispatch(place)?]),
+    },
+    Case {
+        name: "launch",
+        run: |place| Ok(vec![launcher::launch(place)?]),
+    },
+    Case {
+        name: "launch-utilization",
+        run: |place| Ok(vec![launcher::utilization(place)?]),
+    },
+    Case {
+        name: "launch-status",
+        run: |place| Ok(vec![launcher::status(place)?]),
     },
     Case {
         name: "lock",

@@ -3,6 +3,7 @@
 //! says what was met, and `target/bench.json` keeps it.
 
 mod cases;
+mod launcher;
 mod measure;
 mod table;
 mod workspace;

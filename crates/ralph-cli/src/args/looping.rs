@@ -17,6 +17,8 @@ Continuous Parallel Execution (ralph loop, also without the word `loop`):
       --max-task-attempts K     attempts per task before it is skip-listed
       --respawn-delay SEC       pause before a freed worker takes its next task
       --no-tabs                 no terminal panes
+      --engine E                claude, codex, devin or command
+      --budget DIR              slots and attempts shared with other loops, as wb-ralph-dispatch makes them
       --workspace               the plan names repositories; with --repos a,b or --exclude c";
 
 /// `loop`.

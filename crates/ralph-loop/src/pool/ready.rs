@@ -27,22 +27,15 @@ pub(super) struct Ready {
     pub(super) guard: Guard,
 }
 
-/// What the plan may not give out now.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Withheld {
-    pub(super) skip: BTreeSet<TaskKey>,
-    pub(super) busy: BTreeSet<String>,
-}
-
-/// Makes the next attempt ready; `None` when the plan has nothing for us now.
+/// Makes the next attempt ready, of a task that is not to be skipped; `None` when the plan has nothing for us now.
 pub(super) async fn prepare(
     shop: Rc<Shop>,
-    withheld: Withheld,
+    skip: BTreeSet<TaskKey>,
     number_of: impl Fn(&TaskKey) -> u32,
 ) -> Result<Option<Ready>, PoolError> {
     let now = shop.env.now();
     let attempt: AttemptId = shop.env.ids.op(now).as_str().parse()?;
-    let Some(task) = claim(&shop, withheld, &attempt).await? else {
+    let Some(task) = claim(&shop, skip, &attempt).await? else {
         return Ok(None);
     };
     let number = number_of(&task.key);
@@ -57,7 +50,7 @@ pub(super) async fn prepare(
 
 async fn claim(
     shop: &Shop,
-    withheld: Withheld,
+    skip: BTreeSet<TaskKey>,
     attempt: &AttemptId,
 ) -> Result<Option<Task>, PoolError> {
     let plan = Arc::clone(&shop.plan);
@@ -68,14 +61,13 @@ async fn claim(
     );
     // A task that was named is tried again as often as it may be, and then there is nothing else.
     let was_tried = shop.named_was_tried.get();
-    if only.is_some() && !withheld.skip.is_empty() {
+    if only.is_some() && !skip.is_empty() {
         return Ok(None);
     }
     let claimed = tokio::task::spawn_blocking(move || {
         let wish = Wish {
             task: only.as_deref(),
-            skip: &withheld.skip,
-            busy_repositories: &withheld.busy,
+            skip: &skip,
             repositories: repositories.as_ref(),
         };
         plan.claim(&wish, &attempt, now)

@@ -111,7 +111,7 @@ async fn equip(
         site.git.top(),
         shop.env.now(),
     );
-    shop.attempts.write(&record)?;
+    shop.attempts.begin(&record).await?;
     // The guard starts while git makes the worktree.
     let guard = Guard::start(&shop.guard)?;
     let prepared = site.worktree().await?;

@@ -13,8 +13,8 @@ use ralph_core::store::{StoreError, append, atomic};
 use ralph_core::time::{Timestamp, stamp};
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Event, Sink};
 use crate::attempt::aside;
+use crate::event::{Event, Sink};
 use crate::outcome::{AttemptId, Outcome, Usage};
 use crate::redact::Redactor;
 use crate::task::TaskKey;
@@ -504,7 +504,10 @@ mod tests {
         records.append(&line(Outcome::Done)).await.expect("written");
         ralph_core::store::append::append_bytes(&records.attempts_path(), b"{\"schema_ver")
             .expect("written");
-        records.append(&line(Outcome::Crashed)).await.expect("written");
+        records
+            .append(&line(Outcome::Crashed))
+            .await
+            .expect("written");
         let found = records.attempts().expect("read");
         let outcomes: Vec<Outcome> = found.iter().map(|line| line.outcome).collect();
         assert_eq!(outcomes, [Outcome::Done, Outcome::Crashed]);

@@ -1,6 +1,7 @@
 //! An agent that does what its task says after `::`, one step after the other, separated by `;`:
 //! `write FILE WORDS`, `append FILE WORDS`, `remove PATH`, `commit WORDS`, `sleep MILLISECONDS`, `print WORDS`,
-//! `error WORDS`, `exit CODE`, `hang`, `child SECONDS` (one that ignores TERM), `flood MEGABYTES`, `wait FILE`,
+//! `error WORDS`, `exit CODE`, `hang`, `child SECONDS` (one that ignores TERM), `orphan SECONDS` (one with an
+//! empty environment), `flood MEGABYTES`, `wait FILE`,
 //! `limit FILE SECONDS` (a usage limit that is over in so long, once: when there is no such file yet).
 //!
 //! With `AGENT_LOG` it appends `begin ID NANOSECONDS` and `end ID NANOSECONDS` (of the machine's clock) there, and
@@ -81,6 +82,7 @@ fn perform(word: &str, rest: &str) {
             sleep(Duration::from_secs(3_600));
         },
         "child" => child(rest),
+        "orphan" => orphan(rest),
         "flood" => flood(rest.parse().expect("megabytes")),
         "limit" => limit(first, tail.parse().expect("seconds")),
         "wait" => {
@@ -126,7 +128,9 @@ fn limit(path: &str, seconds: u64) {
     put(path, "", false);
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let at = now.expect("a time after 1970").as_secs() + seconds;
-    println!(r#"{{"ralph": "outcome", "outcome": "usage_limit", "resets_at": {at}, "message": "limit reached"}}"#);
+    println!(
+        r#"{{"ralph": "outcome", "outcome": "usage_limit", "resets_at": {at}, "message": "limit reached"}}"#
+    );
     note(&format!("limit:{at}"));
     note("end");
     std::process::exit(1)
@@ -136,6 +140,16 @@ fn limit(path: &str, seconds: u64) {
 fn child(seconds: &str) {
     let _child = Command::new("setsid")
         .args(["sh", "-c", "trap '' TERM; sleep \"$0\"", seconds])
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("a child");
+}
+
+/// One that is not waited for and knows nothing of its attempt.
+fn orphan(seconds: &str) {
+    let _orphan = Command::new("sleep")
+        .arg(seconds)
+        .env_clear()
         .stdin(Stdio::null())
         .spawn()
         .expect("a child");

@@ -21,7 +21,12 @@ use table::Row;
 
 /// Runs the cases whose names contain one of the words; without a word, all but the long ones.
 pub(crate) fn run(root: &Path, words: &[&str]) -> anyhow::Result<ExitCode> {
-    let all = || cases::ALL.iter().chain(&looping::SHORT).chain(&looping::LONG);
+    let all = || {
+        cases::ALL
+            .iter()
+            .chain(&looping::SHORT)
+            .chain(&looping::LONG)
+    };
     let is_named = |case: &&cases::Case| words.iter().any(|word| case.name.contains(word));
     let chosen: Vec<&cases::Case> = if words.is_empty() {
         cases::ALL.iter().chain(&looping::SHORT).collect()

@@ -39,7 +39,9 @@ pub(super) fn idle(place: &Place) -> anyhow::Result<Row> {
     let after = process::ticks(pid).context("the loop is gone")?;
     let peak = process::peak_memory(pid);
     let guards = process::guards(pid);
-    let guard = guards.iter().filter_map(|guard| process::peak_memory(*guard));
+    let guard = guards
+        .iter()
+        .filter_map(|guard| process::peak_memory(*guard));
     let guard_megabytes = guard.max().map_or(0, |bytes| bytes / 100_000);
     let time = started.elapsed();
     process::stop(&mut child, "INT")?;
@@ -55,7 +57,11 @@ pub(super) fn idle(place: &Place) -> anyhow::Result<Row> {
         },
         figures: vec![
             Figure::new("ticks of 10 ms", number(after - before), Bound::AtMost(1.0)),
-            Figure::new("largest guard, 0.1 MB", number(guard_megabytes), Bound::None),
+            Figure::new(
+                "largest guard, 0.1 MB",
+                number(guard_megabytes),
+                Bound::None,
+            ),
         ],
     })
 }
@@ -97,7 +103,11 @@ pub(super) fn limit(place: &Place) -> anyhow::Result<Row> {
             megabytes: None,
         },
         figures: vec![
-            Figure::new("agents", number(timeline.agents() as u64), Bound::AtLeast(3.0)),
+            Figure::new(
+                "agents",
+                number(timeline.agents() as u64),
+                Bound::AtLeast(3.0),
+            ),
             Figure::new("attempts spent", number(spent as u64), Bound::AtMost(2.0)),
         ],
     })

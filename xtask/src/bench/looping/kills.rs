@@ -35,7 +35,10 @@ pub(super) fn orphans(place: &Place, signal: &str) -> anyhow::Result<Row> {
         let mut child = command.env("RALPH_STOP_GRACE", "0.1").spawn()?;
         let sleepers = || {
             let of_attempts = process::of_attempts(repository.home());
-            of_attempts.iter().filter(|pid| process::name(**pid) == "sleep").count()
+            of_attempts
+                .iter()
+                .filter(|pid| process::name(**pid) == "sleep")
+                .count()
         };
         wait_until("both agents have children", || sleepers() == 2)?;
         let started = Instant::now();
@@ -74,7 +77,9 @@ pub(super) fn kills(place: &Place) -> anyhow::Result<Row> {
     let tasks: Vec<String> = (0..KILLS * 2)
         .map(|number| {
             let pause = random.below(80);
-            format!("Task {number} :: write f{number}.txt {number}; sleep {pause}; commit task {number}")
+            format!(
+                "Task {number} :: write f{number}.txt {number}; sleep {pause}; commit task {number}"
+            )
         })
         .collect();
     let repository = Repository::new(place, &tasks)?;
@@ -115,7 +120,11 @@ pub(super) fn kills(place: &Place) -> anyhow::Result<Row> {
         },
         figures: vec![
             Figure::new("with guards", f64::from(with_guards), Bound::None),
-            Figure::new("kills", f64::from(KILLS - finished), Bound::AtLeast(f64::from(KILLS))),
+            Figure::new(
+                "kills",
+                f64::from(KILLS - finished),
+                Bound::AtLeast(f64::from(KILLS)),
+            ),
             Figure::new("commits lost", lost, Bound::AtMost(0.0)),
         ],
     })
@@ -151,7 +160,10 @@ fn verify(repository: &Repository, tasks: usize) -> anyhow::Result<f64> {
     let attempts = std::fs::read_dir(repository.root().join(".ralph/state/attempts"))?.count();
     ensure!(attempts == 0, "{attempts} attempts are not over");
     let outcomes = outcomes(repository)?;
-    let done = outcomes.values().filter(|outcome| *outcome == "done").count();
+    let done = outcomes
+        .values()
+        .filter(|outcome| *outcome == "done")
+        .count();
     ensure!(done == tasks, "{done} attempts are recorded as done");
     let kept = repository.git(&["rev-list", "--branches"])?;
     let log = repository.read("agent.log");
@@ -160,7 +172,10 @@ fn verify(repository: &Repository, tasks: usize) -> anyhow::Result<f64> {
         Some((words.next()?, words.next()?))
     });
     let is_lost = |(commit, attempt): &(&str, &str)| {
-        outcomes.get(*attempt).is_none_or(|outcome| outcome != "done") && !kept.contains(commit)
+        outcomes
+            .get(*attempt)
+            .is_none_or(|outcome| outcome != "done")
+            && !kept.contains(commit)
     };
     let lost: Vec<(&str, &str)> = commits.filter(is_lost).collect();
     for (commit, attempt) in &lost {

@@ -101,10 +101,7 @@ pub(super) fn pace(place: &Place, crew: &Crew) -> anyhow::Result<Row> {
     })
 }
 
-fn ours(
-    repository: &Repository,
-    crew: &Crew,
-) -> anyhow::Result<(Timeline, Duration, Option<u64>)> {
+fn ours(repository: &Repository, crew: &Crew) -> anyhow::Result<(Timeline, Duration, Option<u64>)> {
     let workers = crew.workers.to_string();
     let words = ["--parallel", &workers, "--quality-gates", "none"];
     let started = Instant::now();
@@ -119,7 +116,11 @@ fn ours(
     };
     ensure!(status.success(), "the loop ended with {status}");
     let timeline = Timeline::read(&repository.read("agent.log"))?;
-    ensure!(timeline.agents() == crew.tasks, "{} agents", timeline.agents());
+    ensure!(
+        timeline.agents() == crew.tasks,
+        "{} agents",
+        timeline.agents()
+    );
     Ok((timeline, started.elapsed(), peak))
 }
 
@@ -141,7 +142,9 @@ fn peer(
         .spawn()
         .with_context(|| format!("starting {program}"))?;
     if let Some(mut stdin) = child.stdin.take() {
-        let numbers: String = (0..crew.tasks).map(|number| format!("{number}\n")).collect();
+        let numbers: String = (0..crew.tasks)
+            .map(|number| format!("{number}\n"))
+            .collect();
         std::io::Write::write_all(&mut stdin, numbers.as_bytes())?;
     }
     let status = child.wait()?;

@@ -57,7 +57,9 @@ pub(super) fn children(pid: u32) -> Vec<u32> {
 pub(super) fn guards(owner: u32) -> Vec<u32> {
     let is_guard = |pid: &u32| {
         let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        words.split(|byte| *byte == 0).any(|word| word == b"__guard")
+        words
+            .split(|byte| *byte == 0)
+            .any(|word| word == b"__guard")
     };
     children(owner).into_iter().filter(is_guard).collect()
 }
@@ -110,9 +112,7 @@ pub(super) fn stop(child: &mut std::process::Child, name: &str) -> anyhow::Resul
 }
 
 /// Waits for a child, but not for ever.
-pub(super) fn ended(
-    child: &mut std::process::Child,
-) -> anyhow::Result<std::process::ExitStatus> {
+pub(super) fn ended(child: &mut std::process::Child) -> anyhow::Result<std::process::ExitStatus> {
     let started = Instant::now();
     loop {
         if let Some(status) = child.try_wait()? {

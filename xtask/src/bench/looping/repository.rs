@@ -112,7 +112,13 @@ impl Repository {
 fn agent(root: &Path, program: &Path) -> anyhow::Result<PathBuf> {
     let sh = Shell::new()?;
     let source = root.join("tests/src/bin/scripted-agent.rs");
-    let flags = ["--edition", "2024", "-O", "-C", "target-feature=+crt-static"];
+    let flags = [
+        "--edition",
+        "2024",
+        "-O",
+        "-C",
+        "target-feature=+crt-static",
+    ];
     cmd!(sh, "rustc {flags...} -o {program} {source}")
         .quiet()
         .run()

@@ -20,7 +20,9 @@ impl Timeline {
         for line in log.lines() {
             let mut words = line.split(' ');
             let (what, at) = (words.next().unwrap_or(""), words.next_back().unwrap_or(""));
-            let at = at.parse().with_context(|| format!("in the line `{line}`"))?;
+            let at = at
+                .parse()
+                .with_context(|| format!("in the line `{line}`"))?;
             match what {
                 "begin" => timeline.begins.push(at),
                 "end" => timeline.ends.push(at),

@@ -24,6 +24,7 @@ mod record;
 mod render;
 mod report;
 mod resolve;
+mod schemas;
 mod setting;
 mod share;
 mod standing;

@@ -60,8 +60,6 @@ pub struct Wish<'a> {
     pub task: Option<&'a str>,
     /// Tasks that are not to be taken again in this run.
     pub skip: &'a BTreeSet<TaskKey>,
-    /// Repositories in which as many attempts run as may.
-    pub busy_repositories: &'a BTreeSet<String>,
     /// The repositories to take tasks of; `None` takes all that the plan names.
     pub repositories: Option<&'a BTreeSet<String>>,
 }
@@ -158,6 +156,14 @@ impl PlanFile {
             records = after;
         }
         Ok(self.with_problems(&self.text()?, &records))
+    }
+
+    /// The task that a person names, as [`PlanFile::claim`] would take it. Takes no lock and writes nothing.
+    ///
+    /// # Errors
+    /// As [`PlanFile::claim`] for a task that was named.
+    pub fn find(&self, query: &str) -> Result<Planned, PlanError> {
+        pick::named(&self.read()?, query, &self.path).cloned()
     }
 
     /// Claims the task that is wished for: its record first, then its mark.

@@ -39,7 +39,7 @@ use crate::event::Event;
 use crate::record::{State, Totals};
 use board::Board;
 use permit::{Answer, Permit};
-use ready::{Ready, Withheld};
+use ready::Ready;
 use schedule::{Action, Bounds, Ended, Permission, Prepared, Schedule};
 use work::Worked;
 
@@ -86,7 +86,6 @@ struct Pool {
     board: Rc<RefCell<Board>>,
     ready: VecDeque<Box<Ready>>,
     permit: Option<Box<Permit>>,
-    busy: Vec<String>,
     tasks: JoinSet<Happened>,
     failures: u32,
     needs_person: bool,
@@ -119,7 +118,6 @@ impl Pool {
             board: Rc::new(RefCell::new(board)),
             ready: VecDeque::new(),
             permit: None,
-            busy: Vec::new(),
             tasks: JoinSet::new(),
             failures: 0,
             needs_person: false,
@@ -186,25 +184,14 @@ impl Pool {
     }
 
     fn prepare(&mut self) {
-        let withheld = Withheld {
-            skip: self.schedule.skipped().clone(),
-            busy: self.busy_repositories(),
-        };
+        let skip = self.schedule.skipped().clone();
         let failures = self.schedule.tries().clone();
-        let made = ready::prepare(Rc::clone(&self.shop), withheld, move |task| {
+        let made = ready::prepare(Rc::clone(&self.shop), skip, move |task| {
             failures.get(task).copied().unwrap_or(0) + 1
         });
         self.tasks.spawn_local(async move {
             Happened::Prepared(made.await.map(|ready| ready.map(Box::new)))
         });
-    }
-
-    /// The repositories of a workspace plan in which as many attempts are under way as may be.
-    fn busy_repositories(&self) -> std::collections::BTreeSet<String> {
-        let count = |name: &String| self.busy.iter().filter(|busy| *busy == name).count();
-        let most = self.shop.settings.per_repository;
-        let names = self.busy.iter().filter(|name| count(name) >= most);
-        names.cloned().collect()
     }
 
     fn ask(&mut self) {
@@ -255,7 +242,6 @@ impl Pool {
 
     fn release(&mut self) {
         for ready in std::mem::take(&mut self.ready) {
-            self.no_longer_busy(ready.record.task.repository.as_ref());
             self.give_back(*ready);
         }
         self.return_permit();
@@ -270,13 +256,6 @@ impl Pool {
     fn return_permit(&mut self) {
         if let Some(permit) = self.permit.take() {
             permit::give_back(&self.shop, *permit);
-        }
-    }
-
-    fn no_longer_busy(&mut self, repository: Option<&String>) {
-        let at = repository.and_then(|name| self.busy.iter().position(|busy| busy == name));
-        if let Some(at) = at {
-            self.busy.swap_remove(at);
         }
     }
 
@@ -305,7 +284,6 @@ impl Pool {
             }
             Ok(Some(ready)) => {
                 self.failures = 0;
-                self.busy.extend(ready.record.task.repository.clone());
                 self.ready.push_back(ready);
                 self.schedule.prepared(Prepared::Ready);
             }
@@ -371,7 +349,6 @@ impl Pool {
     }
 
     fn finished(&mut self, task: &crate::task::Task, finished: Result<Finished, PoolError>) {
-        self.no_longer_busy(task.repository.as_ref());
         let finished = match finished {
             Ok(finished) => finished,
             Err(error) => {

@@ -9,7 +9,7 @@ use ralph_core::process::guard::Guard;
 
 use super::PoolError;
 use super::shop::{Shop, Site};
-use crate::attempt::{AttemptRecord, Phase};
+use crate::attempt::AttemptRecord;
 use crate::engine::AgentOrder;
 use crate::outcome::AttemptId;
 use crate::plan::{Claim, PlanError, Wish};
@@ -27,22 +27,15 @@ pub(super) struct Ready {
     pub(super) guard: Guard,
 }
 
-/// What the plan may not give out now.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Withheld {
-    pub(super) skip: BTreeSet<TaskKey>,
-    pub(super) busy: BTreeSet<String>,
-}
-
-/// Makes the next attempt ready; `None` when the plan has nothing for us now.
+/// Makes the next attempt ready, of a task that is not to be skipped; `None` when the plan has nothing for us now.
 pub(super) async fn prepare(
     shop: Rc<Shop>,
-    withheld: Withheld,
+    skip: BTreeSet<TaskKey>,
     number_of: impl Fn(&TaskKey) -> u32,
 ) -> Result<Option<Ready>, PoolError> {
     let now = shop.env.now();
     let attempt: AttemptId = shop.env.ids.op(now).as_str().parse()?;
-    let Some(task) = claim(&shop, withheld, &attempt).await? else {
+    let Some(task) = claim(&shop, skip, &attempt).await? else {
         return Ok(None);
     };
     let number = number_of(&task.key);
@@ -57,7 +50,7 @@ pub(super) async fn prepare(
 
 async fn claim(
     shop: &Shop,
-    withheld: Withheld,
+    skip: BTreeSet<TaskKey>,
     attempt: &AttemptId,
 ) -> Result<Option<Task>, PoolError> {
     let plan = Arc::clone(&shop.plan);
@@ -68,14 +61,13 @@ async fn claim(
     );
     // A task that was named is tried again as often as it may be, and then there is nothing else.
     let was_tried = shop.named_was_tried.get();
-    if only.is_some() && !withheld.skip.is_empty() {
+    if only.is_some() && !skip.is_empty() {
         return Ok(None);
     }
     let claimed = tokio::task::spawn_blocking(move || {
         let wish = Wish {
             task: only.as_deref(),
-            skip: &withheld.skip,
-            busy_repositories: &withheld.busy,
+            skip: &skip,
             repositories: repositories.as_ref(),
         };
         plan.claim(&wish, &attempt, now)
@@ -114,11 +106,13 @@ async fn equip(
         site.git.top(),
         shop.env.now(),
     );
-    shop.attempts.write(&record)?;
+    shop.attempts.begin(&record).await?;
     // The guard starts while git makes the worktree.
     let guard = Guard::start(&shop.guard)?;
     let assigned = assigned(site, task).await?;
     record.assigned = Some(assigned.clone());
+    // From here on its agent may run: whoever starts after a crash finds the guard, and by it what it left.
+    record.guard = guard.identity().cloned();
     shop.attempts.write(&record)?;
     let order = order(shop, site, &record, &assigned);
     ralph_core::store::atomic::stage_unsynced(&order.prompt_file, order.prompt.as_bytes(), None)?
@@ -197,15 +191,6 @@ pub(super) async fn give_back(
     let (task, id) = (task.clone(), attempt.clone());
     tokio::task::spawn_blocking(move || plan.revert(&task, &id)).await??;
     Ok(shop.attempts.close(attempt)?)
-}
-
-impl Ready {
-    /// Writes down that the agent may run from now on.
-    pub(super) fn begin(&mut self, shop: &Shop) -> Result<(), PoolError> {
-        self.record.phase = Phase::Running;
-        self.record.started = shop.env.now();
-        Ok(shop.attempts.write(&self.record)?)
-    }
 }
 
 /// The words for a failure, its causes included.

@@ -102,8 +102,6 @@ pub struct PoolSettings {
     pub task: Option<String>,
     /// The repositories of a workspace plan to take tasks of.
     pub repositories: Option<BTreeSet<String>>,
-    /// Attempts at once in one repository of a workspace plan.
-    pub per_repository: usize,
     /// How long agents may run.
     pub limits: Limits,
     /// The user's prompt, if there is one.

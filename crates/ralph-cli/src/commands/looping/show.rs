@@ -39,18 +39,23 @@ pub(super) fn plan(
     output: &Output,
 ) -> Outcome {
     gate::plan(here)?;
-    let plan = here.plan()?.read()?;
+    let file = here.plan()?;
     let is_chosen = |name: &Option<String>| match (repositories, name) {
         (Some(chosen), Some(name)) => chosen.contains(name),
         _ => true,
     };
-    let tasks = plan.tasks.iter().filter(|planned| {
-        planned.standing == Standing::Open && is_chosen(&planned.task.repository)
+    let mut tasks = match &arguments.task {
+        Some(named) => vec![file.find(named)?],
+        None => file.read()?.tasks,
+    };
+    tasks.retain(|planned| {
+        let is_open = arguments.task.is_some() || planned.standing == Standing::Open;
+        is_open && is_chosen(&planned.task.repository)
     });
-    let tasks = tasks.map(|planned| PlannedTask {
-        id: planned.task.id.clone(),
-        text: planned.task.row.text.clone(),
-        repository: planned.task.repository.clone(),
+    let tasks = tasks.into_iter().map(|planned| PlannedTask {
+        id: planned.task.id,
+        text: planned.task.row.text,
+        repository: planned.task.repository,
         line: planned.task.line,
     });
     let report = LoopPlan::new(

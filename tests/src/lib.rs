@@ -8,6 +8,7 @@ pub mod forge;
 pub mod repository;
 pub mod slurm;
 pub mod tree;
+pub mod workbench;
 pub mod workspace;
 
 pub use forge::Forge;

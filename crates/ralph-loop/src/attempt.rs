@@ -285,14 +285,7 @@ impl Attempts {
     /// # Errors
     /// A file of it cannot be removed.
     pub fn close(&self, attempt: &AttemptId) -> Result<(), AttemptError> {
-        let folder = self.folder(attempt);
-        match fs::remove_dir_all(&folder) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(AttemptError::List {
-                path: folder,
-                source,
-            }),
-            _ => Ok(()),
-        }
+        Ok(atomic::remove_tree(&self.folder(attempt))?)
     }
 
     /// All attempts that are not over, oldest first. A folder without a record was made by a loop that died before

@@ -49,6 +49,10 @@ pub const DEFAULT_LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a change is made anew because the plan was edited meanwhile.
 const TRIES: u32 = 20;
 
+/// How often a plan that is not there is looked for, and the pause between two looks: a quarter of a second at most.
+const LOOKS: u32 = 50;
+const BETWEEN_LOOKS: std::time::Duration = std::time::Duration::from_millis(5);
+
 /// Which task is wanted.
 #[derive(Debug, Clone, Copy)]
 pub struct Wish<'a> {
@@ -305,8 +309,15 @@ impl PlanFile {
         }
     }
 
-    /// The plan's text.
+    /// The plan's text. git, which moves a checkout forward, removes a file and writes it anew: one that is not there,
+    /// or is empty, is looked at again for a moment.
     fn text(&self) -> Result<String, PlanError> {
+        for _ in 0..LOOKS {
+            match atomic::read_text(&self.path)? {
+                Some(text) if !text.is_empty() => return Ok(text),
+                _ => std::thread::sleep(BETWEEN_LOOKS),
+            }
+        }
         atomic::read_text(&self.path)?.ok_or_else(|| PlanError::Missing {
             path: self.path.clone(),
         })

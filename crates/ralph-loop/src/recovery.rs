@@ -97,6 +97,10 @@ async fn settle(shop: &Rc<Shop>, record: AttemptRecord) -> Result<bool, PoolErro
                 what = format!("{what}, its work is on {branch}");
             }
             shop.tell(&Event::Recovered { what });
+            if let Some(url) = &line.pull_request {
+                shop.tell(&Event::PullRequest { url: url.clone() });
+                shop.recovered_pull_requests.borrow_mut().push(url.clone());
+            }
             Ok(true)
         }
         Err(error) => {
@@ -122,6 +126,8 @@ async fn sweep_worktrees(shop: &Shop) -> Result<(), PoolError> {
         })
         .collect();
     for site in shop.sites.values() {
+        // What the settled attempts left clean goes too: a sweep knows no owner but attempts.
+        site.close().await?;
         for swept in site.worktrees.sweep(&alive, shop.env.now()).await? {
             let what = match (&swept.kept, &swept.problem) {
                 (_, Some(problem)) => format!("{} stays: {problem}", swept.path.display()),

@@ -19,6 +19,8 @@ Continuous Parallel Execution (ralph loop, also without the word `loop`):
       --max-task-attempts K     attempts per task before it is skip-listed
       --respawn-delay SEC       pause before a freed worker takes its next task
       --no-tabs                 no terminal panes
+      --engine E                claude, codex, devin or command
+      --budget DIR              slots and attempts shared with other loops, as wb-ralph-dispatch makes them
       --workspace               the plan names repositories; with --repos a,b or --exclude c";
 
 /// `loop`.
@@ -107,7 +109,7 @@ pub struct Loop {
     #[arg(long)]
     pub circuit_status: bool,
     /// Close the circuit breaker, and exit
-    #[arg(long, alias = "reset-circuit-breaker")]
+    #[arg(long, visible_alias = "reset-circuit-breaker")]
     pub reset_circuit: bool,
     /// Close the circuit breaker at the start
     #[arg(long)]

@@ -170,6 +170,10 @@ pub enum Verb {
     /// Runs a job of the embedded cluster; started by ralph itself
     #[command(name = "__job", hide = true)]
     Job(Supervised),
+    /// What the files in scripts/cluster/ call
+    #[command(name = "__cluster", hide = true)]
+    #[command(subcommand)]
+    Shim(ShimVerb),
     /// Prints the JSON schemas of every `--json` output
     #[command(name = "__schema", hide = true)]
     Schema,

@@ -8,9 +8,11 @@
 
 mod board;
 mod brakes;
+mod end;
 mod error;
 mod finish;
 pub mod judge;
+mod merge;
 mod permit;
 mod push;
 mod ready;
@@ -34,7 +36,6 @@ pub use schedule::Stop;
 pub use shop::{PoolSettings, Shop, Site};
 
 use crate::event::Event;
-use crate::outcome::Outcome;
 use crate::record::{State, Totals};
 use board::Board;
 use permit::{Answer, Permit};
@@ -102,11 +103,12 @@ impl Pool {
             } else {
                 settings.workers.clamp(1, 8)
             },
-            preparing: 4.min(settings.workers),
+            preparing: settings.workers.clamp(1, 4),
             unfinished: settings.workers.saturating_mul(4).max(8),
             task_attempts: settings.task_attempts,
         };
-        let board = Board::new(shop.env.now());
+        let mut board = Board::new(shop.env.now());
+        board.totals.pull_requests = shop.recovered_pull_requests.take();
         Self {
             schedule: Schedule::new(bounds),
             board: Rc::new(RefCell::new(board)),
@@ -125,6 +127,9 @@ impl Pool {
         self.begin()?;
         let mut publish = tokio::time::interval(PUBLISH);
         publish.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        // Kept over the rounds of this loop: a sleep begun anew in each would never end beside the other one.
+        let mut look = tokio::time::interval(LOOK_AGAIN);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             if self.act() {
                 break;
@@ -134,7 +139,7 @@ impl Pool {
                 biased;
                 Some(happened) = self.tasks.join_next() => self.take_in(happened?),
                 Ok(()) = self.stop.changed() => self.told(),
-                () = tokio::time::sleep(LOOK_AGAIN), if looks => self.schedule.look_again(),
+                _ = look.tick(), if looks => self.schedule.look_again(),
                 _ = publish.tick(), if self.schedule.running() > 0 => {
                     board::publish(&self.shop, &self.board)?;
                 }
@@ -166,7 +171,7 @@ impl Pool {
             if self.schedule.take_unused_permission() {
                 self.return_permit();
             }
-            match self.schedule.next() {
+            match self.schedule.next_action() {
                 None => return false,
                 Some(Action::End) => return true,
                 Some(Action::Prepare) => self.prepare(),
@@ -236,12 +241,15 @@ impl Pool {
 
     fn release(&mut self) {
         for ready in std::mem::take(&mut self.ready) {
-            let shop = Rc::clone(&self.shop);
-            self.tasks.spawn_local(async move {
-                Happened::Released(ready::release(&shop, *ready).await)
-            });
+            self.give_back(*ready);
         }
         self.return_permit();
+    }
+
+    fn give_back(&mut self, ready: Ready) {
+        let shop = Rc::clone(&self.shop);
+        self.tasks
+            .spawn_local(async move { Happened::Released(ready::release(&shop, ready).await) });
     }
 
     fn return_permit(&mut self) {
@@ -268,6 +276,11 @@ impl Pool {
 
     fn prepared(&mut self, made: Result<Option<Box<Ready>>, PoolError>) {
         match made {
+            // It was claimed while the end of its last attempt was on its way here.
+            Ok(Some(ready)) if self.schedule.skipped().contains(&ready.record.task.key) => {
+                self.schedule.prepared(Prepared::Unwanted);
+                self.give_back(*ready);
+            }
             Ok(Some(ready)) => {
                 self.failures = 0;
                 self.ready.push_back(ready);
@@ -280,7 +293,10 @@ impl Pool {
                 if self.failures >= FAILURES || ready::is_final(&error) {
                     self.schedule.halt(ready::words(&error));
                 }
-                self.trouble("an attempt cannot be made ready", &error);
+                // It is tried again; what stays so stops the loop, and says why.
+                let words = ready::words(&error);
+                self.shop
+                    .note(format!("an attempt cannot be made ready: {words}"));
             }
         }
     }
@@ -385,64 +401,5 @@ impl Pool {
     fn trouble(&mut self, what: &str, error: &PoolError) {
         self.went_wrong = true;
         self.shop.note(format!("{what}: {}", ready::words(error)));
-    }
-
-    async fn end(mut self) -> Result<LoopEnd, PoolError> {
-        for site in self.shop.sites.clone().into_values() {
-            if let Err(error) = site.close().await {
-                self.trouble("a worktree cannot be removed", &error.into());
-            }
-        }
-        let attempts = self.shop.settings.attempts;
-        let reason = self.schedule.reason(attempts);
-        let code = self.code();
-        let totals = {
-            let mut board = self.board.borrow_mut();
-            board.count(&self.shop.plan);
-            board.turned(State::Ended, Some(reason.clone()), None);
-            board.exits(code.map_or(0, Code::exit_code));
-            board.totals.clone()
-        };
-        board::publish(&self.shop, &self.board)?;
-        self.shop.tell(&Event::Ended {
-            reason: reason.clone(),
-            totals: totals.clone(),
-            attempts,
-        });
-        let summary = crate::event::summary(&reason, &totals, attempts);
-        self.shop.records.append_summary(&format!(
-            "{} {} {summary}\n",
-            ralph_core::time::stamp(self.shop.env.now()),
-            self.shop.settings.run
-        ))?;
-        Ok(LoopEnd {
-            reason,
-            totals,
-            code,
-        })
-    }
-
-    fn code(&self) -> Option<Code> {
-        if self.schedule.stopped() > Stop::Run {
-            return Some(Code::Interrupted);
-        }
-        let board = self.board.borrow();
-        let (done, not_done) = board.score();
-        // A limit that was waited out, and a delivery that is tried again later, are no failures of a task.
-        let excused =
-            board.totals.count(Outcome::UsageLimit) + board.totals.count(Outcome::Throttled);
-        let failed = not_done.saturating_sub(excused);
-        match (
-            done,
-            failed,
-            self.schedule.halted().is_some() || self.went_wrong,
-        ) {
-            (_, 0, false) => None,
-            (0, _, _) if self.needs_person && self.schedule.halted().is_none() => {
-                Some(Code::NeedsUser)
-            }
-            (0, _, _) => Some(Code::Failed),
-            _ => Some(Code::Partial),
-        }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use ralph_core::error::Coded;
+use ralph_core::error::{Code, Coded as _};
 use ralph_core::process::guard::Guard;
 
 use super::PoolError;
@@ -60,7 +60,7 @@ async fn claim(
         shop.settings.repositories.clone(),
     );
     // A task that was named is tried again as often as it may be, and then there is nothing else.
-    let was_tried = only.is_some() && shop.named_was_tried.replace(true);
+    let was_tried = shop.named_was_tried.get();
     if only.is_some() && !skip.is_empty() {
         return Ok(None);
     }
@@ -73,7 +73,10 @@ async fn claim(
         plan.claim(&wish, &attempt, now)
     });
     match claimed.await? {
-        Ok(Claim::Taken(task)) => Ok(Some(task)),
+        Ok(Claim::Taken(task)) => {
+            shop.named_was_tried.set(true);
+            Ok(Some(task))
+        }
         Ok(Claim::NothingOpen { .. }) => Ok(None),
         Err(PlanError::Completed { .. } | PlanError::Delivered { .. } | PlanError::Held { .. })
             if was_tried =>
@@ -106,8 +109,7 @@ async fn equip(
     shop.attempts.write(&record)?;
     // The guard starts while git makes the worktree.
     let guard = Guard::start(&shop.guard)?;
-    let prepared = site.worktree().await?;
-    let assigned = site.worktrees.assign(prepared, &task.name()).await?;
+    let assigned = assigned(site, task).await?;
     record.assigned = Some(assigned.clone());
     shop.attempts.write(&record)?;
     let order = order(shop, site, &record, &assigned);
@@ -120,6 +122,18 @@ async fn equip(
         order,
         guard,
     })
+}
+
+/// A worktree with a branch for the task. A spare one that somebody has removed meanwhile is replaced by a new one.
+async fn assigned(site: &Site, task: &Task) -> Result<Assigned, PoolError> {
+    if let Some(spare) = site.spare() {
+        match site.worktrees.assign(spare, &task.name()).await {
+            Ok(assigned) => return Ok(assigned),
+            Err(error) => tracing::warn!(%error, "a spare worktree cannot be used"),
+        }
+    }
+    let prepared = site.worktrees.prepare().await?;
+    Ok(site.worktrees.assign(prepared, &task.name()).await?)
 }
 
 fn order(shop: &Shop, site: &Site, record: &AttemptRecord, assigned: &Assigned) -> AgentOrder {
@@ -199,9 +213,18 @@ pub(super) fn words(error: &dyn std::error::Error) -> String {
 
 /// Whether a failure will be there again however often it is tried.
 pub(super) fn is_final(error: &PoolError) -> bool {
-    use ralph_core::error::Code;
-    matches!(
-        error.code(),
-        Code::CorruptState | Code::NoFixPlan | Code::NewerFormat | Code::Usage
-    )
+    let is_about_the_named_task = matches!(
+        error,
+        PoolError::Plan(
+            PlanError::NotFound { .. }
+                | PlanError::Completed { .. }
+                | PlanError::Held { .. }
+                | PlanError::Delivered { .. }
+        )
+    );
+    is_about_the_named_task
+        || matches!(
+            error.code(),
+            Code::CorruptState | Code::NoFixPlan | Code::NewerFormat | Code::Usage
+        )
 }

@@ -58,16 +58,9 @@ pub struct Site {
 }
 
 impl Site {
-    /// A worktree for an attempt to come: one that another has left clean, else a new one.
-    ///
-    /// # Errors
-    /// Git refuses.
-    pub(crate) async fn worktree(&self) -> Result<Prepared, WorktreeError> {
-        let spare = self.lock().pop();
-        match spare {
-            Some(spare) => Ok(spare),
-            None => self.worktrees.prepare().await,
-        }
+    /// A clean worktree that another attempt has left, if there is one.
+    pub(crate) fn spare(&self) -> Option<Prepared> {
+        self.lock().pop()
     }
 
     /// Keeps a clean worktree for the next attempt.
@@ -157,6 +150,8 @@ pub struct Shop {
     pub history: RefCell<BTreeMap<TaskKey, Vec<String>>>,
     /// Whether the task that was named was taken in this run.
     pub named_was_tried: Cell<bool>,
+    /// Pull requests of an earlier loop's attempts that were made at the start of this one.
+    pub recovered_pull_requests: RefCell<Vec<String>>,
     /// How far the loop was told to stop.
     pub stop: watch::Receiver<Stop>,
     /// Where events go.

@@ -18,9 +18,9 @@ use ralph_loop::assemble::{Assembly, STATE, assemble};
 use ralph_loop::event::{Event, Sink};
 use ralph_loop::git::GitProgram;
 use ralph_loop::pool::{self, LoopEnd, Stop};
-use ralph_loop::record::RunLog;
 use ralph_loop::recovery::recover;
 use ralph_loop::redact::Redactor;
+use ralph_loop::run_log::RunLog;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 

@@ -17,6 +17,7 @@ use super::gate;
 use super::here::{Here, Resolved};
 use crate::args::Loop;
 use crate::exit::Outcome;
+use crate::render::loop_checks;
 use crate::render::loops::{self, LoopPlan, PlannedTask};
 
 /// Where the loop of this repository is.
@@ -74,8 +75,8 @@ pub(super) fn circuit(here: &Here, reset: bool, output: &Output) -> Outcome {
         let transition = circuit.reset(now, "closed by a person");
         files::save(&folder, &circuit, transition.as_ref())?;
     }
-    let report = loops::CircuitReport::new(&circuit);
-    output.answer(&report, &loops::circuit(&report))?;
+    let report = loop_checks::CircuitReport::new(&circuit);
+    output.answer(&report, &loop_checks::circuit(&report))?;
     Ok(None)
 }
 
@@ -97,7 +98,7 @@ pub(super) async fn checks(here: &Here, resolved: &Resolved, output: &Output) ->
         now: env.now(),
     };
     let report = gates.run(&run, &worktrees).await?;
-    let checks = loops::ChecksReport::new(&report);
-    output.answer(&checks, &loops::checks(&checks))?;
+    let checks = loop_checks::ChecksReport::new(&report);
+    output.answer(&checks, &loop_checks::checks(&checks))?;
     Ok((!report.has_passed()).then_some(Code::Failed))
 }

@@ -1,6 +1,8 @@
 //! An agent that does what its task says after `::`, one step after the other, separated by `;`:
 //! `write FILE WORDS`, `append FILE WORDS`, `remove PATH`, `commit WORDS`, `sleep MILLISECONDS`, `print WORDS`,
-//! `error WORDS`, `exit CODE`, `hang`, `child SECONDS` (one that ignores TERM), `flood MEGABYTES`, `wait FILE`.
+//! `error WORDS`, `exit CODE`, `abort`, `hang`, `child SECONDS` (one that ignores TERM), `flood MEGABYTES`, `wait FILE`,
+//! `token` (prints one and puts it into its summary), `limit SECONDS FILE` and `throttle SECONDS FILE` (refused for so
+//! long when FILE is not there yet; it is then).
 //!
 //! With `AGENT_LOG` it appends `begin ID NANOSECONDS` and `end ID NANOSECONDS` (of the machine's clock) there.
 #![expect(
@@ -78,6 +80,10 @@ fn perform(word: &str, rest: &str) {
             sleep(Duration::from_secs(3_600));
         },
         "child" => child(rest),
+        "abort" => std::process::abort(),
+        "token" => token(),
+        "limit" => refused("usage_limit", first, tail),
+        "throttle" => refused("throttled", first, tail),
         "flood" => flood(rest.parse().expect("megabytes")),
         "wait" => {
             while !Path::new(first).exists() {
@@ -118,6 +124,35 @@ fn child(seconds: &str) {
         .stdin(Stdio::null())
         .spawn()
         .expect("a child");
+}
+
+/// A word that looks like a token of GitHub, in every place where an agent can say something.
+fn token() {
+    let token = format!("ghp_{}", "Zz9".repeat(12));
+    println!("the token is {token}");
+    eprintln!("again {token}");
+    println!("{{\"ralph\":\"progress\",\"doing\":\"using {token}\"}}");
+    println!(
+        "{{\"ralph\":\"outcome\",\"outcome\":\"done\",\"summary\":\"used {token}\",\"session_id\":\"{token}\"}}"
+    );
+}
+
+/// The account opens again in so many seconds; the file tells the next attempt that it was so.
+fn refused(outcome: &str, seconds: &str, file: &str) {
+    if Path::new(file).exists() {
+        return;
+    }
+    let wait: u64 = seconds.parse().expect("seconds");
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("a time after 1970");
+    let opens = now.as_secs() + wait;
+    put(file, &opens.to_string(), false);
+    println!(
+        "{{\"ralph\":\"outcome\",\"outcome\":\"{outcome}\",\"resets_at\":{opens},\"retry_after\":{wait},\"message\":\"refused\"}}"
+    );
+    note("end");
+    std::process::exit(1);
 }
 
 fn flood(megabytes: usize) {

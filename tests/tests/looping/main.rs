@@ -2,5 +2,6 @@
 
 mod command_line;
 mod continuous;
+mod gauntlet;
 mod killed;
 mod outcomes;

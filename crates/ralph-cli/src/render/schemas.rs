@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ralph_core::report::DispatchReport;
 use schemars::{JsonSchema, Schema, schema_for};
 
-use crate::render::{answers, cluster, doctor, lock, loops, ops, runs, status, validate};
+use crate::render::{answers, cluster, doctor, lock, loops, ops, runs, selftest, status, validate};
 
 /// Name and schema of each output.
 pub(crate) fn all() -> BTreeMap<&'static str, Schema> {
@@ -34,6 +34,7 @@ pub(crate) fn all() -> BTreeMap<&'static str, Schema> {
         of::<ops::OpsReport>("ops-list"),
         of::<ops::ResultsReport>("results"),
         of::<runs::RunsReport>("runs"),
+        of::<selftest::SelftestReport>("selftest"),
         of::<status::StatusReport>("status"),
         of::<validate::ValidateReport>("validate"),
     ])

@@ -7,11 +7,12 @@ mod show;
 
 use ralph_front::failure::Failure;
 use ralph_front::output::Output;
-use ralph_loop::settings::CommandLine;
+use ralph_loop::settings::{CommandLine, Settings};
 
 use crate::args::{Global, Loop};
 use crate::exit::Outcome;
 use here::Here;
+pub(crate) use run::guard;
 
 /// The loop, or one of the questions about it.
 pub(crate) fn run(global: &Global, arguments: &Loop, output: &Output) -> Outcome {
@@ -60,6 +61,12 @@ fn typed(arguments: &Loop) -> CommandLine {
         permission_mode: arguments.permission_mode.clone(),
         max_cost: arguments.max_cost.clone(),
     }
+}
+
+/// The settings that a loop would have here, also where there is no repository.
+pub(crate) fn settings_for(global: &Global, typed: &CommandLine) -> Result<Settings, Failure> {
+    let here = Here::of_folder(global)?;
+    Ok(here.resolve_typed(typed)?.settings)
 }
 
 /// A loop's status where a person asks for `ralph status` in a repository that is no workspace of projects.

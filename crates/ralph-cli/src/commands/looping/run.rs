@@ -147,7 +147,7 @@ pub(super) fn identity() -> Result<Identity, Failure> {
 }
 
 /// Agents are started by this program's own hidden verb.
-pub(super) fn guard() -> Result<GuardProgram, Failure> {
+pub(crate) fn guard() -> Result<GuardProgram, Failure> {
     let program = env_vars::program().map_err(|error| {
         Failure::new(
             Code::Failed,

@@ -1,10 +1,12 @@
 //! An agent that does what its task says after `::`, one step after the other, separated by `;`:
 //! `write FILE WORDS`, `append FILE WORDS`, `remove PATH`, `commit WORDS`, `sleep MILLISECONDS`, `print WORDS`,
-//! `error WORDS`, `exit CODE`, `abort`, `hang`, `child SECONDS` (one that ignores TERM), `flood MEGABYTES`, `wait FILE`,
-//! `token` (prints one and puts it into its summary), `limit SECONDS FILE` and `throttle SECONDS FILE` (refused for so
-//! long when FILE is not there yet; it is then).
+//! `error WORDS`, `exit CODE`, `abort`, `hang`, `child SECONDS` (one that ignores TERM), `orphan SECONDS` (one with an
+//! empty environment), `flood MEGABYTES`, `wait FILE`, `token` (says one wherever it can say something),
+//! `limit FILE SECONDS` and `throttle FILE SECONDS` (refused for so long, once: when there is no such file yet).
 //!
-//! With `AGENT_LOG` it appends `begin ID NANOSECONDS` and `end ID NANOSECONDS` (of the machine's clock) there.
+//! With `AGENT_LOG` it appends `begin ID NANOSECONDS` and `end ID NANOSECONDS` (of the machine's clock) there, and
+//! `commit:HASH ID NANOSECONDS` for each commit. It uses nothing but the standard library: the benches compile this
+//! file alone.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -82,9 +84,10 @@ fn perform(word: &str, rest: &str) {
         "child" => child(rest),
         "abort" => std::process::abort(),
         "token" => token(),
-        "limit" => refused("usage_limit", first, tail),
-        "throttle" => refused("throttled", first, tail),
+        "orphan" => orphan(rest),
         "flood" => flood(rest.parse().expect("megabytes")),
+        "limit" => refused("usage_limit", first, tail.parse().expect("seconds")),
+        "throttle" => refused("throttled", first, tail.parse().expect("seconds")),
         "wait" => {
             while !Path::new(first).exists() {
                 sleep(Duration::from_millis(5));
@@ -115,12 +118,41 @@ fn commit(message: &str) {
     for words in [&["add", "-A"][..], &["commit", "-qm", message]] {
         Command::new("git").args(words).status().expect("git");
     }
+    let head = Command::new("git").args(["rev-parse", "HEAD"]).output();
+    let head = String::from_utf8_lossy(&head.expect("git").stdout).into_owned();
+    note(&format!("commit:{}", head.trim()));
+}
+
+/// The first one ends the agent, as usage limits do; its time is whole seconds.
+fn refused(outcome: &str, path: &str, seconds: u64) {
+    if Path::new(path).exists() {
+        return;
+    }
+    put(path, "", false);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let at = now.expect("a time after 1970").as_secs() + seconds;
+    println!(
+        r#"{{"ralph": "outcome", "outcome": "{outcome}", "resets_at": {at}, "retry_after": {seconds}, "message": "limit reached"}}"#
+    );
+    note(&format!("limit:{at}"));
+    note("end");
+    std::process::exit(1)
 }
 
 /// One that is not waited for, ignores TERM and has a session of its own.
 fn child(seconds: &str) {
-    let _child = Command::new("setsid")
-        .args(["sh", "-c", "trap '' TERM; sleep \"$0\"", seconds])
+    Command::new("setsid")
+        .args(["--fork", "sh", "-c", "trap '' TERM; sleep \"$0\"", seconds])
+        .stdin(Stdio::null())
+        .status()
+        .expect("a child");
+}
+
+/// One that is not waited for and knows nothing of its attempt.
+fn orphan(seconds: &str) {
+    let _orphan = Command::new("sleep")
+        .arg(seconds)
+        .env_clear()
         .stdin(Stdio::null())
         .spawn()
         .expect("a child");
@@ -135,24 +167,6 @@ fn token() {
     println!(
         "{{\"ralph\":\"outcome\",\"outcome\":\"done\",\"summary\":\"used {token}\",\"session_id\":\"{token}\"}}"
     );
-}
-
-/// The account opens again in so many seconds; the file tells the next attempt that it was so.
-fn refused(outcome: &str, seconds: &str, file: &str) {
-    if Path::new(file).exists() {
-        return;
-    }
-    let wait: u64 = seconds.parse().expect("seconds");
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .expect("a time after 1970");
-    let opens = now.as_secs() + wait;
-    put(file, &opens.to_string(), false);
-    println!(
-        "{{\"ralph\":\"outcome\",\"outcome\":\"{outcome}\",\"resets_at\":{opens},\"retry_after\":{wait},\"message\":\"refused\"}}"
-    );
-    note("end");
-    std::process::exit(1);
 }
 
 fn flood(megabytes: usize) {

@@ -79,7 +79,8 @@ pub(crate) fn human(findings: &[Finding], kept: Option<&str>, width: usize) -> S
         };
         vec![cell(style, word), cell(BOLD, finding.check)]
     });
-    let (lines, indent) = beginnings(rows.collect());
+    let rows: Vec<_> = rows.collect();
+    let (lines, indent) = beginnings(&rows);
     let room = width.saturating_sub(indent);
     let mut text = String::new();
     for (finding, line) in findings.iter().zip(lines) {

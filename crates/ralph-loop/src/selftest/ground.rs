@@ -66,7 +66,14 @@ impl Ground {
             atomic::replace(&top.join(path), text.as_bytes())?;
         }
         git.call(&["add", "-A"]).run().await?;
-        let commit = ["commit", "-q", "--no-verify", "--no-gpg-sign", "-m", "Begin"];
+        let commit = [
+            "commit",
+            "-q",
+            "--no-verify",
+            "--no-gpg-sign",
+            "-m",
+            "Begin",
+        ];
         git.call(&commit)
             .setting("user.name=ralph selftest")
             .setting("user.email=selftest@localhost")
@@ -96,7 +103,9 @@ impl Ground {
             tree: self.folder.join("trees").join(name),
             branch: format!("selftest/{name}"),
         };
-        let call = self.git.call(&["worktree", "add", "-q", "-b", &plot.branch]);
+        let call = self
+            .git
+            .call(&["worktree", "add", "-q", "-b", &plot.branch]);
         call.arg(&plot.tree).run().await?;
         Ok(plot)
     }
@@ -134,7 +143,9 @@ impl Ground {
     }
 
     async fn branch(&self, tree: &Path) -> Result<String, GitError> {
-        let call = self.git.call(&["symbolic-ref", "--quiet", "--short", "HEAD"]);
+        let call = self
+            .git
+            .call(&["symbolic-ref", "--quiet", "--short", "HEAD"]);
         Ok(call.at(tree).accepting(&[0, 1, 128]).await?.text())
     }
 

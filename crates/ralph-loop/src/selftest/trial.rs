@@ -142,11 +142,7 @@ impl Trial<'_> {
         })
     }
 
-    async fn attempt(
-        &self,
-        plot: &Plot,
-        order: &AgentOrder,
-    ) -> Result<Attempted, SelftestError> {
+    async fn attempt(&self, plot: &Plot, order: &AgentOrder) -> Result<Attempted, SelftestError> {
         let started = watch::channel(None::<Identity>).0;
         let mut tell = |event: AgentEvent| {
             if let AgentEvent::Started { guard, .. } = event {
@@ -239,7 +235,8 @@ impl Trial<'_> {
             }
             _ => "Write".to_owned(),
         };
-        let text = format!("{wait} the single word `{word}` into the file `{WISH}` of this folder.");
+        let text =
+            format!("{wait} the single word `{word}` into the file `{WISH}` of this folder.");
         let row = RowKey {
             section: "Selftest".to_owned(),
             text,
@@ -254,7 +251,11 @@ impl Trial<'_> {
         };
         let id = self.kit.env.ids.op(self.kit.env.now()).to_string();
         let prompt = self.prompt(plot, &task);
-        let prompt_file = self.kit.folder.join("logs").join(format!("{}.md", plot.name));
+        let prompt_file = self
+            .kit
+            .folder
+            .join("logs")
+            .join(format!("{}.md", plot.name));
         atomic::replace(&prompt_file, prompt.as_bytes())?;
         Ok(AgentOrder {
             attempt: id.parse().map_err(|_| SelftestError::Id(id))?,

@@ -485,7 +485,10 @@ mod tests {
         let grace = Duration::from_secs(2);
         let mut late = seen(Ending::Stopped, Verdict::Finished);
         late.closing = Some(Duration::from_secs(2));
-        assert_eq!(marks(&stopped(&late, grace)), [("ends on TERM", Mark::Warn)]);
+        assert_eq!(
+            marks(&stopped(&late, grace)),
+            [("ends on TERM", Mark::Warn)]
+        );
         let quick = seen(Ending::Own, Verdict::Finished);
         assert_eq!(
             marks(&stopped(&quick, grace)),

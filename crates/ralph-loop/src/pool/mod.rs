@@ -39,6 +39,7 @@ use crate::event::Event;
 use crate::record::{State, Totals};
 use crate::task::TaskKey;
 use board::Board;
+use judge::Judgement;
 use permit::{Answer, Permit};
 use ready::Ready;
 use schedule::{Action, Bounds, Ended, Permission, Prepared, Schedule};
@@ -342,6 +343,13 @@ impl Pool {
     fn worked(&mut self, worked: Worked) {
         self.board.borrow_mut().ended(worked.worker);
         self.schedule.agent_ended();
+        // What would end the next agent the same way keeps it from starting at all.
+        if let Judgement::Over {
+            halt: Some(halt), ..
+        } = judge::judge(worked.ending, &worked.verdict)
+        {
+            self.schedule.halt(halt);
+        }
         let worker = worked.worker;
         let pause = self.shop.settings.respawn_delay;
         if pause.is_zero() {

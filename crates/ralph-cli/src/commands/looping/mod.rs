@@ -3,6 +3,7 @@
 mod gate;
 mod here;
 mod old;
+mod panes;
 mod run;
 mod show;
 
@@ -89,8 +90,13 @@ pub(crate) fn settings_for(global: &Global, typed: &CommandLine) -> Result<Setti
 /// A loop's status where a person asks for `ralph status` in a repository that is no workspace of projects.
 pub(crate) fn status_of_repository(
     global: &Global,
+    is_watched: bool,
     output: &Output,
-) -> Option<Result<(), Failure>> {
+) -> Option<Outcome> {
     let here = Here::of_loop(global)?;
-    Some(show::status(&here, output).map(drop))
+    Some(if is_watched {
+        show::watch(&here, output)
+    } else {
+        show::status(&here, output)
+    })
 }

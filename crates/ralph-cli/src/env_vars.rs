@@ -34,6 +34,9 @@ pub(crate) const RALPH_WORKSPACE_REPOS: &str = "RALPH_WORKSPACE_REPOS";
 /// Not these repositories of a workspace plan.
 pub(crate) const RALPH_WORKSPACE_EXCLUDE: &str = "RALPH_WORKSPACE_EXCLUDE";
 
+/// Set inside a tmux session.
+pub(crate) const TMUX: &str = "TMUX";
+
 /// A variable as text; one that is not UTF-8 counts as unset.
 pub(crate) fn text(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())

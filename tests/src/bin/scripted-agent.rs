@@ -1,8 +1,8 @@
 //! An agent that does what its task says after `::`, one step after the other, separated by `;`:
 //! `write FILE WORDS`, `append FILE WORDS`, `remove PATH`, `commit WORDS`, `sleep MILLISECONDS`, `print WORDS`,
-//! `error WORDS`, `exit CODE`, `hang`, `child SECONDS` (one that ignores TERM), `orphan SECONDS` (one with an
-//! empty environment), `flood MEGABYTES`, `wait FILE`,
-//! `limit FILE SECONDS` (a usage limit that is over in so long, once: when there is no such file yet).
+//! `error WORDS`, `exit CODE`, `abort`, `hang`, `child SECONDS` (one that ignores TERM), `orphan SECONDS` (one with an
+//! empty environment), `flood MEGABYTES`, `wait FILE`, `token` (says one wherever it can say something),
+//! `limit FILE SECONDS` and `throttle FILE SECONDS` (refused for so long, once: when there is no such file yet).
 //!
 //! With `AGENT_LOG` it appends `begin ID NANOSECONDS` and `end ID NANOSECONDS` (of the machine's clock) there, and
 //! `commit:HASH ID NANOSECONDS` for each commit. It uses nothing but the standard library: the benches compile this
@@ -82,9 +82,12 @@ fn perform(word: &str, rest: &str) {
             sleep(Duration::from_secs(3_600));
         },
         "child" => child(rest),
+        "abort" => std::process::abort(),
+        "token" => token(),
         "orphan" => orphan(rest),
         "flood" => flood(rest.parse().expect("megabytes")),
-        "limit" => limit(first, tail.parse().expect("seconds")),
+        "limit" => refused("usage_limit", first, tail.parse().expect("seconds")),
+        "throttle" => refused("throttled", first, tail.parse().expect("seconds")),
         "wait" => {
             while !Path::new(first).exists() {
                 sleep(Duration::from_millis(5));
@@ -121,7 +124,7 @@ fn commit(message: &str) {
 }
 
 /// The first one ends the agent, as usage limits do; its time is whole seconds.
-fn limit(path: &str, seconds: u64) {
+fn refused(outcome: &str, path: &str, seconds: u64) {
     if Path::new(path).exists() {
         return;
     }
@@ -129,7 +132,7 @@ fn limit(path: &str, seconds: u64) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let at = now.expect("a time after 1970").as_secs() + seconds;
     println!(
-        r#"{{"ralph": "outcome", "outcome": "usage_limit", "resets_at": {at}, "message": "limit reached"}}"#
+        r#"{{"ralph": "outcome", "outcome": "{outcome}", "resets_at": {at}, "retry_after": {seconds}, "message": "limit reached"}}"#
     );
     note(&format!("limit:{at}"));
     note("end");
@@ -157,6 +160,17 @@ fn orphan(seconds: &str) {
         .stdin(Stdio::null())
         .spawn()
         .expect("a child");
+}
+
+/// A word that looks like a token of GitHub, in every place where an agent can say something.
+fn token() {
+    let token = format!("ghp_{}", "Zz9".repeat(12));
+    println!("the token is {token}");
+    eprintln!("again {token}");
+    println!("{{\"ralph\":\"progress\",\"doing\":\"using {token}\"}}");
+    println!(
+        "{{\"ralph\":\"outcome\",\"outcome\":\"done\",\"summary\":\"used {token}\",\"session_id\":\"{token}\"}}"
+    );
 }
 
 fn flood(megabytes: usize) {

@@ -7,10 +7,12 @@
 mod command_line;
 mod continuous;
 mod defects;
+mod gauntlet;
 mod killed;
 mod old_flags;
 mod outcomes;
 mod pull_requests;
 mod recovery;
 mod selection;
+mod selftest;
 mod workspaces;

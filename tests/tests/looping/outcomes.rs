@@ -4,7 +4,7 @@ use ralph_tests::Repository;
 
 /// Everything that must hold when a loop has ended, whatever it did.
 #[track_caller]
-fn left_nothing(repository: &Repository) {
+pub(crate) fn left_nothing(repository: &Repository) {
     assert_eq!(repository.status(), "", "git status is as clean as it was");
     assert_eq!(repository.worktrees(), Vec::<String>::new());
     assert!(!repository.plan().contains("[~]"), "{}", repository.plan());

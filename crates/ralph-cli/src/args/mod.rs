@@ -145,6 +145,11 @@ pub enum Verb {
         after_help = "Examples:\n  ralph loop\n  ralph loop --parallel 3 30 --max-task-attempts 2\n  ralph loop --task R05 --engine command --agent-command './my-agent --fast'"
     )]
     Loop(Box<Loop>),
+    /// Try your own agent command on what a loop will do to it
+    #[command(
+        after_help = "It makes throw-away repositories below the temporary folder and touches nothing of yours. Each run is a real run of your agent\nand may cost money: eight small ones, or one with --quick. Exit 1 when something would not work.\n\nExamples:\n  ralph selftest --agent-command './my-agent --fast'\n  ralph selftest --engine claude --quick\n  ralph selftest --agent-command ./my-agent --json | jq '.checks[] | select(.mark != \"pass\")'"
+    )]
+    Selftest(Selftest),
     /// What is installed, configured and reachable, and what to do about what is not
     #[command(
         after_help = "Examples:\n  ralph doctor\n  ralph doctor --json | jq '.checks[] | select(.verdict != \"ok\")'"

@@ -248,6 +248,26 @@ pub struct Demo {
     pub dir: Option<PathBuf>,
 }
 
+/// `selftest`.
+#[derive(Debug, Args)]
+pub struct Selftest {
+    /// The agent's program and arguments; default: what `ralph loop` would run here
+    #[arg(long, value_name = "CMD")]
+    pub agent_command: Option<String>,
+    /// The agent: claude, codex, devin or command [default: command with --agent-command, else as `ralph loop`]
+    #[arg(long, visible_alias = "agent", value_name = "E")]
+    pub engine: Option<String>,
+    /// Seconds that one run may take
+    #[arg(long, value_name = "SEC", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub time_limit: u64,
+    /// One run instead of eight
+    #[arg(long)]
+    pub quick: bool,
+    /// Keep the repositories and logs also when everything is well
+    #[arg(long)]
+    pub keep: bool,
+}
+
 /// `completions`.
 #[derive(Debug, Args)]
 pub struct Completions {

@@ -15,6 +15,7 @@ mod ops;
 mod results;
 mod runs;
 mod schema;
+mod selftest;
 mod shell;
 mod shim;
 mod status;
@@ -56,6 +57,7 @@ pub(crate) fn run(cli: Cli, output: &Output) -> Outcome {
         Verb::Validate(arguments) => validate::run(global, &arguments, output),
         Verb::Ops(arguments) => ops::run(global, &arguments, output),
         Verb::Loop(arguments) => looping::run(global, &arguments, output),
+        Verb::Selftest(arguments) => selftest::run(global, &arguments, output),
         Verb::Doctor => doctor::run(global, output),
         Verb::Demo(arguments) => demo::run(&arguments, output),
         Verb::Completions(arguments) => shell::completions(&arguments, output),

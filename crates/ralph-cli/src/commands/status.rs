@@ -28,13 +28,14 @@ pub(crate) fn run(global: &Global, arguments: &Status, output: &Output) -> Outco
         Ok(workspace) => workspace,
         // In a repository with a plan the loop is meant, unless there is a workspace of projects.
         Err(failure) => {
-            let of_loop = super::looping::status_of_repository(global, output);
-            return of_loop.unwrap_or(Err(failure)).map(|()| None);
+            let of_loop = super::looping::status_of_repository(global, arguments.watch, output);
+            return of_loop.unwrap_or(Err(failure));
         }
     };
     let slugs = selected(&arguments.chosen, &workspace.dispatcher(output).slugs()?)?;
     if arguments.watch {
-        return block_on(watch(&workspace, &slugs, arguments, output))?;
+        let draw = |height| draw(&workspace, &slugs, arguments, output, height);
+        return block_on(watch(output, draw))?;
     }
     let text = draw(&workspace, &slugs, arguments, output, None)?;
     printed(output.print(&text))?;
@@ -65,16 +66,14 @@ fn draw(
 }
 
 /// Draws again whenever the text has changed, until interrupted; on anything but a terminal one text after another.
-async fn watch(
-    workspace: &Workspace,
-    slugs: &[Slug],
-    arguments: &Status,
+pub(crate) async fn watch(
     output: &Output,
+    draw: impl Fn(Option<usize>) -> Result<String, Failure>,
 ) -> Outcome {
     let mut shown = String::new();
     loop {
         let height = output.height().filter(|_| !output.is_json());
-        let text = draw(workspace, slugs, arguments, output, height)?;
+        let text = draw(height)?;
         if text != shown {
             let drawn = if height.is_some() {
                 over(&text, shown.is_empty())

@@ -11,6 +11,7 @@ pub(crate) mod ops;
 pub(crate) mod report;
 pub(crate) mod runs;
 pub(crate) mod schemas;
+pub(crate) mod selftest;
 pub(crate) mod status;
 pub(crate) mod status_table;
 pub(crate) mod table;

@@ -9,7 +9,7 @@ use ralph_core::report::DispatchReport;
 use schemars::{JsonSchema, Schema, schema_for};
 
 use crate::render::{
-    answers, cluster, doctor, lock, loop_checks, loops, ops, runs, status, validate,
+    answers, cluster, doctor, lock, loop_checks, loops, ops, runs, selftest, status, validate,
 };
 
 /// Name and schema of each output.
@@ -39,6 +39,7 @@ pub(crate) fn all() -> BTreeMap<&'static str, Schema> {
         of::<ops::OpsReport>("ops-list"),
         of::<ops::ResultsReport>("results"),
         of::<runs::RunsReport>("runs"),
+        of::<selftest::SelftestReport>("selftest"),
         of::<status::StatusReport>("status"),
         of::<validate::ValidateReport>("validate"),
         of::<WorkOrder>("work-order"),

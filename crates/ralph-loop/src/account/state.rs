@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ralph_core::process::Identity;
-use ralph_core::time::{Timestamp, stamp};
+use ralph_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{AccountSettings, Admission, Report, Wait};
@@ -147,7 +147,7 @@ impl State {
                 return Some(if until > after(now, caller.settings.max_wait) {
                     Admission::TooLong { until, message }
                 } else {
-                    let why = format!("usage limit until {}: {message}", stamp(until));
+                    let why = format!("usage limit: {message}");
                     Admission::Wait(Wait {
                         until: Some(until),
                         why,

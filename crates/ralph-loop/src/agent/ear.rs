@@ -211,6 +211,7 @@ fn masked(reading: Reading, redactor: &Redactor) -> Reading {
     Reading {
         verdict: masked_verdict(reading.verdict, &clean),
         summary: reading.summary.map(clean),
+        session_id: reading.session_id.map(clean),
         status: reading.status.map(|block| StatusBlock {
             tests: block.tests.map(clean),
             work_type: block.work_type.map(clean),

@@ -63,16 +63,7 @@ impl Git {
     /// # Errors
     /// [`GitError::NotARepository`], also for a bare one; git cannot be started.
     pub async fn open(program: GitProgram, folder: &Path) -> Result<Self, GitError> {
-        let mut found = Self {
-            inner: Arc::new(Inner {
-                program,
-                top: folder.to_owned(),
-                git_dir: PathBuf::new(),
-                common_dir: PathBuf::new(),
-                signature: Signature::ours(),
-                calls: AtomicU64::new(0),
-            }),
-        };
+        let mut found = Self::unknown(program, folder);
         let (top, git_dir, common_dir) = facts::locate(&found, folder).await?;
         let signature = facts::signature(&found, &top).await?;
         if let Some(inner) = Arc::get_mut(&mut found.inner) {
@@ -82,6 +73,31 @@ impl Git {
             inner.signature = signature;
         }
         Ok(found)
+    }
+
+    /// Makes an empty repository on the branch `main` in a folder that exists, without the user's templates.
+    ///
+    /// # Errors
+    /// Git cannot be started, or refuses.
+    pub async fn init(program: GitProgram, folder: &Path) -> Result<Self, GitError> {
+        let there = Self::unknown(program.clone(), folder);
+        let init = ["init", "-q", "--template=", "--initial-branch=main"];
+        there.call(&init).at(folder).run().await?;
+        Self::open(program, folder).await
+    }
+
+    /// A folder of which nothing is known yet.
+    fn unknown(program: GitProgram, folder: &Path) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                program,
+                top: folder.to_owned(),
+                git_dir: PathBuf::new(),
+                common_dir: PathBuf::new(),
+                signature: Signature::ours(),
+                calls: AtomicU64::new(0),
+            }),
+        }
     }
 
     /// The top of the user's work tree.

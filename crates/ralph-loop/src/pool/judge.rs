@@ -4,6 +4,9 @@ use crate::agent::Ending;
 use crate::outcome::{Hang, Outcome, Verdict};
 use crate::pool::schedule::Ended;
 
+/// Why a loop stops whose account is refused.
+pub(super) const NO_LOGIN: &str = "the agent's account is not logged in, or not paid";
+
 /// What is done with an attempt whose agent has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Judgement {
@@ -49,11 +52,7 @@ fn of_verdict(verdict: &Verdict) -> Judgement {
         Verdict::Finished => Judgement::Check,
         Verdict::UsageLimit { message, .. } => after(Outcome::UsageLimit, message, Ended::Untried),
         Verdict::Throttled { message, .. } => after(Outcome::Throttled, message, Ended::Untried),
-        Verdict::Auth { message } => halting(
-            Outcome::Auth,
-            message,
-            "the agent's account is not logged in, or not paid",
-        ),
+        Verdict::Auth { message } => halting(Outcome::Auth, message, NO_LOGIN),
         // Tried again it would end the same way; it counts for the task, though not for the budget.
         Verdict::Budget { message } => after(Outcome::Budget, message, Ended::Tried),
         Verdict::PermissionDenied { what } => after(Outcome::PermissionDenied, what, Ended::Tried),

@@ -21,7 +21,7 @@ mod shop;
 mod work;
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -37,7 +37,9 @@ pub use shop::{PoolSettings, Shop, Site};
 
 use crate::event::Event;
 use crate::record::{State, Totals};
+use crate::task::TaskKey;
 use board::Board;
+use judge::Judgement;
 use permit::{Answer, Permit};
 use ready::Ready;
 use schedule::{Action, Bounds, Ended, Permission, Prepared, Schedule};
@@ -63,7 +65,8 @@ pub struct LoopEnd {
 
 /// Something that was waited for.
 enum Happened {
-    Prepared(Result<Option<Box<Ready>>, PoolError>),
+    /// With the number of ends that were known when the plan was asked.
+    Prepared(u64, Result<Option<Box<Ready>>, PoolError>),
     Answered(Result<Answer, PoolError>),
     Worked(Box<Worked>),
     Freed(usize),
@@ -86,6 +89,10 @@ struct Pool {
     board: Rc<RefCell<Board>>,
     ready: VecDeque<Box<Ready>>,
     permit: Option<Box<Permit>>,
+    /// Tasks whose attempt is not over. In the plan they are open again a moment before its end is known here.
+    under_way: BTreeSet<TaskKey>,
+    /// How many attempts are over.
+    ends: u64,
     tasks: JoinSet<Happened>,
     failures: u32,
     needs_person: bool,
@@ -114,6 +121,8 @@ impl Pool {
             board: Rc::new(RefCell::new(board)),
             ready: VecDeque::new(),
             permit: None,
+            under_way: BTreeSet::new(),
+            ends: 0,
             tasks: JoinSet::new(),
             failures: 0,
             needs_person: false,
@@ -183,13 +192,14 @@ impl Pool {
     }
 
     fn prepare(&mut self) {
-        let skip = self.schedule.skipped().clone();
+        let skip = self.schedule.skipped() | &self.under_way;
         let failures = self.schedule.tries().clone();
         let made = ready::prepare(Rc::clone(&self.shop), skip, move |task| {
             failures.get(task).copied().unwrap_or(0) + 1
         });
+        let ends = self.ends;
         self.tasks.spawn_local(async move {
-            Happened::Prepared(made.await.map(|ready| ready.map(Box::new)))
+            Happened::Prepared(ends, made.await.map(|ready| ready.map(Box::new)))
         });
     }
 
@@ -223,6 +233,7 @@ impl Pool {
         let now = self.shop.env.now();
         let (attempt, task) = (&ready.record.attempt, &ready.record.task);
         self.board.borrow_mut().began(worker, attempt, task, now);
+        self.under_way.insert(task.key.clone());
         let counted = self.shop.brakes.borrow_mut().started(&self.shop.now_here());
         if let Err(error) = counted {
             self.shop.note(error.to_string());
@@ -260,7 +271,7 @@ impl Pool {
 
     fn take_in(&mut self, happened: Happened) {
         match happened {
-            Happened::Prepared(made) => self.prepared(made),
+            Happened::Prepared(ends, made) => self.prepared(ends, made),
             Happened::Answered(answer) => self.answered(answer),
             Happened::Worked(worked) => self.worked(*worked),
             Happened::Freed(worker) => self.schedule.freed(worker),
@@ -274,7 +285,7 @@ impl Pool {
         }
     }
 
-    fn prepared(&mut self, made: Result<Option<Box<Ready>>, PoolError>) {
+    fn prepared(&mut self, ends: u64, made: Result<Option<Box<Ready>>, PoolError>) {
         match made {
             // It was claimed while the end of its last attempt was on its way here.
             Ok(Some(ready)) if self.schedule.skipped().contains(&ready.record.task.key) => {
@@ -286,7 +297,13 @@ impl Pool {
                 self.ready.push_back(ready);
                 self.schedule.prepared(Prepared::Ready);
             }
-            Ok(None) => self.schedule.prepared(Prepared::NothingOpen),
+            Ok(None) => {
+                self.schedule.prepared(Prepared::NothingOpen);
+                // What has ended meanwhile may be open again.
+                if ends != self.ends {
+                    self.schedule.look_again();
+                }
+            }
             Err(error) => {
                 self.failures += 1;
                 self.schedule.prepared(Prepared::Failed);
@@ -325,6 +342,13 @@ impl Pool {
     fn worked(&mut self, worked: Worked) {
         self.board.borrow_mut().ended(worked.worker);
         self.schedule.agent_ended();
+        // What would end the next agent the same way keeps it from starting at all.
+        if let Judgement::Over {
+            halt: Some(halt), ..
+        } = judge::judge(worked.ending, &worked.verdict)
+        {
+            self.schedule.halt(halt);
+        }
         let worker = worked.worker;
         let pause = self.shop.settings.respawn_delay;
         if pause.is_zero() {
@@ -348,6 +372,8 @@ impl Pool {
     }
 
     fn finished(&mut self, task: &crate::task::Task, finished: Result<Finished, PoolError>) {
+        self.under_way.remove(&task.key);
+        self.ends += 1;
         let finished = match finished {
             Ok(finished) => finished,
             Err(error) => {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::PoolError;
 use super::board::{self, Board};
 use super::brakes::Leave;
+use super::judge::NO_LOGIN;
 use super::ready::words;
 use super::shop::Shop;
 use crate::account::{Admission, Report};
@@ -99,7 +100,7 @@ async fn admitted(
             "{message}, until {}: longer than this loop waits",
             ralph_core::time::stamp(until)
         )),
-        Admission::Stopped { message } => Some(format!("the account is stopped: {message}")),
+        Admission::Stopped { message } => Some(format!("{NO_LOGIN}: {message}")),
     })
 }
 

@@ -9,7 +9,7 @@ use ralph_front::failure::Failure;
 use ralph_front::output::Output;
 use ralph_loop::assemble::{FOLDER, PLAN, plan_file};
 use ralph_loop::plan::PlanFile;
-use ralph_loop::settings::{self, NamedFile, Settings};
+use ralph_loop::settings::{self, CommandLine, NamedFile, Settings};
 use ralph_loop::shell_file::{self, ShellFile};
 use ralph_loop::workspace_plan::{self, FilterWords, RepositoryFilter, discover};
 
@@ -89,6 +89,19 @@ impl Here {
         })
     }
 
+    /// The repository that holds the current folder, else that folder.
+    pub(super) fn of_folder(global: &Global) -> Result<Self, Failure> {
+        let start = start(global)?;
+        let root = start
+            .ancestors()
+            .find(|folder| folder.join(".git").exists());
+        Ok(Self {
+            root: root.unwrap_or(&start).to_owned(),
+            start,
+            flavour: Flavour::Repository,
+        })
+    }
+
     /// `.ralph`.
     pub(super) fn folder(&self) -> PathBuf {
         self.root.join(FOLDER)
@@ -103,14 +116,18 @@ impl Here {
 
     /// Every knob. What is wrong is told at once, with its place.
     pub(super) fn resolve(&self, arguments: &Loop) -> Result<Resolved, Failure> {
-        let typed = super::typed(arguments);
+        self.resolve_typed(&super::typed(arguments))
+    }
+
+    /// Every knob, of a command line whose words are settings.
+    pub(super) fn resolve_typed(&self, typed: &CommandLine) -> Result<Resolved, Failure> {
         let environment = env_vars::all_text();
         let general = self.settings_file(SETTINGS)?;
         let files: Vec<NamedFile<'_>> = general.iter().map(named).collect();
-        let engine = settings::engine(&typed, &environment, &files)?;
+        let engine = settings::engine(typed, &environment, &files)?;
         let special = self.settings_file(&format!("{SETTINGS}.{}", engine.value))?;
         let files: Vec<NamedFile<'_>> = special.iter().chain(&general).map(named).collect();
-        let settings = settings::resolve(&typed, &environment, &files)?;
+        let settings = settings::resolve(typed, &environment, &files)?;
         Ok(Resolved {
             settings,
             environment,

@@ -3,16 +3,18 @@
 mod gate;
 mod here;
 mod old;
+mod panes;
 mod run;
 mod show;
 
 use ralph_front::failure::Failure;
 use ralph_front::output::Output;
-use ralph_loop::settings::CommandLine;
+use ralph_loop::settings::{CommandLine, Settings};
 
 use crate::args::{Global, Loop};
 use crate::exit::Outcome;
 use here::Here;
+pub(crate) use run::guard;
 
 /// The loop, or one of the questions about it.
 pub(crate) fn run(global: &Global, arguments: &Loop, output: &Output) -> Outcome {
@@ -79,11 +81,22 @@ fn typed(arguments: &Loop) -> CommandLine {
     }
 }
 
+/// The settings that a loop would have here, also where there is no repository.
+pub(crate) fn settings_for(global: &Global, typed: &CommandLine) -> Result<Settings, Failure> {
+    let here = Here::of_folder(global)?;
+    Ok(here.resolve_typed(typed)?.settings)
+}
+
 /// A loop's status where a person asks for `ralph status` in a repository that is no workspace of projects.
 pub(crate) fn status_of_repository(
     global: &Global,
+    is_watched: bool,
     output: &Output,
-) -> Option<Result<(), Failure>> {
+) -> Option<Outcome> {
     let here = Here::of_loop(global)?;
-    Some(show::status(&here, output).map(drop))
+    Some(if is_watched {
+        show::watch(&here, output)
+    } else {
+        show::status(&here, output)
+    })
 }

@@ -1,7 +1,7 @@
 //! Runs the loop: lock, recovery, pool, and the words to stop.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use ralph_front::output::Output;
 use ralph_loop::assemble::{Assembly, STATE, assemble};
 use ralph_loop::event::{Event, Sink};
 use ralph_loop::git::GitProgram;
+use ralph_loop::log::{self, Retention};
 use ralph_loop::pool::{self, LoopEnd, Stop};
 use ralph_loop::recovery::recover;
 use ralph_loop::redact::Redactor;
@@ -25,6 +26,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::here::{Here, Resolved};
+use super::panes::Panes;
 use crate::args::Loop;
 use crate::env_vars;
 use crate::exit::Outcome;
@@ -88,11 +90,9 @@ async fn drive(
     let env = crate::workspace::env();
     let redactor = Redactor::new(&resolved.environment);
     let view = Arc::new(LoopView::new(output, env.clone()));
-    let log = RunLog::open(
-        &here.folder().join("logs"),
-        env.clone(),
-        Redactor::new(&resolved.environment),
-    );
+    let logs = here.folder().join("logs");
+    prune(&logs, output);
+    let log = RunLog::open(&logs, env.clone(), Redactor::new(&resolved.environment));
     let stop = listen()?;
     let assembly = Assembly {
         env: &env,
@@ -109,7 +109,11 @@ async fn drive(
         redactor,
         prompt: prompt(here, resolved)?,
         stop,
-        sink: Arc::new(Both(Arc::clone(&view), log)),
+        sink: Arc::new(Eyes {
+            view: Arc::clone(&view),
+            panes: panes(resolved, output),
+            log,
+        }),
     };
     let shop = Rc::new(assemble(assembly).await?);
     recover(&shop).await?;
@@ -125,13 +129,36 @@ async fn drive(
     }
 }
 
-/// The terminal and the log.
-struct Both(Arc<LoopView>, RunLog);
+/// The terminal, its windows, and the log.
+struct Eyes {
+    view: Arc<LoopView>,
+    panes: Option<Panes>,
+    log: RunLog,
+}
 
-impl Sink for Both {
+impl Sink for Eyes {
     fn event(&self, event: &Event) {
-        self.0.event(event);
-        self.1.event(event);
+        self.view.event(event);
+        if let Some(panes) = &self.panes {
+            panes.event(event);
+        }
+        self.log.event(event);
+    }
+}
+
+/// Windows of tmux, where a person sits in it and has not said otherwise.
+fn panes(resolved: &Resolved, output: &Output) -> Option<Panes> {
+    let is_wanted = resolved.settings.pool.tabs.value && !output.quiet && !output.is_json();
+    (is_wanted && output.on_terminal() && env_vars::text(env_vars::TMUX).is_some())
+        .then(Panes::open)
+}
+
+/// Keeps the logs of former attempts within bounds. The run's own log bounds itself.
+fn prune(logs: &Path, output: &Output) {
+    let of_attempt = |name: &str| name.starts_with(|c: char| c.is_ascii_digit());
+    let pruned = log::prune(logs, Retention::default(), &|name| !of_attempt(name));
+    if let Err(error) = pruned {
+        output.note(&error.to_string());
     }
 }
 
@@ -147,7 +174,7 @@ pub(super) fn identity() -> Result<Identity, Failure> {
 }
 
 /// Agents are started by this program's own hidden verb.
-pub(super) fn guard() -> Result<GuardProgram, Failure> {
+pub(crate) fn guard() -> Result<GuardProgram, Failure> {
     let program = env_vars::program().map_err(|error| {
         Failure::new(
             Code::Failed,

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ralph_core::error::Code;
+use ralph_front::failure::Failure;
 use ralph_front::output::Output;
 use ralph_loop::breaker::files;
 use ralph_loop::gates::GateRun;
@@ -22,12 +23,29 @@ use crate::render::loops::{self, LoopPlan, PlannedTask};
 
 /// Where the loop of this repository is.
 pub(super) fn status(here: &Here, output: &Output) -> Outcome {
-    let records = Records::new(&here.folder());
-    let status = records.status()?;
-    let attempts = records.attempts()?;
-    let view = loops::LoopStatus::new(status, &attempts, crate::workspace::env().now());
+    let view = view(here)?;
     output.answer(&view, &loops::status(&view, output.width()))?;
     Ok(None)
+}
+
+/// The same, drawn again whenever it changes.
+pub(super) fn watch(here: &Here, output: &Output) -> Outcome {
+    let draw = |_| {
+        let view = view(here)?;
+        if output.is_json() {
+            return serde_json::to_string_pretty(&view)
+                .map_err(|error| Failure::new(Code::Bug, error.to_string()));
+        }
+        Ok(loops::status(&view, output.width()))
+    };
+    crate::commands::block_on(crate::commands::status::watch(output, draw))?
+}
+
+fn view(here: &Here) -> Result<loops::LoopStatus, Failure> {
+    let records = Records::new(&here.folder());
+    let (status, attempts) = (records.status()?, records.attempts()?);
+    let now = crate::workspace::env().now();
+    Ok(loops::LoopStatus::new(status, &attempts, now))
 }
 
 /// What would be done.

@@ -65,6 +65,12 @@ fn tell(entries: &[Entry], signal: Signal) {
 }
 
 impl Leftovers<'_> {
+    /// Who of them is alive, by pid. Ends nobody.
+    #[must_use]
+    pub fn alive(&self) -> Vec<u32> {
+        self.living().iter().map(|entry| entry.pid).collect()
+    }
+
     fn living(&self) -> Vec<Entry> {
         let table = ProcessTable::read();
         let mut meant: BTreeSet<u32> = table

@@ -1,1 +1,0 @@
-//! The gauntlet: an agent's command against everything that can go wrong.

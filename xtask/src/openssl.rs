@@ -4,9 +4,6 @@ use std::process::{Command, Stdio};
 
 use crate::env_vars;
 
-/// The feature that builds OpenSSL from source, as a flag for cargo.
-pub(crate) const VENDORED: &str = "--features=ralph-cli/vendored-openssl";
-
 /// Where Homebrew and MacPorts put the headers; the build finds them there without `pkg-config`.
 const MAC_HEADERS: [&str; 4] = [
     "/opt/homebrew/opt/openssl@3/include/openssl/ssl.h",
@@ -25,12 +22,13 @@ pub(crate) fn has_headers() -> bool {
                 .any(|path| std::path::Path::new(path).exists()))
 }
 
-/// The flags that a build on this machine needs.
-pub(crate) fn build_flags(has_headers: bool) -> Vec<String> {
+/// The flags that a build of this package, alone or among others, needs on this machine: without headers the feature
+/// that builds OpenSSL from source.
+pub(crate) fn build_flags(package: &str, has_headers: bool) -> Vec<String> {
     if has_headers {
         Vec::new()
     } else {
-        vec![VENDORED.to_owned()]
+        vec![format!("--features={package}/vendored-openssl")]
     }
 }
 
@@ -50,7 +48,24 @@ mod tests {
 
     #[test]
     fn only_a_machine_without_headers_builds_openssl() {
-        assert!(build_flags(true).is_empty());
-        assert_eq!(build_flags(false), [VENDORED]);
+        assert!(build_flags("ralph-cli", true).is_empty());
+        let vendored = ["--features=ralph-cli/vendored-openssl"];
+        assert_eq!(build_flags("ralph-cli", false), vendored);
+    }
+
+    /// A flag for a feature that is not there would end the build on just those machines that need it.
+    #[test]
+    fn the_packages_that_are_built_alone_have_the_feature() -> anyhow::Result<()> {
+        let root = crate::workspace::root();
+        for package in ["ralph-cli", "ralph-slurm"] {
+            let manifest = root.join("crates").join(package).join("Cargo.toml");
+            let text = xshell::Shell::new()?.read_file(manifest)?;
+            let mut lines = text.lines();
+            assert!(
+                lines.any(|line| line.starts_with("vendored-openssl = ")),
+                "{package}"
+            );
+        }
+        Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! What a dispatch did, as data: versioned, serialisable, the same for people and programs.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::Code;
@@ -21,6 +23,9 @@ pub struct DispatchReport {
     pub finished_at: Timestamp,
     /// Whether nothing was changed on purpose.
     pub dry_run: bool,
+    /// How many projects were chosen.
+    #[serde(default)]
+    pub projects: usize,
     /// Why the cluster could not be asked, if it could not.
     pub cluster_problem: Option<Problem>,
     /// Verification: runs and submissions about which something is to be said.
@@ -143,14 +148,18 @@ impl DispatchReport {
     /// chosen counts neither as failed nor as handled.
     #[must_use]
     pub fn code(&self) -> Option<Code> {
-        let steps = self.steps.iter().filter_map(|step| step.problem.as_ref());
+        let steps = self.steps.iter();
+        let steps = steps.filter_map(|step| Some((&step.project, step.problem.as_ref()?)));
         let found = self.verified.iter();
-        let found = found.filter_map(|found| found.problem.as_ref());
-        let failures: Vec<u8> = steps.chain(found).map(|one| one.exit_code).collect();
+        let found = found.filter_map(|found| Some((&found.project, found.problem.as_ref()?)));
+        let (failed, failures): (BTreeSet<&String>, Vec<u8>) = steps
+            .chain(found)
+            .map(|(project, problem)| (project, problem.exit_code))
+            .unzip();
         let unreadable = self.passed("unreadable");
-        let others = self.passed_over.len() - unreadable - self.passed("not_selected");
-        let unreached = self.passed("cluster_unreachable");
-        let handled = self.steps.iter().any(|step| step.problem.is_none()) || others > unreached;
+        let not_handled = unreadable + self.passed("cluster_unreachable") + failed.len();
+        let handled =
+            self.steps.iter().any(|step| step.problem.is_none()) || self.projects > not_handled;
         match failures.first() {
             None if unreadable == 0 => self.waiting_code(),
             None if !handled => Some(Code::CorruptState),
@@ -205,8 +214,8 @@ mod tests {
     /// A report of steps (`ok`, an exit code, or `order`) and of projects without one.
     fn code(steps: &[&str], passed: &[&str], cluster: Option<Code>) -> u8 {
         let problem = |code: Code| Problem::new(code, "it", None);
-        let step = |word: &&str| StepReport {
-            project: "p".to_owned(),
+        let step = |(index, word): (usize, &&str)| StepReport {
+            project: format!("p{index}"),
             step: "submit".to_owned(),
             because: String::new(),
             outcome: String::new(),
@@ -230,14 +239,40 @@ mod tests {
             started_at: Timestamp::UNIX_EPOCH,
             finished_at: Timestamp::UNIX_EPOCH,
             dry_run: false,
+            projects: steps.len() + passed.iter().filter(|why| **why != "not_selected").count(),
             cluster_problem: cluster.map(problem),
             verified: Vec::new(),
             runs_confirmed: 0,
-            steps: steps.iter().map(step).collect(),
+            steps: steps.iter().enumerate().map(step).collect(),
             passed_over: passed.iter().map(without_step).collect(),
             next_due: None,
         };
         report.code().map_or(0, Code::exit_code)
+    }
+
+    /// A verification takes no steps and passes nothing over but what it cannot read.
+    #[test]
+    fn a_verification_is_partial_when_other_projects_were_looked_at() {
+        let report = |projects, unreadable: usize| {
+            let mut report: DispatchReport = serde_json::from_value(serde_json::json!({
+                "schema_version": 1, "started_at": "2026-01-01T00:00:00Z", "finished_at": "2026-01-01T00:00:00Z",
+                "dry_run": false, "cluster_problem": null, "verified": [], "runs_confirmed": 0, "steps": [],
+                "passed_over": [], "next_due": null,
+            }))
+            .unwrap();
+            report.projects = projects;
+            report.passed_over = vec![
+                PassedReport {
+                    project: "q".to_owned(),
+                    because: "unreadable".to_owned(),
+                    reason: String::new(),
+                    next_due: None,
+                };
+                unreadable
+            ];
+            report.code().map_or(0, Code::exit_code)
+        };
+        assert_eq!([report(2, 0), report(2, 1), report(2, 2)], [0, 3, 11]);
     }
 
     #[test]

@@ -155,10 +155,22 @@ impl Output {
     /// # Errors
     /// Standard output cannot be written.
     pub fn answer(&self, data: &impl Serialize, words: &str) -> Result<(), Failure> {
+        self.answer_with(data, || words.to_owned())
+    }
+
+    /// As [`Output::answer`], where finding the words takes longer than finding the data.
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub fn answer_with(
+        &self,
+        data: &impl Serialize,
+        words: impl FnOnce() -> String,
+    ) -> Result<(), Failure> {
         printed(if self.is_json() {
             self.json(data)
         } else {
-            self.print(words)
+            self.print(&words())
         })
     }
 

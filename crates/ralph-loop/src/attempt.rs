@@ -260,13 +260,24 @@ impl Attempts {
         Ok(())
     }
 
-    /// Writes a record so that it survives a loss of power: from here on there is work to lose.
+    /// The same for the first time, when its folder has to be made: that is brought to disk, and the caller's thread
+    /// does not wait for the disk.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn write_durably(&self, record: &AttemptRecord) -> Result<(), AttemptError> {
+    pub async fn begin(&self, record: &AttemptRecord) -> Result<(), AttemptError> {
+        let (attempts, record) = (self.clone(), record.clone());
+        aside(move || attempts.write(&record)).await
+    }
+
+    /// Writes a record so that it survives a loss of power: from here on there is work to lose. Other agents go on
+    /// while the disk is waited for.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub async fn write_durably(&self, record: &AttemptRecord) -> Result<(), AttemptError> {
         let (path, bytes) = self.content(record)?;
-        Ok(atomic::replace(&path, &bytes)?)
+        aside(move || Ok(atomic::replace(&path, &bytes)?)).await
     }
 
     fn content(&self, record: &AttemptRecord) -> Result<(PathBuf, Vec<u8>), AttemptError> {
@@ -285,18 +296,12 @@ impl Attempts {
     /// # Errors
     /// A file of it cannot be removed.
     pub fn close(&self, attempt: &AttemptId) -> Result<(), AttemptError> {
-        let folder = self.folder(attempt);
-        match fs::remove_dir_all(&folder) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(AttemptError::List {
-                path: folder,
-                source,
-            }),
-            _ => Ok(()),
-        }
+        Ok(atomic::remove_tree(&self.folder(attempt))?)
     }
 
     /// All attempts that are not over, oldest first. A folder without a record was made by a loop that died before
-    /// it had begun anything; it is listed by its name alone.
+    /// it had begun anything; it is listed by its name alone. So is one whose record is damaged, which must not keep
+    /// every later loop from starting.
     ///
     /// # Errors
     /// The folder or a record cannot be read.
@@ -315,9 +320,14 @@ impl Attempts {
             let Some(Ok(attempt)) = name.to_str().map(str::parse::<AttemptId>) else {
                 continue;
             };
-            found.push(match self.read(&attempt)? {
-                Some(record) => Found::Record(Box::new(record)),
-                None => Found::Empty(attempt),
+            found.push(match self.read(&attempt) {
+                Ok(Some(record)) => Found::Record(Box::new(record)),
+                Ok(None) => Found::Empty(attempt),
+                Err(problem @ AttemptError::Shape { .. }) => {
+                    let problem = problem.to_string();
+                    Found::Damaged(attempt, problem)
+                }
+                Err(problem) => return Err(problem),
             });
         }
         found.sort_by(|a, b| a.attempt().cmp(b.attempt()));
@@ -335,6 +345,14 @@ impl Attempts {
     }
 }
 
+/// Does what waits for the disk on a thread of its own. A panic there is one here.
+pub(crate) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
 /// An attempt that was found.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Found {
@@ -342,6 +360,8 @@ pub enum Found {
     Record(Box<AttemptRecord>),
     /// Nothing was begun.
     Empty(AttemptId),
+    /// With a record that cannot be read, and what is wrong with it.
+    Damaged(AttemptId, String),
 }
 
 impl Found {
@@ -350,7 +370,7 @@ impl Found {
     pub fn attempt(&self) -> &AttemptId {
         match self {
             Self::Record(record) => &record.attempt,
-            Self::Empty(attempt) => attempt,
+            Self::Empty(attempt) | Self::Damaged(attempt, _) => attempt,
         }
     }
 
@@ -359,7 +379,7 @@ impl Found {
     pub fn guard(&self) -> Option<Identity> {
         match self {
             Self::Record(record) => record.guard.clone(),
-            Self::Empty(_) => None,
+            Self::Empty(_) | Self::Damaged(..) => None,
         }
     }
 }
@@ -369,8 +389,8 @@ mod tests {
     use super::*;
     use ralph_docs::fix_plan::RowKey;
 
-    #[test]
-    fn what_was_written_is_found_and_forgotten_once() {
+    #[tokio::test]
+    async fn what_was_written_is_found_and_forgotten_once() {
         let folder = tempfile::tempdir().expect("a folder");
         let attempts = Attempts::new(folder.path());
         assert_eq!(attempts.list().expect("read"), []);
@@ -397,15 +417,23 @@ mod tests {
             folder.path(),
             Timestamp::UNIX_EPOCH,
         );
-        attempts.write(&record).expect("written");
+        attempts.begin(&record).await.expect("written");
         record.phase = Phase::Delivering;
-        attempts.write_durably(&record).expect("written");
+        attempts.write_durably(&record).await.expect("written");
         std::fs::create_dir(attempts.folder(&"empty".parse().expect("an id"))).expect("made");
+        let damaged: AttemptId = "torn".parse().expect("an id");
+        std::fs::create_dir(attempts.folder(&damaged)).expect("made");
+        let path = attempts.folder(&damaged).join(RECORD);
+        atomic::replace(&path, b"{\"attempt\": ").expect("written");
         let found = attempts.list().expect("read");
+        assert!(
+            matches!(&found[2], Found::Damaged(id, problem) if *id == damaged && problem.contains("torn")),
+            "{found:?}"
+        );
         assert_eq!(found[0], Found::Record(Box::new(record)));
         assert_eq!(found[1], Found::Empty("empty".parse().expect("an id")));
         attempts.close(&id).expect("closed");
         attempts.close(&id).expect("closed twice");
-        assert_eq!(attempts.list().expect("read").len(), 1);
+        assert_eq!(attempts.list().expect("read").len(), 2);
     }
 }

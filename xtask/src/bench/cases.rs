@@ -6,10 +6,11 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use xshell::{Shell, cmd};
 
+use super::launcher;
 use super::measure::{self, Program, Times};
 use super::table::{Limits, Row};
 use super::workspace::{self, FAR, PAST, Specification};
-use crate::cluster;
+use crate::{cluster, openssl};
 
 const TURNS: usize = 21;
 const PAYLOAD: &str = r#"{"session_id":"bench","stop_hook_active":false}"#;
@@ -33,8 +34,8 @@ pub(super) struct Place {
     pub(super) folder: PathBuf,
 }
 
-/// All cases, in the order of the table.
-pub(super) const ALL: [Case; 7] = [
+/// The cases that are measured when none is named, in the order of the table.
+pub(super) const ALL: [Case; 10] = [
     Case {
         name: "hook-large",
         run: |place| Ok(vec![hook(place, &LARGE, 30)?]),
@@ -46,6 +47,18 @@ pub(super) const ALL: [Case; 7] = [
     Case {
         name: "dispatch-dry-run",
         run: |place| Ok(vec![dispatch(place)?]),
+    },
+    Case {
+        name: "launch",
+        run: |place| Ok(vec![launcher::launch(place)?]),
+    },
+    Case {
+        name: "launch-utilization",
+        run: |place| Ok(vec![launcher::utilization(place)?]),
+    },
+    Case {
+        name: "launch-status",
+        run: |place| Ok(vec![launcher::status(place)?]),
     },
     Case {
         name: "lock",
@@ -108,10 +121,11 @@ fn hook(place: &Place, of: &Specification, limit_ms: u64) -> anyhow::Result<Row>
         compared: Some(times[1]),
         peak_bytes: measure::peak_memory(&idle[0])?,
         limits: Limits {
-            milliseconds: limit_ms,
+            milliseconds: Some(limit_ms),
             ratio: Some(10.0),
             megabytes: None,
         },
+        figures: Vec::new(),
     })
 }
 
@@ -137,10 +151,11 @@ fn dispatch(place: &Place) -> anyhow::Result<Row> {
         compared: None,
         peak_bytes: measure::peak_memory(&program)?,
         limits: Limits {
-            milliseconds: 250,
+            milliseconds: Some(250),
             ratio: None,
             megabytes: Some(100),
         },
+        figures: Vec::new(),
     })
 }
 
@@ -166,10 +181,11 @@ fn lock_pair(place: &Place) -> anyhow::Result<Row> {
         compared: None,
         peak_bytes: None,
         limits: Limits {
-            milliseconds: 1,
+            milliseconds: Some(1),
             ratio: None,
             megabytes: None,
         },
+        figures: Vec::new(),
     })
 }
 
@@ -182,9 +198,10 @@ fn slurm(place: &Place, what: &str) -> anyhow::Result<Vec<Row>> {
     let sh = Shell::new()?;
     sh.change_dir(&place.root);
     let package = ["--release", "--quiet", "--package", "ralph-slurm"];
+    let flags = openssl::build_flags("ralph-slurm", openssl::has_headers());
     let shown = cmd!(
         sh,
-        "cargo run {package...} --example cluster_bench -- {file} {what} {ralph}"
+        "cargo run {package...} {flags...} --example cluster_bench -- {file} {what} {ralph}"
     )
     .read()?;
     shown.lines().map(slurm_row).collect()
@@ -200,10 +217,11 @@ fn slurm_row(line: &str) -> anyhow::Result<Row> {
         compared: times(&found.floor),
         peak_bytes: found.peak_bytes,
         limits: Limits {
-            milliseconds: found.limit_ms,
+            milliseconds: Some(found.limit_ms),
             ratio: None,
             megabytes: Some(100),
         },
+        figures: Vec::new(),
     })
 }
 
@@ -224,6 +242,15 @@ fn times(nanoseconds: &[u64]) -> Option<Times> {
         median: Duration::from_nanos(*sorted.get(sorted.len() / 2)?),
         least: Duration::from_nanos(*sorted.first()?),
     })
+}
+
+/// A median that another program took.
+pub(super) fn one_time(nanoseconds: u64) -> Times {
+    let time = Duration::from_nanos(nanoseconds);
+    Times {
+        median: time,
+        least: time,
+    }
 }
 
 fn ours(place: &Place, args: &[&str], exit: i32) -> Program {

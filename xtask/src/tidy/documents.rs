@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Finding;
+use super::rust_source::RustSource;
 use super::tree::Tree;
 use crate::generate;
 
@@ -25,6 +26,52 @@ fn stale(tree: &Tree, documents: &[(&str, String)]) -> Vec<Finding> {
         .filter(|(path, text)| tree.text(path) != Some(text))
         .map(|(path, _)| Finding::new(path, 0, "is stale; run `cargo xtask generate`"))
         .collect()
+}
+
+/// Every JSON output of a binary has its schema: whatever carries a version of its shape is named in the module that
+/// lists the schemas of its program.
+pub(super) fn outputs_have_schemas(tree: &Tree) -> Vec<Finding> {
+    let fronts = || {
+        tree.product().filter(|source| {
+            let front = ["ralph-cli", "ralph-dispatch", "ralph-front"];
+            let of = |name: &&str| source.path.starts_with(&format!("crates/{name}/"));
+            front.iter().any(|name| of(name))
+        })
+    };
+    let listed: BTreeSet<&str> = fronts()
+        .filter(|source| source.path.ends_with("/schemas.rs"))
+        .flat_map(|source| source.code())
+        .map(|token| token.text.as_str())
+        .collect();
+    fronts()
+        .flat_map(|source| {
+            let named = versioned(source).into_iter();
+            named.map(move |(name, line)| (source, name, line))
+        })
+        .filter(|(_, name, _)| !listed.contains(name))
+        .map(|(source, name, line)| {
+            let message = format!("`{name}` is printed as JSON and is named in no `schemas.rs`");
+            Finding::new(&source.path, line, message)
+        })
+        .collect()
+}
+
+/// The structs with a member `schema_version`, and the lines of their names.
+fn versioned(source: &RustSource) -> Vec<(&str, usize)> {
+    let code = source.code();
+    let mut found = Vec::new();
+    let mut last = None;
+    for (at, token) in code.iter().enumerate() {
+        let follows = |text: &str| code.get(at + 1).is_some_and(|next| next.text == text);
+        match token.text.as_str() {
+            "struct" => last = code.get(at + 1).map(|name| (name.text.as_str(), name.line)),
+            // Where a value of the struct is made the name has been taken.
+            "schema_version" if follows(":") => found.extend(last.take()),
+            "fn" | "impl" => last = None,
+            _ => {}
+        }
+    }
+    found
 }
 
 /// The code block under "Set-up" holds the two commands and no other.
@@ -131,6 +178,22 @@ mod tests {
             1
         );
         assert_eq!(stale(&Tree::default(), &documents).len(), 1);
+    }
+
+    #[test]
+    fn an_output_without_a_schema_is_refused() {
+        let report = "/// What.\nstruct Report {\n    /// Version.\n    schema_version: u32,\n}\nstruct Part { a: u32 }\nfn f() -> Report { Report { schema_version: 1 } }\n";
+        let refused = |listing: &str| {
+            outputs_have_schemas(&Tree::with(&[
+                ("crates/ralph-cli/src/render/report.rs", report),
+                ("crates/ralph-cli/src/render/schemas.rs", listing),
+                ("crates/ralph-loop/src/record.rs", report),
+            ]))
+        };
+        assert_eq!(refused("fn all() { of::<Report>(\"report\"); }"), []);
+        let found = refused("fn all() { of::<Part>(\"part\"); }");
+        let places: Vec<_> = found.iter().map(|f| (f.path.as_str(), f.line)).collect();
+        assert_eq!(places, [("crates/ralph-cli/src/render/report.rs", 2)]);
     }
 
     #[test]

@@ -53,7 +53,7 @@ const fn check(name: &'static str, law: &'static str, run: fn(&Tree) -> Vec<Find
     Check { name, law, run }
 }
 
-const CHECKS: [Check; 29] = [
+const CHECKS: [Check; 30] = [
     check(
         "I1 docs",
         "ralph-docs is text in, edits out",
@@ -184,6 +184,11 @@ const CHECKS: [Check; 29] = [
         "generated",
         "generated documents are fresh",
         documents::are_fresh,
+    ),
+    check(
+        "schemas",
+        "every JSON output of a binary has its schema",
+        documents::outputs_have_schemas,
     ),
     check(
         "readme",

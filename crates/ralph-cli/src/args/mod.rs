@@ -1,6 +1,7 @@
 //! The command line as typed: the verbs, and the options of all of them. Nothing is resolved or read here.
 
 mod looping;
+mod old_loop;
 mod verbs;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 pub(crate) use ralph_front::output::{Format, When};
 
 pub(crate) use looping::{Loop, with_the_verb};
+pub(crate) use old_loop::OldLoop;
 pub(crate) use verbs::*;
 
 /// Runs work that takes days and must not be babysat, and tells the truth about it.

@@ -135,12 +135,12 @@ fn interrupted(signal: std::io::Result<()>) -> Outcome {
 }
 
 fn show(report: &DispatchReport, output: &Output) -> Result<(), Failure> {
-    output.answer(report, &render::report::human(report, &View::of(output)))
+    output.answer_with(report, || render::report::human(report, &View::of(output)))
 }
 
 /// One round among several: what it did, without what it passed over.
 fn show_round(report: &DispatchReport, output: &Output) -> Result<(), Failure> {
-    output.answer(report, &render::report::round(report, &View::of(output)))
+    output.answer_with(report, || render::report::round(report, &View::of(output)))
 }
 
 /// Keeps the report for `ralph results`.

@@ -87,7 +87,7 @@ fn words(files: &[InitFile], wanted: &str, cluster: Option<&str>) -> String {
         };
         vec![cell(style, symbol), cell(style, word)]
     });
-    let (lines, _) = beginnings(rows.collect());
+    let (lines, _) = beginnings(&rows.collect::<Vec<_>>());
     let mut text: String = lines
         .iter()
         .zip(files)

@@ -85,6 +85,27 @@ fn job(dir: &Path) -> Outcome {
     supervised(done.map(drop).map_err(|error| error.to_string()))
 }
 
+/// The names that there are, those that begin as the wrong one does first; of many only a few.
+fn those_there_are(wrong: &str, known: &[Slug]) -> String {
+    const MOST: usize = 8;
+    let alike = |slug: &Slug| {
+        let same = slug.as_str().chars().zip(wrong.chars());
+        same.take_while(|(one, other)| one.eq_ignore_ascii_case(other))
+            .count()
+    };
+    let mut names: Vec<&Slug> = known.iter().collect();
+    names.sort_by_key(|slug| std::cmp::Reverse(alike(slug)));
+    let shown: Vec<&str> = names.iter().take(MOST).map(|slug| slug.as_str()).collect();
+    match names.len().saturating_sub(MOST) {
+        _ if names.is_empty() => "There are none; `ralph new SLUG` makes one.".to_owned(),
+        0 => format!("There are: {}.", shown.join(", ")),
+        more => format!(
+            "There are: {} and {more} more (`ralph status` lists all).",
+            shown.join(", ")
+        ),
+    }
+}
+
 /// Names of projects, parsed; a name that no project has is a usage error that lists those there are.
 pub(crate) fn projects(
     names: &[String],
@@ -95,15 +116,7 @@ pub(crate) fn projects(
         match known.iter().find(|slug| slug.as_str() == name) {
             Some(slug) => drop(chosen.insert(slug.clone())),
             None => {
-                let names: Vec<&str> = known.iter().map(Slug::as_str).collect();
-                let hint = format!(
-                    "There are: {}.",
-                    if names.is_empty() {
-                        "none".to_owned()
-                    } else {
-                        names.join(", ")
-                    }
-                );
+                let hint = those_there_are(name, known);
                 return Err(Failure::new(
                     Code::Usage,
                     format!("there is no project {name:?} in projects/"),
@@ -123,4 +136,21 @@ pub(crate) fn selected(chosen: &Chosen, known: &[Slug]) -> Result<Vec<Slug>, Fai
         .filter(|slug| named.is_empty() || named.contains(*slug))
         .cloned()
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_names_those_that_begin_alike_are_shown() {
+        let known: Vec<Slug> = (0..20)
+            .map(|n| format!("p{n:02}"))
+            .chain(["ired".to_owned()])
+            .filter_map(|name| name.parse().ok())
+            .collect();
+        insta::assert_snapshot!(those_there_are("ire", &known), @"There are: ired, p00, p01, p02, p03, p04, p05, p06 and 13 more (`ralph status` lists all).");
+        insta::assert_snapshot!(those_there_are("x", &known[..2]), @"There are: p00, p01.");
+        insta::assert_snapshot!(those_there_are("x", &[]), @"There are none; `ralph new SLUG` makes one.");
+    }
 }

@@ -15,6 +15,7 @@ use ralph_core::store::{atomic, layout};
 use ralph_core::validate::{Finding, ProjectFiles, Severity, check_project, is_checked};
 
 use crate::args::{Global, Validate};
+use crate::env_vars;
 use crate::exit::{Failure, Outcome};
 use crate::render::validate::{ValidateReport, human};
 use crate::workspace::{env, find_root};
@@ -53,9 +54,17 @@ fn folders(global: &Global, arguments: &Validate) -> Result<Vec<PathBuf>, Failur
             format!("{}: {error}", root.join(layout::PROJECTS).display()),
         )
     })?;
+    // Named as they are from here, so that an editor opens what is printed.
+    let here = env_vars::current_dir().ok();
+    let from_here = |folder: PathBuf| {
+        let below = here
+            .as_ref()
+            .and_then(|here| folder.strip_prefix(here).ok());
+        below.map(Path::to_path_buf).unwrap_or(folder)
+    };
     Ok(slugs
         .iter()
-        .map(|slug| project::folder(&root, slug))
+        .map(|slug| from_here(project::folder(&root, slug)))
         .collect())
 }
 

@@ -97,7 +97,7 @@ pub(crate) fn human(report: &DoctorReport) -> String {
         let (style, symbol) = look(check.verdict);
         vec![cell(style, symbol), cell(BOLD, &check.what)]
     });
-    let (lines, width) = beginnings(rows.collect());
+    let (lines, width) = beginnings(&rows.collect::<Vec<_>>());
     let mut text = String::new();
     for (check, line) in report.checks.iter().zip(lines) {
         text.push_str(&[&line, &check.found, "\n"].concat());

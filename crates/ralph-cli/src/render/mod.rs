@@ -4,6 +4,7 @@ pub(crate) mod answers;
 pub(crate) mod cluster;
 pub(crate) mod doctor;
 pub(crate) mod lock;
+pub(crate) mod loop_checks;
 pub(crate) mod looping;
 pub(crate) mod loops;
 pub(crate) mod ops;
@@ -16,6 +17,7 @@ pub(crate) mod table;
 pub(crate) mod validate;
 
 use anstyle::{AnsiColor, Style};
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr};
 
 pub(crate) use ralph_front::SCHEMA_VERSION;
 
@@ -43,17 +45,53 @@ pub(crate) fn paint(style: Style, text: &str) -> String {
 
 /// The text on one line, with one blank for every run of white space and without control characters.
 pub(crate) fn one_line(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    line.chars().filter(|c| !c.is_control()).collect()
+    let mut line = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.extend(word.chars().filter(|c| !c.is_control()));
+    }
+    line
 }
 
-/// At most so many characters, with an ellipsis where something was cut; always one line.
+/// The columns that a text takes on a terminal: two for each wide character, none for a combining one.
+pub(crate) fn columns(text: &str) -> usize {
+    UnicodeWidthStr::width(text)
+}
+
+/// At most so many columns, with an ellipsis where something was cut; always one line.
 pub(crate) fn cut(text: &str, most: usize) -> String {
-    let line = one_line(text);
-    if line.chars().count() <= most {
+    let mut line = one_line(text);
+    if columns(&line) <= most {
         return line;
     }
-    let mut short: String = line.chars().take(most.saturating_sub(1)).collect();
-    short.push('…');
-    short
+    let mut taken = 0;
+    let end = line.char_indices().find_map(|(at, c)| {
+        taken += c.width().unwrap_or(0);
+        (taken >= most).then_some(at)
+    });
+    line.truncate(end.unwrap_or(line.len()));
+    line.push('…');
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_put_on_one_line_and_cut_by_the_columns_it_takes() {
+        assert_eq!(one_line(" a\n\tb \u{1b}[31mc\u{7} "), "a b [31mc");
+        assert_eq!(cut("four", 4), "four");
+        assert_eq!(cut("fourteen", 4), "fou…");
+        assert_eq!(cut("実験の結果", 5), "実験…");
+        assert_eq!(cut("実験の結果", 4), "実…");
+        assert_eq!(cut("実験", 4), "実験");
+        assert_eq!(
+            cut("e\u{301}e\u{301}e\u{301}", 3),
+            "e\u{301}e\u{301}e\u{301}"
+        );
+        assert_eq!(cut("a", 0), "…");
+    }
 }

@@ -8,7 +8,7 @@ use ralph_core::report::{DispatchReport, PassedReport, Problem, StepReport, Veri
 use ralph_core::time::{elapsed, span_text, stamp};
 
 use crate::render::table::{Cell, beginnings, cell, plain};
-use crate::render::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, cut, one_line, paint};
+use crate::render::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, columns, cut, one_line, paint};
 use ralph_front::output::Output;
 
 /// Blanks before what belongs to a line.
@@ -114,21 +114,20 @@ fn section(text: &mut String, title: Option<&str>, entries: Vec<Entry>, width: u
     if let Some(title) = title {
         let _ = writeln!(text, "{}", paint(BOLD, title));
     }
-    let (lines, begun) = beginnings(
-        entries
-            .iter()
-            .map(|entry| entry.beginning.clone())
-            .collect(),
-    );
-    for (entry, line) in entries.iter().zip(lines) {
-        let rest = cut(&entry.rest, LONGEST);
+    let (rows, rest): (Vec<_>, Vec<_>) = entries
+        .into_iter()
+        .map(|entry| (entry.beginning, (entry.rest, entry.below)))
+        .unzip();
+    let (lines, begun) = beginnings(&rows);
+    for ((rest, below), line) in rest.iter().zip(lines) {
+        let rest = cut(rest, LONGEST);
         // A text that does not fit stands below its line, whole: nothing is wrapped between columns.
-        if begun + rest.chars().count() <= width {
+        if begun + columns(&rest) <= width {
             let _ = writeln!(text, "{}", format!("{line}{rest}").trim_end());
         } else {
             let _ = writeln!(text, "{}\n{INDENT}{rest}", line.trim_end());
         }
-        for line in &entry.below {
+        for line in below {
             let _ = writeln!(text, "{line}");
         }
     }

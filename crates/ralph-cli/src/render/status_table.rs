@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use anstyle::Style;
 use ralph_core::plan::rules::plural;
+use ralph_core::store::layout;
 use ralph_core::time::{Timestamp, elapsed, span_text};
 
 use crate::render::status::{ProjectStatus, Standing, StatusReport};
@@ -108,7 +109,9 @@ fn due(project: &ProjectStatus) -> Option<Timestamp> {
 /// What is asked of a person comes before what comes next.
 fn next(project: &ProjectStatus) -> Cell {
     if let Some(problem) = &project.problem {
-        return cell(RED, problem);
+        // The row names the project; what does not fit is the end, and the place must not be in it.
+        let own = format!("{}/{}/.state/", layout::PROJECTS, project.project);
+        return cell(RED, problem.strip_prefix(&own).unwrap_or(problem));
     }
     match &project.needs_input {
         Some(prompt) if prompt.trim().is_empty() => cell(YELLOW, "needs you (no prompt is given)"),

@@ -1,9 +1,11 @@
 //! Rows in columns on a terminal: the only module that knows the table library. Nothing here knows what a cell means.
 
+use std::iter::repeat_n;
+
 use anstyle::Style;
 use comfy_table::{ColumnConstraint, ContentArrangement, Row, Table, presets};
 
-use crate::render::{DIM, one_line, paint};
+use crate::render::{DIM, columns, one_line, paint};
 
 /// Blanks between two columns.
 const GAP: u16 = 2;
@@ -42,18 +44,27 @@ pub(crate) fn list(header: &[&str], rows: Vec<Vec<Cell>>, width: usize) -> Strin
         .collect()
 }
 
-/// The beginnings of rows, padded to the same width, and that width.
-pub(crate) fn beginnings(rows: Vec<Vec<Cell>>) -> (Vec<String>, usize) {
-    let mut table = table(rows);
-    for column in table.column_iter_mut() {
-        column.set_padding((0, GAP));
+/// The beginnings of rows, padded to the same width, and that width. There may be thousands of them, and nothing in
+/// them is ever wrapped or cut, so the table library is not asked.
+pub(crate) fn beginnings(rows: &[Vec<Cell>]) -> (Vec<String>, usize) {
+    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let mut widths = vec![0; count];
+    for row in rows {
+        for (Cell(_, text), width) in row.iter().zip(&mut widths) {
+            *width = columns(text).max(*width);
+        }
     }
-    let width = table
-        .column_max_content_widths()
-        .iter()
-        .map(|width| usize::from(width + GAP))
-        .sum();
-    (table.lines().collect(), width)
+    let gap = usize::from(GAP);
+    let begin = |row: &Vec<Cell>| {
+        let mut line = String::new();
+        for (Cell(style, text), width) in row.iter().zip(&widths) {
+            line.push_str(&paint(*style, text));
+            line.extend(repeat_n(' ', width - columns(text) + gap));
+        }
+        line
+    };
+    let width = widths.iter().map(|width| width + gap).sum();
+    (rows.iter().map(begin).collect(), width)
 }
 
 fn table(rows: Vec<Vec<Cell>>) -> Table {
@@ -103,16 +114,12 @@ mod tests {
 
     #[test]
     fn beginnings_have_one_width() {
-        let (lines, width) = beginnings(vec![
+        let (lines, width) = beginnings(&[
             vec![plain("a"), plain("bb")],
             vec![cell(RED, "ccc"), plain("")],
+            vec![cell(RED, "実験"), plain("é")],
         ]);
-        assert_eq!(
-            lines
-                .iter()
-                .map(|line| shown(line).chars().count())
-                .collect::<Vec<_>>(),
-            [width, width]
-        );
+        let widths: Vec<usize> = lines.iter().map(|line| columns(&shown(line))).collect();
+        assert_eq!(widths, [width; 3]);
     }
 }

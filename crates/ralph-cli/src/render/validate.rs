@@ -99,9 +99,16 @@ fn line(folder: &str, finding: &Finding) -> String {
     };
     let number =
         |number: Option<usize>| number.map_or_else(String::new, |number| format!(":{number}"));
+    // A finding about the list of projects is about a file beside the project's folder.
+    let (folder, path) = match finding.path.strip_prefix("../") {
+        Some(path) => (
+            folder.rsplit_once('/').map_or("..", |(above, _)| above),
+            path,
+        ),
+        None => (folder, finding.path.as_str()),
+    };
     let at = format!(
-        "{folder}/{}{}{}",
-        finding.path,
+        "{folder}/{path}{}{}",
         number(finding.line),
         number(finding.column)
     );

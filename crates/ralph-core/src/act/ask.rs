@@ -75,6 +75,14 @@ pub(super) fn readable(project: &Project) -> Option<&Facts> {
     }
 }
 
+/// As [`readable`], to be changed.
+pub(super) fn readable_mut(project: &mut Project) -> Option<&mut Facts> {
+    match &mut project.state {
+        ProjectState::Readable(facts) => Some(facts),
+        ProjectState::Unreadable(_) => None,
+    }
+}
+
 /// Whether the machine asked a person for a session.
 pub(super) fn asked_for_session(facts: &Facts) -> bool {
     let input = &facts.view.needs_user_input;

@@ -55,7 +55,7 @@ impl Dispatcher {
         let verification = self.verify(&mut world, &seen, options).await;
         verified.extend(verification.verified);
         let plan = match options.verify_only {
-            true => nothing_planned(&world),
+            true => nothing_planned(&world, options),
             false => {
                 let context = self.context(self.env.now());
                 plan(&world, &seen, &self.selection(options), &context)
@@ -70,6 +70,7 @@ impl Dispatcher {
             started_at,
             finished_at: self.env.now(),
             dry_run: options.dry_run,
+            projects: slugs.iter().filter(|slug| options.chooses(slug)).count(),
             cluster_problem: verification.cluster_problem,
             verified,
             runs_confirmed: verification.confirmed,

@@ -13,6 +13,7 @@ mod ending;
 pub mod git;
 mod limits;
 pub mod logs;
+mod look;
 mod manual;
 mod outbox;
 pub mod preflight;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use crate::act::ask::{asked_for_session, readable};
+use crate::act::ask::{asked_for_session, readable_mut};
 use crate::act::commit::Committed;
+use crate::act::look::said;
 use crate::act::target::Target;
 use crate::act::{ActError, Dispatcher, Options};
 use crate::backend::BackendError;
@@ -51,10 +52,19 @@ impl Dispatcher {
         }
         for project in &mut world.projects {
             let chosen = options.chooses(&project.slug);
-            let Some(facts) = readable(project).filter(|_| chosen) else {
+            let Some(facts) = readable_mut(project).filter(|_| chosen) else {
                 continue;
             };
-            if !self.concerns(facts, seen, &mut all) {
+            let look = self.look(facts, seen);
+            all.confirmed += look.confirmed;
+            if look.is_as_said(facts) {
+                continue;
+            }
+            // A dry run remembers nothing on disk, so where no file would change there is nothing to read again.
+            if options.dry_run && !look.changes {
+                let said = look.findings.iter().filter_map(|found| said(facts, found));
+                all.verified.extend(said);
+                facts.sightings = look.memory;
                 continue;
             }
             self.say(&format!("{}: verifying", project.slug));
@@ -92,31 +102,6 @@ impl Dispatcher {
             Some(Ok(outcome)) => outcome,
             _ => (Err(ActError::panicked(slug)), Vec::new()),
         }
-    }
-
-    /// Whether anything has to be done about a project; what is as it is said to be is only counted.
-    fn concerns(&self, facts: &Facts, seen: &Observations, all: &mut Verification) -> bool {
-        let now = self.env.now();
-        let (findings, memory) = verify::runs(facts, seen, &self.context(now));
-        let mut to_do = false;
-        for finding in &findings {
-            match &finding.verdict {
-                RunVerdict::NoJob | RunVerdict::Unknown { .. } => {}
-                RunVerdict::Alive { status, .. } => {
-                    let run = run_of(facts, &finding.key);
-                    if run.is_some_and(|run| finish::says_otherwise(run, status)) {
-                        to_do = true;
-                    } else {
-                        all.confirmed += 1;
-                    }
-                }
-                _ => to_do = true,
-            }
-        }
-        to_do
-            || memory != facts.sightings
-            || !facts.intents.is_empty()
-            || self.session_change(facts, seen).is_some()
     }
 
     async fn verify_project(
@@ -171,7 +156,7 @@ impl Dispatcher {
     }
 
     /// No session: the projects that need the cluster ask for one, nothing is marked failed, others go on.
-    fn session_change(&self, facts: &Facts, seen: &Observations) -> Option<ChangeSet> {
+    pub(super) fn session_change(&self, facts: &Facts, seen: &Observations) -> Option<ChangeSet> {
         let now = self.env.now();
         let changes = match &seen.cluster {
             ClusterReach::Failed(BackendError::NoSession { .. }) => {
@@ -272,6 +257,11 @@ impl Dispatcher {
                     let detail = format!("its record says {word}; filed under completed_runs");
                     said.push((name, "filed", detail));
                 }
+                RunVerdict::FiledTwice => {
+                    mending.twice.push(run.key.clone());
+                    let detail = "completed_runs says how it ended; taken out of active_runs";
+                    said.push((name, "filed", detail.to_owned()));
+                }
                 RunVerdict::Alive { status, .. } if finish::says_otherwise(run, status) => {
                     mending.alive.push((run.key.clone(), status));
                     said.push((name, status, format!("the cluster says {status}")));
@@ -296,12 +286,6 @@ impl Dispatcher {
         let Some(run) = run_of(facts, &finding.key) else {
             return Ok(None);
         };
-        let name = finish::name(&run.key);
-        let said = |word: &str, detail: &str| {
-            let detail = detail.to_owned();
-            let found = found(facts, &name, word);
-            Ok(Some(Verified { detail, ..found }))
-        };
         match &finding.verdict {
             RunVerdict::Ended { reports } => {
                 Ok(Some(self.settle_ended(facts, run, reports, target).await?))
@@ -316,15 +300,9 @@ impl Dispatcher {
                 };
                 Ok(Some(self.record_end(facts, &ending, target, "lost")?))
             }
-            RunVerdict::Unconfirmed => said(
-                "unconfirmed",
-                "no source knows the job; that is not believed yet",
-            ),
-            RunVerdict::Settling => said(
-                "settling",
-                "ended, but may be requeued; believed after a minute",
-            ),
+            RunVerdict::Unconfirmed | RunVerdict::Settling => Ok(said(facts, finding)),
             RunVerdict::Misfiled
+            | RunVerdict::FiledTwice
             | RunVerdict::Alive { .. }
             | RunVerdict::Unknown { .. }
             | RunVerdict::NoJob => Ok(None),
@@ -338,7 +316,7 @@ fn has_changed(found: &Verified) -> bool {
 }
 
 /// The run as it stands now: earlier changes of this pass may have moved it.
-fn run_of<'a>(facts: &'a Facts, key: &RunKey) -> Option<&'a RunView> {
+pub(super) fn run_of<'a>(facts: &'a Facts, key: &RunKey) -> Option<&'a RunView> {
     let runs = &facts.view.active_runs;
     if let Some(exact) = runs.get(key.index).filter(|run| run.key == *key) {
         return Some(exact);

@@ -1,6 +1,7 @@
 //! A plan as the report shows it: steps before they are taken, steps that are only rehearsed, projects without one.
 //! Words only; nothing here decides or acts.
 
+use crate::act::Options;
 use crate::error::Code;
 use crate::id::Slug;
 use crate::plan::rules::plural;
@@ -101,10 +102,11 @@ pub(super) fn passed_report(passed: &PassedOver) -> PassedReport {
 }
 
 /// A verification takes no steps, but an unreadable project is reported all the same.
-pub(super) fn nothing_planned(world: &World) -> Plan {
+pub(super) fn nothing_planned(world: &World, options: &Options) -> Plan {
     let unreadable = world
         .projects
         .iter()
+        .filter(|project| options.chooses(&project.slug))
         .filter_map(|project| match &project.state {
             ProjectState::Unreadable(found) => Some(PassedOver {
                 slug: project.slug.clone(),

@@ -135,6 +135,23 @@ pub(super) const SIGNATURES: &[Signature] = &[
         &["pathspec '", "did not match any file(s) known to git"],
     )
     .cured_by(CHECKED_OUT),
+    fatal(
+        GitMissingCommit,
+        &["Server does not allow request for unadvertised object"],
+    )
+    .cured_by(CHECKED_OUT),
+    fatal(
+        GitMissingCommit,
+        &["fatal: Remote branch ", " not found in upstream"],
+    )
+    .cured_by(CHECKED_OUT),
+    // A script may only have asked for its version.
+    tells(
+        GitMissingCommit,
+        &["fatal: ambiguous argument '", "unknown revision"],
+    )
+    .cured_by(CHECKED_OUT),
+    tells(GitMissingCommit, &["fatal: Not a valid object name"]).cured_by(CHECKED_OUT),
     fatal(ShellSyntax, &["unexpected EOF while looking for matching"]),
     fatal(ShellSyntax, &["syntax error near unexpected token"]),
     fatal(ShellSyntax, &["syntax error: unexpected end of file"]),

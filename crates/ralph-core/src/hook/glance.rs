@@ -68,7 +68,7 @@ pub fn standing(skim: &Skim, now: Timestamp, zone: &TimeZone) -> Standing {
     match skim.phase {
         Phase::WaitSlurm => when(is_due(skim.next_poll_after), step()),
         Phase::Test | Phase::Check => step(),
-        _ if skim.next_action.is_some() => step(),
+        _ if skim.has_next_action => step(),
         _ => Standing::Idle,
     }
 }

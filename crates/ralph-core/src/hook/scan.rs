@@ -4,23 +4,25 @@
 //! files are shared out between threads and buffers are used again. One bad project is that project's outcome:
 //! a pipe that would never end, a file without permission, even a panic while reading stays with it.
 
+use std::ffi::OsString;
 use std::fmt::Display;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use rustix::fs::OFlags;
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
+use rustix::io::Errno;
 
 use super::glance::{ProjectGlance, glance};
 use crate::pipeline::Skim;
 use crate::store::layout;
 
 /// More than any state that was seen, by a factor of eighty.
-const LARGEST: u64 = 64 * 1024 * 1024;
+const LARGEST: usize = 64 * 1024 * 1024;
 
 /// Below so many projects, a second thread costs more than it brings.
 const WORTH_A_THREAD: usize = 8;
@@ -34,12 +36,13 @@ pub(super) fn scan<E: Display>(
     skim: impl Fn(&[u8]) -> Result<Skim, E> + Sync,
 ) -> Vec<ProjectGlance> {
     let folder = root.join(layout::PROJECTS);
-    let names = match names(&folder) {
-        Ok(names) => names,
+    let (folder, names) = match names(&folder) {
+        Ok(Some(found)) => found,
+        Ok(None) => return Vec::new(),
         Err(error) => return vec![glance(layout::PROJECTS, Err(error))],
     };
     let next = AtomicUsize::new(0);
-    let work = || share(&folder, &names, &next, &skim);
+    let work = || share(folder.as_fd(), &names, &next, &skim);
     let mut found = thread::scope(|scope| {
         let helpers: Vec<_> = (1..threads_for(names.len()))
             .filter_map(|_| thread::Builder::new().spawn_scoped(scope, work).ok())
@@ -67,24 +70,27 @@ fn threads_for(projects: usize) -> usize {
         .min(MOST_THREADS)
 }
 
-/// What may be a project: every folder, or link, whose name does not start with a dot. No folder, no projects.
-fn names(folder: &Path) -> io::Result<Vec<std::ffi::OsString>> {
+/// The folder, and the names in it that may be projects: every folder, or link, whose name does not start with a dot.
+/// No folder, no projects.
+fn names(folder: &Path) -> io::Result<Option<(File, Vec<OsString>)>> {
     let entries = match fs::read_dir(folder) {
-        Err(error) if is_absent(&error) => return Ok(Vec::new()),
+        Err(error) if is_absent(&error) => return Ok(None),
         entries => entries?,
     };
-    Ok(entries
+    let names = entries
         .flatten()
         .filter(|entry| !entry.file_type().is_ok_and(|kind| kind.is_file()))
         .map(|entry| entry.file_name())
         .filter(|name| !name.as_encoded_bytes().starts_with(b"."))
-        .collect())
+        .collect();
+    // Files are opened from here: the way to them is long, and the same for all.
+    Ok(Some((File::open(folder)?, names)))
 }
 
 /// Takes projects until none is left.
 fn share<E: Display>(
-    folder: &Path,
-    names: &[std::ffi::OsString],
+    folder: BorrowedFd<'_>,
+    names: &[OsString],
     next: &AtomicUsize,
     skim: &impl Fn(&[u8]) -> Result<Skim, E>,
 ) -> Vec<ProjectGlance> {
@@ -92,7 +98,7 @@ fn share<E: Display>(
     let mut found = Vec::new();
     while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
         let slug = name.to_string_lossy();
-        match read(&folder.join(name).join(layout::PIPELINE), &mut buffer) {
+        match read(folder, &Path::new(name).join(layout::PIPELINE), &mut buffer) {
             Ok(Some(bytes)) => {
                 let skimmed = catch_unwind(AssertUnwindSafe(|| skim(bytes)));
                 found.push(match skimmed {
@@ -110,7 +116,7 @@ fn share<E: Display>(
 /// A whole file, read with the same care; nothing when it cannot be read.
 pub(super) fn content(path: &Path) -> Vec<u8> {
     let mut buffer = Vec::new();
-    let length = match read(path, &mut buffer) {
+    let length = match read(CWD, path, &mut buffer) {
         Ok(Some(bytes)) => bytes.len(),
         _ => 0,
     };
@@ -118,20 +124,26 @@ pub(super) fn content(path: &Path) -> Vec<u8> {
     buffer
 }
 
-/// Reads a file into `buffer`, which is only ever grown; `None` when there is no such file.
-fn read<'a>(path: &Path, buffer: &'a mut Vec<u8>) -> io::Result<Option<&'a [u8]>> {
-    let mut file = match open(path) {
-        Err(error) if is_absent(&error) => return Ok(None),
+/// Reads a file below `folder` into `buffer`, which is only ever grown; `None` when there is no such file.
+fn read<'a>(
+    folder: BorrowedFd<'_>,
+    path: &Path,
+    buffer: &'a mut Vec<u8>,
+) -> io::Result<Option<&'a [u8]>> {
+    // Without waiting, so that a pipe in a file's place is found out instead of waited for.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = match openat(folder, path, flags, Mode::empty()) {
+        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
         file => file?,
     };
-    let facts = file.metadata()?;
-    if !facts.is_file() {
+    let facts = fstat(&file)?;
+    if FileType::from_raw_mode(facts.st_mode) != FileType::RegularFile {
         return Err(io::Error::other("expected a file, found something else"));
     }
-    if facts.len() > LARGEST {
+    let length = usize::try_from(facts.st_size).unwrap_or(0);
+    if length > LARGEST {
         return Err(io::Error::other("expected at most 64 MiB, found more"));
     }
-    let length = usize::try_from(facts.len()).unwrap_or(0);
     if buffer.len() < length {
         buffer.resize(length, 0);
     }
@@ -140,20 +152,14 @@ fn read<'a>(path: &Path, buffer: &'a mut Vec<u8>) -> io::Result<Option<&'a [u8]>
         .get_mut(filled..length)
         .filter(|rest| !rest.is_empty())
     {
-        match file.read(rest) {
+        match rustix::io::read(&file, rest) {
             Ok(0) => break,
             Ok(more) => filled += more,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(buffer.get(..filled))
-}
-
-/// Opens without waiting, so that a pipe in a file's place is found out instead of waited for.
-fn open(path: &Path) -> io::Result<File> {
-    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
-    OpenOptions::new().read(true).custom_flags(flags).open(path)
 }
 
 fn is_absent(error: &io::Error) -> bool {

@@ -25,7 +25,7 @@ fn now() -> Timestamp {
 fn facts(phase: &str) -> Skim {
     Skim {
         phase: Phase::parse(phase),
-        next_action: Some("go on".to_owned()),
+        has_next_action: true,
         needs_user_input: false,
         next_poll_after: None,
         live_runs: 0,
@@ -104,10 +104,10 @@ fn live_jobs_are_waited_for_in_every_phase_and_polled_when_due() {
         "IDLE",
         "v14 ladder DONE, gates G1 to G3 passed",
     ] {
-        for next_action in [None, Some("go on".to_owned())] {
+        for has_next_action in [false, true] {
             let at = |live_runs, project: Option<&str>, runs: &[&str]| {
                 word(&Skim {
-                    next_action: next_action.clone(),
+                    has_next_action,
                     next_poll_after: project.map(LooseTime::parse),
                     live_runs,
                     run_polls: runs.iter().map(|time| LooseTime::parse(time)).collect(),
@@ -155,7 +155,7 @@ fn without_live_jobs_the_phase_or_a_next_action_is_work() {
         ]
         .map(|phase| {
             let skim = Skim {
-                next_action: next_action.map(str::to_owned),
+                has_next_action: next_action.is_some(),
                 next_poll_after: next_poll.map(LooseTime::parse),
                 ..facts(phase)
             };

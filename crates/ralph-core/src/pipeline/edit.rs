@@ -9,6 +9,7 @@
 //!
 //! What must never be here: a serializer for what is already in the file, a change that was not asked for.
 
+mod fold;
 mod plain;
 mod resolve;
 mod spans;
@@ -58,13 +59,20 @@ pub enum PipelineEdit {
     },
     /// Sets members of a record in `active_runs` and moves it, as it is written, to the end of `completed_runs`.
     ///
-    /// A record that was moved already is no change. One that stands in both lists (incident 14) is only updated:
-    /// a finished run is listed once, and no record is dropped.
+    /// A record that was moved already is no change. One that stands in both lists (incident 14) is only updated, for
+    /// [`PipelineEdit::FoldRun`] to settle: a finished run is listed once.
     CompleteRun {
         /// The record.
         run: RunKey,
         /// The members.
         set: Map<String, Value>,
+    },
+    /// Puts a record of `active_runs` into the one of `completed_runs` with the same ids, which keeps all that it says
+    /// and gets what it lacks: a run that has ended is listed once (incident 14). Where the two contradict each other
+    /// the record is moved beside it, so that nothing is lost. One that is not in both lists is no change.
+    FoldRun {
+        /// The record.
+        run: RunKey,
     },
     /// Adds an event at the end of `events`. One with the same `ts`, `action` and `detail` is no change.
     AppendEvent {
@@ -78,7 +86,7 @@ pub enum PipelineEdit {
 /// # Errors
 /// As [`PipelineFile::edit`].
 pub(super) fn apply(file: &PipelineFile, edits: &[PipelineEdit]) -> Result<String, PipelineError> {
-    let format = view::named_format(file).filter(|(_, format)| view::is_newer(*format));
+    let format = view::named_format(file.source()).filter(|(_, format)| view::is_newer(*format));
     if let Some((id, _)) = format {
         return Err(PipelineError::NewerFormat {
             found: file.raw(id).to_owned(),
@@ -90,6 +98,7 @@ pub(super) fn apply(file: &PipelineFile, edits: &[PipelineEdit]) -> Result<Strin
         file: file.clone(),
         done: Vec::new(),
         renamed: Vec::new(),
+        folded: Vec::new(),
     };
     for edit in edits {
         draft.perform(resolve::resolve(edit, &draft.file)?)?;
@@ -109,6 +118,8 @@ struct Draft {
     done: Vec<Action>,
     /// Records whose job id was filled in.
     renamed: Vec<(Identity, Identity)>,
+    /// Records that went into another one with the same ids.
+    folded: Vec<Identity>,
 }
 
 impl Draft {
@@ -130,6 +141,7 @@ impl Draft {
             self.done.push(action);
         }
         self.renamed.extend(resolved.renamed);
+        self.folded.extend(resolved.folded);
         Ok(())
     }
 
@@ -152,6 +164,12 @@ impl Draft {
         let mut left: BTreeMap<Identity, usize> = BTreeMap::new();
         for (_, identity) in identities(&self.file) {
             *left.entry(identity).or_default() += 1;
+        }
+        // A record that went into another is there as long as that one is.
+        for identity in &self.folded {
+            if let Some(count) = left.get_mut(identity) {
+                *count += 1;
+            }
         }
         for (at, was) in identities(before) {
             let is =
@@ -211,6 +229,7 @@ mod tests {
             file: parse(after),
             done: vec![Action::Merge { at, set }],
             renamed: Vec::new(),
+            folded: Vec::new(),
         };
         draft
             .check(&parse(before))

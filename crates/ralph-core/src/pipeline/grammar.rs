@@ -242,28 +242,8 @@ impl<S: Sink> Scanner<'_, S> {
     /// Skips blanks: most often none, one, or a line end and an indent.
     #[inline]
     fn skip_blank(&mut self) {
-        while let Some(byte) = self.peek() {
-            match byte {
-                b' ' | b'\n' => {
-                    self.at += 1;
-                    self.skip_spaces();
-                }
-                b'\r' | b'\t' => self.at += 1,
-                _ => return,
-            }
-        }
-    }
-
-    /// Skips an indent eight bytes at a time.
-    #[inline]
-    fn skip_spaces(&mut self) {
-        while let Some(word) = word_at(self.bytes, self.at) {
-            let other = word ^ (ONES * 0x20);
-            if other != 0 {
-                self.at += (other.trailing_zeros() / 8) as usize;
-                return;
-            }
-            self.at += 8;
+        if self.peek().is_some_and(|byte| byte <= b' ') {
+            self.at = blank_end(self.bytes, self.at);
         }
     }
 
@@ -271,10 +251,19 @@ impl<S: Sink> Scanner<'_, S> {
     #[inline]
     fn string(&mut self) -> Result<bool, Fault> {
         let start = self.at;
+        let end = plain_end(self.bytes, start + 1);
+        self.at = end;
+        if self.peek() == Some(b'"') {
+            self.at = end + 1;
+            return Ok(false);
+        }
+        self.rest_of_string(start)
+    }
+
+    /// Reads a string on from the first byte that is neither plain nor its end; true when it has an escape.
+    fn rest_of_string(&mut self, start: usize) -> Result<bool, Fault> {
         let mut escaped = false;
-        self.at += 1;
         loop {
-            self.skip_plain();
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
@@ -284,14 +273,8 @@ impl<S: Sink> Scanner<'_, S> {
                     self.escape(start)?;
                     escaped = true;
                 }
-                None => {
-                    return Err(Fault {
-                        at: start,
-                        kind: FaultKind::OpenString,
-                    });
-                }
                 // A quote is missing somewhere, far more often than a line end was meant.
-                Some(b'\n' | b'\r') => {
+                None | Some(b'\n' | b'\r') => {
                     return Err(Fault {
                         at: start,
                         kind: FaultKind::OpenString,
@@ -299,36 +282,11 @@ impl<S: Sink> Scanner<'_, S> {
                 }
                 Some(_) => return Err(self.fault(FaultKind::Control)),
             }
-        }
-    }
-
-    /// Skips to the next quote, backslash or control character of a string, eight bytes at a time.
-    #[inline]
-    fn skip_plain(&mut self) {
-        while let Some(word) = word_at(self.bytes, self.at) {
-            let quote = word ^ (ONES * 0x22);
-            let backslash = word ^ (ONES * 0x5C);
-            // In each term the lowest set bit is exact; a borrow can only spoil the bytes above it.
-            let hits = (word.wrapping_sub(ONES * 0x20) & !word
-                | quote.wrapping_sub(ONES) & !quote
-                | backslash.wrapping_sub(ONES) & !backslash)
-                & TOPS;
-            if hits != 0 {
-                self.at += (hits.trailing_zeros() / 8) as usize;
-                return;
-            }
-            self.at += 8;
-        }
-        while self
-            .peek()
-            .is_some_and(|b| b >= 0x20 && b != b'"' && b != b'\\')
-        {
-            self.at += 1;
+            self.at = plain_end(self.bytes, self.at);
         }
     }
 
     /// Reads one escape; `string` is the place of the opening quote.
-    #[cold]
     fn escape(&mut self, string: usize) -> Result<(), Fault> {
         let open = Fault {
             at: string,
@@ -432,9 +390,50 @@ impl<S: Sink> Scanner<'_, S> {
     }
 }
 
-/// Eight bytes from `at`, the first one lowest; `None` near the end.
+/// Where the blanks from `at` on end; an indent is passed eight bytes at a time.
+fn blank_end(bytes: &[u8], at: usize) -> usize {
+    let mut rest = bytes.get(at..).unwrap_or_default();
+    loop {
+        rest = match rest {
+            [b'\n', rest @ ..] => spaces_end(rest),
+            [b' ' | b'\r' | b'\t', rest @ ..] => rest,
+            _ => return bytes.len() - rest.len(),
+        }
+    }
+}
+
+/// What follows the spaces at the beginning of a text; near its end some of them may be left.
 #[inline]
-fn word_at(bytes: &[u8], at: usize) -> Option<u64> {
-    let chunk = bytes.get(at..)?.first_chunk::<8>()?;
-    Some(u64::from_le_bytes(*chunk))
+fn spaces_end(mut rest: &[u8]) -> &[u8] {
+    while let Some((word, tail)) = rest.split_first_chunk::<8>() {
+        let other = u64::from_le_bytes(*word) ^ (ONES * 0x20);
+        if other != 0 {
+            let spaces = (other.trailing_zeros() / 8) as usize;
+            return rest.get(spaces..).unwrap_or_default();
+        }
+        rest = tail;
+    }
+    rest
+}
+
+/// Where the next quote, backslash or control character of a string stands, eight bytes at a time.
+#[inline]
+fn plain_end(bytes: &[u8], at: usize) -> usize {
+    let mut rest = bytes.get(at..).unwrap_or_default();
+    while let Some((word, tail)) = rest.split_first_chunk::<8>() {
+        let word = u64::from_le_bytes(*word);
+        let quote = word ^ (ONES * 0x22);
+        let backslash = word ^ (ONES * 0x5C);
+        // In each term the lowest set bit is exact; a borrow can only spoil the bytes above it. A byte with its top
+        // bit set, which is none of these, has it in all three terms.
+        let below = word.wrapping_sub(ONES * 0x20);
+        let hits = (below | quote.wrapping_sub(ONES) | backslash.wrapping_sub(ONES)) & !word & TOPS;
+        if hits != 0 {
+            return bytes.len() - rest.len() + (hits.trailing_zeros() / 8) as usize;
+        }
+        rest = tail;
+    }
+    let is_plain = |byte: &u8| *byte >= 0x20 && *byte != b'"' && *byte != b'\\';
+    let left = rest.iter().position(|byte| !is_plain(byte));
+    bytes.len() - rest.len() + left.unwrap_or(rest.len())
 }

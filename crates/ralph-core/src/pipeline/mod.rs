@@ -19,6 +19,8 @@ pub(crate) mod lines;
 mod record;
 mod repair;
 mod scan;
+mod sieve;
+mod source;
 pub(crate) mod tree;
 mod view;
 
@@ -38,6 +40,7 @@ pub use self::view::{
 
 use self::fault::{Fault, FaultKind};
 use self::grammar::Kind;
+use self::source::Source;
 use self::tree::{NodeId, Tree};
 
 /// The newest format of a state file that this version writes. A file may name its own in `schema_version` or in
@@ -87,7 +90,7 @@ impl PipelineFile {
     /// What the file says, with a warning for everything that had to be guessed or passed over.
     #[must_use]
     pub fn view(&self) -> PipelineView {
-        view::view(self)
+        view::view(self.source())
     }
 
     /// The text after the edits, applied in their order. Edits that change nothing give the same text.
@@ -99,23 +102,27 @@ impl PipelineFile {
         edit::apply(self, edits)
     }
 
+    /// What readers share.
+    fn source(&self) -> Source<'_> {
+        Source {
+            text: &self.text,
+            tree: &self.tree,
+        }
+    }
+
     /// The source of a value.
     fn raw(&self, id: NodeId) -> &str {
-        self.text.get(self.tree.node(id).span()).unwrap_or_default()
+        self.source().raw(id)
     }
 
     /// A value, decoded.
     fn value(&self, id: NodeId) -> Value {
-        let raw = self.raw(id);
-        match self.tree.node(id).kind {
-            Kind::Text => Value::String(tree::decode(raw).into_owned()),
-            _ => serde_json::from_str(raw).unwrap_or_default(),
-        }
+        self.source().value(id)
     }
 
     /// A member at the top of the file.
     fn top(&self, name: &str) -> Option<NodeId> {
-        self.tree.member(&self.text, Tree::ROOT, name)
+        self.source().top(name)
     }
 }
 

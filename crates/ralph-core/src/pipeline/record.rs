@@ -4,18 +4,21 @@
 //! A record is identified by its run id and its job id together; either may be missing. What must never be
 //! here: a judgement about a record's status, a change of the text.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::PipelineFile;
 use super::grammar::Kind;
+use super::source::Source;
 use super::tree::{NodeId, Tree};
 
 /// The lists that hold records of runs, in the order in which messages name them.
 pub(super) const RUN_LISTS: [&str; 3] = ["active_runs", "completed_runs", "cancelled_runs"];
 
 /// The names under which a job id was found, the usual one first.
-const JOB_MEMBERS: [&str; 4] = ["job_id", "job_ids", "slurm_job_id", "array_job_id"];
+pub(super) const JOB_MEMBERS: [&str; 4] = ["job_id", "job_ids", "slurm_job_id", "array_job_id"];
 
 /// Which record of a list is meant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,7 +77,7 @@ impl Identity {
 }
 
 /// An id as text: `null`, an empty string and other types are none.
-fn id_text(value: &Value) -> Option<String> {
+pub(super) fn id_text(value: &Value) -> Option<String> {
     let text = match value {
         Value::String(text) => text.trim().to_owned(),
         Value::Number(number) => number.to_string(),
@@ -90,27 +93,42 @@ fn id_text(value: &Value) -> Option<String> {
 /// One entry of a list that is an object.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Record<'f> {
-    file: &'f PipelineFile,
+    source: Source<'f>,
     /// The object.
     pub(super) id: NodeId,
 }
 
 impl<'f> Record<'f> {
     /// The record at a node, if the node is an object.
-    pub(super) fn at(file: &'f PipelineFile, id: NodeId) -> Option<Self> {
-        (file.tree.node(id).kind == Kind::Object).then_some(Self { file, id })
+    pub(super) fn at(source: Source<'f>, id: NodeId) -> Option<Self> {
+        (source.node(id).kind == Kind::Object).then_some(Self { source, id })
+    }
+
+    /// The place of a member's value; `None` when it is absent.
+    pub(super) fn place(&self, name: &str) -> Option<NodeId> {
+        self.source.tree.member(self.source.text, self.id, name)
     }
 
     /// A member's value; `None` when it is absent.
     pub(super) fn get(&self, name: &str) -> Option<Value> {
-        let id = self.file.tree.member(&self.file.text, self.id, name)?;
-        Some(self.file.value(id))
+        Some(self.source.value(self.place(name)?))
+    }
+
+    /// The keys of all members, decoded, with the places of their values.
+    pub(super) fn keys(&self) -> impl Iterator<Item = (Cow<'f, str>, NodeId)> + use<'f> {
+        let Source { text, tree } = self.source;
+        tree.children(self.id).map(|id| (tree.key(text, id), id))
     }
 
     /// The name and the value of the member that holds the job id.
     pub(super) fn job(&self) -> Option<(&'static str, Value)> {
-        JOB_MEMBERS.iter().find_map(|name| {
-            let value = self.get(name)?;
+        self.job_of(JOB_MEMBERS.map(|name| self.place(name)))
+    }
+
+    /// As [`Record::job`], when the members of [`JOB_MEMBERS`] have been found before.
+    pub(super) fn job_of(&self, members: [Option<NodeId>; 4]) -> Option<(&'static str, Value)> {
+        JOB_MEMBERS.iter().zip(members).find_map(|(name, id)| {
+            let value = self.source.value(id?);
             id_text(&value).map(|_| (*name, value))
         })
     }
@@ -123,9 +141,14 @@ impl<'f> Record<'f> {
         }
     }
 
+    /// The text and the tree that it stands in.
+    pub(super) fn source(&self) -> Source<'f> {
+        self.source
+    }
+
     /// All members, decoded.
     pub(super) fn members(&self) -> Map<String, Value> {
-        match self.file.value(self.id) {
+        match self.source.value(self.id) {
             Value::Object(map) => map,
             _ => Map::new(),
         }
@@ -146,6 +169,6 @@ pub(super) fn records<'f>(file: &'f PipelineFile, list: &str) -> Vec<(usize, Rec
     file.tree
         .children(list)
         .enumerate()
-        .filter_map(|(index, id)| Some((index, Record::at(file, id)?)))
+        .filter_map(|(index, id)| Some((index, Record::at(file.source(), id)?)))
         .collect()
 }

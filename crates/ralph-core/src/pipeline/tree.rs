@@ -72,19 +72,10 @@ impl Tree {
     /// # Errors
     /// The text is not strict JSON.
     pub(crate) fn parse(text: &str) -> Result<(Self, Option<Duplicate>), Fault> {
-        let mut builder = Builder {
-            text,
-            // Real files have a value for every 35 bytes or so; growing the arena would copy it.
-            nodes: Vec::with_capacity(text.len() / 24 + 8),
-            open: Vec::new(),
-            key: (0, 0, false),
-            duplicate: None,
-        };
+        // Real files have a value for every 35 bytes or so; growing the arena would copy it.
+        let mut builder = Builder::new(text, text.len() / 24 + 8);
         grammar::scan(text.as_bytes(), &mut builder)?;
-        let tree = Self {
-            nodes: builder.nodes,
-        };
-        Ok((tree, builder.duplicate))
+        Ok(builder.finish())
     }
 
     /// The node with this id. An id that is not of this tree gives an empty `null` at the start.
@@ -163,7 +154,7 @@ pub(crate) fn decode(token: &str) -> Cow<'_, str> {
 }
 
 /// Turns tokens into nodes.
-struct Builder<'t> {
+pub(super) struct Builder<'t> {
     text: &'t str,
     nodes: Vec<Node>,
     /// The objects and lists that have not ended, the innermost last.
@@ -174,7 +165,31 @@ struct Builder<'t> {
     duplicate: Option<Duplicate>,
 }
 
-impl Builder<'_> {
+impl<'t> Builder<'t> {
+    /// A builder with room for so many nodes.
+    pub(super) fn new(text: &'t str, room: usize) -> Self {
+        Self {
+            text,
+            nodes: Vec::with_capacity(room),
+            open: Vec::new(),
+            key: (0, 0, false),
+            duplicate: None,
+        }
+    }
+
+    /// The tree, and the first pair of equal keys.
+    pub(super) fn finish(self) -> (Tree, Option<Duplicate>) {
+        let tree = Tree { nodes: self.nodes };
+        (tree, self.duplicate)
+    }
+
+    /// Whether the value that comes next belongs to a member of the root with none of these keys.
+    pub(super) fn is_at_unwanted_member(&self, wanted: &[&str]) -> bool {
+        let (start, end, escaped) = self.key;
+        let raw = self.text.get(start + 1..end.saturating_sub(1));
+        self.open.len() == 1 && !escaped && raw.is_some_and(|key| !wanted.contains(&key))
+    }
+
     fn push(&mut self, kind: Kind, start: usize, end: usize) {
         let (key_start, key_end, key_escaped) = std::mem::take(&mut self.key);
         self.nodes.push(Node {

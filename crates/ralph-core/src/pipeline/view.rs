@@ -9,16 +9,19 @@ mod shape;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
+use memchr::memchr_iter;
 use serde_json::Value;
 
 pub use self::run::{JobRef, RunStatus, RunView};
 pub use self::shape::{NeedsInput, NextAction, SlurmWait};
 
+use super::FORMAT;
 use super::grammar::Kind;
 use super::lines::Lines;
 use super::record::{RUN_LISTS, Record};
+use super::scan::Skim;
+use super::source::Source;
 use super::tree::{NodeId, Tree};
-use super::{FORMAT, PipelineFile};
 use crate::phase::Phase;
 use crate::time::LooseTime;
 
@@ -48,9 +51,9 @@ pub struct PipelineView {
     pub needs_user_input: NeedsInput,
     /// The runs in `active_runs`, whatever their status says.
     pub active_runs: Vec<RunView>,
-    /// The runs in `completed_runs`, without their members.
+    /// The runs in `completed_runs`.
     pub completed_runs: Vec<RunView>,
-    /// The runs in `cancelled_runs`, without their members.
+    /// The runs in `cancelled_runs`.
     pub cancelled_runs: Vec<RunView>,
     /// When the cluster is asked again.
     pub slurm_wait: SlurmWait,
@@ -65,11 +68,11 @@ pub struct PipelineView {
 }
 
 /// Reads everything.
-pub(super) fn view(file: &PipelineFile) -> PipelineView {
-    let mut reader = Reader::new(file);
-    let active_runs = reader.runs("active_runs", true);
-    let completed_runs = reader.runs("completed_runs", false);
-    let cancelled_runs = reader.runs("cancelled_runs", false);
+pub(super) fn view(source: Source<'_>) -> PipelineView {
+    let mut reader = Reader::new(source);
+    let active_runs = reader.runs("active_runs");
+    let completed_runs = reader.runs("completed_runs");
+    let cancelled_runs = reader.runs("cancelled_runs");
     reader.warn_about_twins(&[&active_runs, &completed_runs, &cancelled_runs]);
     let (events, last_event) = reader.events();
     let mut view = PipelineView {
@@ -91,17 +94,58 @@ pub(super) fn view(file: &PipelineFile) -> PipelineView {
     view
 }
 
+/// The phase, and whether it is written as one; one that is no text is kept as it is written.
+fn phase(source: Source<'_>) -> (Phase, bool) {
+    let Some(id) = source.top("phase") else {
+        return (Phase::Idle, true);
+    };
+    match (source.text_of(id), source.node(id).kind) {
+        (Some(text), _) => (Phase::parse(&text), true),
+        (None, Kind::Null) => (Phase::Idle, true),
+        (None, _) => (Phase::External(source.raw(id).to_owned()), false),
+    }
+}
+
+/// What the Stop hook asks of a file. Each answer is the view's, found without what leads nowhere there: the two may
+/// never read the same file in two ways, which is a law of the tests.
+pub(super) fn skim(source: Source<'_>) -> Skim {
+    let wait = source.top("slurm_wait");
+    let wait = wait.and_then(|id| SlurmWait::next_poll(source, id));
+    let next_poll = || shape::loose_time_at(source, source.top("next_poll_after")?);
+    let runs = source
+        .top("active_runs")
+        .filter(|id| source.node(*id).kind == Kind::List);
+    let live: Vec<Option<LooseTime>> = runs
+        .into_iter()
+        .flat_map(|list| source.tree.children(list))
+        .filter_map(|id| run::live_poll(Record::at(source, id)?))
+        .collect();
+    Skim {
+        phase: phase(source).0,
+        has_next_action: source
+            .top("next_action")
+            .is_some_and(|id| NextAction::is_there(source, id)),
+        needs_user_input: source
+            .top("needs_user_input")
+            .is_some_and(|id| NeedsInput::waits(source, id)),
+        next_poll_after: wait.or_else(next_poll),
+        live_runs: live.len(),
+        run_polls: live.into_iter().flatten().collect(),
+    }
+}
+
 /// The format that a file names, as text and as a number. Only a number counts: a project may have a
 /// `schema_version` of its own in words.
-pub(super) fn named_format(file: &PipelineFile) -> Option<(NodeId, f64)> {
+pub(super) fn named_format(source: Source<'_>) -> Option<(NodeId, f64)> {
     let nested = || {
-        let ralph = file.top("ralph")?;
-        file.tree.member(&file.text, ralph, "format")
+        let ralph = source.top("ralph")?;
+        source.tree.member(source.text, ralph, "format")
     };
-    [file.top("schema_version"), nested()]
+    let own = source.top("schema_version");
+    [own, nested()]
         .into_iter()
         .flatten()
-        .filter_map(|id| Some((id, file.value(id).as_f64()?)))
+        .filter_map(|id| Some((id, source.value(id).as_f64()?)))
         .max_by(|one, other| one.1.total_cmp(&other.1))
 }
 
@@ -114,29 +158,30 @@ pub(super) fn is_newer(format: f64) -> bool {
 type Ids<'v> = (Option<&'v str>, Option<&'v str>);
 
 /// Reads single members and collects warnings.
-///
-/// The view and the skim share it, so that the Stop hook and the dispatcher can never read the same file in two ways.
-pub(super) struct Reader<'f> {
-    file: &'f PipelineFile,
-    /// Found when the first place is asked for; a skim may never need it.
+struct Reader<'f> {
+    source: Source<'f>,
+    /// Found when the first warning is noted; most files have none.
     lines: OnceCell<Lines>,
+    /// An offset, and the line that it is in.
+    counted: (usize, usize),
     warnings: Vec<Warning>,
 }
 
 impl<'f> Reader<'f> {
     /// A reader without warnings yet.
-    pub(super) fn new(file: &'f PipelineFile) -> Self {
+    fn new(source: Source<'f>) -> Self {
         Self {
-            file,
+            source,
             lines: OnceCell::new(),
+            counted: (0, 1),
             warnings: Vec::new(),
         }
     }
 
     /// Notes a warning at a node: at its key, where it has one.
     fn warn(&mut self, id: NodeId, path: impl Into<String>, message: impl Into<String>) {
-        let at = self.file.tree.node(id).outer_start();
-        let place = self.lines().place(self.file.text.as_bytes(), at);
+        let at = self.source.tree.node(id).outer_start();
+        let place = self.lines().place(self.source.text.as_bytes(), at);
         self.warnings.push(Warning {
             line: place.line,
             column: place.column,
@@ -147,61 +192,66 @@ impl<'f> Reader<'f> {
 
     fn lines(&self) -> &Lines {
         self.lines
-            .get_or_init(|| Lines::of(self.file.text.as_bytes()))
+            .get_or_init(|| Lines::of(self.source.text.as_bytes()))
     }
 
-    fn line(&self, id: NodeId) -> usize {
-        self.lines().line(self.file.tree.node(id).outer_start())
-    }
-
-    /// The phase; one that is no text is kept as it is written.
-    pub(super) fn phase(&mut self) -> Phase {
-        let Some(id) = self.file.top("phase") else {
-            return Phase::Idle;
+    /// The line of a node. Counted on from the last one that was asked for, since records are read in their order.
+    fn line(&mut self, id: NodeId) -> usize {
+        let at = self.source.node(id).outer_start();
+        let (from, before) = if self.counted.0 <= at {
+            self.counted
+        } else {
+            (0, 1)
         };
-        match self.file.value(id) {
-            Value::String(text) => Phase::parse(&text),
-            Value::Null => Phase::Idle,
-            _ => {
-                self.warn(id, "phase", "expected a text; kept as it is, never stepped");
-                Phase::External(self.file.raw(id).to_owned())
-            }
+        let passed = self.source.text.as_bytes().get(from..at);
+        let line = before + memchr_iter(b'\n', passed.unwrap_or_default()).count();
+        self.counted = (at, line);
+        line
+    }
+
+    /// The phase.
+    fn phase(&mut self) -> Phase {
+        let (phase, as_text) = phase(self.source);
+        if !as_text {
+            let id = self.source.top("phase").unwrap_or(Tree::ROOT);
+            self.warn(id, "phase", "expected a text; kept as it is, never stepped");
         }
+        phase
     }
 
     /// What somebody wrote down as the next step.
-    pub(super) fn next_action(&mut self) -> NextAction {
-        let Some(id) = self.file.top("next_action") else {
+    fn next_action(&mut self) -> NextAction {
+        let Some(id) = self.source.top("next_action") else {
             return NextAction::None;
         };
-        let (action, remark) = NextAction::read(&self.file.value(id));
+        let (action, remark) = NextAction::read(&self.source.value(id));
         self.remark(id, "next_action", remark);
         action
     }
 
     /// Whether the project waits for a person.
-    pub(super) fn needs_user_input(&mut self) -> NeedsInput {
-        let Some(id) = self.file.top("needs_user_input") else {
+    fn needs_user_input(&mut self) -> NeedsInput {
+        let Some(id) = self.source.top("needs_user_input") else {
             return NeedsInput::default();
         };
-        let (needs, remark) = NeedsInput::read(&self.file.value(id));
+        let (needs, remark) = NeedsInput::read(&self.source.value(id));
         self.remark(id, "needs_user_input", remark);
         needs
     }
 
     /// When the cluster is asked again; `next_poll_after` may also stand at the top of the file.
-    pub(super) fn slurm_wait(&mut self) -> SlurmWait {
+    fn slurm_wait(&mut self) -> SlurmWait {
         let mut wait = SlurmWait::default();
-        if let Some(id) = self.file.top("slurm_wait") {
+        if let Some(id) = self.source.top("slurm_wait") {
             let remark;
-            (wait, remark) = SlurmWait::read(&self.file.value(id));
+            (wait, remark) = SlurmWait::read(&self.source.value(id));
             self.remark(id, "slurm_wait", remark);
         }
-        if let (None, Some(id)) = (wait.next_poll_after, self.file.top("next_poll_after")) {
-            wait.next_poll_after = shape::loose_time(&self.file.value(id));
+        if let (None, Some(id)) = (wait.next_poll_after, self.source.top("next_poll_after")) {
+            wait.next_poll_after = shape::loose_time(&self.source.value(id));
         }
         if wait.next_poll_after == Some(LooseTime::Unreadable) {
-            let id = self.file.top("slurm_wait").unwrap_or(Tree::ROOT);
+            let id = self.source.top("slurm_wait").unwrap_or(Tree::ROOT);
             self.warn(
                 id,
                 "slurm_wait.next_poll_after",
@@ -220,8 +270,8 @@ impl<'f> Reader<'f> {
 
     /// A text at the top of the file.
     fn top_text(&mut self, name: &str) -> Option<String> {
-        let id = self.file.top(name)?;
-        match self.file.value(id) {
+        let id = self.source.top(name)?;
+        match self.source.value(id) {
             Value::String(text) => Some(text),
             Value::Null => None,
             _ => {
@@ -233,22 +283,22 @@ impl<'f> Reader<'f> {
 
     /// The format that the file names; a warning when it must not be written.
     fn schema_version(&mut self) -> Option<u64> {
-        let (id, format) = named_format(self.file)?;
+        let (id, format) = named_format(self.source)?;
         if is_newer(format) {
             let message =
                 format!("expected {FORMAT} or less; this file can be read but not written");
             self.warn(id, "schema_version", message);
         }
-        self.file.value(id).as_u64()
+        self.source.value(id).as_u64()
     }
 
     /// The entries of a list at the top of the file; none when it is absent or `null`.
     fn entries(&mut self, list: &str) -> Vec<NodeId> {
-        let Some(id) = self.file.top(list) else {
+        let Some(id) = self.source.top(list) else {
             return Vec::new();
         };
-        match self.file.tree.node(id).kind {
-            Kind::List => self.file.tree.children(id).collect(),
+        match self.source.tree.node(id).kind {
+            Kind::List => self.source.tree.children(id).collect(),
             Kind::Null => Vec::new(),
             _ => {
                 self.warn(id, list, "expected a list; passed over");
@@ -257,12 +307,12 @@ impl<'f> Reader<'f> {
         }
     }
 
-    /// The runs of a list; `whole` keeps their members.
-    fn runs(&mut self, list: &'static str, whole: bool) -> Vec<RunView> {
+    /// The runs of a list.
+    fn runs(&mut self, list: &'static str) -> Vec<RunView> {
         let mut runs = Vec::new();
         for (index, id) in self.entries(list).into_iter().enumerate() {
-            match Record::at(self.file, id) {
-                Some(record) => runs.push(self.run(list, index, record, whole)),
+            match Record::at(self.source, id) {
+                Some(record) => runs.push(self.run(list, index, record)),
                 None => self.warn(
                     id,
                     format!("{list}[{index}]"),
@@ -273,25 +323,9 @@ impl<'f> Reader<'f> {
         runs
     }
 
-    /// For each live run in `active_runs` the time that it names for itself.
-    pub(super) fn live_polls(&mut self) -> Vec<Option<LooseTime>> {
-        let file = self.file;
-        self.entries("active_runs")
-            .into_iter()
-            .filter_map(|id| Record::at(file, id))
-            .filter(|record| run::read_status(*record, &mut Vec::new()).0.is_live())
-            .map(|record| {
-                record
-                    .get("next_poll_after")
-                    .as_ref()
-                    .and_then(shape::loose_time)
-            })
-            .collect()
-    }
-
     /// One run, with the warnings about its members.
-    fn run(&mut self, list: &str, index: usize, record: Record<'f>, whole: bool) -> RunView {
-        let (run, remarks) = RunView::read(record, index, self.line(record.id), whole);
+    fn run(&mut self, list: &str, index: usize, record: Record<'f>) -> RunView {
+        let (run, remarks) = RunView::read(record, index, self.line(record.id));
         for (member, message) in remarks {
             self.warn(record.id, format!("{list}[{index}].{member}"), message);
         }
@@ -302,7 +336,7 @@ impl<'f> Reader<'f> {
     fn events(&mut self) -> (usize, Option<LooseTime>) {
         let entries = self.entries("events");
         let last = entries.iter().rev().find_map(|id| {
-            let event = Record::at(self.file, *id)?;
+            let event = Record::at(self.source, *id)?;
             let time = event.get("ts").or_else(|| event.get("date"))?;
             shape::loose_time(&time)
         });
@@ -330,9 +364,9 @@ impl<'f> Reader<'f> {
         }
         for (list, index, message) in twins {
             let entry = self
-                .file
+                .source
                 .top(list)
-                .and_then(|id| self.file.tree.children(id).nth(index));
+                .and_then(|id| self.source.tree.children(id).nth(index));
             self.warn(
                 entry.unwrap_or(Tree::ROOT),
                 format!("{list}[{index}]"),

@@ -130,7 +130,10 @@ impl Rule<'_> {
 
     fn external(&self, text: &str) -> PassedOver {
         let live = self.facts.live_runs().count();
-        let shown: String = text.chars().take(60).collect();
+        let mut shown: String = text.chars().take(60).collect();
+        if text.chars().nth(60).is_some() {
+            shown.push('…');
+        }
         let next_due = self.facts.next_poll(self.context.zone).filter(|_| live > 0);
         let reason = match live {
             0 => format!("the phase is not one that ralph steps: {shown}"),

@@ -46,6 +46,9 @@ pub enum RunVerdict {
     },
     /// Its record already says how it ended; it only stands in the wrong list (contradiction 5).
     Misfiled,
+    /// `completed_runs` already says how it ended, and the cluster does not say that it lives: it only stands in both
+    /// lists (incident 14). Its end was looked into once, and is not looked into again.
+    FiledTwice,
     /// Ended, unless it is requeued.
     Settling,
     /// No source knows it, but that is not confirmed yet.
@@ -84,10 +87,14 @@ pub fn runs(
         .iter()
         .filter_map(|run| {
             let verdict = match run.status {
+                RunStatus::Live if is_filed(facts, run) => {
+                    filed_run(run, seen, context, &mut memory)
+                }
                 RunStatus::Live => live_run(run, seen, context, &mut memory),
                 RunStatus::OtherTerminal => return None,
                 // Without an id no edit finds the record again.
                 _ if run.key.run_id.is_none() && run.key.job_id.is_none() => RunVerdict::NoJob,
+                _ if has_twin(facts, run, |_| true) => RunVerdict::FiledTwice,
                 _ => RunVerdict::Misfiled,
             };
             Some(RunFinding {
@@ -97,6 +104,38 @@ pub fn runs(
         })
         .collect();
     (findings, memory.after)
+}
+
+/// Whether `completed_runs` says how this run ended.
+fn is_filed(facts: &Facts, run: &RunView) -> bool {
+    has_twin(facts, run, |twin| !twin.status.is_live())
+}
+
+/// Whether `completed_runs` holds such a record with the ids of this run; one without ids is none's twin.
+fn has_twin(facts: &Facts, run: &RunView, is_such: impl Fn(&RunView) -> bool) -> bool {
+    let RunKey { run_id, job_id, .. } = &run.key;
+    let mut completed = facts.view.completed_runs.iter();
+    (run_id.is_some() || job_id.is_some())
+        && completed
+            .any(|twin| twin.key.run_id == *run_id && twin.key.job_id == *job_id && is_such(twin))
+}
+
+/// What the cluster knows outranks the books; where it knows nothing more they are believed.
+fn filed_run(
+    run: &RunView,
+    seen: &Observations,
+    context: &Context<'_>,
+    memory: &mut Memory<'_>,
+) -> RunVerdict {
+    let answers = Answers::of(&jobs_of(&run.jobs).unwrap_or_default(), seen);
+    let is_alive = |report: &JobReport| report.finality() == Finality::Alive;
+    if answers.reports.iter().any(is_alive) {
+        return judge(run, answers.reports, context, memory);
+    }
+    match answers.unknown {
+        Some(why) => RunVerdict::Unknown { why },
+        None => RunVerdict::FiledTwice,
+    }
 }
 
 /// What is remembered of other things than jobs stays as long as it concerns something.

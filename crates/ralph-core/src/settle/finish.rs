@@ -52,6 +52,8 @@ pub(super) enum Consequence {
 pub struct Mending {
     /// Runs that stand in `active_runs` though their records say how they ended (contradiction 5).
     pub misfiled: Vec<RunKey>,
+    /// Runs that stand in `active_runs` though `completed_runs` says how they ended (incident 14).
+    pub twice: Vec<RunKey>,
     /// Runs that are alive, each with the word that its record should show.
     pub alive: Vec<(RunKey, &'static str)>,
 }
@@ -67,20 +69,29 @@ pub fn mended(facts: &Facts, mending: &Mending, now: Timestamp) -> ChangeSet {
         });
     }
     // From the last to the first: places before a moved record stay as they were read.
-    let mut keys: Vec<&RunKey> = mending.misfiled.iter().collect();
-    keys.sort_by_key(|key| std::cmp::Reverse(key.index));
-    for run in keys {
-        draft.pipeline(PipelineEdit::CompleteRun {
-            run: run.clone(),
-            set: Map::new(),
-        });
+    let complete = |run: &RunKey| PipelineEdit::CompleteRun {
+        run: run.clone(),
+        set: Map::new(),
+    };
+    let fold = |run: &RunKey| PipelineEdit::FoldRun { run: run.clone() };
+    let misfiled = mending
+        .misfiled
+        .iter()
+        .map(|run| (run.index, complete(run)));
+    let twice = mending.twice.iter().map(|run| (run.index, fold(run)));
+    let mut edits: Vec<_> = misfiled.chain(twice).collect();
+    edits.sort_by_key(|(index, _)| std::cmp::Reverse(*index));
+    for (_, edit) in edits {
+        draft.pipeline(edit);
     }
-    let summary = match (mending.misfiled.as_slice(), mending.alive.as_slice()) {
-        ([], [(only, status)]) => format!("{} is {status}", name(only)),
-        ([only], []) => format!("file {} under completed_runs", name(only)),
-        (filed, alive) => format!(
+    let filed = mending.misfiled.len() + mending.twice.len();
+    let first = mending.misfiled.first().or(mending.twice.first());
+    let summary = match (first, mending.alive.as_slice()) {
+        (None, [(only, status)]) => format!("{} is {status}", name(only)),
+        (Some(only), []) if filed == 1 => format!("file {} under completed_runs", name(only)),
+        (_, alive) => format!(
             "file {} under completed_runs, update {}",
-            plural(filed.len(), "run"),
+            plural(filed, "run"),
             plural(alive.len(), "run")
         ),
     };

@@ -474,3 +474,60 @@ async fn dozens_of_misplaced_records_are_one_operation() {
         1
     );
 }
+
+/// A run that stands in both lists has ended as the finished record says, unless the cluster knows better (incident 14).
+#[tokio::test]
+async fn a_run_in_both_lists_is_settled_by_what_is_known_and_not_failed_anew() {
+    let bed = Bed::new();
+    bed.project("live", "RUN", &[("Q-001", "")]);
+    bed.dispatch().await;
+    let job = bed.state("live")["active_runs"][0]["job_id"].clone();
+    bed.project("gone", "sweep of G2, see notes", &[]);
+    bed.write(
+        "projects/gone/.state/pipeline.json",
+        "{\n  \"phase\": \"sweep of G2, see notes\",\n  \"active_runs\": [\n    {\"run_id\": \"a\", \"job_id\": 7001, \"status\": \"running\", \"note\": \"by hand\"},\n    {\"run_id\": \"b\", \"job_id\": \"7002\", \"status\": \"failed\"}\n  ],\n  \"completed_runs\": [\n    {\"run_id\": \"a\", \"job_id\": \"7001\", \"status\": \"completed\"},\n    {\"run_id\": \"b\", \"job_id\": \"7002\", \"status\": \"failed\"}\n  ]\n}\n",
+    );
+    let mut live = bed.state("live");
+    live["completed_runs"] = serde_json::json!([
+        {"run_id": live["active_runs"][0]["run_id"], "job_id": job, "status": "failed"}
+    ]);
+    bed.write("projects/live/.state/pipeline.json", &live.to_string());
+    bed.wait(30);
+    let debugging = bed.read("projects/gone/documentation/debugging.md");
+    insta::assert_snapshot!(told(&bed.dispatch().await), @r"
+    gone a: filed: completed_runs says how it ended; taken out of active_runs
+    gone b: filed: completed_runs says how it ended; taken out of active_runs
+    live q001_20261120_120000: running: the cluster says running
+    gone - external: the phase is not one that ralph steps: sweep of G2, see notes
+    live - waiting: 1 live run; the next poll is due at 2026-11-20T12:01:00Z
+    exit 0
+    ");
+    insta::assert_snapshot!(bed.read("projects/gone/.state/pipeline.json"), @r#"
+    {
+      "phase": "sweep of G2, see notes",
+      "active_runs": [],
+      "completed_runs": [
+        {"run_id": "a", "job_id": "7001", "status": "completed", "note": "by hand"},
+        {"run_id": "b", "job_id": "7002", "status": "failed"}
+      ]
+    }
+    "#);
+    assert_eq!(
+        bed.read("projects/gone/documentation/debugging.md"),
+        debugging
+    );
+    assert_eq!(bed.state("live")["active_runs"][0]["status"], "running");
+    assert_eq!(bed.state("live")["completed_runs"][0]["status"], "failed");
+    bed.wait(600);
+    insta::assert_snapshot!(told(&bed.dispatch().await), @r"
+    live q001_20261120_120000: filed: completed_runs says how it ended; taken out of active_runs
+    live check WAIT_SLURM->CHECK: results of 1 run recorded
+    gone - external: the phase is not one that ralph steps: sweep of G2, see notes
+    exit 0
+    ");
+    insta::assert_snapshot!(told(&bed.dispatch().await), @r"
+    live advance CHECK->IDLE: moved on to IDLE: no finished run is left to check
+    gone - external: the phase is not one that ralph steps: sweep of G2, see notes
+    exit 0
+    ");
+}

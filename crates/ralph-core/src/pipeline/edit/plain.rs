@@ -90,6 +90,11 @@ impl Plain {
                     self.push(to, entry);
                 }
             }
+            Action::Cut { list, index } => {
+                if let Some(items) = self.list(list).filter(|items| *index < items.len()) {
+                    items.remove(*index);
+                }
+            }
         }
     }
 

@@ -6,15 +6,16 @@
 use serde_json::{Map, Value};
 
 use super::PipelineEdit;
+use super::fold::fold_run;
 use crate::pipeline::grammar::Kind;
 use crate::pipeline::record::{self, Identity, RUN_LISTS, Record};
 use crate::pipeline::tree::Tree;
 use crate::pipeline::{JobRef, PipelineError, PipelineFile, RunKey};
 
 /// Where runs stand from their submission until they have ended.
-const ACTIVE: &str = "active_runs";
+pub(super) const ACTIVE: &str = "active_runs";
 /// Where runs stand for good.
-const COMPLETED: &str = "completed_runs";
+pub(super) const COMPLETED: &str = "completed_runs";
 /// The log, which is only ever added to (incident 17).
 const EVENTS: &str = "events";
 
@@ -49,6 +50,13 @@ pub(super) enum Action {
         /// The list it goes to.
         to: &'static str,
     },
+    /// Takes an element out of a list: one whose content stands elsewhere.
+    Cut {
+        /// The list.
+        list: &'static str,
+        /// The place in it.
+        index: usize,
+    },
 }
 
 /// An object that members are set in.
@@ -72,13 +80,15 @@ pub(super) struct Resolved {
     pub(super) actions: Vec<Action>,
     /// Records that get a job id they did not have.
     pub(super) renamed: Vec<(Identity, Identity)>,
+    /// Records that went into another one with the same ids.
+    pub(super) folded: Vec<Identity>,
 }
 
 impl From<Action> for Resolved {
     fn from(action: Action) -> Self {
         Self {
             actions: vec![action],
-            renamed: Vec::new(),
+            ..Self::default()
         }
     }
 }
@@ -95,6 +105,7 @@ pub(super) fn resolve(edit: &PipelineEdit, file: &PipelineFile) -> Result<Resolv
         PipelineEdit::AddRun { run } => add_run(file, run),
         PipelineEdit::UpdateRun { run, set } => update_run(file, run, set),
         PipelineEdit::CompleteRun { run, set } => complete_run(file, run, set),
+        PipelineEdit::FoldRun { run } => Ok(fold_run(file, run)),
         PipelineEdit::AppendEvent { event } => append_event(file, event),
     }
 }
@@ -342,7 +353,7 @@ fn wanted(run: &RunKey, set: &Map<String, Value>) -> [Identity; 2] {
 }
 
 /// Places of the records with exactly these ids.
-fn find(file: &PipelineFile, list: &str, identity: &Identity) -> Vec<usize> {
+pub(super) fn find(file: &PipelineFile, list: &str, identity: &Identity) -> Vec<usize> {
     record::records(file, list)
         .into_iter()
         .filter(|(_, record)| record.identity() == *identity)

@@ -45,6 +45,11 @@ pub(super) fn splices(file: &PipelineFile, style: &Style, action: &Action) -> Ve
                 splices.extend(writer.remove(list, entry));
             }
         }
+        Action::Cut { list, index } => {
+            if let Some((list, entry)) = writer.entry(list, *index) {
+                splices.extend(writer.remove(list, entry));
+            }
+        }
     }
     splices
 }

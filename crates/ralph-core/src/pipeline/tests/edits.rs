@@ -571,6 +571,46 @@ fn a_run_in_both_lists_is_updated_and_listed_as_finished_once() {
 }
 
 #[test]
+fn a_record_that_is_filed_too_goes_into_the_filed_one_and_nothing_it_says_is_lost() {
+    let fold = |active: &str, completed: &str| {
+        let text = format!("{{\"active_runs\": [{active}], \"completed_runs\": [{completed}]}}");
+        let run = parse(&text).view().active_runs[0].key.clone();
+        let once = edited(&text, &[PipelineEdit::FoldRun { run: run.clone() }]);
+        assert_eq!(edited(&once, &[PipelineEdit::FoldRun { run }]), once);
+        once
+    };
+    // What is stale goes, what the filed record lacks is kept, and numbers stay as they are written.
+    assert_snapshot!(fold(
+        r#"{"run_id": "a", "job_id": 1, "status": "running", "next_poll_after": "soon", "loss": 1.460}"#,
+        r#"{"run_id": "a", "job_id": "1", "status": "failed", "loss": 1.460, "seed": 4}"#,
+    ), @r#"{"active_runs": [], "completed_runs": [{"run_id": "a", "job_id": "1", "status": "failed", "loss": 1.460, "seed": 4}]}"#);
+    assert_snapshot!(fold(
+        r#"{"run_id": "a", "status": "running", "note": "by hand"}, {"run_id": "b"}"#,
+        r#"{"run_id": "a", "status": "completed"}"#,
+    ), @r#"{"active_runs": [{"run_id": "b"}], "completed_runs": [{"run_id": "a", "status": "completed", "note": "by hand"}]}"#);
+    // An end outranks a word that says that it lives, wherever it stands.
+    assert_snapshot!(fold(
+        r#"{"run_id": "a", "status": "failed", "error": "OOM"}"#,
+        r#"{"run_id": "a", "status": "pending"}"#,
+    ), @r#"{"active_runs": [], "completed_runs": [{"run_id": "a", "status": "failed", "error": "OOM"}]}"#);
+    // Nobody chooses between two records that contradict each other: both are kept, and both have ended.
+    assert_snapshot!(fold(
+        r#"{"run_id": "a", "status": "running", "seed": 1}"#,
+        r#"{"run_id": "a", "status": "completed", "seed": 2}"#,
+    ), @r#"{"active_runs": [], "completed_runs": [{"run_id": "a", "status": "completed", "seed": 2}, {"run_id": "a", "status": "completed", "seed": 1}]}"#);
+    assert_snapshot!(fold(
+        r#"{"run_id": "a", "status": "failed"}"#,
+        r#"{"run_id": "a", "status": "completed"}"#,
+    ), @r#"{"active_runs": [], "completed_runs": [{"run_id": "a", "status": "completed"}, {"run_id": "a", "status": "failed"}]}"#);
+    // One that is not in both lists is no change.
+    let only = fold(r#"{"run_id": "a"}"#, r#"{"run_id": "b"}"#);
+    assert_eq!(
+        only,
+        r#"{"active_runs": [{"run_id": "a"}], "completed_runs": [{"run_id": "b"}]}"#
+    );
+}
+
+#[test]
 fn the_place_decides_between_records_with_the_same_ids() {
     let twins = r#"{"active_runs": [{"run_id": "a"}, {"run_id": "a"}]}"#;
     let second = PipelineEdit::UpdateRun {

@@ -152,11 +152,13 @@ proptest! {
         let view = parse(&document.text).view();
         let skimmed = skim(document.text.as_bytes()).unwrap();
         prop_assert_eq!(skimmed.phase, view.phase);
-        prop_assert_eq!(skimmed.next_action.is_some(), view.next_action.is_some());
+        prop_assert_eq!(skimmed.has_next_action, view.next_action.is_some());
         prop_assert_eq!(skimmed.needs_user_input, view.needs_user_input.value);
         prop_assert_eq!(skimmed.next_poll_after, view.slurm_wait.next_poll_after);
         let live = view.active_runs.iter().filter(|run| run.status.is_live());
-        prop_assert_eq!(skimmed.live_runs, live.count());
+        prop_assert_eq!(skimmed.live_runs, live.clone().count());
+        let polls: Vec<_> = live.filter_map(|run| run.next_poll_after).collect();
+        prop_assert_eq!(skimmed.run_polls, polls);
     }
 
     #[test]
@@ -173,6 +175,33 @@ proptest! {
         let Some(edit) = complete_one(&document, pick, set) else { return Ok(()) };
         if let Some(once) = try_edit(&document.text, &edit)? {
             prop_assert_eq!(parse(&once).edit(&[edit]), Ok(once));
+        }
+    }
+
+    /// Of two records of a run one may be left, but not without what the other says, and never none.
+    #[test]
+    fn folding_a_run_loses_no_id_and_no_member(document in generate::documents(), pick in any::<prop::sample::Index>(), copy in any::<bool>()) {
+        let mut text = document.text.clone();
+        let Some(PipelineEdit::CompleteRun { run, .. }) = complete_one(&document, pick, Map::new()) else { return Ok(()) };
+        if copy {
+            let done = PipelineEdit::CompleteRun { run: run.clone(), set: map(json!({"status": "completed", "only here": 1})) };
+            let Some(done) = try_edit(&text, &done)? else { return Ok(()) };
+            let again = parse(&text).view().active_runs.into_iter().find(|other| other.key == run);
+            let Some(again) = again else { return Ok(()) };
+            let mut back = map(json!({"status": "running", "run_id": again.key.run_id, "job_id": again.key.job_id}));
+            back.insert("and here".to_owned(), json!(2));
+            let mut value = read(&done);
+            let Some(active) = value["active_runs"].as_array_mut() else { return Ok(()) };
+            active.push(Value::Object(back));
+            text = format!("{value:#}");
+        }
+        let edit = PipelineEdit::FoldRun { run };
+        let Some(after) = try_edit(&text, &edit)? else { return Ok(()) };
+        prop_assert_eq!(parse(&after).edit(&[edit]), Ok(after.clone()));
+        let (was, is) = (records(&text), records(&after));
+        prop_assert_eq!(was.keys().collect::<Vec<_>>(), is.keys().collect::<Vec<_>>());
+        for word in ["only here", "and here"] {
+            prop_assert_eq!(text.contains(word), after.contains(word), "{}", after);
         }
     }
 

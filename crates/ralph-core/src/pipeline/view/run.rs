@@ -3,9 +3,12 @@
 //! Words that nobody has thought of count as live, so that a run is asked about rather than forgotten. What must
 //! never be here: a computed job id (incident 6), a comparison with the clock.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::super::record::{Record, RunKey};
+use super::super::grammar::Kind;
+use super::super::record::{JOB_MEMBERS, Record, RunKey, id_text};
+use super::super::source::Source;
+use super::super::tree::NodeId;
 use super::shape;
 use crate::id::{JobId, JobPart, Token};
 use crate::job::{Finality, JobState};
@@ -191,8 +194,6 @@ pub struct RunView {
     pub attempt: Option<u64>,
     /// The key of its submission: how its own record of its end and its logs are found on the cluster.
     pub token: Option<Token>,
-    /// All members; filled for `active_runs` only.
-    pub members: Map<String, Value>,
     /// Line of the record, from 1.
     pub line: usize,
 }
@@ -202,57 +203,109 @@ type Remark = (&'static str, &'static str);
 
 impl RunView {
     /// Reads a record; the second part says what was unexpected in which member.
-    pub(super) fn read(
-        record: Record<'_>,
-        index: usize,
-        line: usize,
-        whole: bool,
-    ) -> (Self, Vec<Remark>) {
+    pub(super) fn read(record: Record<'_>, index: usize, line: usize) -> (Self, Vec<Remark>) {
         let mut remarks = Vec::new();
-        let identity = record.identity();
-        let text = |name| record.get(name).as_ref().and_then(shape::some_text);
-        let time = |name| record.get(name).as_ref().and_then(shape::loose_time);
-        let jobs = read_jobs(record, &mut remarks);
-        let (status, status_text) = read_status(record, &mut remarks);
+        let members = Members::of(record);
+        let source = record.source();
+        let text = |id: Option<NodeId>| shape::some_text_at(source, id?);
+        let time = |id: Option<NodeId>| shape::loose_time_at(source, id?);
+        let job = record.job_of(members.job);
+        let jobs = read_jobs(source, &members, job.as_ref(), &mut remarks);
+        let (status, status_text) = read_status(source, members.status, &mut remarks);
         let run = Self {
             index,
-            experiment: text("experiment"),
+            experiment: text(members.experiment),
             jobs,
             status,
             status_text,
-            submitted_at: time("submitted_at").or_else(|| time("submitted_to_slurm_at")),
-            next_poll_after: time("next_poll_after"),
-            queue_id: text("queue_id"),
-            submitted_text: text("submitted_at"),
-            partition: text("partition"),
-            nodes: text("nodes"),
-            failure_class: text("failure_class"),
-            attempt: record.get("attempt").as_ref().and_then(shape::seconds),
-            token: text("token").and_then(|token| token.parse().ok()),
-            members: if whole { record.members() } else { Map::new() },
+            submitted_at: time(members.submitted_at)
+                .or_else(|| time(members.submitted_to_slurm_at)),
+            next_poll_after: time(members.next_poll_after),
+            queue_id: text(members.queue_id),
+            submitted_text: text(members.submitted_at),
+            partition: text(members.partition),
+            nodes: text(members.nodes),
+            failure_class: text(members.failure_class),
+            attempt: members
+                .attempt
+                .and_then(|id| shape::seconds(&source.value(id))),
+            token: text(members.token).and_then(|token| token.parse().ok()),
             line,
             key: RunKey {
                 index,
-                run_id: identity.run_id,
-                job_id: identity.job_id,
+                run_id: members.run_id.and_then(|id| id_text(&source.value(id))),
+                job_id: job.as_ref().and_then(|(_, value)| id_text(value)),
             },
         };
         (run, remarks)
     }
 }
 
+/// Where the members of a record stand that a run is read from: found in one pass, since a state file has many runs.
+#[derive(Default)]
+struct Members {
+    run_id: Option<NodeId>,
+    /// In the order of the names under which a job id was found.
+    job: [Option<NodeId>; 4],
+    status: Option<NodeId>,
+    experiment: Option<NodeId>,
+    submitted_at: Option<NodeId>,
+    submitted_to_slurm_at: Option<NodeId>,
+    next_poll_after: Option<NodeId>,
+    queue_id: Option<NodeId>,
+    partition: Option<NodeId>,
+    nodes: Option<NodeId>,
+    failure_class: Option<NodeId>,
+    attempt: Option<NodeId>,
+    token: Option<NodeId>,
+}
+
+impl Members {
+    fn of(record: Record<'_>) -> Self {
+        let mut found = Self::default();
+        for (key, id) in record.keys() {
+            let place = match key.as_ref() {
+                "run_id" => &mut found.run_id,
+                "status" => &mut found.status,
+                "experiment" => &mut found.experiment,
+                "submitted_at" => &mut found.submitted_at,
+                "submitted_to_slurm_at" => &mut found.submitted_to_slurm_at,
+                "next_poll_after" => &mut found.next_poll_after,
+                "queue_id" => &mut found.queue_id,
+                "partition" => &mut found.partition,
+                "nodes" => &mut found.nodes,
+                "failure_class" => &mut found.failure_class,
+                "attempt" => &mut found.attempt,
+                "token" => &mut found.token,
+                key => {
+                    let mut job = found.job.iter_mut().zip(JOB_MEMBERS);
+                    match job.find(|(_, name)| *name == key) {
+                        Some((place, _)) => place,
+                        None => continue,
+                    }
+                }
+            };
+            *place = Some(id);
+        }
+        found
+    }
+}
+
 /// The jobs of a record, with a remark when a part of the member is no id.
-fn read_jobs(record: Record<'_>, remarks: &mut Vec<Remark>) -> JobRef {
-    let Some((member, value)) = record.job() else {
-        if matches!(
-            record.get("job_id"),
-            Some(Value::Bool(_) | Value::Object(_))
-        ) {
+fn read_jobs(
+    source: Source<'_>,
+    members: &Members,
+    job: Option<&(&'static str, Value)>,
+    remarks: &mut Vec<Remark>,
+) -> JobRef {
+    let Some((member, value)) = job else {
+        let usual = members.job[0].map(|id| source.node(id).kind);
+        if matches!(usual, Some(Kind::Bool | Kind::Object)) {
             remarks.push(("job_id", "expected a job id; passed over"));
         }
         return JobRef::None;
     };
-    let jobs = JobRef::read(&value);
+    let jobs = JobRef::read(value);
     let named = value.as_str().map_or(0, |text| text.split(',').count());
     if !jobs.ids().is_empty() && jobs.ids().len() < named {
         remarks.push((member, "expected only job ids; the others are passed over"));
@@ -261,11 +314,12 @@ fn read_jobs(record: Record<'_>, remarks: &mut Vec<Remark>) -> JobRef {
 }
 
 /// A live run without `status` is the rule rather than an exception; another type is worth a remark.
-pub(super) fn read_status(
-    record: Record<'_>,
+fn read_status(
+    source: Source<'_>,
+    status: Option<NodeId>,
     remarks: &mut Vec<Remark>,
 ) -> (RunStatus, Option<String>) {
-    match record.get("status") {
+    match status.map(|id| source.value(id)) {
         None | Some(Value::Null) => (RunStatus::Live, None),
         Some(Value::String(text)) => (RunStatus::parse(&text), Some(text)),
         Some(other) => {
@@ -273,4 +327,16 @@ pub(super) fn read_status(
             (RunStatus::Live, Some(other.to_string()))
         }
     }
+}
+
+/// For a live run the time that it names for itself, or that it names none; nothing for one that has ended.
+pub(super) fn live_poll(record: Record<'_>) -> Option<Option<LooseTime>> {
+    let source = record.source();
+    let [status, poll] = ["status", "next_poll_after"].map(|name| record.place(name));
+    let ended = status.is_some_and(|id| {
+        source
+            .text_of(id)
+            .is_some_and(|text| !RunStatus::parse(&text).is_live())
+    });
+    (!ended).then(|| poll.and_then(|id| shape::loose_time_at(source, id)))
 }

@@ -4,6 +4,9 @@
 
 use serde_json::{Map, Value};
 
+use super::super::grammar::Kind;
+use super::super::source::Source;
+use super::super::tree::NodeId;
 use crate::time::LooseTime;
 
 /// What somebody wrote down as the next step. `null`, `{}` and an empty text are nothing.
@@ -65,6 +68,18 @@ impl NextAction {
         }
     }
 
+    /// Whether [`NextAction::read`] would find something: all that the Stop hook has to know.
+    pub(super) fn is_there(source: Source<'_>, id: NodeId) -> bool {
+        match source.node(id).kind {
+            Kind::Null => false,
+            Kind::Object | Kind::List => source.tree.children(id).next().is_some(),
+            Kind::Text => source
+                .text_of(id)
+                .is_some_and(|text| !text.trim().is_empty()),
+            Kind::Bool | Kind::Number => Self::read(&source.value(id)).0.is_some(),
+        }
+    }
+
     fn of_members(members: &Map<String, Value>) -> Self {
         Self::Action {
             command: text_member(members, "command"),
@@ -111,8 +126,19 @@ impl NeedsInput {
         }
     }
 
-    fn of_members(members: &Map<String, Value>) -> (Self, Option<&'static str>) {
-        let (value, remark) = match members.get("value") {
+    /// Whether [`NeedsInput::read`] would say that the project waits: all that the Stop hook has to know.
+    pub(super) fn waits(source: Source<'_>, id: NodeId) -> bool {
+        match source.node(id).kind {
+            Kind::Object => {
+                let value = source.tree.member(source.text, id, "value");
+                Self::value_of(value.map(|id| source.value(id)).as_ref()).0
+            }
+            _ => Self::read(&source.value(id)).0.value,
+        }
+    }
+
+    fn value_of(value: Option<&Value>) -> (bool, Option<&'static str>) {
+        match value {
             None | Some(Value::Null) => (false, None),
             Some(Value::Bool(value)) => (*value, None),
             Some(other) => (
@@ -121,7 +147,11 @@ impl NeedsInput {
                     "expected true or false as value; read as true unless it is empty, 0 or \"false\"",
                 ),
             ),
-        };
+        }
+    }
+
+    fn of_members(members: &Map<String, Value>) -> (Self, Option<&'static str>) {
+        let (value, remark) = Self::value_of(members.get("value"));
         let needs = Self {
             value,
             prompt: text_member(members, "prompt"),
@@ -173,6 +203,17 @@ impl SlurmWait {
         }
     }
 
+    /// The time that [`SlurmWait::read`] would find: all that the Stop hook has to know.
+    pub(super) fn next_poll(source: Source<'_>, id: NodeId) -> Option<LooseTime> {
+        match source.node(id).kind {
+            Kind::Object => {
+                let time = source.tree.member(source.text, id, "next_poll_after");
+                loose_time_at(source, time?)
+            }
+            _ => Self::read(&source.value(id)).0.next_poll_after,
+        }
+    }
+
     fn of_members(members: &Map<String, Value>) -> (Self, Option<&'static str>) {
         let interval = members.get("poll_interval_seconds");
         let wait = Self {
@@ -198,6 +239,22 @@ pub(super) fn loose_time(value: &Value) -> Option<LooseTime> {
         Value::String(text) => Some(LooseTime::parse(text)),
         _ => Some(LooseTime::Unreadable),
     }
+}
+
+/// As [`loose_time`], of a value in its file.
+pub(super) fn loose_time_at(source: Source<'_>, id: NodeId) -> Option<LooseTime> {
+    match source.text_of(id) {
+        Some(text) if text.trim().is_empty() => None,
+        Some(text) => Some(LooseTime::parse(&text)),
+        None if source.node(id).kind == Kind::Null => None,
+        None => Some(LooseTime::Unreadable),
+    }
+}
+
+/// As [`some_text`], of a value in its file.
+pub(super) fn some_text_at(source: Source<'_>, id: NodeId) -> Option<String> {
+    let text = source.text_of(id)?;
+    (!text.trim().is_empty()).then(|| text.into_owned())
 }
 
 /// A member that is a text with something in it.

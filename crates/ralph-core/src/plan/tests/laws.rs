@@ -233,8 +233,10 @@ impl Life {
         let mut mending = finish::Mending::default();
         let mut changed = false;
         for finding in &findings {
-            if finding.verdict == RunVerdict::Misfiled {
-                mending.misfiled.push(finding.key.clone());
+            match finding.verdict {
+                RunVerdict::Misfiled => mending.misfiled.push(finding.key.clone()),
+                RunVerdict::FiledTwice => mending.twice.push(finding.key.clone()),
+                _ => {}
             }
         }
         changed |= self.apply(&finish::mended(&facts, &mending, self.fixture.now));
@@ -386,7 +388,7 @@ proptest! {
         let facts = fixture.facts();
         let (findings, _) = verify::runs(&facts, &Observations::none(), &fixture.context());
         for finding in findings {
-            let kept = matches!(finding.verdict, RunVerdict::Unknown { .. } | RunVerdict::NoJob | RunVerdict::Misfiled);
+            let kept = matches!(finding.verdict, RunVerdict::Unknown { .. } | RunVerdict::NoJob | RunVerdict::Misfiled | RunVerdict::FiledTwice);
             prop_assert!(kept, "{:?}", finding);
         }
     }

@@ -659,6 +659,7 @@ fn records_that_are_only_misplaced_are_mended_in_one_change() {
         .filter(|found| found.verdict == verify::RunVerdict::Misfiled);
     let mending = finish::Mending {
         misfiled: misfiled.map(|found| found.key).collect(),
+        twice: Vec::new(),
         alive: vec![(facts.view.active_runs[0].key.clone(), "pending")],
     };
     let changes = finish::mended(&facts, &mending, fixture.now);

@@ -8,6 +8,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -45,26 +46,14 @@ pub fn cluster(alone: bool) -> Option<Cluster> {
         );
         return None;
     };
-    let text = fs::read_to_string(file).expect("the cluster's file");
-    let values: BTreeMap<String, String> = text
-        .lines()
-        .filter_map(|line| line.split_once('='))
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .collect();
-    let folder = Path::new(&values["RALPH_CLUSTER_DIR"]);
-    let lock = File::options()
-        .create(true)
-        .append(true)
-        .open(folder.join("test.lock"));
-    let lock = lock.expect("the cluster's lock");
-    // A test that was ended from outside could not mend what it had broken.
-    let faults = fs::read_dir(folder.join("run/faults"));
-    let is_broken = faults.is_ok_and(|mut faults| faults.next().is_some());
-    if alone || is_broken {
-        lock.lock().expect("the lock");
-    } else {
-        lock.lock_shared().expect("the lock");
-    }
+    let clusters: Vec<PathBuf> = std::env::split_paths(&file).collect();
+    let (values, lock, is_broken) = loop {
+        // The first one that is free; a shared one is left to the others that share.
+        if let Some(free) = clusters.iter().find_map(|file| free(file, alone)) {
+            break free;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    };
     let cluster = Cluster {
         values,
         broken: AtomicBool::new(false),
@@ -77,6 +66,30 @@ pub fn cluster(alone: bool) -> Option<Cluster> {
         cluster.lock.lock_shared().expect("the lock");
     }
     Some(cluster)
+}
+
+/// The data of a cluster, its lock, and whether it has to be mended; `None` while others keep us out.
+fn free(file: &Path, alone: bool) -> Option<(BTreeMap<String, String>, File, bool)> {
+    let text = fs::read_to_string(file).expect("the cluster's file");
+    let values: BTreeMap<String, String> = text
+        .lines()
+        .filter_map(|line| line.split_once('='))
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect();
+    let folder = Path::new(&values["RALPH_CLUSTER_DIR"]);
+    let lock = File::options()
+        .create(true)
+        .append(true)
+        .open(folder.join("test.lock"))
+        .expect("the cluster's lock");
+    // A test that was ended from outside could not mend what it had broken.
+    let faults = fs::read_dir(folder.join("run/faults"));
+    let is_broken = faults.is_ok_and(|mut faults| faults.next().is_some());
+    let locked = match alone || is_broken {
+        true => lock.try_lock(),
+        false => lock.try_lock_shared(),
+    };
+    locked.is_ok().then_some((values, lock, is_broken))
 }
 
 /// A test that broke the cluster leaves it whole, however it ends: the next one shall not meet its fault.

@@ -20,6 +20,12 @@ pub(crate) const RALPH_CRASH_AT: &str = "RALPH_CRASH_AT";
 pub(crate) const RALPH_CRASH_LOG: &str = "RALPH_CRASH_LOG";
 /// What the libraries log to standard error, as `debug` or `ralph_slurm=trace`; nothing when it is not set.
 pub(crate) const RALPH_LOG: &str = "RALPH_LOG";
+/// Variables for the job of `scripts/cluster/submit.sh`, as `A=1,B=2`.
+pub(crate) const SBATCH_EXPORTS: &str = "SBATCH_EXPORTS";
+/// Jobs that have to succeed before that of `submit.sh`, as `afterok:1:2`.
+pub(crate) const SBATCH_DEPENDENCY: &str = "SBATCH_DEPENDENCY";
+/// Nodes that the job of `submit.sh` avoids, separated by commas.
+pub(crate) const SBATCH_EXCLUDE: &str = "SBATCH_EXCLUDE";
 /// Set by Claude Code for hooks: the folder of the project.
 pub(crate) const CLAUDE_PROJECT_DIR: &str = "CLAUDE_PROJECT_DIR";
 

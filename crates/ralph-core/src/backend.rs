@@ -38,20 +38,17 @@ pub trait ClusterBackend: Send + Sync + fmt::Debug {
     /// Only when the cluster could not be asked; what it said is a [`Receipt`].
     async fn submit(&self, request: &SubmitRequest) -> Result<Receipt, BackendError>;
 
-    /// Submits many in as few round trips as the backend can; `recorded` is called with the index and the
-    /// receipt of each as it arrives, so that it can be put on disk before the next.
-    ///
-    /// # Errors
-    /// As [`ClusterBackend::submit`]; the receipts handed to `recorded` until then stand.
+    /// Submits many in as few round trips as the backend can. `recorded` is called once for each, with its index and
+    /// what [`ClusterBackend::submit`] would have said, as soon as that is known, so that it can be put on disk before
+    /// the others are.
     async fn submit_all(
         &self,
         requests: &[SubmitRequest],
-        recorded: &mut (dyn FnMut(usize, Receipt) + Send),
-    ) -> Result<(), BackendError> {
+        recorded: &mut (dyn FnMut(usize, Result<Receipt, BackendError>) + Send),
+    ) {
         for (index, request) in requests.iter().enumerate() {
-            recorded(index, self.submit(request).await?);
+            recorded(index, self.submit(request).await);
         }
-        Ok(())
     }
 
     /// Looks for a submission without submitting.
@@ -59,6 +56,25 @@ pub trait ClusterBackend: Send + Sync + fmt::Debug {
     /// # Errors
     /// As [`ClusterBackend::submit`].
     async fn receipt(&self, token: &Token, since: Timestamp) -> Result<Receipt, BackendError>;
+
+    /// Looks for many submissions, each with the time of its intent, in as few round trips as the backend can. One answer
+    /// for each, in their order; it stops at the first sign that nobody answers.
+    ///
+    /// # Errors
+    /// Only when the cluster could not be asked at all.
+    async fn receipts(
+        &self,
+        asked: &[(Token, Timestamp)],
+    ) -> Result<Vec<Result<Receipt, BackendError>>, BackendError> {
+        let mut found = Vec::new();
+        for (token, since) in asked {
+            match self.receipt(token, *since).await {
+                Err(error) if error.is_silence() => return Err(error),
+                receipt => found.push(receipt),
+            }
+        }
+        Ok(found)
+    }
 
     /// One round trip for all jobs. One observation per query, in the order of the queries; a job that the
     /// cluster does not know is reported as such and is no error.
@@ -290,6 +306,17 @@ pub enum BackendError {
         /// What was tried, and what happened.
         detail: String,
     },
+}
+
+impl BackendError {
+    /// Whether nobody answers, so that asking the next question would be one more knock at a closed door (incident 56).
+    #[must_use]
+    pub fn is_silence(&self) -> bool {
+        matches!(
+            self,
+            Self::NoSession { .. } | Self::Unreachable { .. } | Self::NoScheduler { .. }
+        )
+    }
 }
 
 impl Coded for BackendError {

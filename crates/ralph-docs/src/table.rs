@@ -116,6 +116,30 @@ pub fn set_cell(doc: &str, row_key: &str, column: &str, value: &str) -> Result<E
     }
 }
 
+/// Sets cells of a column in all tables that have it: `value` looks at a row and says what is to stand there, or
+/// nothing. A cell that says it already is left alone.
+///
+/// # Errors
+/// An edit would change how another line is read: `Refused`.
+pub fn set_cells<'v>(
+    doc: &str,
+    column: &str,
+    mut value: impl FnMut(&Table, &Row) -> Option<&'v str>,
+) -> Result<EditSet, DocError> {
+    let document = Document::new(doc);
+    let mut edits = Vec::new();
+    for table in read(&document, 0..document.count()) {
+        let Some(place) = table.column(column) else {
+            continue;
+        };
+        for row in &table.rows {
+            let edit = value(&table, row).and_then(|value| cell_edit(&document, row, place, value));
+            edits.extend(edit);
+        }
+    }
+    checked(&document, edits)
+}
+
 /// The tables whose header is in a range of lines.
 pub(crate) fn read(document: &Document<'_>, lines: Range<usize>) -> Vec<Table> {
     let mut tables = Vec::new();
@@ -373,6 +397,26 @@ mod tests {
         assert_eq!(
             line(&set("PRD-009", "Status", "approved").unwrap(), 7),
             "| `PRD-009` | approved"
+        );
+    }
+
+    #[test]
+    fn cells_of_a_column_are_set_row_by_row() {
+        let approved = |table: &Table, row: &Row| {
+            let status = row.text(table.column("Status").unwrap());
+            (status == "approved").then_some("✓")
+        };
+        let done = set_cells(EPIC, "exec", approved).unwrap().apply(EPIC);
+        assert_eq!(
+            done,
+            EPIC.replace("svc-web | ~ |", "svc-web | ✓ |")
+                .replace("svc-b |  |", "svc-b | ✓ |")
+        );
+        assert!(set_cells(&done, "Exec", approved).unwrap().is_empty());
+        assert!(
+            set_cells(EPIC, "None", |_, _| Some("x"))
+                .unwrap()
+                .is_empty()
         );
     }
 

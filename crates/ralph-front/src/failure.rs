@@ -77,6 +77,19 @@ impl<E: Coded + Send + Sync + 'static> From<E> for Failure {
     }
 }
 
+/// An error with its causes, in one sentence.
+#[must_use]
+pub fn sentence(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut parts = vec![error.to_string()];
+    let mut next = error.source();
+    while let Some(source) = next {
+        parts.push(source.to_string());
+        next = source.source();
+    }
+    parts.dedup();
+    parts.join(": ")
+}
+
 /// Standard output that nobody reads any more is no error; any other trouble with it is.
 ///
 /// # Errors

@@ -268,11 +268,10 @@ fn attempt() -> Outcome<AttemptId> {
 }
 
 fn take(plan: &PlanFile) -> Outcome<Option<Task>> {
-    let (skip, busy) = (BTreeSet::new(), BTreeSet::new());
+    let skip = BTreeSet::new();
     let wish = Wish {
         task: None,
         skip: &skip,
-        busy_repositories: &busy,
         repositories: None,
     };
     match plan.claim(&wish, &attempt()?, Timestamp::UNIX_EPOCH)? {

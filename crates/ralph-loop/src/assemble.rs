@@ -292,7 +292,6 @@ fn pool_settings(assembly: &Assembly<'_>, budget: &Budget) -> PoolSettings {
         is_budget_shared: assembly.shared_budget.is_some(),
         task: assembly.task.clone(),
         repositories: assembly.repositories.clone(),
-        per_repository: 1,
         limits: Limits {
             wall: Some(agent.wall.value),
             silence: agent.silence.value,

@@ -285,18 +285,12 @@ impl Attempts {
     /// # Errors
     /// A file of it cannot be removed.
     pub fn close(&self, attempt: &AttemptId) -> Result<(), AttemptError> {
-        let folder = self.folder(attempt);
-        match fs::remove_dir_all(&folder) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(AttemptError::List {
-                path: folder,
-                source,
-            }),
-            _ => Ok(()),
-        }
+        Ok(atomic::remove_tree(&self.folder(attempt))?)
     }
 
     /// All attempts that are not over, oldest first. A folder without a record was made by a loop that died before
-    /// it had begun anything; it is listed by its name alone.
+    /// it had begun anything; it is listed by its name alone. So is one whose record is damaged, which must not keep
+    /// every later loop from starting.
     ///
     /// # Errors
     /// The folder or a record cannot be read.
@@ -315,9 +309,14 @@ impl Attempts {
             let Some(Ok(attempt)) = name.to_str().map(str::parse::<AttemptId>) else {
                 continue;
             };
-            found.push(match self.read(&attempt)? {
-                Some(record) => Found::Record(Box::new(record)),
-                None => Found::Empty(attempt),
+            found.push(match self.read(&attempt) {
+                Ok(Some(record)) => Found::Record(Box::new(record)),
+                Ok(None) => Found::Empty(attempt),
+                Err(problem @ AttemptError::Shape { .. }) => {
+                    let problem = problem.to_string();
+                    Found::Damaged(attempt, problem)
+                }
+                Err(problem) => return Err(problem),
             });
         }
         found.sort_by(|a, b| a.attempt().cmp(b.attempt()));
@@ -342,6 +341,8 @@ pub enum Found {
     Record(Box<AttemptRecord>),
     /// Nothing was begun.
     Empty(AttemptId),
+    /// With a record that cannot be read, and what is wrong with it.
+    Damaged(AttemptId, String),
 }
 
 impl Found {
@@ -350,7 +351,7 @@ impl Found {
     pub fn attempt(&self) -> &AttemptId {
         match self {
             Self::Record(record) => &record.attempt,
-            Self::Empty(attempt) => attempt,
+            Self::Empty(attempt) | Self::Damaged(attempt, _) => attempt,
         }
     }
 
@@ -359,7 +360,7 @@ impl Found {
     pub fn guard(&self) -> Option<Identity> {
         match self {
             Self::Record(record) => record.guard.clone(),
-            Self::Empty(_) => None,
+            Self::Empty(_) | Self::Damaged(..) => None,
         }
     }
 }
@@ -401,11 +402,19 @@ mod tests {
         record.phase = Phase::Delivering;
         attempts.write_durably(&record).expect("written");
         std::fs::create_dir(attempts.folder(&"empty".parse().expect("an id"))).expect("made");
+        let damaged: AttemptId = "torn".parse().expect("an id");
+        std::fs::create_dir(attempts.folder(&damaged)).expect("made");
+        let path = attempts.folder(&damaged).join(RECORD);
+        atomic::replace(&path, b"{\"attempt\": ").expect("written");
         let found = attempts.list().expect("read");
+        assert!(
+            matches!(&found[2], Found::Damaged(id, problem) if *id == damaged && problem.contains("torn")),
+            "{found:?}"
+        );
         assert_eq!(found[0], Found::Record(Box::new(record)));
         assert_eq!(found[1], Found::Empty("empty".parse().expect("an id")));
         attempts.close(&id).expect("closed");
         attempts.close(&id).expect("closed twice");
-        assert_eq!(attempts.list().expect("read").len(), 1);
+        assert_eq!(attempts.list().expect("read").len(), 2);
     }
 }

@@ -29,6 +29,7 @@ pub mod prompt;
 pub mod record;
 pub mod recovery;
 pub mod redact;
+pub mod run_log;
 pub mod selftest;
 pub mod settings;
 pub mod shell_file;

@@ -49,6 +49,10 @@ pub const DEFAULT_LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a change is made anew because the plan was edited meanwhile.
 const TRIES: u32 = 20;
 
+/// How often a plan that is not there is looked for, and the pause between two looks: a quarter of a second at most.
+const LOOKS: u32 = 50;
+const BETWEEN_LOOKS: std::time::Duration = std::time::Duration::from_millis(5);
+
 /// Which task is wanted.
 #[derive(Debug, Clone, Copy)]
 pub struct Wish<'a> {
@@ -56,8 +60,6 @@ pub struct Wish<'a> {
     pub task: Option<&'a str>,
     /// Tasks that are not to be taken again in this run.
     pub skip: &'a BTreeSet<TaskKey>,
-    /// Repositories in which as many attempts run as may.
-    pub busy_repositories: &'a BTreeSet<String>,
     /// The repositories to take tasks of; `None` takes all that the plan names.
     pub repositories: Option<&'a BTreeSet<String>>,
 }
@@ -154,6 +156,14 @@ impl PlanFile {
             records = after;
         }
         Ok(self.with_problems(&self.text()?, &records))
+    }
+
+    /// The task that a person names, as [`PlanFile::claim`] would take it. Takes no lock and writes nothing.
+    ///
+    /// # Errors
+    /// As [`PlanFile::claim`] for a task that was named.
+    pub fn find(&self, query: &str) -> Result<Planned, PlanError> {
+        pick::named(&self.read()?, query, &self.path).cloned()
     }
 
     /// Claims the task that is wished for: its record first, then its mark.
@@ -299,8 +309,15 @@ impl PlanFile {
         }
     }
 
-    /// The plan's text.
+    /// The plan's text. git, which moves a checkout forward, removes a file and writes it anew: one that is not there,
+    /// or is empty, is looked at again for a moment.
     fn text(&self) -> Result<String, PlanError> {
+        for _ in 0..LOOKS {
+            match atomic::read_text(&self.path)? {
+                Some(text) if !text.is_empty() => return Ok(text),
+                _ => std::thread::sleep(BETWEEN_LOOKS),
+            }
+        }
         atomic::read_text(&self.path)?.ok_or_else(|| PlanError::Missing {
             path: self.path.clone(),
         })

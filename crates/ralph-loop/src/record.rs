@@ -6,22 +6,17 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use ralph_core::env::Env;
 use ralph_core::error::{Code, Coded, Hint};
 use ralph_core::process::Identity;
 use ralph_core::store::{StoreError, append, atomic};
-use ralph_core::time::{Timestamp, stamp};
+use ralph_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Event, Sink};
 use crate::outcome::{AttemptId, Outcome, Usage};
-use crate::redact::Redactor;
 use crate::task::TaskKey;
 
 /// Version of both files. Members may be added within a version.
 pub const SCHEMA_VERSION: u32 = 1;
-/// Bytes after which the log of a loop begins anew.
-const LONGEST_LOG: u64 = 10 * 1024 * 1024;
 
 /// Why a record cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -399,60 +394,6 @@ impl Records {
     pub fn append_summary(&self, block: &str) -> Result<(), RecordError> {
         let path = self.logs().join("continuous-summary.log");
         Ok(append::append_bytes(&path, block.as_bytes())?)
-    }
-}
-
-/// `logs/ralph.log`: what happened, in plain lines, masked and bounded.
-#[derive(Debug)]
-pub struct RunLog {
-    path: PathBuf,
-    env: Env,
-    redactor: Redactor,
-}
-
-impl RunLog {
-    /// The log in this folder. Above its bound the old one is put aside, as `ralph.log.1`.
-    #[must_use]
-    pub fn open(folder: &Path, env: Env, redactor: Redactor) -> Self {
-        let path = folder.join("ralph.log");
-        let is_long = std::fs::metadata(&path).is_ok_and(|found| found.len() > LONGEST_LOG);
-        if is_long {
-            // One old log is kept; without it the new one would go on growing.
-            let _ = atomic::remove_unsynced(&folder.join("ralph.log.1"));
-            let _ = append::keep_aside(&path);
-        }
-        Self {
-            path,
-            env,
-            redactor,
-        }
-    }
-}
-
-impl Sink for RunLog {
-    fn event(&self, event: &Event) {
-        let lines = event.lines();
-        if lines.is_empty() {
-            return;
-        }
-        let (time, level) = (stamp(self.env.now()), level(event));
-        let line = |line: &String| format!("[{time}] [{level}] {}\n", self.redactor.mask(line));
-        let text: String = lines.iter().map(line).collect();
-        // A log that cannot be written stops nothing.
-        let _ = append::append_bytes(&self.path, text.as_bytes());
-    }
-}
-
-fn level(event: &Event) -> &'static str {
-    match event {
-        Event::AttemptEnded { line, .. } if line.outcome == Outcome::Done => "SUCCESS",
-        Event::AttemptEnded { line, .. } if line.spent => "ERROR",
-        Event::AttemptEnded { .. }
-        | Event::Waiting { .. }
-        | Event::SkipListed { .. }
-        | Event::Note { .. } => "WARN",
-        Event::Began { .. } | Event::Ended { .. } => "LOOP",
-        _ => "INFO",
     }
 }
 

@@ -32,6 +32,10 @@ pub async fn recover(shop: &Rc<Shop>) -> Result<usize, PoolError> {
         match found {
             Found::Empty(attempt) => shop.attempts.close(&attempt)?,
             Found::Record(record) => settled += usize::from(settle(shop, *record).await?),
+            // Its worktree and its claim are found without it, as those of nobody.
+            Found::Damaged(_, problem) => shop.note(format!(
+                "{problem}; its task is open again and its work is on a branch. Delete the folder when it is of no use."
+            )),
         }
     }
     sweep_worktrees(shop).await?;
@@ -114,10 +118,12 @@ async fn sweep_worktrees(shop: &Shop) -> Result<(), PoolError> {
         .into_iter()
         .filter_map(|found| match found {
             Found::Record(record) => record.assigned.map(|assigned| assigned.path),
-            Found::Empty(_) => None,
+            Found::Empty(_) | Found::Damaged(..) => None,
         })
         .collect();
     for site in shop.sites.values() {
+        // What the settled attempts left clean goes too: a sweep knows no owner but attempts.
+        site.close().await?;
         for swept in site.worktrees.sweep(&alive, shop.env.now()).await? {
             let what = match (&swept.kept, &swept.problem) {
                 (_, Some(problem)) => format!("{} stays: {problem}", swept.path.display()),

@@ -32,7 +32,6 @@ use ralph_loop::workspace_plan::{
 };
 
 static NONE: BTreeSet<TaskKey> = BTreeSet::new();
-static IDLE: BTreeSet<String> = BTreeSet::new();
 
 /// A plan in a folder of its own.
 struct Place {
@@ -99,7 +98,6 @@ fn any() -> Wish<'static> {
     Wish {
         task: None,
         skip: &NONE,
-        busy_repositories: &IDLE,
         repositories: None,
     }
 }
@@ -514,16 +512,16 @@ fn case_36_four_pickers_six_tasks() {
 fn case_37_three_pickers_of_a_workspace() {
     // Theirs: three rows, perhaps all of one repository. Ours: three repositories.
     let place = Place::workspace("## a\n- [ ] 1\n- [ ] 2\n## b\n- [ ] 3\n## c\n- [ ] 4\n");
-    let mut busy = BTreeSet::new();
-    for _ in 0..3 {
-        let wish = Wish {
-            busy_repositories: &busy,
-            ..any()
-        };
-        let task = take(&place.plan(), &wish).unwrap();
-        busy.insert(task.repository.unwrap());
-    }
-    assert_eq!(busy, set(&["a", "b", "c"]));
+    let racing: Vec<_> = std::thread::scope(|scope| {
+        let pick = || take(&place.plan(), &any()).unwrap().repository.unwrap();
+        let pickers: Vec<_> = (0..3).map(|_| scope.spawn(pick)).collect();
+        pickers
+            .into_iter()
+            .map(|picker| picker.join().unwrap())
+            .collect()
+    });
+    let distinct: BTreeSet<String> = racing.into_iter().collect();
+    assert_eq!(distinct, set(&["a", "b", "c"]));
 }
 
 #[test]
@@ -689,23 +687,15 @@ fn case_50_one_task_per_repository() {
     };
     take(&theirs, &only_c).unwrap();
     let known = set(&["a", "b", "c"]);
-    let mut busy = BTreeSet::new();
-    for _ in 0..2 {
-        let wish = Wish {
-            busy_repositories: &busy,
-            repositories: Some(&known),
-            ..any()
-        };
-        let task = take(&place.plan(), &wish).unwrap();
-        busy.insert(task.repository.unwrap());
-    }
     let wish = Wish {
-        busy_repositories: &busy,
         repositories: Some(&known),
         ..any()
     };
+    let taken: BTreeSet<String> = (0..2)
+        .map(|_| take(&place.plan(), &wish).unwrap().repository.unwrap())
+        .collect();
     assert!(take(&place.plan(), &wish).is_err());
-    assert_eq!(busy, set(&["a", "b"]));
+    assert_eq!(taken, set(&["a", "b"]));
     assert!(place.text().starts_with("## cross-repo\n- [ ] x\n"));
 }
 

@@ -1,9 +1,9 @@
 //! Measures submission and observation on the tests' own cluster, beside the floor: the same number of `sbatch` in one
 //! plain `ssh`. `cargo xtask bench slurm` runs it.
 //!
-//! Usage: `cluster_bench ENV_FILE submit|poll`, where `ENV_FILE` is what `cargo xtask cluster up` prints. The last line
-//! of standard output is `OURS FLOOR` in nanoseconds (submit) or `OURS PEAK` in nanoseconds and bytes of memory (poll);
-//! everything else goes to standard error.
+//! Usage: `cluster_bench ENV_FILE submit|poll|dispatch RALPH`, where `ENV_FILE` is what `cargo xtask cluster up` prints and
+//! `RALPH` is the product's binary. Standard output is one JSON object per case: its name, all times and those of the
+//! floor in nanoseconds, the peak of memory in bytes, the limit in milliseconds. Everything else goes to standard error.
 
 #![expect(
     clippy::print_stdout,
@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use ralph_core::backend::{ClusterBackend as _, Receipt, SubmitRequest};
 use ralph_core::env::{Env, RandomIds};
 use ralph_core::id::JobId;
-use ralph_core::job::JobQuery;
+use ralph_core::job::{JobQuery, Sighting};
 use ralph_core::time::SystemClock;
 use ralph_slurm::{ClusterSettings, ControlMaster, Rate, Session, SlurmBackend, SlurmOptions};
 
@@ -34,19 +34,51 @@ const POLLS: [usize; 4] = [1, 100, 1_000, 5_000];
 #[tokio::main]
 async fn main() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [file, what] = arguments.as_slice() else {
-        return Err("usage: cluster_bench ENV_FILE submit|poll".into());
+    let [file, what, ralph] = arguments.as_slice() else {
+        return Err("usage: cluster_bench ENV_FILE submit|poll|dispatch RALPH".into());
     };
-    let bench = Bench::new(Path::new(file))?;
+    let bench = Bench::new(Path::new(file), Path::new(ralph))?;
     bench.control(&["reset"])?;
     bench.session.connect().await?;
     let outcome = match what.as_str() {
         "submit" => bench.submit().await,
+        "dispatch" => bench.dispatch().await,
         _ => bench.poll().await,
     };
+    bench.stop_counting();
     bench.control(&["reset"])?;
     bench.session.disconnect().await?;
     outcome
+}
+
+/// What one case found, for xtask.
+struct Found {
+    case: String,
+    ours: Vec<Duration>,
+    floor: Vec<Duration>,
+    peak_bytes: Option<u64>,
+    limit_ms: u64,
+}
+
+impl Found {
+    fn print(&self) {
+        let nanoseconds = |times: &[Duration]| -> Vec<u64> {
+            let numbers = times.iter().map(Duration::as_nanos);
+            numbers
+                .map(|n| u64::try_from(n).unwrap_or(u64::MAX))
+                .collect()
+        };
+        println!(
+            "{}",
+            serde_json::json!({
+                "case": self.case,
+                "ours": nanoseconds(&self.ours),
+                "floor": nanoseconds(&self.floor),
+                "peak_bytes": self.peak_bytes,
+                "limit_ms": self.limit_ms,
+            })
+        );
+    }
 }
 
 struct Bench {
@@ -55,10 +87,11 @@ struct Bench {
     backend: SlurmBackend,
     env: Env,
     folder: tempfile::TempDir,
+    ralph: PathBuf,
 }
 
 impl Bench {
-    fn new(file: &Path) -> Outcome<Self> {
+    fn new(file: &Path, ralph: &Path) -> Outcome<Self> {
         let text = std::fs::read_to_string(file)?;
         let values: BTreeMap<String, String> = text
             .lines()
@@ -100,15 +133,19 @@ impl Bench {
             session,
             env,
             folder,
+            ralph: ralph.to_owned(),
         })
     }
 
+    fn value(&self, key: &str) -> &str {
+        self.values.get(key).map_or("", String::as_str)
+    }
+
     fn control(&self, arguments: &[&str]) -> Outcome<String> {
-        let value = |key: &str| self.values.get(key).map_or("", String::as_str);
         let output = Command::new("bash")
-            .arg(value("RALPH_CLUSTER_CTL"))
+            .arg(self.value("RALPH_CLUSTER_CTL"))
             .args(arguments)
-            .env("RALPH_CLUSTER_DIR", value("RALPH_CLUSTER_DIR"))
+            .env("RALPH_CLUSTER_DIR", self.value("RALPH_CLUSTER_DIR"))
             .output()?;
         if output.status.success() {
             Ok(String::from_utf8_lossy(&output.stdout).into_owned())
@@ -153,12 +190,12 @@ impl Bench {
 
     async fn submit_all(&self, requests: &[SubmitRequest]) -> Outcome<Vec<JobId>> {
         let mut jobs = Vec::new();
-        let mut take = |_, receipt: Receipt| {
-            if let Receipt::Accepted { job, .. } = receipt {
+        let mut take = |_, receipt| {
+            if let Ok(Receipt::Accepted { job, .. }) = receipt {
                 jobs.push(job);
             }
         };
-        self.backend.submit_all(requests, &mut take).await?;
+        self.backend.submit_all(requests, &mut take).await;
         match jobs.len() {
             all if all == requests.len() => Ok(jobs),
             some => Err(format!("{some} of {} jobs were accepted", requests.len()).into()),
@@ -175,7 +212,6 @@ impl Bench {
 
     async fn submit(&self) -> Outcome<()> {
         let options = "--time=1 --mem=10M --output=/dev/null";
-        let mut last = (Duration::ZERO, Duration::ZERO);
         for latency in ["0", "40"] {
             self.control(&["break", "latency", latency])?;
             let (mut ours, mut floor) = (Vec::new(), Vec::new());
@@ -189,27 +225,118 @@ impl Bench {
                 self.drain().await?;
                 floor.push(self.floor(options)?);
             }
-            last = (median(&mut ours), median(&mut floor));
-            let rate = |time: Duration| JOBS as f64 / time.as_secs_f64();
-            eprintln!(
-                "{JOBS} jobs, {latency} ms round trip: {:.2?} ({:.0}/s), floor {:.2?} ({:.0}/s), new SSH connections: {}",
-                last.0,
-                rate(last.0),
-                last.1,
-                rate(last.1),
-                self.connections()? - connections
+            let connections = self.connections()? - connections;
+            let case = format!(
+                "SLURM, bundle of {JOBS}, {latency} ms round trip, {} (beside: the floor, {}), new connections: {connections}",
+                rate(&mut ours),
+                rate(&mut floor)
             );
+            self.found(case, ours, floor, 5_000)?.print();
         }
-        println!("{} {}", last.0.as_nanos(), last.1.as_nanos());
         Ok(())
+    }
+
+    /// A whole `ralph dispatch` of a hundred projects: every lock, preflight, intent and record is in it.
+    async fn dispatch(&self) -> Outcome<()> {
+        for latency in ["0", "40"] {
+            self.control(&["break", "latency", latency])?;
+            self.drain().await?;
+            let root = self.workspace(latency)?;
+            let connections = self.connections()?;
+            let start = Instant::now();
+            let report = self.ralph(&root, &["dispatch", "--json"])?;
+            let ours = start.elapsed();
+            let connections = self.connections()? - connections;
+            let report: serde_json::Value = serde_json::from_str(&report)?;
+            let steps = report.get("steps").and_then(serde_json::Value::as_array);
+            let jobs = steps.into_iter().flatten();
+            let jobs =
+                jobs.filter(|step| step.get("job").is_some_and(serde_json::Value::is_string));
+            if jobs.count() != JOBS {
+                return Err(format!("not every project has a job: {report}").into());
+            }
+            let case = format!(
+                "SLURM, ralph dispatch of {JOBS} projects, {latency} ms round trip, {}, new connections: {connections}",
+                rate(&mut [ours])
+            );
+            self.found(case, vec![ours], Vec::new(), 5_000)?.print();
+            self.ralph(&root, &["cluster", "disconnect"])?;
+        }
+        Ok(())
+    }
+
+    /// A hundred projects, each with a script and a config of 4 kB of its own, and an open session.
+    fn workspace(&self, name: &str) -> Outcome<PathBuf> {
+        let root = self.folder.path().join(format!("workspace-{name}"));
+        let settings = serde_json::json!({
+            "ssh": {
+                "host": self.value("RALPH_SSH_ALIAS"),
+                "config_file": self.value("RALPH_SSH_CONFIG"),
+                "control_path": self.folder.path().join(format!("{name}-%C")),
+            },
+            "remote": {"repo_root": format!("{}/{name}-{}", self.value("RALPH_REMOTE_SCRATCH"), std::process::id())},
+        });
+        put(
+            &root.join(".claude/cluster.local.json"),
+            &settings.to_string(),
+        )?;
+        let config = serde_json::json!({"cluster": {"kind": "slurm"}, "batch_size": JOBS});
+        put(&root.join(".claude/ralph/config.json"), &config.to_string())?;
+        let filler = "# filler\n".repeat(440);
+        for number in 0..JOBS {
+            let project = root.join(format!("projects/p{number:03}"));
+            let state = serde_json::json!({"phase": "RUN", "active_runs": [], "completed_runs": [], "events": []});
+            put(&project.join(".state/pipeline.json"), &state.to_string())?;
+            let item = "### Q-001: measure\n\n- Config: configs/a.json\n\n";
+            let queue = format!(
+                "# Queue\n\n## READY\n\n{item}## IN_PROGRESS\n\n(none)\n\n## DONE\n\n(none)\n"
+            );
+            put(&project.join("documentation/queue.md"), &queue)?;
+            put(&project.join("configs/a.json"), &"x".repeat(4096))?;
+            let script = format!(
+                "#!/bin/bash\n#SBATCH --time=1 --mem=10M --output=slurm/logs/%x_%j.out\n# {number}\n{filler}\ntrue\n"
+            );
+            put(&project.join("slurm/jobs/q001.sbatch"), &script)?;
+        }
+        self.ralph(&root, &["cluster", "connect"])?;
+        Ok(root)
+    }
+
+    fn ralph(&self, root: &Path, arguments: &[&str]) -> Outcome<String> {
+        let output = Command::new(&self.ralph)
+            .args(arguments)
+            .current_dir(root)
+            .env("HOME", root)
+            .env("XDG_RUNTIME_DIR", root)
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit())
+            .output()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        match output.status.success() {
+            true => Ok(text),
+            false => Err(format!("ralph {arguments:?}: {}: {text}", output.status).into()),
+        }
+    }
+
+    fn found(
+        &self,
+        case: String,
+        ours: Vec<Duration>,
+        floor: Vec<Duration>,
+        limit_ms: u64,
+    ) -> Outcome<Found> {
+        Ok(Found {
+            case,
+            ours,
+            floor,
+            peak_bytes: Some(peak_memory()?),
+            limit_ms,
+        })
     }
 
     /// The same number of `sbatch` in one plain `ssh`, all of one file that is there already.
     fn floor(&self, options: &str) -> Outcome<Duration> {
-        let folder = self
-            .values
-            .get("RALPH_REMOTE_SCRATCH")
-            .map_or("", String::as_str);
+        let folder = self.value("RALPH_REMOTE_SCRATCH");
         let script = format!(
             "cd {folder} && printf '#!/bin/bash\\ntrue\\n' >floor.sh && for i in $(seq {JOBS}); do \
              sbatch --parsable {options} floor.sh; done"
@@ -244,54 +371,118 @@ impl Bench {
                 submitted_after: Some(request.intent_at),
             })
             .collect();
-        let mut last = Duration::ZERO;
+        self.count_commands()?;
         for count in POLLS {
-            self.control(&["admin", "sdiag", "-r"])?;
-            let mut times = Vec::new();
-            for _ in 0..TURNS {
-                let start = Instant::now();
-                self.backend
-                    .observe(queries.get(..count).unwrap_or(&queries))
-                    .await?;
-                times.push(start.elapsed());
-            }
-            last = median(&mut times);
-            eprintln!(
-                "poll of {count} jobs, 40 ms round trip: {last:.2?}; {}",
-                self.remote_calls()?
-            );
+            self.look("all in the queue", queries.get(..count).unwrap_or(&queries))
+                .await?;
         }
-        println!("{} {}", last.as_nanos(), peak_memory()?);
+        // Of every ten, one has left the queue: accounting is asked about those.
+        let gone: Vec<JobId> = jobs.iter().copied().step_by(10).collect();
+        self.backend.cancel(&gone).await?;
+        self.until_forgotten(most - gone.len()).await?;
+        for count in POLLS {
+            self.look("a tenth gone", queries.get(..count).unwrap_or(&queries))
+                .await?;
+        }
         Ok(())
     }
 
-    /// What the controller counted since it was reset: questions about jobs, per turn.
-    fn remote_calls(&self) -> Outcome<String> {
-        let text = self.control(&["admin", "sdiag"])?;
-        let calls: Vec<String> = text
-            .lines()
-            .take_while(|line| !line.contains("by user"))
-            .filter(|line| line.contains("_JOB_") && line.contains("INFO"))
-            .filter_map(|line| {
-                let name = line.split_whitespace().next()?;
-                let (_, count) = line.split_once("count:")?;
-                let count: usize = count.split_whitespace().next()?.parse().ok()?;
-                Some(format!("{name} {}", count as f64 / TURNS as f64))
-            })
-            .collect();
-        Ok(format!("controller calls per poll: {}", calls.join(", ")))
+    /// Looks a few times at these jobs; more than one call of either command per look is an error.
+    async fn look(&self, what: &str, queries: &[JobQuery]) -> Outcome<()> {
+        let log = Path::new(self.value("RALPH_REMOTE_HOME")).join("bench.log");
+        put(&log, "")?;
+        let mut times = Vec::new();
+        for _ in 0..TURNS {
+            let start = Instant::now();
+            let seen = self.backend.observe(queries).await?;
+            times.push(start.elapsed());
+            let unknown = seen
+                .iter()
+                .find(|seen| !matches!(seen.sighting, Sighting::Seen(_)));
+            if let Some(unknown) = unknown {
+                return Err(format!("not seen: {unknown:?}").into());
+            }
+        }
+        let text = std::fs::read_to_string(&log)?;
+        let calls = |name: &str| text.lines().filter(|line| *line == name).count();
+        let (queue, accounting) = (calls("squeue"), calls("sacct"));
+        if queue != TURNS || accounting > TURNS {
+            return Err(format!("{TURNS} looks took {queue} squeue and {accounting} sacct").into());
+        }
+        let case = format!(
+            "SLURM, look at {} jobs, {what}, 40 ms round trip: {} squeue, {} sacct",
+            queries.len(),
+            queue / TURNS,
+            accounting / TURNS
+        );
+        self.found(case, times, Vec::new(), 1_000)?.print();
+        Ok(())
+    }
+
+    /// Puts shims in front of the scheduler's commands that note each call.
+    fn count_commands(&self) -> Outcome<()> {
+        let home = Path::new(self.value("RALPH_REMOTE_HOME"));
+        for name in ["squeue", "sacct"] {
+            let shim = home.join("bench-bin").join(name);
+            let text = format!(
+                "#!/bin/sh\necho {name} >>\"$HOME/bench.log\"\nexec /usr/bin/{name} \"$@\"\n"
+            );
+            put(&shim, &text)?;
+            executable(&shim, 0o755)?;
+        }
+        put(&home.join("bench.log"), "")?;
+        executable(&home.join("bench.log"), 0o666)?;
+        put(&home.join(".bashrc"), "PATH=$HOME/bench-bin:$PATH\n")
+    }
+
+    fn stop_counting(&self) {
+        let home = Path::new(self.value("RALPH_REMOTE_HOME"));
+        // What was never made is not there.
+        let _ = std::fs::remove_file(home.join(".bashrc"));
+        let _ = std::fs::remove_dir_all(home.join("bench-bin"));
+    }
+
+    /// Waits until the queue holds only so many jobs.
+    async fn until_forgotten(&self, left: usize) -> Outcome<()> {
+        let listed = || -> Outcome<usize> {
+            let text = self.control(&["admin", "squeue", "-h", "-t", "all", "-o", "%i"])?;
+            Ok(text.lines().count())
+        };
+        while listed()? > left {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        // The database gets what the controller forgot in packets.
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        Ok(())
     }
 
     fn connections(&self) -> Outcome<usize> {
-        let folder = self
-            .values
-            .get("RALPH_CLUSTER_DIR")
-            .map_or("", String::as_str);
+        let folder = self.value("RALPH_CLUSTER_DIR");
         let log = std::fs::read(Path::new(folder).join("log/sshd.log"))?;
         Ok(String::from_utf8_lossy(&log)
             .matches("Connection from")
             .count())
     }
+}
+
+fn put(path: &Path, text: &str) -> Outcome<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let mut file = std::fs::File::create(path)?;
+    std::io::Write::write_all(&mut file, text.as_bytes())?;
+    Ok(())
+}
+
+fn executable(path: &Path, mode: u32) -> Outcome<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let permissions = std::fs::Permissions::from_mode(mode);
+    Ok(std::fs::File::open(path)?.set_permissions(permissions)?)
+}
+
+/// The median as jobs per second, in words.
+fn rate(times: &mut [Duration]) -> String {
+    format!("{:.0} a second", JOBS as f64 / median(times).as_secs_f64())
 }
 
 fn median(times: &mut [Duration]) -> Duration {

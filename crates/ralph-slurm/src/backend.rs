@@ -3,7 +3,7 @@
 //! Thin on purpose: each method names the part of the crate that does it. No state of a job is kept here; what is known
 //! lives on the cluster, in its accounting and in the local ledgers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,22 +84,37 @@ impl SlurmBackend {
     /// # Errors
     /// The cluster could not be asked, or a file could not be read or written.
     pub async fn synchronise(&self, project: &Slug) -> Result<Vec<String>, BackendError> {
-        sync::synchronise(&self.remote, &self.workspace, project, &self.excludes).await
+        let mut sent = self.send(&BTreeSet::from([project])).await?;
+        sent.remove(project).unwrap_or_else(|| Ok(Vec::new()))
     }
 
-    async fn send_files(&self, requests: &[SubmitRequest]) -> Result<(), BackendError> {
-        if !self.sends_files {
-            return Ok(());
-        }
+    async fn send(
+        &self,
+        projects: &BTreeSet<&Slug>,
+    ) -> Result<BTreeMap<Slug, Result<Vec<String>, BackendError>>, BackendError> {
+        sync::synchronise(&self.remote, &self.workspace, projects, &self.excludes).await
+    }
+
+    /// Sends the files of the projects that need it; those whose files could not be sent, and why.
+    async fn send_files(&self, requests: &[SubmitRequest]) -> BTreeMap<Slug, BackendError> {
         let projects: BTreeSet<&Slug> = requests
             .iter()
-            .filter(|request| request.git.is_none())
+            .filter(|request| self.sends_files && request.git.is_none())
             .map(|request| &request.project)
             .collect();
-        for project in projects {
-            self.synchronise(project).await?;
+        if projects.is_empty() {
+            return BTreeMap::new();
         }
-        Ok(())
+        match self.send(&projects).await {
+            Ok(sent) => sent
+                .into_iter()
+                .filter_map(|(project, sent)| Some((project, sent.err()?)))
+                .collect(),
+            Err(error) => projects
+                .into_iter()
+                .map(|project| (project.clone(), error.clone()))
+                .collect(),
+        }
     }
 }
 
@@ -122,34 +137,38 @@ impl ClusterBackend for SlurmBackend {
 
     async fn submit(&self, request: &SubmitRequest) -> Result<Receipt, BackendError> {
         let mut receipt = None;
-        let outcome = self
-            .submit_all(std::slice::from_ref(request), &mut |_, found| {
-                receipt = Some(found);
-            })
-            .await;
-        match (receipt, outcome) {
-            (Some(receipt), _) => Ok(receipt),
-            (None, Err(error)) => Err(error),
-            (None, Ok(())) => Err(BackendError::Garbled {
-                detail: format!(
-                    "the cluster answered without a receipt for `{}`",
-                    request.token
-                ),
-            }),
-        }
+        self.submit_all(std::slice::from_ref(request), &mut |_, found| {
+            receipt = Some(found);
+        })
+        .await;
+        receipt.unwrap_or_else(|| Err(submit::no_receipt(request)))
     }
 
     async fn submit_all(
         &self,
         requests: &[SubmitRequest],
-        recorded: &mut (dyn FnMut(usize, Receipt) + Send),
-    ) -> Result<(), BackendError> {
-        self.send_files(requests).await?;
-        submit::submit_all(&self.remote, requests, recorded).await
+        recorded: &mut (dyn FnMut(usize, Result<Receipt, BackendError>) + Send),
+    ) {
+        let failed = self.send_files(requests).await;
+        let mut ready = Vec::new();
+        for (index, request) in requests.iter().enumerate() {
+            match failed.get(&request.project) {
+                Some(error) if request.git.is_none() => recorded(index, Err(error.clone())),
+                _ => ready.push((index, request)),
+            }
+        }
+        submit::submit_all(&self.remote, &ready, recorded).await;
     }
 
     async fn receipt(&self, token: &Token, since: Timestamp) -> Result<Receipt, BackendError> {
         submit::look(&self.remote, token, since).await
+    }
+
+    async fn receipts(
+        &self,
+        asked: &[(Token, Timestamp)],
+    ) -> Result<Vec<Result<Receipt, BackendError>>, BackendError> {
+        submit::look_all(&self.remote, asked).await
     }
 
     async fn observe(&self, jobs: &[JobQuery]) -> Result<Vec<Observation>, BackendError> {

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use ralph_core::backend::{BackendError, Capabilities};
 
+use crate::frame::Part;
 use crate::remote::{Call, Remote, Reply};
 use crate::script::CAPABILITIES;
 
-/// Whether the scheduler's commands are there. One round trip, no question to the controller.
+/// Whether the scheduler's commands are there, and a place for the repository. One round trip, no question to the
+/// controller.
 pub(crate) async fn check(remote: &Remote) -> Result<(), BackendError> {
     remote.check().await?;
     ask(remote, "commands").await.map(drop)
@@ -55,7 +57,18 @@ async fn ask(remote: &Remote, what: &str) -> Result<Reply, BackendError> {
                 part.text().trim()
             ),
         }),
-        None => Ok(reply),
+        None => match reply.part("missing") {
+            Some(part) => Err(no_root(remote, part)),
+            None => Ok(reply),
+        },
+    }
+}
+
+/// The repository's folder is not on the cluster and cannot be made there; the script says what to do.
+pub(crate) fn no_root(remote: &Remote, missing: &Part) -> BackendError {
+    BackendError::Storage {
+        path: remote.root().to_owned(),
+        detail: missing.text().trim().to_owned(),
     }
 }
 

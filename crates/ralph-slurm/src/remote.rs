@@ -172,7 +172,9 @@ impl Remote {
             .map_err(|_| BackendError::Unreachable {
                 detail: "the connection was closed by this program".to_owned(),
             })?;
-        self.wait_for_budget().await;
+        if call.script.asks_scheduler() {
+            self.wait_for_budget().await;
+        }
         let mut frame = FrameReader::new(&id);
         let mut parts = Vec::new();
         let request = ExecRequest {

@@ -72,6 +72,12 @@ pub(crate) struct Envelope {
 }
 
 impl RemoteScript {
+    /// Whether it asks the scheduler, and so spends the host's budget; files alone are no burden to a scheduler. A log
+    /// asks only where the number of an array task is wanted.
+    pub(crate) fn asks_scheduler(&self) -> bool {
+        !matches!(self.name, "tail" | "existing" | "listing" | "receive")
+    }
+
     /// Puts the script, its arguments and its data into an envelope for one request.
     pub(crate) fn envelope(
         &self,
@@ -169,6 +175,16 @@ mod tests {
     #[test]
     fn an_argument_with_a_newline_is_refused() {
         assert!(TAIL.envelope("r1", &["a\nb"], b"").is_err());
+    }
+
+    #[test]
+    fn what_spends_no_budget_asks_no_scheduler() {
+        for script in ALL.iter().filter(|script| !script.asks_scheduler()) {
+            let asks = ["squeue", "sacct", "sbatch", "scancel", "scontrol"]
+                .iter()
+                .any(|command| script.body.contains(command));
+            assert!(!asks || script.name == "tail", "{}", script.name);
+        }
     }
 
     #[test]

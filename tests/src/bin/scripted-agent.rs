@@ -113,10 +113,10 @@ fn commit(message: &str) {
 
 /// One that is not waited for, ignores TERM and has a session of its own.
 fn child(seconds: &str) {
-    let _child = Command::new("setsid")
-        .args(["sh", "-c", "trap '' TERM; sleep \"$0\"", seconds])
+    Command::new("setsid")
+        .args(["--fork", "sh", "-c", "trap '' TERM; sleep \"$0\"", seconds])
         .stdin(Stdio::null())
-        .spawn()
+        .status()
         .expect("a child");
 }
 

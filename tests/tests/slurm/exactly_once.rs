@@ -106,16 +106,20 @@ fn two_dispatches_and_eight_submissions_at_once_are_one_job() {
 }
 
 /// An `sbatch` in front of the real one, for every command over SSH: a submission says that it is here, and waits to
-/// be let through. Gone when dropped.
+/// be let through; the first one may pass. Gone when dropped.
 struct HeldSbatch(PathBuf);
 
 impl HeldSbatch {
-    fn new(site: &Site<'_>) -> Self {
+    fn new(site: &Site<'_>, first_passes: bool) -> Self {
         let held = Self(PathBuf::from(site.cluster.value("RALPH_REMOTE_HOME")));
         fs::create_dir_all(held.0.join("held")).expect("a folder");
+        let root = site.root.display();
+        let waits = match first_passes {
+            true => format!("! mkdir \"{root}/passed\" 2>/dev/null"),
+            false => "true".to_owned(),
+        };
         let sbatch = format!(
-            "#!/bin/bash\ncase $* in *--parsable*) touch \"{}/here\"; {} ;; esac\nexec /usr/bin/sbatch \"$@\"\n",
-            site.root.display(),
+            "#!/bin/bash\ncase $* in *--parsable*) if {waits}; then touch \"{root}/here\"; {}; fi ;; esac\nexec /usr/bin/sbatch \"$@\"\n",
             site.gate("go"),
         );
         held.write("held/sbatch", &sbatch);
@@ -145,7 +149,7 @@ fn killed_while_the_scheduler_has_the_script_its_job_is_found() {
     };
     let site = Site::connected(&cluster);
     site.project("toy", "RUN", &[ITEM]);
-    let held = HeldSbatch::new(&site);
+    let held = HeldSbatch::new(&site, false);
     let mut ralph = site
         .command(&["dispatch"])
         .stdout(Stdio::null())
@@ -171,4 +175,45 @@ fn killed_while_the_scheduler_has_the_script_its_job_is_found() {
     let rest = site.ralph(&["dispatch", "--until-idle"]).ended(0);
     assert_eq!(site.state("toy")["phase"], "DONE", "{}", rest.stdout);
     assert_eq!(site.jobs().len(), 1);
+}
+
+#[test]
+fn killed_between_two_receipts_of_one_call_every_project_has_one_job() {
+    let Some(cluster) = cluster(true) else {
+        return;
+    };
+    let site = Site::connected(&cluster);
+    let slugs = ["first", "second", "third"];
+    for slug in slugs {
+        site.project(slug, "RUN", &[ITEM]);
+    }
+    let held = HeldSbatch::new(&site, true);
+    let mut ralph = site
+        .command(&["dispatch"])
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("ralph");
+    wait_until("the second sbatch runs", || site.root.join("here").exists());
+    // The first receipt is in the books while the call that brought it still runs.
+    let jobs = || {
+        let has_job = |slug: &&str| site.state(slug)["active_runs"][0]["job_id"].is_string();
+        slugs.iter().filter(|slug| has_job(slug)).count()
+    };
+    wait_until("one job is recorded", || jobs() == 1);
+    ralph.kill().expect("a running ralph");
+    let _ = ralph.wait().expect("an end");
+    drop(held);
+    site.open_gate("go");
+    let rest = site.ralph(&["dispatch", "--until-idle"]).ended(0);
+    for slug in slugs {
+        let state = site.state(slug);
+        let runs = state["completed_runs"].as_array().map(Vec::len);
+        assert_eq!(
+            (runs, &state["phase"]),
+            (Some(1), &"DONE".into()),
+            "{slug}: {}",
+            rest.stdout
+        );
+    }
+    assert_eq!(site.jobs().len(), 3);
 }

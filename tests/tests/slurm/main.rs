@@ -11,3 +11,4 @@ mod limits;
 mod lives;
 mod login;
 mod session;
+mod shims;

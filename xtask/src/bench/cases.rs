@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use xshell::{Shell, cmd};
 
+use super::launcher;
 use super::measure::{self, Program, Times};
 use super::table::{Limits, Row};
 use super::workspace::{self, FAR, PAST, Specification};
@@ -18,8 +19,8 @@ const PAYLOAD: &str = r#"{"session_id":"bench","stop_hook_active":false}"#;
 pub(super) struct Case {
     /// The name on the command line and in the table.
     pub(super) name: &'static str,
-    /// Measures.
-    pub(super) run: fn(&Place) -> anyhow::Result<Row>,
+    /// Measures; some cases have several rows.
+    pub(super) run: fn(&Place) -> anyhow::Result<Vec<Row>>,
 }
 
 /// Where a case runs.
@@ -34,30 +35,46 @@ pub(super) struct Place {
 }
 
 /// All cases, in the order of the table.
-pub(super) const ALL: [Case; 6] = [
+pub(super) const ALL: [Case; 10] = [
     Case {
         name: "hook-large",
-        run: |place| hook(place, &LARGE, 30),
+        run: |place| Ok(vec![hook(place, &LARGE, 30)?]),
     },
     Case {
         name: "hook-small",
-        run: |place| hook(place, &SMALL, 15),
+        run: |place| Ok(vec![hook(place, &SMALL, 15)?]),
     },
     Case {
         name: "dispatch-dry-run",
-        run: dispatch,
+        run: |place| Ok(vec![dispatch(place)?]),
+    },
+    Case {
+        name: "launch",
+        run: |place| Ok(vec![launcher::launch(place)?]),
+    },
+    Case {
+        name: "launch-utilization",
+        run: |place| Ok(vec![launcher::utilization(place)?]),
+    },
+    Case {
+        name: "launch-status",
+        run: |place| Ok(vec![launcher::status(place)?]),
     },
     Case {
         name: "lock",
-        run: lock_pair,
+        run: |place| Ok(vec![lock_pair(place)?]),
     },
     Case {
         name: "slurm-submit",
-        run: slurm_submit,
+        run: |place| slurm(place, "submit"),
+    },
+    Case {
+        name: "slurm-dispatch",
+        run: |place| slurm(place, "dispatch"),
     },
     Case {
         name: "slurm-poll",
-        run: slurm_poll,
+        run: |place| slurm(place, "poll"),
     },
 ];
 
@@ -169,71 +186,58 @@ fn lock_pair(place: &Place) -> anyhow::Result<Row> {
     })
 }
 
-/// A hundred jobs with a script and a config of 4 kB each over 40 ms of round trip, beside the same number of plain
-/// `sbatch` in one remote loop. Twenty a second or more is the target.
-fn slurm_submit(place: &Place) -> anyhow::Result<Row> {
-    let times = slurm(place, "submit")?;
-    let &[ours, floor] = times.as_slice() else {
-        bail!("expected two numbers, found {times:?}");
-    };
-    Ok(Row {
-        case: "SLURM, 100 submissions, 40 ms (beside: the floor)".to_owned(),
-        ours: one_time(ours),
-        compared: Some(one_time(floor)),
-        peak_bytes: None,
-        limits: Limits {
-            milliseconds: 5_000,
-            ratio: None,
-            megabytes: None,
-        },
-    })
-}
-
-/// One look at 5,000 jobs over 40 ms of round trip.
-fn slurm_poll(place: &Place) -> anyhow::Result<Row> {
-    let times = slurm(place, "poll")?;
-    let &[ours, peak_bytes] = times.as_slice() else {
-        bail!("expected two numbers, found {times:?}");
-    };
-    Ok(Row {
-        case: "SLURM, one look at 5,000 jobs, 40 ms".to_owned(),
-        ours: one_time(ours),
-        compared: None,
-        peak_bytes: Some(peak_bytes),
-        limits: Limits {
-            milliseconds: 1_000,
-            ratio: None,
-            megabytes: Some(100),
-        },
-    })
-}
-
-/// Runs the bench of `ralph-slurm` on the tests' own cluster; the numbers that it ends with.
-fn slurm(place: &Place, what: &str) -> anyhow::Result<Vec<u64>> {
-    let cluster = cluster::for_tests(&place.root).context("this case needs the SLURM cluster")?;
-    let file = &cluster.env_file;
+/// Runs the bench of `ralph-slurm` on the tests' own cluster. Submission: a hundred jobs with a script and a config of
+/// 4 kB each, beside the same number of plain `sbatch` in one remote loop; twenty a second or more is the target.
+fn slurm(place: &Place, what: &str) -> anyhow::Result<Vec<Row>> {
+    let cluster = cluster::one(&place.root).context("this case needs the SLURM cluster")?;
+    let file = cluster.env_files();
+    let ralph = &place.ralph;
     let sh = Shell::new()?;
     sh.change_dir(&place.root);
     let package = ["--release", "--quiet", "--package", "ralph-slurm"];
     let flags = openssl::build_flags("ralph-slurm", openssl::has_headers());
     let shown = cmd!(
         sh,
-        "cargo run {package...} {flags...} --example cluster_bench -- {file} {what}"
+        "cargo run {package...} {flags...} --example cluster_bench -- {file} {what} {ralph}"
     )
     .read()?;
-    Ok(shown
-        .split_whitespace()
-        .filter_map(|number| number.parse().ok())
-        .collect())
+    shown.lines().map(slurm_row).collect()
 }
 
-/// A median that another program took.
-fn one_time(nanoseconds: u64) -> Times {
-    let time = Duration::from_nanos(nanoseconds);
-    Times {
-        median: time,
-        least: time,
-    }
+/// A line of that bench.
+fn slurm_row(line: &str) -> anyhow::Result<Row> {
+    let found: SlurmCase =
+        serde_json::from_str(line).with_context(|| format!("expected a case, found `{line}`"))?;
+    Ok(Row {
+        case: found.case,
+        ours: times(&found.ours).context("a case without times")?,
+        compared: times(&found.floor),
+        peak_bytes: found.peak_bytes,
+        limits: Limits {
+            milliseconds: found.limit_ms,
+            ratio: None,
+            megabytes: Some(100),
+        },
+    })
+}
+
+#[derive(serde::Deserialize)]
+struct SlurmCase {
+    case: String,
+    ours: Vec<u64>,
+    floor: Vec<u64>,
+    peak_bytes: Option<u64>,
+    limit_ms: u64,
+}
+
+/// Median and least of times in nanoseconds.
+fn times(nanoseconds: &[u64]) -> Option<Times> {
+    let mut sorted = nanoseconds.to_vec();
+    sorted.sort_unstable();
+    Some(Times {
+        median: Duration::from_nanos(*sorted.get(sorted.len() / 2)?),
+        least: Duration::from_nanos(*sorted.first()?),
+    })
 }
 
 fn ours(place: &Place, args: &[&str], exit: i32) -> Program {

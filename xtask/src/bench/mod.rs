@@ -3,6 +3,7 @@
 //! says what was met, and `target/bench.json` keeps it.
 
 mod cases;
+mod launcher;
 mod measure;
 mod table;
 mod workspace;
@@ -39,7 +40,7 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> anyhow::Result<ExitCode> {
             root: root.to_path_buf(),
             folder: target.join("bench").join(case.name),
         };
-        rows.push((case.run)(&place).with_context(|| format!("in the case {}", case.name))?);
+        rows.extend((case.run)(&place).with_context(|| format!("in the case {}", case.name))?);
     }
     print!("{}", table::text(&rows));
     if let Some(load) = load() {

@@ -22,9 +22,8 @@ pub(crate) fn run(root: &Path, filters: &[&str]) -> anyhow::Result<ExitCode> {
     // Built first, with the features of the test build, so that end-to-end tests find both binaries.
     cmd!(sh, "cargo build --workspace --all-targets {flags...}").run()?;
     let cluster = cluster::for_tests(root);
-    let environment = cluster
-        .as_ref()
-        .map(|cluster| ("RALPH_CLUSTER_ENV", cluster.env_file.as_path()));
+    let files = cluster.as_ref().map(cluster::ForTests::env_files);
+    let environment = files.as_deref().map(|files| ("RALPH_CLUSTER_ENV", files));
     let mut report = if runner::has_nextest(&sh) {
         runner::nextest(&sh, root, flags, filters, environment)?
     } else {

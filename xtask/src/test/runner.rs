@@ -1,6 +1,7 @@
 //! The two ways to run the tests: cargo-nextest, and `cargo test` where that is not installed. Both hand back
 //! a [`Report`] and leave the judging to it.
 
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -26,7 +27,7 @@ pub(super) fn nextest(
     root: &Path,
     flags: &[String],
     filters: &[&str],
-    environment: Option<(&str, &Path)>,
+    environment: Option<(&str, &OsStr)>,
 ) -> anyhow::Result<Report> {
     let junit = target_folder(root)?.join("nextest/ci/junit.xml");
     // A file of an earlier run must not stand in for this one.
@@ -49,7 +50,7 @@ pub(super) fn cargo_test(
     root: &Path,
     flags: &[String],
     filters: &[&str],
-    environment: Option<(&str, &Path)>,
+    environment: Option<(&str, &OsStr)>,
 ) -> anyhow::Result<Report> {
     let mut child = Command::new("cargo")
         .args(["test", "--workspace", "--no-fail-fast"])

@@ -114,7 +114,9 @@ pub(super) fn only_binaries_exit(tree: &Tree) -> Vec<Finding> {
 
 /// I6: there is one place that sends work to a cluster, and it writes the intent first.
 pub(super) fn only_act_submits(tree: &Tree) -> Vec<Finding> {
-    const ALLOWED: [&str; 4] = [
+    const ALLOWED: [&str; 5] = [
+        // The loops' jobs: each has its record on disk before it is submitted.
+        "crates/ralph-dispatch/src/cluster/",
         "crates/ralph-core/src/act/",
         "crates/ralph-core/src/backend.rs",
         "crates/ralph-core/src/cluster/",

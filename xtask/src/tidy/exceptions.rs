@@ -44,7 +44,12 @@ pub(super) const WORDS: [Exception; 3] = [
 ];
 
 /// Writers of files (I3) beside store and journal.
-pub(super) const WRITERS: [Exception; 7] = [
+pub(super) const WRITERS: [Exception; 8] = [
+    except(
+        "crates/ralph-dispatch/src/commands/link.rs",
+        "fs::symlink",
+        "a second name of the installed program; no file is changed",
+    ),
     except(
         "crates/ralph-cli/src/commands/init/files.rs",
         "fs::set_permissions",

@@ -4,6 +4,8 @@ use std::ffi::OsString;
 
 use clap::Args;
 
+use super::old_loop::OldLoop;
+
 /// Options of every verb that take a value; whoever looks for the first word of a command line passes over both.
 const GLOBAL_WITH_VALUE: [&str; 3] = ["--root", "--format", "--color"];
 /// Options of every verb without a value.
@@ -17,6 +19,8 @@ Continuous Parallel Execution (ralph loop, also without the word `loop`):
       --max-task-attempts K     attempts per task before it is skip-listed
       --respawn-delay SEC       pause before a freed worker takes its next task
       --no-tabs                 no terminal panes
+      --engine E                claude, codex, devin or command
+      --budget DIR              slots and attempts shared with other loops, as wb-ralph-dispatch makes them
       --workspace               the plan names repositories; with --repos a,b or --exclude c";
 
 /// `loop`.
@@ -80,6 +84,9 @@ pub struct Loop {
     /// How claude and devin ask for permission, as their own option of that name
     #[arg(long, value_name = "MODE")]
     pub permission_mode: Option<String>,
+    /// Claude does not ask for permissions at all
+    #[arg(long)]
+    pub dangerously_skip_permissions: bool,
     /// US dollars after which nothing starts any more
     #[arg(long, value_name = "USD")]
     pub max_cost: Option<String>,
@@ -102,11 +109,17 @@ pub struct Loop {
     #[arg(long)]
     pub circuit_status: bool,
     /// Close the circuit breaker, and exit
-    #[arg(long)]
+    #[arg(long, alias = "reset-circuit-breaker")]
     pub reset_circuit: bool,
+    /// Close the circuit breaker at the start
+    #[arg(long)]
+    pub auto_reset_circuit: bool,
     /// The budget shared with other loops; given by the launcher
     #[arg(long, value_name = "DIR", hide = true)]
     pub budget: Option<std::path::PathBuf>,
+    /// Options of the replaced loop.
+    #[command(flatten)]
+    pub old: OldLoop,
 }
 
 /// Puts the word `loop` in where it was left out: `ralph --parallel 3 30`.

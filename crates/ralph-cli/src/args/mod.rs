@@ -1,6 +1,7 @@
 //! The command line as typed: the verbs, and the options of all of them. Nothing is resolved or read here.
 
 mod looping;
+mod old_loop;
 mod verbs;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 pub(crate) use ralph_front::output::{Format, When};
 
 pub(crate) use looping::{Loop, with_the_verb};
+pub(crate) use old_loop::OldLoop;
 pub(crate) use verbs::*;
 
 /// Runs work that takes days and must not be babysat, and tells the truth about it.
@@ -168,6 +170,10 @@ pub enum Verb {
     /// Runs a job of the embedded cluster; started by ralph itself
     #[command(name = "__job", hide = true)]
     Job(Supervised),
+    /// What the files in scripts/cluster/ call
+    #[command(name = "__cluster", hide = true)]
+    #[command(subcommand)]
+    Shim(ShimVerb),
     /// Prints the JSON schemas of every `--json` output
     #[command(name = "__schema", hide = true)]
     Schema,

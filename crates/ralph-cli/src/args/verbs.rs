@@ -263,3 +263,24 @@ pub struct Supervised {
     #[arg(value_name = "DIR")]
     pub dir: PathBuf,
 }
+
+/// `__cluster`.
+#[derive(Debug, Subcommand)]
+pub enum ShimVerb {
+    /// `submit.sh`.
+    Submit(Words),
+    /// `status.sh`.
+    Status(Words),
+    /// `remote_fetch.sh`.
+    Fetch(Words),
+    /// A command of the user on the login node.
+    Run(Words),
+}
+
+/// What a script was called with.
+#[derive(Debug, Args)]
+pub struct Words {
+    /// Its arguments.
+    #[arg(last = true)]
+    pub words: Vec<String>,
+}

@@ -1,7 +1,7 @@
 //! `ralph logs RUN_ID`: a log by offset, from the cluster where it is alive, else from its local copy.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ralph_core::act::RunLog;
 use ralph_core::backend::Stream;
@@ -18,6 +18,8 @@ use ralph_front::output::Output;
 /// Between two looks at a log that is followed, on another machine and on this one.
 const PAUSE: Duration = Duration::from_secs(2);
 const LOCAL_PAUSE: Duration = Duration::from_millis(200);
+/// Between two questions to the scheduler whether the run has ended, at the most.
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// Prints the log; with `--follow` what is added to it, until the run has ended.
 pub(crate) fn run(global: &Global, arguments: &Logs, output: &Output) -> Outcome {
@@ -28,17 +30,24 @@ pub(crate) fn run(global: &Global, arguments: &Logs, output: &Output) -> Outcome
     } else {
         Stream::Out
     };
-    let pause = if workspace.cluster_kind() == Some(ClusterKind::Local) {
-        LOCAL_PAUSE
+    let (pause, longest) = if workspace.cluster_kind() == Some(ClusterKind::Local) {
+        (LOCAL_PAUSE, LOCAL_PAUSE)
     } else {
-        PAUSE
+        (PAUSE, LONGEST)
     };
     let mut log: RunLog = dispatcher.log(&arguments.run, stream)?;
+    // The log is a file and may be looked at often; the scheduler is asked less and less.
+    let (mut asked, mut interval) = (Instant::now(), Duration::ZERO);
     block_on(async {
         loop {
             // Whether it has ended is asked first, so that what was written until then is printed; and only where
             // somebody waits for it, so that a local copy can be read without the cluster.
-            let ended = !arguments.follow || dispatcher.has_ended(&log).await?;
+            let mut ended = !arguments.follow;
+            if !ended && asked.elapsed() >= interval {
+                ended = dispatcher.has_ended(&log).await?;
+                asked = Instant::now();
+                interval = (interval * 3 / 2).clamp(pause, longest);
+            }
             loop {
                 let piece = dispatcher.next_piece(&mut log).await?;
                 if piece.is_empty() {

@@ -16,6 +16,7 @@ mod results;
 mod runs;
 mod schema;
 mod shell;
+mod shim;
 mod status;
 mod submit;
 mod switch;
@@ -61,6 +62,7 @@ pub(crate) fn run(cli: Cli, output: &Output) -> Outcome {
         Verb::Man => shell::man(output),
         Verb::Supervise(arguments) => supervise(&arguments.dir),
         Verb::Job(arguments) => job(&arguments.dir),
+        Verb::Shim(arguments) => shim::run(global, &arguments, output),
         Verb::Schema => schema::run(output),
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod answers;
 pub(crate) mod cluster;
 pub(crate) mod doctor;
 pub(crate) mod lock;
+pub(crate) mod loop_checks;
 pub(crate) mod looping;
 pub(crate) mod loops;
 pub(crate) mod ops;

@@ -8,7 +8,9 @@ use ralph_core::order::WorkOrder;
 use ralph_core::report::DispatchReport;
 use schemars::{JsonSchema, Schema, schema_for};
 
-use crate::render::{answers, cluster, doctor, lock, loops, ops, runs, status, validate};
+use crate::render::{
+    answers, cluster, doctor, lock, loop_checks, loops, ops, runs, status, validate,
+};
 
 /// Name and schema of each output.
 pub(crate) fn all() -> BTreeMap<&'static str, Schema> {
@@ -28,8 +30,8 @@ pub(crate) fn all() -> BTreeMap<&'static str, Schema> {
         of::<DispatchReport>("dispatch"),
         of::<doctor::DoctorReport>("doctor"),
         of::<lock::LockReport>("lock"),
-        of::<loops::ChecksReport>("loop-checks"),
-        of::<loops::CircuitReport>("loop-circuit"),
+        of::<loop_checks::ChecksReport>("loop-checks"),
+        of::<loop_checks::CircuitReport>("loop-circuit"),
         of::<loops::LoopPlan>("loop-plan"),
         of::<loops::LoopReport>("loop"),
         of::<loops::LoopStatus>("loop-status"),

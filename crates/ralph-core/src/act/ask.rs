@@ -4,9 +4,11 @@
 
 use crate::act::{Dispatcher, Options};
 use crate::backend::BackendError;
+use crate::id::Token;
 use crate::phase::Phase;
 use crate::plan::rules::SET_BY_SESSION;
 use crate::plan::{Questions, due, not_before};
+use crate::time::Timestamp;
 use crate::world::{ClusterReach, Facts, Observations, Project, ProjectState, World};
 
 impl Dispatcher {
@@ -33,7 +35,7 @@ impl Dispatcher {
     }
 
     /// Stops at the first sign that nobody answers: a login node that is asked again and again throttles (incident
-    /// 56).
+    /// 56). What could not be found out about one submission keeps only that one waiting.
     async fn put(
         &self,
         questions: &Questions,
@@ -41,14 +43,18 @@ impl Dispatcher {
     ) -> Result<(), BackendError> {
         let backend = self.cluster.as_ref().map_err(Clone::clone)?;
         backend.check().await?;
-        for intent in &questions.intents {
-            let request = &intent.request;
-            let since = not_before(request.intent_at);
-            let receipt = match backend.receipt(&request.token, since).await {
-                Err(error) if is_gone(&error) => return Err(error),
-                receipt => receipt.map_err(|error| error.to_string()),
-            };
-            seen.receipts.insert(request.token.clone(), receipt);
+        let asked: Vec<(Token, Timestamp)> = questions
+            .intents
+            .iter()
+            .map(|intent| &intent.request)
+            .map(|request| (request.token.clone(), not_before(request.intent_at)))
+            .collect();
+        if !asked.is_empty() {
+            let receipts = backend.receipts(&asked).await?;
+            for ((token, _), receipt) in asked.into_iter().zip(receipts) {
+                let receipt = receipt.map_err(|error| error.to_string());
+                seen.receipts.insert(token, receipt);
+            }
         }
         if !questions.jobs.is_empty() {
             let observations = backend.observe(&questions.jobs).await?;
@@ -59,15 +65,6 @@ impl Dispatcher {
         }
         Ok(())
     }
-}
-
-fn is_gone(error: &BackendError) -> bool {
-    matches!(
-        error,
-        BackendError::NoSession { .. }
-            | BackendError::Unreachable { .. }
-            | BackendError::NoScheduler { .. }
-    )
 }
 
 /// The facts of a project that could be read.

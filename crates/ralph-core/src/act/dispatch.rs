@@ -1,11 +1,12 @@
 //! One dispatch from beginning to end.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::act::outbox::{self, Seat};
 use crate::act::view::{nothing_planned, panicked, passed_report, rehearsed};
 use crate::act::{ActError, Dispatcher};
 use crate::error::Code;
@@ -121,13 +122,16 @@ impl Dispatcher {
         let places = Arc::new(Semaphore::new(AT_ONCE as usize));
         let mut tasks = JoinSet::new();
         let mut reports: Vec<Option<StepReport>> = vec![None; plan.steps.len()];
+        let (_outbox, mut seats) = self.outbox(plan);
         for (index, step) in plan.steps.iter().enumerate() {
             let (this, seen) = (Arc::clone(self), Arc::clone(seen));
             let (places, step) = (Arc::clone(&places), step.clone());
             let needed = self.places_for(&step.step);
+            let seat = seats.remove(&index);
             tasks.spawn(async move {
-                let _places = places.acquire_many_owned(needed).await;
-                (index, this.take_step(&step, &seen).await)
+                let mut place = places.acquire_many_owned(needed).await.ok();
+                let seat = seat.map(|seat| seat.at(place.take()));
+                (index, this.take_step(&step, &seen, seat).await)
             });
         }
         while let Some(joined) = tasks.join_next().await {
@@ -148,6 +152,20 @@ impl Dispatcher {
             }
         }
         taken
+    }
+
+    /// Where the submissions of a plan meet; a seat for each of its steps that submits.
+    fn outbox(&self, plan: &Plan) -> (JoinSet<()>, BTreeMap<usize, Seat>) {
+        let submits = |(index, step): (usize, &ProjectStep)| {
+            matches!(step.step, Step::Submit { .. }).then_some(index)
+        };
+        match &self.cluster {
+            Ok(backend) => outbox::open(
+                Arc::clone(backend),
+                plan.steps.iter().enumerate().filter_map(submits),
+            ),
+            Err(_) => Default::default(),
+        }
     }
 
     /// Submissions that count each other must not happen at the same time.

@@ -3,15 +3,17 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::act::submit::{Extras, Wanted};
 use crate::act::{ActError, Dispatcher};
 use crate::backend::{FetchRequest, Stream};
 use crate::error::Code;
 use crate::id::{JobId, QueueId, Slug, Token};
-use crate::job::{Finality, JobQuery, JobReport, Sighting};
+use crate::job::{Finality, JobQuery, JobReport, Observation, Sighting};
 use crate::pipeline::{RunStatus, RunView};
-use crate::plan::items;
+use crate::plan::{items, query};
 use crate::project;
 use crate::report::Problem;
+use crate::time::Timestamp;
 use crate::world::{Facts, ProjectState, jobs_of};
 
 /// One request for a piece of a log asks for so many bytes.
@@ -41,6 +43,7 @@ pub struct RunLog {
     slug: Slug,
     job: Option<JobId>,
     token: Option<Token>,
+    submitted_after: Option<Timestamp>,
     local: Option<PathBuf>,
     stream: Stream,
     offset: u64,
@@ -69,17 +72,7 @@ impl Dispatcher {
     ) -> Result<SubmittedNow, ActError> {
         let _guard = self.guard("submit")?;
         let _lock = self.lock(slug, "submit")?;
-        let facts = self.read(slug)?;
-        if let Some(intent) = facts.intents.first() {
-            return Err(refused(
-                Code::Unclear,
-                format!(
-                    "the submission {} of {slug} is not settled: it is not known yet whether it has a job",
-                    intent.request.run
-                ),
-                "Run `ralph verify` first: it looks for the job.",
-            ));
-        }
+        let facts = self.settled(slug)?;
         let no_item = |why: &str| ActError::NoItem {
             slug: slug.clone(),
             item: item.map_or_else(|| "the first".to_owned(), ToString::to_string) + why,
@@ -99,10 +92,40 @@ impl Dispatcher {
             return Err(no_item(""));
         }
         let id: QueueId = found.id.parse().map_err(|_| no_item(""))?;
+        let wanted = Wanted {
+            attempt: items::attempts(&facts, &found.id) + 1,
+            extras: Extras::default(),
+            item: found,
+            id,
+        };
+        self.submit_wanted(&facts, wanted).await
+    }
+
+    /// The facts of a project that has no unsettled submission.
+    pub(super) fn settled(&self, slug: &Slug) -> Result<Facts, ActError> {
+        let facts = self.read(slug)?;
+        match facts.intents.first() {
+            None => Ok(facts),
+            Some(intent) => Err(refused(
+                Code::Unclear,
+                format!(
+                    "the submission {} of {slug} is not settled: it is not known yet whether it has a job",
+                    intent.request.run
+                ),
+                "Run `ralph verify` first: it looks for the job.",
+            )),
+        }
+    }
+
+    /// Submits under the project's lock, which the caller holds.
+    pub(super) async fn submit_wanted(
+        &self,
+        facts: &Facts,
+        wanted: Wanted<'_>,
+    ) -> Result<SubmittedNow, ActError> {
         // Without a way to the cluster nothing is begun: an intent would only wait to be settled.
         self.backend()?.check().await?;
-        let attempt = items::attempts(&facts, &found.id) + 1;
-        let submitted = self.submit(&facts, &id, attempt).await?;
+        let submitted = self.submit(facts, wanted, None).await?;
         let unclear = |problem: &Problem| problem.exit_code == Code::Unclear.exit_code();
         Ok(SubmittedNow {
             outcome: submitted.outcome,
@@ -123,6 +146,7 @@ impl Dispatcher {
         let local = job.and_then(|job| self.local_copy(&slug, job, stream));
         Ok(RunLog {
             slug,
+            submitted_after: job.and_then(|job| query(&view, job, &self.zone).submitted_after),
             job,
             token: view.token,
             local,
@@ -176,7 +200,7 @@ impl Dispatcher {
             .observe(&[JobQuery {
                 job,
                 token: log.token.clone(),
-                submitted_after: None,
+                submitted_after: log.submitted_after,
             }])
             .await?;
         Ok(seen.iter().all(|observation| match &observation.sighting {
@@ -206,21 +230,16 @@ impl Dispatcher {
                 "{run}: its record names no job that could be cancelled"
             ))
         })?;
-        backend.cancel(&jobs).await?;
         let queries: Vec<JobQuery> = jobs
             .iter()
-            .map(|job| JobQuery {
-                job: *job,
-                token: view.token.clone(),
-                submitted_after: None,
-            })
+            .map(|job| query(&view, *job, &self.zone))
             .collect();
         let mut cancelled = Cancelled {
             jobs: jobs.iter().map(ToString::to_string).collect(),
             states: Vec::new(),
             ended: false,
         };
-        for _ in 0..CANCEL_LOOKS {
+        for look in 0..=CANCEL_LOOKS {
             let seen = backend.observe(&queries).await?;
             cancelled.states = seen
                 .iter()
@@ -232,7 +251,13 @@ impl Dispatcher {
             if cancelled.ended {
                 break;
             }
-            tokio::time::sleep(CANCEL_PAUSE).await;
+            if look == 0 {
+                // Only what is seen to be this run's job: a number may be another's by now.
+                let alive: Vec<JobId> = seen.iter().filter_map(alive).collect();
+                backend.cancel(&alive).await?;
+            } else {
+                tokio::time::sleep(CANCEL_PAUSE).await;
+            }
         }
         Ok(cancelled)
     }
@@ -278,7 +303,7 @@ impl Dispatcher {
     }
 }
 
-fn refused(code: Code, message: String, hint: &str) -> ActError {
+pub(super) fn refused(code: Code, message: String, hint: &str) -> ActError {
     ActError::Unreadable {
         code,
         message,
@@ -299,6 +324,13 @@ fn word(sighting: &Sighting) -> String {
         Sighting::Seen(report) => JobReport::verdict(report).to_string(),
         Sighting::Absent { .. } => "is not known any more".to_owned(),
         Sighting::Unknown { why } => format!("could not be asked about: {why}"),
+    }
+}
+
+fn alive(observation: &Observation) -> Option<JobId> {
+    match &observation.sighting {
+        Sighting::Seen(report) if report.finality() == Finality::Alive => Some(observation.job),
+        _ => None,
     }
 }
 

@@ -15,8 +15,10 @@ mod limits;
 pub mod logs;
 mod look;
 mod manual;
+mod outbox;
 pub mod preflight;
 mod recovery;
+mod script;
 mod step;
 mod submit;
 mod target;
@@ -45,6 +47,7 @@ use crate::world::Unreadable;
 
 pub use dispatch::Options;
 pub use manual::{Cancelled, RunLog, SubmittedNow};
+pub use submit::Extras;
 
 /// Everything that acting needs, injected once.
 #[derive(Clone)]

@@ -88,7 +88,7 @@ pub async fn prepare(
 }
 
 /// The script that the item means, by the same rule as `ralph validate`.
-fn script_path(item: &QueueItem, folder: &Path) -> Result<String, String> {
+pub(super) fn script_path(item: &QueueItem, folder: &Path) -> Result<String, String> {
     let names = fs::read_dir(folder.join(layout::SLURM_JOBS))
         .into_iter()
         .flatten();

@@ -1,6 +1,8 @@
 //! Taking one step of one project: lock, read again, plan again, act, commit, unlock.
 
 use crate::act::commit::{Committed, commit, on_disk, refused, remember};
+use crate::act::outbox::Seat;
+use crate::act::submit::Wanted;
 use crate::act::view::step_report;
 use crate::act::{ActError, Dispatcher, agent, child};
 use crate::change::ChangeSet;
@@ -37,9 +39,14 @@ impl Taken {
 
 impl Dispatcher {
     /// Takes a planned step; whatever goes wrong is in its report.
-    pub(super) async fn take_step(&self, planned: &ProjectStep, seen: &Observations) -> StepReport {
+    pub(super) async fn take_step(
+        &self,
+        planned: &ProjectStep,
+        seen: &Observations,
+        seat: Option<Seat>,
+    ) -> StepReport {
         let mut report = step_report(planned, String::new());
-        match self.locked_step(planned, seen, &mut report).await {
+        match self.locked_step(planned, seen, seat, &mut report).await {
             Ok(taken) => {
                 report.outcome = taken.outcome;
                 if !matches!(self.settings.agent, AgentChoice::Caller) {
@@ -72,6 +79,7 @@ impl Dispatcher {
         &self,
         planned: &ProjectStep,
         seen: &Observations,
+        seat: Option<Seat>,
         report: &mut StepReport,
     ) -> Result<Taken, ActError> {
         let lock = self.lock(&planned.slug, "dispatch")?;
@@ -91,7 +99,7 @@ impl Dispatcher {
             *report = step_report(&step, report.phase_before.clone());
         }
         self.say(&format!("{}: {}", step.slug, step.because));
-        self.perform(&facts, &step, lock).await
+        self.perform(&facts, &step, lock, seat).await
     }
 
     async fn perform(
@@ -99,12 +107,14 @@ impl Dispatcher {
         facts: &Facts,
         planned: &ProjectStep,
         lock: ProjectLock,
+        seat: Option<Seat>,
     ) -> Result<Taken, ActError> {
         let now = self.env.now();
         let context = self.context(now);
         match &planned.step {
             Step::Submit { item, attempt } => {
-                let submitted = self.submit(facts, item, *attempt).await?;
+                let wanted = Wanted::of_queue(facts, item, *attempt)?;
+                let submitted = self.submit(facts, wanted, seat).await?;
                 drop(lock);
                 Ok(Taken {
                     problem: submitted.problem,

@@ -9,6 +9,7 @@ use std::path::Path;
 use ralph_docs::queue::QueueItem;
 
 use crate::act::commit::{Committed, commit, on_disk, refused};
+use crate::act::outbox::Seat;
 use crate::act::preflight::{self, Prepared};
 use crate::act::verification::NOTHING_IS_LOST;
 use crate::act::{ActError, Dispatcher, limits};
@@ -25,6 +26,49 @@ use crate::settle::submission;
 use crate::store::layout;
 use crate::time::{Timestamp, compact};
 use crate::world::{Facts, INTENT_VERSION, Intent};
+
+/// What a caller adds to a script.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// Variables for the job.
+    pub variables: BTreeMap<String, String>,
+    /// Jobs that must have succeeded before.
+    pub after: Vec<JobId>,
+    /// Nodes to avoid.
+    pub exclude: Vec<String>,
+}
+
+/// What is to be submitted.
+#[derive(Debug)]
+pub(crate) struct Wanted<'a> {
+    /// The id of the item.
+    pub(crate) id: QueueId,
+    /// The item.
+    pub(crate) item: &'a QueueItem,
+    /// Which attempt at it, from 1.
+    pub(crate) attempt: u32,
+    /// What the caller adds.
+    pub(crate) extras: Extras,
+}
+
+impl<'a> Wanted<'a> {
+    /// An item of the queue, as it is.
+    ///
+    /// # Errors
+    /// The queue has none with this id, or two.
+    pub(crate) fn of_queue(facts: &'a Facts, id: &QueueId, attempt: u32) -> Result<Self, ActError> {
+        let item = facts.item(id.as_str()).ok_or_else(|| ActError::NoItem {
+            slug: facts.slug.clone(),
+            item: id.to_string(),
+        })?;
+        Ok(Self {
+            id: id.clone(),
+            item,
+            attempt,
+            extras: Extras::default(),
+        })
+    }
+}
 
 /// What came of an attempt to submit.
 #[derive(Debug)]
@@ -53,20 +97,17 @@ pub(crate) struct Settlement {
 }
 
 impl Dispatcher {
-    /// Submits an item of a project whose lock is held.
+    /// Submits an item of a project whose lock is held; with a seat, together with those of other projects.
     pub(crate) async fn submit(
         &self,
         facts: &Facts,
-        item: &QueueId,
-        attempt: u32,
+        wanted: Wanted<'_>,
+        seat: Option<Seat>,
     ) -> Result<Submitted, ActError> {
         let backend = self.backend()?;
         let folder = project::folder(&self.root, &facts.slug);
-        let found = facts.item(item.as_str()).ok_or_else(|| ActError::NoItem {
-            slug: facts.slug.clone(),
-            item: item.to_string(),
-        })?;
-        let prepared = match self.prepare(facts, found, item).await {
+        let item = &wanted.id;
+        let prepared = match self.prepare(facts, &wanted).await {
             Ok(prepared) => prepared,
             Err(problems) => {
                 let now = self.env.now();
@@ -88,12 +129,12 @@ impl Dispatcher {
                 problem: None,
             });
         }
-        let intent = self.intent(facts, item, attempt, prepared);
+        let intent = self.intent(facts, wanted, prepared);
         crash_point!("submit.before_intent");
         let intended = submission::intended(facts, &intent, self.env.now());
         let mut committed = commit(&folder, intended, &self.env)?;
         crash_point!("submit.after_intent");
-        let submitted = self.send(backend, facts, &intent).await?;
+        let submitted = self.send(backend, facts, &intent, seat).await?;
         committed.absorb(submitted.committed);
         Ok(Submitted {
             committed,
@@ -103,20 +144,21 @@ impl Dispatcher {
 
     /// The preflight, and whether the books can be kept: an item that the queue would go on to call READY would be
     /// submitted again.
-    async fn prepare(
-        &self,
-        facts: &Facts,
-        found: &QueueItem,
-        item: &QueueId,
-    ) -> Result<Prepared, Vec<String>> {
+    async fn prepare(&self, facts: &Facts, wanted: &Wanted<'_>) -> Result<Prepared, Vec<String>> {
         let folder = project::folder(&self.root, &facts.slug);
         let policy = &self.settings.partitions;
-        let prepared = preflight::prepare(found, &folder, self.git.as_ref(), policy).await?;
+        let item = &wanted.id;
+        let prepared = preflight::prepare(wanted.item, &folder, self.git.as_ref(), policy).await?;
         let moved = submission::moved_on(item, "run", "job");
         let changes = ChangeSet {
             project: facts.slug.clone(),
             summary: String::new(),
-            files: vec![moved],
+            // A script that no item means is in no section that it could stay in.
+            files: facts
+                .item(item.as_str())
+                .map(|_| moved)
+                .into_iter()
+                .collect(),
         };
         let refused: Vec<String> = refused(&changes, &on_disk(&folder)).into_values().collect();
         if !refused.is_empty() {
@@ -149,8 +191,12 @@ impl Dispatcher {
         backend: &dyn ClusterBackend,
         facts: &Facts,
         intent: &Intent,
+        seat: Option<Seat>,
     ) -> Result<Submitted, ActError> {
-        let receipt = backend.submit(&intent.request).await;
+        let receipt = match seat {
+            Some(seat) => seat.submit(intent.request.clone()).await,
+            None => backend.submit(&intent.request).await,
+        };
         crash_point!("submit.after_send");
         let settlement = match receipt {
             Ok(receipt) => self.settlement(facts, intent, &receipt),
@@ -212,11 +258,11 @@ impl Dispatcher {
         }
     }
 
-    fn intent(&self, facts: &Facts, item: &QueueId, attempt: u32, prepared: Prepared) -> Intent {
+    fn intent(&self, facts: &Facts, wanted: Wanted<'_>, prepared: Prepared) -> Intent {
         let now = self.env.now();
         let folder = project::folder(&self.root, &facts.slug);
-        let run = new_run_id(facts, &folder, item, now);
-        let mut variables = BTreeMap::new();
+        let run = new_run_id(facts, &folder, &wanted.id, now);
+        let mut variables = wanted.extras.variables;
         if let Some(git) = &prepared.git {
             variables.insert("GIT_URL".to_owned(), git.url.clone());
             variables.insert("GIT_SHA".to_owned(), git.sha.clone());
@@ -232,15 +278,15 @@ impl Dispatcher {
             variables,
             git: prepared.git,
             // An item is READY only when what it depends on is done.
-            after: Vec::new(),
-            exclude: exclude(facts, item),
+            after: wanted.extras.after,
+            exclude: exclude(facts, &wanted.id, wanted.extras.exclude),
             intent_at: now,
             run,
         };
         Intent {
             version: INTENT_VERSION,
-            queue_id: item.clone(),
-            attempt,
+            queue_id: wanted.id,
+            attempt: wanted.attempt,
             request,
         }
     }
@@ -283,8 +329,8 @@ fn new_run_id(facts: &Facts, folder: &Path, item: &QueueId, now: Timestamp) -> R
         .unwrap_or_else(|| unreachable!("a queue id, a time and a number are a path segment"))
 }
 
-/// Nodes on which this item failed for the node's own reasons: not again there (incident 66).
-fn exclude(facts: &Facts, item: &QueueId) -> Vec<String> {
+/// `nodes`, and those on which this item failed for the node's own reasons: not again there (incident 66).
+fn exclude(facts: &Facts, item: &QueueId, mut nodes: Vec<String>) -> Vec<String> {
     let own = facts
         .view
         .completed_runs
@@ -301,7 +347,7 @@ fn exclude(facts: &Facts, item: &QueueId) -> Vec<String> {
         })
     };
     let failed = own.filter(|run| run.failure_class.as_deref().is_some_and(of_the_node));
-    let mut nodes: Vec<String> = failed.filter_map(|run| run.nodes.clone()).collect();
+    nodes.extend(failed.filter_map(|run| run.nodes.clone()));
     nodes.sort();
     nodes.dedup();
     nodes

@@ -208,7 +208,7 @@ impl Dispatcher {
                 found("unsettled", "it would be sent again".to_owned())
             }
             IntentVerdict::Resend => {
-                let sent = self.send(self.backend()?, facts, intent).await?;
+                let sent = self.send(self.backend()?, facts, intent, None).await?;
                 match sent.job {
                     Some(_) => with(found("submitted", sent.outcome), sent.committed),
                     None if sent.problem.is_none() => {

@@ -16,10 +16,11 @@ use std::collections::BTreeSet;
 
 use jiff::tz::TimeZone;
 
-use crate::id::{QueueId, Slug};
+use crate::id::{JobId, QueueId, Slug};
 use crate::job::JobQuery;
 use crate::order::WorkOrder;
 use crate::phase::Phase;
+use crate::pipeline::RunView;
 use crate::settings::{CommandLine, Settings};
 use crate::time::{SignedDuration, Timestamp};
 use crate::world::{Facts, Intent, Observations, ProjectState, World};
@@ -61,6 +62,20 @@ pub fn not_before(at: Timestamp) -> Timestamp {
     at.saturating_sub(CLOCK_TOLERANCE).unwrap_or(Timestamp::MIN)
 }
 
+/// The question about a job of a run. Of the times that people wrote, one in seven is later than the submission (incident
+/// 7): only what the machine wrote tells a number that was used again from ours.
+#[must_use]
+pub fn query(run: &RunView, job: JobId, zone: &TimeZone) -> JobQuery {
+    let written_by_us = run.submitted_at.filter(|_| run.attempt.is_some());
+    JobQuery {
+        job,
+        token: run.token.clone(),
+        submitted_after: written_by_us
+            .and_then(|at| at.instant(zone))
+            .map(not_before),
+    }
+}
+
 /// Everything that has to be verified before anything is dispatched: all live runs and all unsettled
 /// submissions of all projects, whatever their phase, each job once.
 #[must_use]
@@ -70,18 +85,9 @@ pub fn due<'a>(projects: impl IntoIterator<Item = &'a Facts>, context: &Context<
     for facts in projects {
         questions.intents.extend(facts.intents.iter().cloned());
         for (run, jobs) in facts.tracked_runs() {
-            // Of the times that people wrote, one in seven is later than the submission (incident 7): only what
-            // the machine wrote tells a reused id from ours.
-            let written_by_us = run.submitted_at.filter(|_| run.attempt.is_some());
-            let submitted_after = written_by_us
-                .and_then(|at| at.instant(context.zone))
-                .map(not_before);
             let new = jobs.into_iter().filter(|job| asked.insert(*job));
-            questions.jobs.extend(new.map(|job| JobQuery {
-                job,
-                token: run.token.clone(),
-                submitted_after,
-            }));
+            let new = new.map(|job| query(run, job, context.zone));
+            questions.jobs.extend(new);
         }
     }
     questions

@@ -26,6 +26,6 @@ pub use ending::end_orphans;
 pub use hold::{Hold, HoldError};
 pub use identity::Identity;
 pub use record::{Ending, ExitRecord, Record, SpawnRequest};
-pub use spawn::{SpawnError, Spawned, Supervisor, ask_to_stop, launch, spawn};
+pub use spawn::{SpawnError, Spawned, Supervisor, ask_to_drain, ask_to_stop, launch, spawn};
 pub use supervise::SuperviseError;
 pub use verdict::{Facts, Verdict, verdict};

@@ -194,6 +194,17 @@ pub fn ask_to_stop(record: &Record) -> bool {
     tell(record, Signal::TERM)
 }
 
+/// Asks the worker itself to finish, and nothing that it started: a program that looks after others ends them in its
+/// own time. False when that worker is not there any more.
+#[must_use]
+pub fn ask_to_drain(record: &Record) -> bool {
+    let alive = record.worker.as_ref().filter(|worker| worker.is_alive());
+    if let Some(worker) = alive {
+        send(worker.pid, Signal::TERM);
+    }
+    alive.is_some()
+}
+
 /// Tells a supervisor that there is a note for it in its record directory.
 #[must_use]
 pub(crate) fn ask_to_look(record: &Record) -> bool {

@@ -2,6 +2,7 @@
 //!
 //! The decision is pure; [`Facts::read`] is the only look at the machine. No record is ever changed here.
 
+use std::cell::OnceCell;
 use std::io;
 use std::path::Path;
 
@@ -50,11 +51,21 @@ impl Facts {
     /// # Errors
     /// A record or the lock cannot be read.
     pub fn read(directory: &Path) -> io::Result<Self> {
+        Self::read_with(directory, &OnceCell::new())
+    }
+
+    /// The same for one of many directories: the table of processes is read once for all of them, and only when one
+    /// needs it.
+    ///
+    /// # Errors
+    /// As [`Facts::read`].
+    pub fn read_with(directory: &Path, processes: &OnceCell<ProcessTable>) -> io::Result<Self> {
         // The exit is read after the lock: a supervisor that ends between the two looks has recorded it.
         let lock_held = lock::is_held(&directory.join(LOCK))?;
         let exit = read_record(&directory.join(EXIT))?;
         let record: Option<Record> = read_record(&directory.join(RECORD))?;
-        let worker_alive = exit.is_none() && record.is_some_and(|record| record.has_living());
+        let worker_alive =
+            exit.is_none() && record.is_some_and(|record| record.has_living_in(processes));
         Ok(Self {
             lock_held,
             exit,
@@ -68,8 +79,14 @@ impl Record {
     /// supervisor was killed before it could write down whom it had started.
     #[must_use]
     pub fn has_living(&self) -> bool {
+        self.has_living_in(&OnceCell::new())
+    }
+
+    fn has_living_in(&self, processes: &OnceCell<ProcessTable>) -> bool {
         self.worker.as_ref().is_some_and(super::Identity::is_alive)
-            || !self.orphans(&ProcessTable::read()).is_empty()
+            || !self
+                .orphans(processes.get_or_init(ProcessTable::read))
+                .is_empty()
     }
 
     /// The living members of the supervisor's session, without the supervisor. A pid is not given out again while

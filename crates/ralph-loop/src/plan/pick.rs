@@ -25,14 +25,14 @@ pub(super) fn pick<'p>(
     owner: &Owner,
     path: &Path,
 ) -> Result<Pick<'p>, PlanError> {
-    let busy = busy_elsewhere(plan, owner);
+    let busy = busy(plan);
     let is_wanted = |planned: &Planned| {
         let repository = planned.task.repository.as_deref();
         let may_run = repository.is_none_or(|repository| {
             let chosen = wish
                 .repositories
                 .is_none_or(|chosen| chosen.contains(repository));
-            chosen && !wish.busy_repositories.contains(repository) && !busy.contains(repository)
+            chosen && !busy.contains(repository)
         });
         may_run && !wish.skip.contains(&planned.task.key)
     };
@@ -49,18 +49,12 @@ pub(super) fn pick<'p>(
     Ok(chosen.map_or_else(|| Pick::Nothing(nothing(plan, owner)), Pick::Task))
 }
 
-/// The repositories in which another process works; one attempt at a time is enough for each. A process that is
-/// gone works in none.
-fn busy_elsewhere<'p>(plan: &'p Plan, owner: &Owner) -> BTreeSet<&'p str> {
-    let works = |planned: &&Planned| match &planned.standing {
-        Standing::Claimed(claimant) => {
-            let theirs = claimant
-                .who
-                .as_ref()
-                .is_some_and(|(_, other)| other != owner);
-            theirs && claimant.life != Life::Gone
-        }
-        _ => false,
+/// The repositories in which somebody works, of this process or another: one attempt at a time is enough for each
+/// (defect 8.19). Asked of the claims, under the plan's lock, so that two who pick at once never get the same
+/// repository. A process that is gone works in none.
+fn busy(plan: &Plan) -> BTreeSet<&str> {
+    let works = |planned: &&Planned| {
+        matches!(&planned.standing, Standing::Claimed(claimant) if claimant.life != Life::Gone)
     };
     let tasks = plan.tasks.iter().filter(works);
     tasks
@@ -69,7 +63,7 @@ fn busy_elsewhere<'p>(plan: &'p Plan, owner: &Owner) -> BTreeSet<&'p str> {
 }
 
 /// The task that was named, if it can be taken. A `[~]` of nobody known can: who names the task knows better.
-fn named<'p>(plan: &'p Plan, query: &str, path: &Path) -> Result<&'p Planned, PlanError> {
+pub(super) fn named<'p>(plan: &'p Plan, query: &str, path: &Path) -> Result<&'p Planned, PlanError> {
     let planned = find(plan, query).map_err(|source| PlanError::NotFound {
         path: path.to_owned(),
         source,

@@ -8,9 +8,11 @@
 
 mod board;
 mod brakes;
+mod end;
 mod error;
 mod finish;
 pub mod judge;
+mod merge;
 mod permit;
 mod push;
 mod ready;
@@ -34,11 +36,10 @@ pub use schedule::Stop;
 pub use shop::{PoolSettings, Shop, Site};
 
 use crate::event::Event;
-use crate::outcome::Outcome;
 use crate::record::{State, Totals};
 use board::Board;
 use permit::{Answer, Permit};
-use ready::{Ready, Withheld};
+use ready::Ready;
 use schedule::{Action, Bounds, Ended, Permission, Prepared, Schedule};
 use work::Worked;
 
@@ -85,7 +86,6 @@ struct Pool {
     board: Rc<RefCell<Board>>,
     ready: VecDeque<Box<Ready>>,
     permit: Option<Box<Permit>>,
-    busy: Vec<String>,
     tasks: JoinSet<Happened>,
     failures: u32,
     needs_person: bool,
@@ -103,7 +103,12 @@ impl Pool {
             } else {
                 settings.workers.clamp(1, 8)
             },
-            preparing: 4.min(settings.workers),
+            // Which repositories are busy is known when the last claim is.
+            preparing: if settings.repositories.is_some() {
+                1
+            } else {
+                settings.workers.clamp(1, 4)
+            },
             unfinished: settings.workers.saturating_mul(4).max(8),
             task_attempts: settings.task_attempts,
         };
@@ -113,7 +118,6 @@ impl Pool {
             board: Rc::new(RefCell::new(board)),
             ready: VecDeque::new(),
             permit: None,
-            busy: Vec::new(),
             tasks: JoinSet::new(),
             failures: 0,
             needs_person: false,
@@ -168,7 +172,7 @@ impl Pool {
             if self.schedule.take_unused_permission() {
                 self.return_permit();
             }
-            match self.schedule.next() {
+            match self.schedule.next_action() {
                 None => return false,
                 Some(Action::End) => return true,
                 Some(Action::Prepare) => self.prepare(),
@@ -180,25 +184,14 @@ impl Pool {
     }
 
     fn prepare(&mut self) {
-        let withheld = Withheld {
-            skip: self.schedule.skipped().clone(),
-            busy: self.busy_repositories(),
-        };
+        let skip = self.schedule.skipped().clone();
         let failures = self.schedule.tries().clone();
-        let made = ready::prepare(Rc::clone(&self.shop), withheld, move |task| {
+        let made = ready::prepare(Rc::clone(&self.shop), skip, move |task| {
             failures.get(task).copied().unwrap_or(0) + 1
         });
         self.tasks.spawn_local(async move {
             Happened::Prepared(made.await.map(|ready| ready.map(Box::new)))
         });
-    }
-
-    /// The repositories of a workspace plan in which as many attempts are under way as may be.
-    fn busy_repositories(&self) -> std::collections::BTreeSet<String> {
-        let count = |name: &String| self.busy.iter().filter(|busy| *busy == name).count();
-        let most = self.shop.settings.per_repository;
-        let names = self.busy.iter().filter(|name| count(name) >= most);
-        names.cloned().collect()
     }
 
     fn ask(&mut self) {
@@ -249,25 +242,20 @@ impl Pool {
 
     fn release(&mut self) {
         for ready in std::mem::take(&mut self.ready) {
-            let shop = Rc::clone(&self.shop);
-            self.no_longer_busy(ready.record.task.repository.as_ref());
-            self.tasks.spawn_local(async move {
-                Happened::Released(ready::release(&shop, *ready).await)
-            });
+            self.give_back(*ready);
         }
         self.return_permit();
+    }
+
+    fn give_back(&mut self, ready: Ready) {
+        let shop = Rc::clone(&self.shop);
+        self.tasks
+            .spawn_local(async move { Happened::Released(ready::release(&shop, ready).await) });
     }
 
     fn return_permit(&mut self) {
         if let Some(permit) = self.permit.take() {
             permit::give_back(&self.shop, *permit);
-        }
-    }
-
-    fn no_longer_busy(&mut self, repository: Option<&String>) {
-        let at = repository.and_then(|name| self.busy.iter().position(|busy| busy == name));
-        if let Some(at) = at {
-            self.busy.swap_remove(at);
         }
     }
 
@@ -289,9 +277,13 @@ impl Pool {
 
     fn prepared(&mut self, made: Result<Option<Box<Ready>>, PoolError>) {
         match made {
+            // It was claimed while the end of its last attempt was on its way here.
+            Ok(Some(ready)) if self.schedule.skipped().contains(&ready.record.task.key) => {
+                self.schedule.prepared(Prepared::Unwanted);
+                self.give_back(*ready);
+            }
             Ok(Some(ready)) => {
                 self.failures = 0;
-                self.busy.extend(ready.record.task.repository.clone());
                 self.ready.push_back(ready);
                 self.schedule.prepared(Prepared::Ready);
             }
@@ -302,7 +294,10 @@ impl Pool {
                 if self.failures >= FAILURES || ready::is_final(&error) {
                     self.schedule.halt(ready::words(&error));
                 }
-                self.trouble("an attempt cannot be made ready", &error);
+                // It is tried again; what stays so stops the loop, and says why.
+                let words = ready::words(&error);
+                self.shop
+                    .note(format!("an attempt cannot be made ready: {words}"));
             }
         }
     }
@@ -354,7 +349,6 @@ impl Pool {
     }
 
     fn finished(&mut self, task: &crate::task::Task, finished: Result<Finished, PoolError>) {
-        self.no_longer_busy(task.repository.as_ref());
         let finished = match finished {
             Ok(finished) => finished,
             Err(error) => {
@@ -408,64 +402,5 @@ impl Pool {
     fn trouble(&mut self, what: &str, error: &PoolError) {
         self.went_wrong = true;
         self.shop.note(format!("{what}: {}", ready::words(error)));
-    }
-
-    async fn end(mut self) -> Result<LoopEnd, PoolError> {
-        for site in self.shop.sites.clone().into_values() {
-            if let Err(error) = site.close().await {
-                self.trouble("a worktree cannot be removed", &error.into());
-            }
-        }
-        let attempts = self.shop.settings.attempts;
-        let reason = self.schedule.reason(attempts);
-        let code = self.code();
-        let totals = {
-            let mut board = self.board.borrow_mut();
-            board.count(&self.shop.plan);
-            board.turned(State::Ended, Some(reason.clone()), None);
-            board.exits(code.map_or(0, Code::exit_code));
-            board.totals.clone()
-        };
-        board::publish(&self.shop, &self.board)?;
-        self.shop.tell(&Event::Ended {
-            reason: reason.clone(),
-            totals: totals.clone(),
-            attempts,
-        });
-        let summary = crate::event::summary(&reason, &totals, attempts);
-        self.shop.records.append_summary(&format!(
-            "{} {} {summary}\n",
-            ralph_core::time::stamp(self.shop.env.now()),
-            self.shop.settings.run
-        ))?;
-        Ok(LoopEnd {
-            reason,
-            totals,
-            code,
-        })
-    }
-
-    fn code(&self) -> Option<Code> {
-        if self.schedule.stopped() > Stop::Run {
-            return Some(Code::Interrupted);
-        }
-        let board = self.board.borrow();
-        let (done, not_done) = board.score();
-        // A limit that was waited out, and a delivery that is tried again later, are no failures of a task.
-        let excused =
-            board.totals.count(Outcome::UsageLimit) + board.totals.count(Outcome::Throttled);
-        let failed = not_done.saturating_sub(excused);
-        match (
-            done,
-            failed,
-            self.schedule.halted().is_some() || self.went_wrong,
-        ) {
-            (_, 0, false) => None,
-            (0, _, _) if self.needs_person && self.schedule.halted().is_none() => {
-                Some(Code::NeedsUser)
-            }
-            (0, _, _) => Some(Code::Failed),
-            _ => Some(Code::Partial),
-        }
     }
 }

@@ -81,7 +81,7 @@ pub(super) async fn send(
 }
 
 /// A forge may ask for more patience than a loop has.
-const LONGEST: Duration = Duration::from_mins(5);
+const LONGEST: Duration = Duration::from_secs(300);
 
 fn text(shop: &Shop, site: &Site, attempt: &Finishing) -> Result<String, PoolError> {
     let footer = footer(site.git.top(), shop.settings.workspace_root.as_deref())?;

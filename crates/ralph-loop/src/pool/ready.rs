@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use ralph_core::error::Coded;
+use ralph_core::error::{Code, Coded as _};
 use ralph_core::process::guard::Guard;
 
 use super::PoolError;
@@ -27,22 +27,15 @@ pub(super) struct Ready {
     pub(super) guard: Guard,
 }
 
-/// What the plan may not give out now.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Withheld {
-    pub(super) skip: BTreeSet<TaskKey>,
-    pub(super) busy: BTreeSet<String>,
-}
-
-/// Makes the next attempt ready; `None` when the plan has nothing for us now.
+/// Makes the next attempt ready, of a task that is not to be skipped; `None` when the plan has nothing for us now.
 pub(super) async fn prepare(
     shop: Rc<Shop>,
-    withheld: Withheld,
+    skip: BTreeSet<TaskKey>,
     number_of: impl Fn(&TaskKey) -> u32,
 ) -> Result<Option<Ready>, PoolError> {
     let now = shop.env.now();
     let attempt: AttemptId = shop.env.ids.op(now).as_str().parse()?;
-    let Some(task) = claim(&shop, withheld, &attempt).await? else {
+    let Some(task) = claim(&shop, skip, &attempt).await? else {
         return Ok(None);
     };
     let number = number_of(&task.key);
@@ -57,7 +50,7 @@ pub(super) async fn prepare(
 
 async fn claim(
     shop: &Shop,
-    withheld: Withheld,
+    skip: BTreeSet<TaskKey>,
     attempt: &AttemptId,
 ) -> Result<Option<Task>, PoolError> {
     let plan = Arc::clone(&shop.plan);
@@ -67,21 +60,23 @@ async fn claim(
         shop.settings.repositories.clone(),
     );
     // A task that was named is tried again as often as it may be, and then there is nothing else.
-    let was_tried = only.is_some() && shop.named_was_tried.replace(true);
-    if only.is_some() && !withheld.skip.is_empty() {
+    let was_tried = shop.named_was_tried.get();
+    if only.is_some() && !skip.is_empty() {
         return Ok(None);
     }
     let claimed = tokio::task::spawn_blocking(move || {
         let wish = Wish {
             task: only.as_deref(),
-            skip: &withheld.skip,
-            busy_repositories: &withheld.busy,
+            skip: &skip,
             repositories: repositories.as_ref(),
         };
         plan.claim(&wish, &attempt, now)
     });
     match claimed.await? {
-        Ok(Claim::Taken(task)) => Ok(Some(task)),
+        Ok(Claim::Taken(task)) => {
+            shop.named_was_tried.set(true);
+            Ok(Some(task))
+        }
         Ok(Claim::NothingOpen { .. }) => Ok(None),
         Err(PlanError::Completed { .. } | PlanError::Delivered { .. } | PlanError::Held { .. })
             if was_tried =>
@@ -114,8 +109,7 @@ async fn equip(
     shop.attempts.write(&record)?;
     // The guard starts while git makes the worktree.
     let guard = Guard::start(&shop.guard)?;
-    let prepared = site.worktree().await?;
-    let assigned = site.worktrees.assign(prepared, &task.name()).await?;
+    let assigned = assigned(site, task).await?;
     record.assigned = Some(assigned.clone());
     shop.attempts.write(&record)?;
     let order = order(shop, site, &record, &assigned);
@@ -128,6 +122,18 @@ async fn equip(
         order,
         guard,
     })
+}
+
+/// A worktree with a branch for the task. A spare one that somebody has removed meanwhile is replaced by a new one.
+async fn assigned(site: &Site, task: &Task) -> Result<Assigned, PoolError> {
+    if let Some(spare) = site.spare() {
+        match site.worktrees.assign(spare, &task.name()).await {
+            Ok(assigned) => return Ok(assigned),
+            Err(error) => tracing::warn!(%error, "a spare worktree cannot be used"),
+        }
+    }
+    let prepared = site.worktrees.prepare().await?;
+    Ok(site.worktrees.assign(prepared, &task.name()).await?)
 }
 
 fn order(shop: &Shop, site: &Site, record: &AttemptRecord, assigned: &Assigned) -> AgentOrder {
@@ -207,9 +213,18 @@ pub(super) fn words(error: &dyn std::error::Error) -> String {
 
 /// Whether a failure will be there again however often it is tried.
 pub(super) fn is_final(error: &PoolError) -> bool {
-    use ralph_core::error::Code;
-    matches!(
-        error.code(),
-        Code::CorruptState | Code::NoFixPlan | Code::NewerFormat | Code::Usage
-    )
+    let is_about_the_named_task = matches!(
+        error,
+        PoolError::Plan(
+            PlanError::NotFound { .. }
+                | PlanError::Completed { .. }
+                | PlanError::Held { .. }
+                | PlanError::Delivered { .. }
+        )
+    );
+    is_about_the_named_task
+        || matches!(
+            error.code(),
+            Code::CorruptState | Code::NoFixPlan | Code::NewerFormat | Code::Usage
+        )
 }

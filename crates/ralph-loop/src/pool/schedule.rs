@@ -59,6 +59,8 @@ pub enum Prepared {
     Ready,
     /// The plan has no task for us now.
     NothingOpen,
+    /// It is ready, and its task was skip-listed meanwhile: it is given back.
+    Unwanted,
     /// It could not be made ready; the task is not lost.
     Failed,
 }
@@ -131,7 +133,7 @@ impl Schedule {
     }
 
     /// The next action, until there is none; what it says is counted as begun.
-    pub fn next(&mut self) -> Option<Action> {
+    pub fn next_action(&mut self) -> Option<Action> {
         if self.is_winding_up() {
             return self.wind_up();
         }
@@ -220,6 +222,7 @@ impl Schedule {
         match what {
             Prepared::Ready => self.ready += 1,
             Prepared::NothingOpen => self.drained = true,
+            Prepared::Unwanted => self.releasing += 1,
             // What failed is tried again after a while, never at once.
             Prepared::Failed => self.starved = true,
         }
@@ -356,7 +359,7 @@ mod tests {
 
     fn step(world: &mut World, schedule: &mut Schedule, choice: u8) -> bool {
         let mut ended = false;
-        while let Some(action) = schedule.next() {
+        while let Some(action) = schedule.next_action() {
             match action {
                 Action::End => {
                     ended = true;
@@ -408,7 +411,7 @@ mod tests {
             let task = world
                 .finishing
                 .remove(at - world.pending.len() - world.running.len());
-            if choice % 5 == 0 {
+            if choice.is_multiple_of(5) {
                 let skipped = schedule.finished(&task, Ended::Tried);
                 assert!(skipped);
                 world.open.push(task);
@@ -425,7 +428,7 @@ mod tests {
             Action::Ask if world.budget.is_some_and(|most| world.started >= most) => {
                 schedule.permission(Permission::Exhausted);
             }
-            Action::Ask if choice % 7 == 0 => schedule.permission(Permission::Withheld),
+            Action::Ask if choice.is_multiple_of(7) => schedule.permission(Permission::Withheld),
             Action::Ask => schedule.permission(Permission::Granted),
             _ => {
                 let next = world
@@ -481,11 +484,11 @@ mod tests {
     #[test]
     fn a_freed_worker_starts_what_is_ready_before_anything_else() {
         let mut schedule = Schedule::new(BOUNDS);
-        assert_eq!(schedule.next(), Some(Action::Prepare));
+        assert_eq!(schedule.next_action(), Some(Action::Prepare));
         schedule.prepared(Prepared::Ready);
-        assert_eq!(schedule.next(), Some(Action::Ask));
+        assert_eq!(schedule.next_action(), Some(Action::Ask));
         schedule.permission(Permission::Granted);
-        assert_eq!(schedule.next(), Some(Action::Start { worker: 1 }));
+        assert_eq!(schedule.next_action(), Some(Action::Start { worker: 1 }));
     }
 
     #[test]

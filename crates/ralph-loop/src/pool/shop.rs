@@ -58,16 +58,9 @@ pub struct Site {
 }
 
 impl Site {
-    /// A worktree for an attempt to come: one that another has left clean, else a new one.
-    ///
-    /// # Errors
-    /// Git refuses.
-    pub(crate) async fn worktree(&self) -> Result<Prepared, WorktreeError> {
-        let spare = self.lock().pop();
-        match spare {
-            Some(spare) => Ok(spare),
-            None => self.worktrees.prepare().await,
-        }
+    /// A clean worktree that another attempt has left, if there is one.
+    pub(crate) fn spare(&self) -> Option<Prepared> {
+        self.lock().pop()
     }
 
     /// Keeps a clean worktree for the next attempt.
@@ -109,8 +102,6 @@ pub struct PoolSettings {
     pub task: Option<String>,
     /// The repositories of a workspace plan to take tasks of.
     pub repositories: Option<BTreeSet<String>>,
-    /// Attempts at once in one repository of a workspace plan.
-    pub per_repository: usize,
     /// How long agents may run.
     pub limits: Limits,
     /// The user's prompt, if there is one.

@@ -23,7 +23,10 @@ pub(super) const AGENT_COMMAND: Knob = Knob {
     file_names: &["AGENT_COMMAND"],
 };
 pub(super) const CLAUDE_COMMAND: Knob = knob("", &["CLAUDE_CODE_CMD"]);
-pub(super) const SKIP_PERMISSIONS: Knob = knob("", &["DANGEROUSLY_SKIP_PERMISSIONS"]);
+pub(super) const SKIP_PERMISSIONS: Knob = knob(
+    "--dangerously-skip-permissions",
+    &["DANGEROUSLY_SKIP_PERMISSIONS"],
+);
 pub(super) const ALLOWED_TOOLS: Knob = knob("--allowed-tools", &["ALLOWED_TOOLS"]);
 pub(super) const MAX_TURNS: Knob = knob("", &["RALPH_MAX_TURNS"]);
 pub(super) const USE_API_KEY: Knob = knob("", &["RALPH_USE_API_KEY"]);
@@ -36,7 +39,6 @@ pub(super) const GATE_TIMEOUT: Knob = knob("", &["WORKTREE_GATE_TIMEOUT"]);
 pub(super) const INSTALL_TIMEOUT: Knob = knob("", &["WORKTREE_INSTALL_TIMEOUT"]);
 pub(super) const MERGE_STRATEGY: Knob = knob("--merge-strategy", &["WORKTREE_MERGE_STRATEGY"]);
 pub(super) const BRANCH_PREFIX: Knob = knob("", &["WORKTREE_BRANCH_PREFIX"]);
-pub(super) const AUTO_CLEANUP: Knob = knob("", &["WORKTREE_AUTO_CLEANUP"]);
 pub(super) const PULL_REQUESTS: Knob = knob("--no-pr", &["PR_ENABLED"]);
 pub(super) const PR_BASE: Knob = knob("", &["PR_BASE_BRANCH"]);
 pub(super) const PR_DRAFT: Knob = knob("", &["PR_DRAFT"]);
@@ -46,7 +48,7 @@ pub(super) const NO_PROGRESS: Knob = knob("", &["CB_NO_PROGRESS_THRESHOLD"]);
 pub(super) const SAME_ERROR: Knob = knob("", &["CB_SAME_ERROR_THRESHOLD"]);
 pub(super) const PERMISSION_DENIALS: Knob = knob("", &["CB_PERMISSION_DENIAL_THRESHOLD"]);
 pub(super) const COOLDOWN: Knob = knob("", &["CB_COOLDOWN_MINUTES"]);
-pub(super) const AUTO_RESET: Knob = knob("", &["CB_AUTO_RESET"]);
+pub(super) const AUTO_RESET: Knob = knob("--auto-reset-circuit", &["CB_AUTO_RESET"]);
 pub(super) const MAX_COST: Knob = knob("--max-cost", &["RALPH_MAX_COST_USD"]);
 pub(super) const MAX_ATTEMPT_COST: Knob = knob("", &["RALPH_MAX_ATTEMPT_COST_USD"]);
 pub(super) const LIMIT_MAX_WAIT: Knob = knob("", &["RALPH_LIMIT_MAX_WAIT_MINUTES"]);
@@ -111,7 +113,7 @@ pub(super) fn permission_mode(engine: EngineName) -> Knob {
 }
 
 /// All knobs, those of every engine.
-const KNOBS: [Knob; 49] = [
+const KNOBS: [Knob; 48] = [
     WORKERS,
     ATTEMPTS,
     TASK_ATTEMPTS,
@@ -133,7 +135,6 @@ const KNOBS: [Knob; 49] = [
     INSTALL_TIMEOUT,
     MERGE_STRATEGY,
     BRANCH_PREFIX,
-    AUTO_CLEANUP,
     PULL_REQUESTS,
     PR_BASE,
     PR_DRAFT,
@@ -187,11 +188,16 @@ pub(super) struct Retired {
     pub(super) reason: &'static str,
 }
 
-const RETIRED: [Retired; 17] = [
+const RETIRED: [Retired; 18] = [
     Retired {
         name: "WORKTREE_ENABLED",
         is_done: &["true"],
         reason: "Every attempt has a worktree of its own.",
+    },
+    Retired {
+        name: "WORKTREE_AUTO_CLEANUP",
+        is_done: &["true"],
+        reason: "A worktree goes once its work is on a branch; `git worktree add` brings that back.",
     },
     Retired {
         name: "WORKTREE_AUTO_COMMIT",
@@ -274,6 +280,11 @@ const RETIRED: [Retired; 17] = [
         reason: "Use MAX_CALLS_PER_HOUR or RALPH_MAX_COST_USD.",
     },
 ];
+
+/// The retired names, which are looked for in the environment as well.
+pub(super) fn retired_names() -> impl Iterator<Item = &'static str> {
+    RETIRED.iter().map(|retired| retired.name)
+}
 
 /// Whether a name is one of a knob, or known to mean nothing here.
 pub(super) fn is_known(name: &str) -> bool {

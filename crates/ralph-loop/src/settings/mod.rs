@@ -67,6 +67,10 @@ pub struct CommandLine {
     pub permission_mode: Option<String>,
     /// `--max-cost USD`.
     pub max_cost: Option<String>,
+    /// `--auto-reset-circuit`.
+    pub auto_reset_circuit: bool,
+    /// `--dangerously-skip-permissions`.
+    pub skip_permissions: bool,
 }
 
 /// Everything that the loop can be told.
@@ -145,8 +149,6 @@ pub struct WorkSettings {
     pub merge_strategy: Setting<Strategy>,
     /// What branches begin with, before the slash.
     pub branch_prefix: Setting<String>,
-    /// Whether a worktree stays although its work is safe.
-    pub keep_worktrees: Setting<bool>,
     /// Whether branches are pushed and pull requests opened, where there is a remote.
     pub pull_requests: Setting<bool>,
     /// The branch that work goes to; `None` for the remote's default branch.

@@ -75,7 +75,9 @@ fn find_engine(lookup: &mut Lookup<'_>, typed: &CommandLine) -> Setting<EngineNa
 }
 
 fn assemble(lookup: &mut Lookup<'_>, typed: &CommandLine, engine: Setting<EngineName>) -> Settings {
-    let notices = lookup.files.iter().flat_map(notices_of).collect();
+    let of_files = lookup.files.iter().flat_map(notices_of);
+    let notices = of_files.chain(notices_of_environment(lookup.environment));
+    let notices = notices.collect();
     Settings {
         pool: pool(lookup, typed),
         work: work(lookup, typed, engine.value),
@@ -198,9 +200,6 @@ fn work(lookup: &mut Lookup<'_>, typed: &CommandLine, name: EngineName) -> WorkS
             value::branch_prefix,
             format!("ralph-{name}"),
         ),
-        keep_worktrees: lookup
-            .get(None, &keys::AUTO_CLEANUP, value::truth, true)
-            .map(|cleanup| !cleanup),
         pull_requests: lookup.get(
             typed.no_pr.then_some("false"),
             &keys::PULL_REQUESTS,
@@ -223,7 +222,12 @@ fn limits(lookup: &mut Lookup<'_>, typed: &CommandLine) -> LimitSettings {
         same_error: threshold(lookup, &keys::SAME_ERROR, 5),
         permission_denials: threshold(lookup, &keys::PERMISSION_DENIALS, 2),
         cooldown: lookup.get(None, &keys::COOLDOWN, value::minutes, seconds(30 * 60)),
-        auto_reset: lookup.get(None, &keys::AUTO_RESET, value::truth, false),
+        auto_reset: lookup.get(
+            given(typed.auto_reset_circuit),
+            &keys::AUTO_RESET,
+            value::truth,
+            false,
+        ),
         max_cost: lookup.get(
             typed.max_cost.as_deref(),
             &keys::MAX_COST,
@@ -310,12 +314,21 @@ fn permission_mode(
     typed: &CommandLine,
     engine: EngineName,
 ) -> Setting<Option<String>> {
-    let given = typed.permission_mode.as_deref();
-    let mode = lookup.get(given, &keys::permission_mode(engine), value::text, None);
+    let mode = lookup.get(
+        typed.permission_mode.as_deref(),
+        &keys::permission_mode(engine),
+        value::text,
+        None,
+    );
     if engine != EngineName::Claude || mode.value.is_some() {
         return mode;
     }
-    let skip = lookup.get(None, &keys::SKIP_PERMISSIONS, value::truth, false);
+    let skip = lookup.get(
+        given(typed.skip_permissions),
+        &keys::SKIP_PERMISSIONS,
+        value::truth,
+        false,
+    );
     skip.map(|skip| skip.then(|| "bypassPermissions".to_owned()))
 }
 
@@ -383,4 +396,18 @@ fn notices_of(file: &NamedFile<'_>) -> Vec<Notice> {
     let mut names: Vec<&str> = file.content.names().collect();
     names.sort_by_key(|name| file.content.line(name));
     names.into_iter().filter_map(notice).collect()
+}
+
+/// An environment is everybody's, so only what the old loop would have done otherwise is told.
+fn notices_of_environment(environment: &BTreeMap<String, String>) -> Vec<Notice> {
+    let notice = |name: &'static str| {
+        let value = environment.get(name)?.trim();
+        let retired = keys::retired(name, value)?;
+        Some(Notice::NoEffect {
+            place: "environment".to_owned(),
+            assignment: format!("{name}={value}"),
+            reason: retired.reason,
+        })
+    };
+    keys::retired_names().filter_map(notice).collect()
 }

@@ -75,7 +75,6 @@ impl WorkSettings {
             row("install_timeout", &self.install_limit, seconds),
             row("merge_strategy", &self.merge_strategy, |how| strategy(*how)),
             row("branch_prefix", &self.branch_prefix, String::clone),
-            row("keep_worktrees", &self.keep_worktrees, |on| on_off(*on)),
             row("pull_requests", &self.pull_requests, |on| on_off(*on)),
             row("base", &self.base, or_unset(String::clone)),
             row("draft", &self.draft, |on| on_off(*on)),

@@ -291,7 +291,8 @@ fn what_does_not_go_together_is_named_together() {
 #[test]
 fn unknown_names_and_those_without_effect_are_told_and_no_others() {
     let file = "PROJECT_TYPE=rust\nMAX_CALLS_PER_HOURS=1\nWORKTREE_ENABLED=true\nSESSION_CONTINUITY=true\n\
-        CLAUDE_OUTPUT_FORMAT=json\nWORKTREE_ENABLED=false\nMY_LIST=(a)\nMAX_QG_RETRIES=5\n";
+        CLAUDE_OUTPUT_FORMAT=json\nWORKTREE_ENABLED=false\nMY_LIST=(a)\nMAX_QG_RETRIES=5\n\
+        WORKTREE_AUTO_CLEANUP=false\n";
     let notices: Vec<String> = from_file(file)
         .notices
         .iter()
@@ -304,7 +305,19 @@ fn unknown_names_and_those_without_effect_are_told_and_no_others() {
             ".ralphrc:6: WORKTREE_ENABLED=false has no effect. Every attempt has a worktree of its own.",
             ".ralphrc:7: no setting is called MY_LIST",
             ".ralphrc:8: MAX_QG_RETRIES=5 has no effect. A task whose checks failed is tried again as often as --max-task-attempts says.",
+            ".ralphrc:9: WORKTREE_AUTO_CLEANUP=false has no effect. A worktree goes once its work is on a branch; `git worktree add` brings that back.",
         ]
+    );
+    let variables = [
+        ("RALPH_CONTINUOUS_FORCE", "true"),
+        ("WORKTREE_ENABLED", "true"),
+        ("HOME", "/"),
+    ];
+    let settings = resolved(&CommandLine::default(), &variables, "").unwrap();
+    let notices: Vec<String> = settings.notices.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        notices,
+        ["environment: RALPH_CONTINUOUS_FORCE=true has no effect. A second loop in a repository is always refused."]
     );
 }
 

@@ -1,7 +1,7 @@
 //! From the rows of the queue and of accounting to one verdict per job. Pure.
 //!
 //! The queue is believed first while it says that a job is alive. What has ended is taken from accounting, which knows
-//! how; the controller's own word stands when accounting is late. A job that neither knows is absent only when both
+//! how, once all of its record is there; the controller's own word stands when accounting is late. A job that neither knows is absent only when both
 //! answered. `COMPLETED` needs the job's own record not to contradict it.
 
 use std::collections::BTreeMap;
@@ -15,6 +15,9 @@ use crate::parse::{Row, RowIds};
 
 /// Seconds by which a report may be older than its intent: scheduler and login node keep their own time.
 const TOLERANCE_SECONDS: i64 = 120;
+
+/// An ended job whose name accounting does not have after so many seconds has none.
+const ARRIVES_WITHIN_SECONDS: i64 = 60;
 
 /// More components than SLURM lets a job have; a number that was damaged must not fill the memory.
 const MOST_COMPONENTS: u32 = 128;
@@ -175,10 +178,13 @@ impl Facts<'_> {
                 self.seen(job, account, "sacct")
             }
             (Some(row), _) => self.seen(job, row, "squeue"),
-            (None, Some(account)) if account.state.finality() != Finality::Alive => {
-                self.seen(job, account, "sacct")
+            (None, Some(account)) if account.state.finality() == Finality::Alive => {
+                self.not_in_queue(account)
             }
-            (None, Some(account)) => self.not_in_queue(account),
+            (None, Some(account)) if self.is_arriving(account) => Sighting::Unknown {
+                why: "it has ended, and not all of its record is in accounting yet".to_owned(),
+            },
+            (None, Some(account)) => self.seen(job, account, "sacct"),
             (None, None) => self.absent(job),
         }
     }
@@ -196,6 +202,13 @@ impl Facts<'_> {
                     best
                 }
             })
+    }
+
+    /// Whether a row is the first half of a record: state and end come before the name, which is wanted for the logs.
+    fn is_arriving(&self, row: &Row) -> bool {
+        let now = self.sources.at.as_second() + self.sources.skew_seconds;
+        let is_young = |ended: Timestamp| now - ended.as_second() < ARRIVES_WITHIN_SECONDS;
+        row.name.is_empty() && row.ended.is_some_and(is_young)
     }
 
     fn restarts(&self, job: JobId) -> u32 {

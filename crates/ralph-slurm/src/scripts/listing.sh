@@ -1,12 +1,12 @@
-# What the synchronised folders of a project hold there: size, time and path of each file. Arguments: project, folders.
-project=$root/projects/$1
-shift
-[ -d "$root" ] || { part missing printf '%s\n' "$root" && finish 0; }
+# What the synchronised folders of projects hold there: size, time and path of each file, relative to `projects/`.
+# Arguments: the folders. Standard input: one project per line.
+missing=$(have_root) || { part missing printf '%s\n' "$missing" && finish 0; }
 list() {
-  [ -d "$project" ] || return 0
-  cd "$project" || return
-  for folder in "$@"; do
-    [ ! -d "$folder" ] || find "$folder" -type f -printf '%s %T@ %p\n' || return
+  cd "$root/projects" 2>/dev/null || return 0
+  while IFS= read -r project; do
+    for folder in "$@"; do
+      [ ! -d "$project/$folder" ] || find "$project/$folder" -type f -printf '%s %T@ %p\n' || return
+    done
   done
 }
 part listing list "$@"

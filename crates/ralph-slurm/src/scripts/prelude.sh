@@ -45,6 +45,22 @@ within() {
   fi
 }
 
+# have_root: the repository's folder is there, or is made now. Only it, and not what it should stand in: a parent that is
+# missing may be a file system that is not mounted here, and what was submitted before would then be forgotten.
+have_root() {
+  [ -d "$root" ] || mkdir "$root" 2>/dev/null || [ -d "$root" ] || no_root
+}
+
+# can_have_root: the same question, and nothing is made.
+can_have_root() {
+  [ -d "$root" ] || [ -w "$(dirname "$root")" ] || no_root
+}
+
+no_root() {
+  printf '%s is not there and cannot be made; check remote.repo_root, or make it on the cluster: mkdir -p "%s"\n' "$root" "$root"
+  return 1
+}
+
 # finish CODE: the last line of every reply.
 finish() {
   printf '\n%s end %s\n' "$mark" "$1"

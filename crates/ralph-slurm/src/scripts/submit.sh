@@ -167,7 +167,7 @@ write_jobs() {
 
 # Nothing is claimed before everything has arrived.
 prepare() {
-  [ -d "$root" ] || { printf '%s does not exist on the cluster\n' "$root" && return 1; }
+  have_root || return
   mkdir -p "$receipts" && tar -xmf - -C "$root/.ralph" || return
   [ -e "$root/.ralph/.gitignore" ] || printf '*\n' >"$root/.ralph/.gitignore"
 }

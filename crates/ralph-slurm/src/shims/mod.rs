@@ -38,7 +38,7 @@ shims! {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ShimError {
     /// No project among the arguments (exit code 22 of the shims).
-    #[error("no project among {found:?}; expected PROJECT SCRIPT")]
+    #[error("no project is named by {found:?}; expected PROJECT, or PROJECT SCRIPT to submit")]
     Project {
         /// The arguments.
         found: Vec<String>,
@@ -59,6 +59,26 @@ pub enum ShimError {
     },
 }
 
+/// The project of `remote_fetch.sh`: a name or `projects/NAME`.
+///
+/// # Errors
+/// [`ShimError::Project`].
+pub fn project(arguments: &[String]) -> Result<Slug, ShimError> {
+    let fail = || ShimError::Project {
+        found: arguments.to_vec(),
+    };
+    let [project] = arguments else {
+        return Err(fail());
+    };
+    slug(project).ok_or_else(fail)
+}
+
+fn slug(project: &str) -> Option<Slug> {
+    let name = project.trim_end_matches('/');
+    let name = name.strip_prefix("./").unwrap_or(name);
+    name.strip_prefix("projects/").unwrap_or(name).parse().ok()
+}
+
 /// Project and script of `submit.sh`, in either order: a project is a name or `projects/NAME`, a script is a path, also
 /// one through `projects/NAME/`, or a bare name below `slurm/jobs/`. The script comes back relative to the project.
 ///
@@ -76,13 +96,7 @@ pub fn submission(arguments: &[String]) -> Result<(Slug, String), ShimError> {
     } else {
         (first, second)
     };
-    let name = project.trim_end_matches('/');
-    let name = name.strip_prefix("./").unwrap_or(name);
-    let slug: Slug = name
-        .strip_prefix("projects/")
-        .unwrap_or(name)
-        .parse()
-        .map_err(|_| fail())?;
+    let slug = slug(project).ok_or_else(fail)?;
     let script = script.strip_prefix("./").unwrap_or(script);
     let script = script
         .strip_prefix(&format!("projects/{slug}/"))
@@ -247,7 +261,7 @@ mod tests {
         insta::assert_snapshot!(lines, @r"
         ensure_session.sh: <--root></work space><cluster><check>
         ssh_bootstrap.sh: <--root></work space><cluster><connect>
-        ssh.sh: <--root></work space><__cluster><ssh><--><a b><$c>
+        ssh.sh: <--root></work space><__cluster><run><--><a b><$c>
         status.sh: <--root></work space><__cluster><status><--><a b><$c>
         remote_status.sh: <--root></work space><__cluster><status><--><a b><$c>
         submit.sh: <--root></work space><__cluster><submit><--><a b><$c>

@@ -23,17 +23,77 @@ use receipt::{Findings, Marker};
 /// Orders in one call; their tokens are the arguments of one command line.
 const BUNDLE: usize = 400;
 
-/// Submits all requests, in as few calls as they fit into; `recorded` gets each receipt as it arrives.
+/// Gets what was said about each request, by its index.
+type Recorded<'a> = &'a mut (dyn FnMut(usize, Result<Receipt, BackendError>) + Send);
+
+/// Submits all requests, in as few calls as they fit into; `recorded` gets each receipt as it arrives, and the error for
+/// those of which none arrived.
 pub(crate) async fn submit_all(
     remote: &Remote,
-    requests: &[SubmitRequest],
-    recorded: &mut (dyn FnMut(usize, Receipt) + Send),
-) -> Result<(), BackendError> {
-    let indexed: Vec<(usize, &SubmitRequest)> = requests.iter().enumerate().collect();
-    for bundle in indexed.chunks(BUNDLE) {
-        submit_bundle(remote, bundle, recorded).await?;
+    requests: &[(usize, &SubmitRequest)],
+    recorded: Recorded<'_>,
+) {
+    let mut waiting: BTreeMap<usize, &SubmitRequest> = requests.iter().copied().collect();
+    let mut outcome = Ok(());
+    for bundle in requests.chunks(BUNDLE) {
+        let mut arrived = |index: usize, receipt: Receipt| {
+            waiting.remove(&index);
+            recorded(index, Ok(receipt));
+        };
+        outcome = submit_bundle(remote, bundle, &mut arrived).await;
+        if outcome.is_err() {
+            break;
+        }
     }
-    Ok(())
+    for (index, request) in waiting {
+        let error = outcome.clone().err();
+        recorded(index, Err(error.unwrap_or_else(|| no_receipt(request))));
+    }
+}
+
+/// The cluster's answer lacks what was asked for.
+pub(crate) fn no_receipt(request: &SubmitRequest) -> BackendError {
+    BackendError::Garbled {
+        detail: format!(
+            "the cluster answered without a receipt for `{}`",
+            request.token
+        ),
+    }
+}
+
+/// What the cluster knows about these tokens and the times of their intents, without submitting; one call for as many as
+/// fit into it.
+///
+/// # Errors
+/// The cluster could not be asked. What could not be found out about one token is that token's error.
+pub(crate) async fn look_all(
+    remote: &Remote,
+    asked: &[(Token, Timestamp)],
+) -> Result<Vec<Result<Receipt, BackendError>>, BackendError> {
+    let mut found = Vec::new();
+    for bundle in asked.chunks(BUNDLE) {
+        let oldest = bundle.iter().map(|(_, since)| *since).min();
+        let age = oldest.map_or(0, |since| elapsed(since, remote.now()).as_secs());
+        // A day more than its age: the cluster's clock may be behind.
+        let seconds = (age + 86_400).to_string();
+        let tokens = bundle.iter().map(|(token, _)| token.as_str());
+        let arguments: Vec<&str> = std::iter::once(seconds.as_str()).chain(tokens).collect();
+        let reply = remote
+            .call(Call {
+                script: &RECEIPT,
+                arguments: &arguments,
+                data: b"",
+                limit: Duration::from_secs(90),
+            })
+            .await?
+            .whole()?;
+        found.extend(
+            bundle
+                .iter()
+                .map(|(token, _)| judged(remote, &reply, token)),
+        );
+    }
+    Ok(found)
 }
 
 /// What the cluster knows about a token, without submitting.
@@ -42,29 +102,30 @@ pub(crate) async fn look(
     token: &Token,
     since: Timestamp,
 ) -> Result<Receipt, BackendError> {
-    // A day more than its age: the cluster's clock may be behind.
-    let seconds = elapsed(since, remote.now()).as_secs() + 86_400;
-    let reply = remote
-        .call(Call {
-            script: &RECEIPT,
-            arguments: &[token.as_str(), &seconds.to_string()],
-            data: b"",
-            limit: Duration::from_secs(90),
+    let found = look_all(remote, &[(token.clone(), since)]).await?;
+    found.into_iter().next().unwrap_or_else(|| {
+        Err(BackendError::Garbled {
+            detail: format!("the cluster answered nothing about `{token}`"),
         })
-        .await?
-        .whole()?;
-    let marker = reply
-        .answer("marker")
-        .map_err(|detail| BackendError::Storage {
-            path: remote.root().to_owned(),
-            detail,
-        })?;
+    })
+}
+
+fn judged(remote: &Remote, reply: &Reply, token: &Token) -> Result<Receipt, BackendError> {
+    let marker =
+        reply
+            .answer(&format!("marker.{token}"))
+            .map_err(|detail| BackendError::Storage {
+                path: remote.root().to_owned(),
+                detail,
+            })?;
     receipt::conclude(&Findings {
         marker: Marker::parse(&marker),
-        queue: reply.answer("queue").map(|text| receipt::jobs_in(&text)),
+        queue: reply
+            .answer("queue")
+            .and_then(|text| receipt::jobs_of(token, &text)),
         accounting: reply
             .answer("accounting")
-            .map(|text| receipt::jobs_in(&text)),
+            .and_then(|text| receipt::jobs_of(token, &text)),
     })
 }
 
@@ -112,16 +173,33 @@ async fn submit_bundle(
         }
     })
     .await?;
-    for (index, receipt) in doubtful {
-        let found = match bundle.iter().find(|(at, _)| *at == index) {
-            Some((_, request)) => look(remote, &request.token, request.intent_at)
-                .await
-                .unwrap_or(receipt),
-            None => receipt,
-        };
-        recorded(index, found);
-    }
+    settle_doubtful(remote, bundle, doubtful, recorded).await;
     reply.whole().map(drop)
+}
+
+/// What `sbatch` left unclear is looked for, all of it in one call.
+async fn settle_doubtful(
+    remote: &Remote,
+    bundle: &[(usize, &SubmitRequest)],
+    doubtful: Vec<(usize, Receipt)>,
+    recorded: &mut (dyn FnMut(usize, Receipt) + Send),
+) {
+    let requests: BTreeMap<usize, &SubmitRequest> = bundle.iter().copied().collect();
+    let asked: Vec<(Token, Timestamp)> = doubtful
+        .iter()
+        .filter_map(|(index, _)| requests.get(index))
+        .map(|request| (request.token.clone(), request.intent_at))
+        .collect();
+    let looked = match asked.is_empty() {
+        true => return,
+        false => look_all(remote, &asked).await.unwrap_or_default(),
+    };
+    // Where the look failed, what was said first stands.
+    let mut looked = looked.into_iter();
+    for (index, receipt) in doubtful {
+        let found = looked.next().and_then(Result::ok);
+        recorded(index, found.unwrap_or(receipt));
+    }
 }
 
 /// One call for a bundle; `arrived` gets each receipt as it arrives.

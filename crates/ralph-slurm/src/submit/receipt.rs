@@ -1,7 +1,9 @@
 //! What a receipt on the cluster says, and what follows from it together with the queue and accounting. Pure.
 
+use std::collections::BTreeSet;
+
 use ralph_core::backend::{BackendError, FoundBy, Receipt};
-use ralph_core::id::JobId;
+use ralph_core::id::{JobId, Token};
 use ralph_core::time::Timestamp;
 
 use crate::parse::{Verdict, accepted_job, judge};
@@ -18,6 +20,8 @@ pub(super) struct Marker {
 enum State {
     /// No folder.
     Absent,
+    /// The repository's folder is gone, and with it every claim.
+    Rootless,
     /// A folder without a result.
     Claimed(Timestamp),
     /// `sbatch` ended with this code.
@@ -57,6 +61,10 @@ impl Marker {
         let message = || self.complained.trim().to_owned();
         match &self.state {
             State::Absent => Receipt::Absent,
+            State::Rootless => Receipt::Unclear {
+                message: "the repository's folder is not on the cluster, so no receipt can be seen"
+                    .to_owned(),
+            },
             State::Claimed(since) => Receipt::Claimed { since: *since },
             State::Ran(0) => match accepted_job(&self.said) {
                 Some((job, cluster)) => Receipt::Accepted {
@@ -113,6 +121,7 @@ impl State {
         let unreadable = || Self::Unreadable(line.chars().take(80).collect());
         match word {
             "absent" => Self::Absent,
+            "rootless" => Self::Rootless,
             "claimed" => value
                 .and_then(|seconds| seconds.parse().ok())
                 .and_then(|seconds| Timestamp::from_second(seconds).ok())
@@ -139,22 +148,29 @@ pub(super) struct Findings {
     pub(super) accounting: Result<Vec<JobId>, String>,
 }
 
-/// The masters of the jobs at the beginning of these lines, each once.
-pub(super) fn jobs_in(text: &str) -> Vec<JobId> {
-    let mut jobs: Vec<JobId> = text
-        .lines()
-        .filter_map(|line| {
-            let digits: String = line
-                .trim()
-                .chars()
-                .take_while(char::is_ascii_digit)
-                .collect();
-            digits.parse().ok()
-        })
-        .collect();
-    jobs.sort_unstable();
-    jobs.dedup();
-    jobs
+/// The masters of the jobs that these lines name after the token, each once.
+///
+/// # Errors
+/// There is none, and a job that may be the one is not told apart yet.
+pub(super) fn jobs_of(token: &Token, text: &str) -> Result<Vec<JobId>, String> {
+    let named = |wanted: &str| -> Vec<JobId> {
+        let lines = text.lines().filter_map(|line| line.split_once(' '));
+        let jobs = lines
+            .filter(|(word, _)| *word == wanted)
+            .filter_map(|(_, job)| {
+                let digits: String = job.chars().take_while(char::is_ascii_digit).collect();
+                digits.parse().ok()
+            });
+        let jobs: BTreeSet<JobId> = jobs.collect();
+        jobs.into_iter().collect()
+    };
+    let jobs = named(token.as_str());
+    match named("?").first() {
+        Some(job) if jobs.is_empty() => {
+            Err(format!("the command line of job {job} is not there yet"))
+        }
+        _ => Ok(jobs),
+    }
 }
 
 /// The verdict about a token. The marker is believed where it proves something; where it does not, the queue and
@@ -243,6 +259,9 @@ mod tests {
             ("absent", none, down, "absent"),
             ("absent", down, none, "could not ask"),
             ("absent", Ok(&[7][..]), none, "accepted 7 Queue"),
+            ("rootless", none, none, "unclear"),
+            ("rootless", none, down, "could not ask"),
+            ("rootless", none, Ok(&[7][..]), "accepted 7 Accounting"),
             ("ran 0\nout 7", down, down, "accepted 7 Marker"),
             ("ran 0\nout no id here", none, none, "unclear"),
             (refused, down, down, "refused limit=false"),
@@ -298,10 +317,13 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_one_job_are_one_job() {
-        assert_eq!(
-            jobs_in("12_[0-3]\u{1f}x\n12_7\u{1f}x\n\nslurm: error\n16+0\n"),
-            [job(12), job(16)]
-        );
+    fn jobs_are_found_by_their_token_and_each_once() {
+        let text = "t-1 12_[0-3]\nt-1 12_7\nt-2 16+0\n? 40\nslurm: error\n";
+        let jobs = |token: &str| jobs_of(&token.parse().unwrap(), text);
+        assert_eq!(jobs("t-1"), Ok(vec![job(12)]));
+        assert_eq!(jobs("t-2"), Ok(vec![job(16)]));
+        // Job 40 may be it.
+        assert!(jobs("t-3").is_err());
+        assert_eq!(jobs_of(&"t-3".parse().unwrap(), "t-1 12\n"), Ok(Vec::new()));
     }
 }

@@ -5,7 +5,7 @@
 
 mod pattern;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -15,6 +15,7 @@ use std::time::Duration;
 use ralph_core::backend::BackendError;
 use ralph_core::id::Slug;
 
+use crate::capabilities::no_root;
 use crate::remote::{Call, Remote};
 use crate::script::{LISTING, RECEIVE};
 pub(crate) use pattern::Excludes;
@@ -22,35 +23,68 @@ pub(crate) use pattern::Excludes;
 /// The folders that are sent, relative to the project's.
 const FOLDERS: [&str; 3] = ["experiments", "configs", "slurm/jobs"];
 
-/// Brings the cluster's copy of a project's files up to date; gives the paths that were sent.
+/// Brings the cluster's copies of these projects' files up to date, in two calls however many there are. Gives what
+/// was sent of each project, or why its files could not be read here.
+///
+/// # Errors
+/// The cluster could not be asked, or could not keep the files.
 pub(crate) async fn synchronise(
     remote: &Remote,
     workspace: &Path,
-    project: &Slug,
+    projects: &BTreeSet<&Slug>,
     excludes: &Excludes,
-) -> Result<Vec<String>, BackendError> {
-    let folder = workspace.join("projects").join(project.as_str());
-    let local = local_files(&folder, excludes).map_err(|(path, error)| BackendError::Storage {
+) -> Result<BTreeMap<Slug, Result<Vec<String>, BackendError>>, BackendError> {
+    let mut sent = BTreeMap::new();
+    let mut local = BTreeMap::new();
+    for project in projects {
+        let folder = workspace.join("projects").join(project.as_str());
+        match local_files(&folder, excludes) {
+            Ok(files) if files.is_empty() => {
+                sent.insert((*project).clone(), Ok(Vec::new()));
+            }
+            Ok(files) => {
+                local.insert(*project, files);
+            }
+            Err((path, error)) => {
+                sent.insert((*project).clone(), Err(unreadable(&path, &error)));
+            }
+        }
+    }
+    if local.is_empty() {
+        return Ok(sent);
+    }
+    let there = listing(remote, local.keys().copied()).await?;
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut anything = false;
+    for (project, files) in local {
+        let is_new = |path: &str, file: &LocalFile| {
+            there.get(&format!("{project}/{path}")) != Some(&file.stamp)
+        };
+        let changed: BTreeMap<&String, &LocalFile> = files
+            .iter()
+            .filter(|(path, file)| is_new(path, file))
+            .collect();
+        let result = match pack(&mut archive, project, &changed) {
+            Ok(()) => Ok(changed.keys().map(|path| (*path).clone()).collect()),
+            Err((path, error)) => Err(unreadable(&path, &error)),
+        };
+        anything |= !changed.is_empty();
+        sent.insert(project.clone(), result);
+    }
+    if anything {
+        let archive = archive
+            .into_inner()
+            .map_err(|error| unreadable(workspace, &error))?;
+        send(remote, &archive).await?;
+    }
+    Ok(sent)
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> BackendError {
+    BackendError::Storage {
         path: path.display().to_string(),
         detail: error.to_string(),
-    })?;
-    if local.is_empty() {
-        return Ok(Vec::new());
     }
-    let there = listing(remote, project).await?;
-    let changed: BTreeMap<&String, &LocalFile> = local
-        .iter()
-        .filter(|(path, file)| there.get(path.as_str()) != Some(&file.stamp))
-        .collect();
-    if changed.is_empty() {
-        return Ok(Vec::new());
-    }
-    let archive = archive(project, &changed).map_err(|error| BackendError::Storage {
-        path: folder.display().to_string(),
-        detail: error.to_string(),
-    })?;
-    send(remote, &archive).await?;
-    Ok(changed.into_keys().cloned().collect())
 }
 
 /// Size in bytes and time of the last change in seconds.
@@ -67,20 +101,23 @@ struct LocalFile {
     mode: u32,
 }
 
-async fn listing(remote: &Remote, project: &Slug) -> Result<BTreeMap<String, Stamp>, BackendError> {
-    let mut arguments = vec![project.as_str()];
-    arguments.extend(FOLDERS);
+/// Files that are there, by their path relative to `projects/`.
+async fn listing<'a>(
+    remote: &Remote,
+    projects: impl Iterator<Item = &'a Slug>,
+) -> Result<BTreeMap<String, Stamp>, BackendError> {
+    let lines: String = projects.map(|project| format!("{project}\n")).collect();
     let reply = remote
         .call(Call {
             script: &LISTING,
-            arguments: &arguments,
-            data: b"",
+            arguments: &FOLDERS,
+            data: lines.as_bytes(),
             limit: Duration::from_secs(120),
         })
         .await?
         .whole()?;
-    if reply.part("missing").is_some() {
-        return Err(no_root(remote));
+    if let Some(missing) = reply.part("missing") {
+        return Err(no_root(remote, missing));
     }
     // A cluster whose `find` cannot print gets every file.
     let text = reply.answer("listing").unwrap_or_default();
@@ -106,8 +143,8 @@ async fn send(remote: &Remote, archive: &[u8]) -> Result<(), BackendError> {
         })
         .await?
         .whole()?;
-    if reply.part("missing").is_some() {
-        return Err(no_root(remote));
+    if let Some(missing) = reply.part("missing") {
+        return Err(no_root(remote, missing));
     }
     reply
         .answer("receive")
@@ -116,13 +153,6 @@ async fn send(remote: &Remote, archive: &[u8]) -> Result<(), BackendError> {
             path: remote.root().to_owned(),
             detail,
         })
-}
-
-fn no_root(remote: &Remote) -> BackendError {
-    BackendError::Storage {
-        path: remote.root().to_owned(),
-        detail: "`remote.repo_root` does not exist on the cluster; make it there once".to_owned(),
-    }
 }
 
 /// The files to be there, by their path relative to the project's folder.
@@ -179,19 +209,23 @@ fn regular(path: &Path) -> Option<LocalFile> {
     })
 }
 
-fn archive(project: &Slug, files: &BTreeMap<&String, &LocalFile>) -> io::Result<Vec<u8>> {
-    let mut archive = tar::Builder::new(Vec::new());
+/// Adds files of a project to an archive.
+fn pack(
+    archive: &mut tar::Builder<Vec<u8>>,
+    project: &Slug,
+    files: &BTreeMap<&String, &LocalFile>,
+) -> Result<(), (PathBuf, io::Error)> {
     for (relative, file) in files {
-        let bytes = std::fs::read(&file.path)?;
+        let fail = |error| (file.path.clone(), error);
+        let bytes = std::fs::read(&file.path).map_err(fail)?;
         let mut header = tar::Header::new_gnu();
         header.set_size(bytes.len() as u64);
         header.set_mode(file.mode);
         header.set_mtime(u64::try_from(file.stamp.seconds).unwrap_or(0));
-        archive.append_data(
-            &mut header,
-            format!("projects/{project}/{relative}"),
-            bytes.as_slice(),
-        )?;
+        let path = format!("projects/{project}/{relative}");
+        archive
+            .append_data(&mut header, path, bytes.as_slice())
+            .map_err(fail)?;
     }
-    archive.into_inner()
+    Ok(())
 }

@@ -166,12 +166,19 @@ impl Session {
         ssh
     }
 
-    /// A command of the user on the login node, over the open session; its words are quoted one by one.
+    /// A command of the user on the login node, over the open session. One word is a command line of theirs, as for `ssh`
+    /// itself; several are a program and its arguments, each quoted.
     #[must_use]
     pub fn command(&self, words: &[String]) -> Command {
         let mut ssh = self.attach();
-        let quoted: Vec<String> = words.iter().map(|word| quote(word)).collect();
-        ssh.arg(self.destination()).arg(quoted.join(" "));
+        let line = match words {
+            [line] => line.clone(),
+            words => {
+                let quoted: Vec<String> = words.iter().map(|word| quote(word)).collect();
+                quoted.join(" ")
+            }
+        };
+        ssh.arg(self.destination()).arg(line);
         ssh
     }
 

@@ -2,7 +2,6 @@
 //! what it was seen to end as. A final state that is taken back later fails the case.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use ralph_core::backend::{BackendError, ClusterBackend as _, FoundBy, Receipt, SubmitRequest};
@@ -83,6 +82,29 @@ async fn start_long(site: &Site<'_>, script: &str) -> (SlurmBackend, SubmitReque
     (backend, request, job)
 }
 
+/// Runs the cases side by side: most of what they do is waiting for the scheduler.
+async fn at_once<F: Future<Output = ()>>(cases: Vec<F>) {
+    let mut cases: Vec<_> = cases.into_iter().map(Box::pin).collect();
+    std::future::poll_fn(|context| {
+        cases.retain_mut(|case| case.as_mut().poll(context).is_pending());
+        if cases.is_empty() {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+}
+
+/// A submission that runs while the test goes on.
+fn begun(
+    site: &Site<'_>,
+) -> tokio::task::JoinHandle<(Result<Receipt, BackendError>, SubmitRequest)> {
+    let backend = site.backend();
+    let request = request(&site.env, TRUE);
+    tokio::spawn(async move { (backend.submit(&request).await, request) })
+}
+
 async fn row(
     case: &str,
     site: &Site<'_>,
@@ -91,7 +113,8 @@ async fn row(
     request: &SubmitRequest,
 ) -> JobReport {
     let report = end(backend, &query(job, request)).await;
-    site.record(case, &[request], &format!("{}", report.state));
+    site.record(case, &[request], &format!("{}", report.state))
+        .await;
     report
 }
 
@@ -130,39 +153,32 @@ async fn sbatch_starts_the_job_and_says_socket_timed_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_controller_stops_during_a_submission() {
     let Some(cluster) = cluster(true) else { return };
-    for site in cluster.sites().await {
-        let (text, here, go) = gate(&site, "before");
-        shim(&site, &text, "");
-        let backend = Arc::new(site.backend());
-        let request = request(&site.env, TRUE);
-        let submission = tokio::spawn({
-            let (backend, request) = (Arc::clone(&backend), request.clone());
-            async move { backend.submit(&request).await }
-        });
+    let sites = cluster.sites().await;
+    let mut submissions = Vec::new();
+    let mut gates = Vec::new();
+    for site in &sites {
+        let (text, here, go) = gate(site, "before");
+        shim(site, &text, "");
+        submissions.push(begun(site));
         wait_for(&here).await;
-        cluster.control(&["break", "hang", "slurmctld"]);
-        open(&go);
-        // The scheduler's own limit is 10 s; the controller is held for longer.
-        let heal = async {
-            tokio::time::sleep(Duration::from_secs(15)).await;
-            cluster.control(&["heal", "hang", "slurmctld"]);
-        };
-        let (first, ()) = tokio::join!(submission, heal);
-        unshim(&site);
-        let first = first.unwrap();
+        gates.push(go);
+    }
+    cluster.control(&["break", "hang", "slurmctld"]);
+    gates.iter().for_each(|go| open(go));
+    // The scheduler's own limit is 10 s; the controller is held for longer.
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    cluster.control(&["heal", "hang", "slurmctld"]);
+    for (site, submission) in sites.iter().zip(submissions) {
+        let (first, request) = submission.await.unwrap();
+        unshim(site);
         assert!(
             !matches!(first, Ok(Receipt::Absent | Receipt::Refused { .. })),
             "{first:?}"
         );
+        let backend = site.backend();
         let job = settle(&backend, &request).await;
-        let report = row(
-            "controller stopped 15 s during submit",
-            &site,
-            &backend,
-            job,
-            &request,
-        )
-        .await;
+        let case = "controller stopped 15 s during submit";
+        let report = row(case, site, &backend, job, &request).await;
         assert_eq!(report.state, JobState::Completed);
     }
 }
@@ -199,23 +215,32 @@ async fn the_controller_is_down_before_a_submission() {
 #[tokio::test(flavor = "multi_thread")]
 async fn accounting_is_down_when_the_job_ends() {
     let Some(cluster) = cluster(true) else { return };
-    for site in cluster.sites().await {
+    let sites = cluster.sites().await;
+    let mut runs = Vec::new();
+    for site in &sites {
         let backend = site.backend();
-        let (request, gate) = gated(&site);
+        let (request, gate) = gated(site);
         let job = accepted(&backend.submit(&request).await.unwrap());
         running(&backend, job, &request).await;
-        cluster.control(&["break", "slurmdbd"]);
-        open(&gate);
+        runs.push((site, backend, request, gate, job));
+    }
+    cluster.control(&["break", "slurmdbd"]);
+    for (.., gate, _) in &runs {
+        open(gate);
+    }
+    for (_, backend, request, _, job) in &runs {
         // It leaves the queue 5 to 20 s after its end; from then on nobody can say what became of it.
-        let why = until(&backend, &query(job, &request), |sighting| match sighting {
+        let why = until(backend, &query(*job, request), |sighting| match sighting {
             Sighting::Unknown { why } => Some(why.clone()),
             Sighting::Absent { .. } => panic!("absent, though accounting was not asked"),
             Sighting::Seen(_) => None,
         })
         .await;
         assert!(why.contains("sacct failed"), "{why}");
-        cluster.control(&["heal", "slurmdbd"]);
-        let report = row("slurmdbd down", &site, &backend, job, &request).await;
+    }
+    cluster.control(&["heal", "slurmdbd"]);
+    for (site, backend, request, _, job) in &runs {
+        let report = row("slurmdbd down", site, backend, *job, request).await;
         assert_eq!(
             (report.state, report.exit),
             (JobState::Completed, Some(ExitInfo { code: 0, signal: 0 }))
@@ -348,12 +373,7 @@ async fn the_network_is_gone_for_a_minute_in_the_middle_of_a_reply() {
     for site in &sites {
         let (text, here, go) = gate(site, "after");
         shim(site, "", &text);
-        let backend = Arc::new(site.backend());
-        let request = request(&site.env, TRUE);
-        submissions.push(tokio::spawn({
-            let (backend, request) = (Arc::clone(&backend), request.clone());
-            async move { (backend.submit(&request).await, request) }
-        }));
+        submissions.push(begun(site));
         wait_for(&here).await;
         gates.push(go);
     }
@@ -466,93 +486,87 @@ async fn requeued_held_and_special_exit_jobs_are_alive() {
     let Some(cluster) = cluster(false) else {
         return;
     };
-    for site in cluster.sites().await {
-        for (case, command) in [
-            ("requeue", &["scontrol", "requeue"][..]),
-            ("requeue-hold", &["scontrol", "requeuehold"]),
-            (
-                "special exit",
-                &["scontrol", "requeuehold", "State=SpecialExit"],
-            ),
-        ] {
-            let gate = site.root.join(format!("gate {case}"));
-            let mut request = request(
-                &site.env,
-                "#!/bin/bash\n#SBATCH --time=5 --mem=10M --requeue\n[ \"${SLURM_RESTART_COUNT:-0}\" = 1 ] || sleep 300\n",
-            );
-            request
-                .variables
-                .insert("GATE".to_owned(), gate.display().to_string());
-            let backend = site.backend();
-            let job = accepted(&backend.submit(&request).await.unwrap());
-            running(&backend, job, &request).await;
-            cluster.admin(&[command, &[&job.to_string()]].concat());
-            let mut states = Vec::new();
-            until(&backend, &query(job, &request), |sighting| {
-                let Sighting::Seen(report) = sighting else {
-                    return None;
-                };
-                assert!(
-                    report.finality() != ralph_core::job::Finality::Final
-                        || report.state == JobState::Completed,
-                    "{case}: {report:?}"
-                );
-                states.push(report.state.clone());
-                (report.state != JobState::Running).then_some(())
-            })
-            .await;
-            if case != "requeue" {
-                cluster.wait_for_hold(job);
-                cluster.admin(&["scontrol", "release", &job.to_string()]);
-            }
-            let report = row(case, &site, &backend, job, &request).await;
-            assert_eq!(
-                (report.state, report.restarts),
-                (JobState::Completed, 1),
-                "{case}: seen {states:?}"
-            );
-        }
+    let sites = cluster.sites().await;
+    let cases = [
+        ("requeue", &["requeue"][..]),
+        ("requeue-hold", &["requeuehold"]),
+        ("special exit", &["requeuehold", "State=SpecialExit"]),
+    ];
+    let all = sites.iter().flat_map(|site| cases.map(|case| (site, case)));
+    let all = all.map(|(site, (case, command))| requeued(site, case, command));
+    at_once(all.collect()).await;
+}
+
+/// A job that is requeued while it runs is alive until it has ended the second time.
+async fn requeued(site: &Site<'_>, case: &str, command: &[&str]) {
+    let (backend, request, job) = start_long(
+        site,
+        "#!/bin/bash\n#SBATCH --time=5 --mem=10M --requeue\n[ \"${SLURM_RESTART_COUNT:-0}\" = 1 ] || sleep 300\n",
+    )
+    .await;
+    let id = job.to_string();
+    site.cluster
+        .admin(&[&["scontrol"], command, &[&id]].concat());
+    let mut states = Vec::new();
+    until(&backend, &query(job, &request), |sighting| {
+        let Sighting::Seen(report) = sighting else {
+            return None;
+        };
+        assert!(
+            report.finality() != ralph_core::job::Finality::Final
+                || report.state == JobState::Completed,
+            "{case}: {report:?}"
+        );
+        states.push(report.state.clone());
+        (report.state != JobState::Running).then_some(())
+    })
+    .await;
+    if case != "requeue" {
+        site.cluster.wait_for_hold(job).await;
+        site.cluster.admin(&["scontrol", "release", &id]);
     }
+    let report = row(case, site, &backend, job, &request).await;
+    assert_eq!(
+        (report.state, report.restarts),
+        (JobState::Completed, 1),
+        "{case}: seen {states:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn preemption_is_final_only_without_requeue() {
     let Some(cluster) = cluster(true) else { return };
-    for site in cluster.sites().await {
-        let victim = "-p gpu_requeue -w gpu02 -N 1 -n 32 --mem=1G -t 5";
-        let once = "[ \"${SLURM_RESTART_COUNT:-0}\" = 1 ] || sleep 300";
-        let (backend, again, first) = start_long(
-            &site,
-            &format!("#!/bin/bash\n#SBATCH {victim} --requeue\n{once}\n"),
-        )
-        .await;
-        let (_, over, second) = start_long(
-            &site,
-            &format!("#!/bin/bash\n#SBATCH {victim} --no-requeue\n{once}\n"),
-        )
-        .await;
-        let preemptor = request(
-            &site.env,
-            "#!/bin/bash\n#SBATCH -p gpu -w gpu02 -N 1 -n 64 --mem=1G -t 5\nsleep 1\n",
-        );
-        accepted(&backend.submit(&preemptor).await.unwrap());
-        let preempted = until(&backend, &query(second, &over), |sighting| match sighting {
-            Sighting::Seen(report)
-                if report.state == JobState::Preempted && report.evidence.source == "sacct" =>
-            {
-                Some(report.clone())
-            }
-            _ => None,
-        })
-        .await;
-        site.record(
-            "preemption without requeue",
-            &[&over],
-            preempted.state.as_str(),
-        );
-        let report = row("preemption with requeue", &site, &backend, first, &again).await;
-        assert_eq!((report.state, report.restarts), (JobState::Completed, 1));
-    }
+    let sites = cluster.sites().await;
+    let nodes = ["gpu01", "gpu02"];
+    let all = sites.iter().zip(nodes);
+    at_once(all.map(|(site, node)| preempted(site, node)).collect()).await;
+}
+
+/// On a node of its own: one job makes way and comes back, the other one does not.
+async fn preempted(site: &Site<'_>, node: &str) {
+    let victim = format!("-p gpu_requeue -w {node} -N 1 -n 32 --mem=1G -t 5");
+    let once = "[ \"${SLURM_RESTART_COUNT:-0}\" = 1 ] || sleep 300";
+    let script = |requeue: &str| format!("#!/bin/bash\n#SBATCH {victim} {requeue}\n{once}\n");
+    let (backend, again, first) = start_long(site, &script("--requeue")).await;
+    let (_, over, second) = start_long(site, &script("--no-requeue")).await;
+    let preemptor = request(
+        &site.env,
+        &format!("#!/bin/bash\n#SBATCH -p gpu -w {node} -N 1 -n 64 --mem=1G -t 5\nsleep 1\n"),
+    );
+    accepted(&backend.submit(&preemptor).await.unwrap());
+    let preempted = until(&backend, &query(second, &over), |sighting| match sighting {
+        Sighting::Seen(report)
+            if report.state == JobState::Preempted && report.evidence.source == "sacct" =>
+        {
+            Some(report.clone())
+        }
+        _ => None,
+    })
+    .await;
+    let case = "preemption without requeue";
+    site.record(case, &[&over], preempted.state.as_str()).await;
+    let report = row("preemption with requeue", site, &backend, first, &again).await;
+    assert_eq!((report.state, report.restarts), (JobState::Completed, 1));
 }
 
 /// State and exit code of an end.
@@ -564,45 +578,74 @@ fn told(report: &JobReport) -> (String, String) {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_end_of_a_job_is_told_from_the_others() {
     let Some(cluster) = cluster(true) else { return };
-    for site in cluster.sites().await {
-        let backend = site.backend();
-        let scripts = [
-            ("exit code 3", "#SBATCH --mem=10M\nexit 3\n"),
-            ("killed by a signal", "#SBATCH --mem=10M\nkill -KILL $$\n"),
-            (
-                "out of memory",
-                "#SBATCH --mem=50M\n{ head -c 250m /dev/zero; sleep 4; } | tail -c 250m >/dev/null\n",
-            ),
-        ];
-        let mut jobs = Vec::new();
-        for (case, body) in scripts {
-            let request = request(&site.env, &format!("#!/bin/bash\n#SBATCH --time=2\n{body}"));
-            let job = accepted(&backend.submit(&request).await.unwrap());
-            jobs.push((case, job, request));
-        }
-        let mut ends = Vec::new();
-        for (case, job, request) in jobs {
-            ends.push(told(&row(case, &site, &backend, job, &request).await));
-        }
-        let request = request(
-            &site.env,
-            "#!/bin/bash\n#SBATCH --time=1 --mem=10M --hold\ntrue\n",
-        );
-        let job = accepted(&backend.submit(&request).await.unwrap());
-        std::fs::remove_dir_all(site.root.join("projects/demo/slurm")).unwrap();
-        cluster.admin(&["scontrol", "release", &job.to_string()]);
-        ends.push(told(
-            &row("output folder removed", &site, &backend, job, &request).await,
-        ));
-        assert_eq!(ends[0], ("FAILED".to_owned(), "3:0".to_owned()));
-        assert_eq!(ends[1], ("FAILED".to_owned(), "0:9".to_owned()));
-        // Without the kernel's memory controller the scheduler kills by itself.
-        assert!(
-            ["OUT_OF_MEMORY", "FAILED"].contains(&ends[2].0.as_str()),
-            "{ends:?}"
-        );
-        assert_eq!(ends[3], ("FAILED".to_owned(), "0:53".to_owned()));
+    let sites = cluster.sites().await;
+    at_once(sites.iter().map(every_end).collect()).await;
+}
+
+/// Waits until a question of the administrator has no answer any more; one job that is forgotten is an error.
+async fn wait_for_none(site: &Site<'_>, question: &[&str]) {
+    let start = std::time::Instant::now();
+    while site
+        .cluster
+        .tried(question)
+        .is_some_and(|text| !text.trim().is_empty())
+    {
+        assert!(start.elapsed() < Duration::from_secs(60), "{question:?}");
+        tokio::time::sleep(Duration::from_millis(300)).await;
     }
+}
+
+async fn every_end(site: &Site<'_>) {
+    let backend = site.backend();
+    let scripts = [
+        ("exit code 3", "#SBATCH --mem=10M\nexit 3\n"),
+        ("killed by a signal", "#SBATCH --mem=10M\nkill -KILL $$\n"),
+        (
+            "out of memory",
+            "#SBATCH --mem=50M\n{ head -c 250m /dev/zero; sleep 4; } | tail -c 250m >/dev/null\n",
+        ),
+    ];
+    let mut jobs = Vec::new();
+    for (case, body) in scripts {
+        let request = request(&site.env, &format!("#!/bin/bash\n#SBATCH --time=2\n{body}"));
+        let job = accepted(&backend.submit(&request).await.unwrap());
+        jobs.push((case, job, request));
+    }
+    let failed = jobs[0].1;
+    let mut ends = Vec::new();
+    for (case, job, request) in jobs {
+        ends.push(told(&row(case, site, &backend, job, &request).await));
+    }
+    let request = request(
+        &site.env,
+        "#!/bin/bash\n#SBATCH --time=1 --mem=10M --hold\ntrue\n",
+    );
+    let job = accepted(&backend.submit(&request).await.unwrap());
+    std::fs::remove_dir_all(site.root.join("projects/demo/slurm")).unwrap();
+    site.cluster
+        .admin(&["scontrol", "release", &job.to_string()]);
+    ends.push(told(
+        &row("output folder removed", site, &backend, job, &request).await,
+    ));
+    assert_eq!(ends[0], ("FAILED".to_owned(), "3:0".to_owned()));
+    assert_eq!(ends[1], ("FAILED".to_owned(), "0:9".to_owned()));
+    // Without the kernel's memory controller the scheduler kills by itself.
+    assert!(
+        ["OUT_OF_MEMORY", "FAILED"].contains(&ends[2].0.as_str()),
+        "{ends:?}"
+    );
+    assert_eq!(ends[3], ("FAILED".to_owned(), "0:53".to_owned()));
+    // SLURM would take `afterok` on the failed job as satisfied, once it has forgotten it.
+    let mut after = self::request(&site.env, TRUE);
+    after.after = vec![failed];
+    let forgotten = [&failed.to_string()[..], "-h", "-t", "all", "-o", "%T"];
+    wait_for_none(site, &[&["squeue", "-j"], &forgotten[..]].concat()).await;
+    let refused = backend.submit(&after).await.unwrap();
+    assert!(
+        matches!(refused, Receipt::Refused { limit: false, .. }),
+        "{refused:?}"
+    );
+    assert!(site.jobs_ever(after.token.as_str()).is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -643,7 +686,8 @@ async fn a_node_that_dies_takes_the_job_with_it() {
         })
         .await;
         cluster.control(&["heal", "node", "cpu02"]);
-        site.record("node failure", &[&request], report.state.as_str());
+        site.record("node failure", &[&request], report.state.as_str())
+            .await;
     }
 }
 
@@ -679,9 +723,8 @@ async fn a_submit_limit_waits() {
         let requests: Vec<_> = (0..3).map(|_| request(&site.env, script)).collect();
         let mut receipts = Vec::new();
         backend
-            .submit_all(&requests, &mut |_, receipt| receipts.push(receipt))
-            .await
-            .unwrap();
+            .submit_all(&requests, &mut |_, receipt| receipts.push(receipt.unwrap()))
+            .await;
         let refused: Vec<_> = receipts
             .iter()
             .filter(|receipt| matches!(receipt, Receipt::Refused { limit: true, .. }))
@@ -741,28 +784,23 @@ async fn a_full_disk_on_the_cluster_loses_nothing() {
 async fn the_queue_forgets_after_five_seconds_and_accounting_comes_late() {
     let Some(cluster) = cluster(true) else { return };
     cluster.control(&["break", "sacct-lag", "8"]);
-    let mut rows = Vec::new();
-    for site in cluster.sites().await {
-        let backend = site.backend();
-        let simple = request(&site.env, TRUE);
-        let job = accepted(&backend.submit(&simple).await.unwrap());
-        // For as long as accounting is late, it shows the first component as if it were the whole job.
-        let parts = request(&site.env, HETEROGENEOUS);
-        let leader = accepted(&backend.submit(&parts).await.unwrap());
-        let case = "heterogeneous, accounting 8 s late";
-        let whole = row(case, &site, &backend, leader, &parts).await;
-        assert_eq!((whole.state, whole.tasks.len()), (JobState::Completed, 2));
-        let report = row(
-            "MinJobAge 5 s, accounting 8 s late",
-            &site,
-            &backend,
-            job,
-            &simple,
-        )
-        .await;
-        rows.push(report.state);
-    }
-    assert_eq!(rows, [JobState::Completed, JobState::Completed]);
+    let sites = cluster.sites().await;
+    at_once(sites.iter().map(late).collect()).await;
+}
+
+async fn late(site: &Site<'_>) {
+    let backend = site.backend();
+    let simple = request(&site.env, TRUE);
+    let job = accepted(&backend.submit(&simple).await.unwrap());
+    // For as long as accounting is late, it shows the first component as if it were the whole job.
+    let parts = request(&site.env, HETEROGENEOUS);
+    let leader = accepted(&backend.submit(&parts).await.unwrap());
+    let case = "heterogeneous, accounting 8 s late";
+    let whole = row(case, site, &backend, leader, &parts).await;
+    assert_eq!((whole.state, whole.tasks.len()), (JobState::Completed, 2));
+    let case = "MinJobAge 5 s, accounting 8 s late";
+    let report = row(case, site, &backend, job, &simple).await;
+    assert_eq!(report.state, JobState::Completed);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -788,39 +826,42 @@ async fn arrays_and_heterogeneous_jobs_end_when_all_parts_have() {
     let Some(cluster) = cluster(false) else {
         return;
     };
-    for site in cluster.sites().await {
-        let backend = site.backend();
-        let array = request(
-            &site.env,
-            "#!/bin/bash\n#SBATCH --time=1 --mem=10M --array=0-3%2\n[ $SLURM_ARRAY_TASK_ID != 2 ] || exit 7\necho task $SLURM_ARRAY_TASK_ID\n",
-        );
-        let job = accepted(&backend.submit(&array).await.unwrap());
-        let report = row("array", &site, &backend, job, &array).await;
-        let tasks: Vec<String> = report
-            .tasks
-            .iter()
-            .map(|task| task.state.to_string())
-            .collect();
-        assert_eq!(tasks, ["COMPLETED", "COMPLETED", "FAILED", "COMPLETED"]);
-        assert_eq!(
-            (report.state, report.exit),
-            (JobState::Failed, Some(ExitInfo { code: 7, signal: 0 }))
-        );
-        let log = ralph_core::backend::FetchRequest {
-            project: "demo".parse().unwrap(),
-            job: job.task(3),
-            token: Some(array.token.clone()),
-            stream: ralph_core::backend::Stream::Out,
-            offset: 0,
-            limit: 100,
-            from_end: false,
-        };
-        assert_eq!(backend.fetch(&log).await.unwrap().bytes, b"task 3\n");
-        let het = request(&site.env, HETEROGENEOUS);
-        let job = accepted(&backend.submit(&het).await.unwrap());
-        let report = row("heterogeneous job", &site, &backend, job, &het).await;
-        assert_eq!((report.state, report.tasks.len()), (JobState::Completed, 2));
-    }
+    let sites = cluster.sites().await;
+    at_once(sites.iter().map(in_parts).collect()).await;
+}
+
+async fn in_parts(site: &Site<'_>) {
+    let backend = site.backend();
+    let array = request(
+        &site.env,
+        "#!/bin/bash\n#SBATCH --time=1 --mem=10M --array=0-3%2\n[ $SLURM_ARRAY_TASK_ID != 2 ] || exit 7\necho task $SLURM_ARRAY_TASK_ID\n",
+    );
+    let job = accepted(&backend.submit(&array).await.unwrap());
+    let report = row("array", site, &backend, job, &array).await;
+    let tasks: Vec<String> = report
+        .tasks
+        .iter()
+        .map(|task| task.state.to_string())
+        .collect();
+    assert_eq!(tasks, ["COMPLETED", "COMPLETED", "FAILED", "COMPLETED"]);
+    assert_eq!(
+        (report.state, report.exit),
+        (JobState::Failed, Some(ExitInfo { code: 7, signal: 0 }))
+    );
+    let log = ralph_core::backend::FetchRequest {
+        project: "demo".parse().unwrap(),
+        job: job.task(3),
+        token: Some(array.token.clone()),
+        stream: ralph_core::backend::Stream::Out,
+        offset: 0,
+        limit: 100,
+        from_end: false,
+    };
+    assert_eq!(backend.fetch(&log).await.unwrap().bytes, b"task 3\n");
+    let het = request(&site.env, HETEROGENEOUS);
+    let job = accepted(&backend.submit(&het).await.unwrap());
+    let report = row("heterogeneous job", site, &backend, job, &het).await;
+    assert_eq!((report.state, report.tasks.len()), (JobState::Completed, 2));
 }
 
 /// Whether the cluster can be told apart from one that is broken: used by no case, but by every one that breaks it.

@@ -47,7 +47,31 @@ pub(crate) fn cluster(alone: bool) -> Option<Cluster> {
         );
         return None;
     };
-    let text = std::fs::read_to_string(&file).unwrap();
+    let clusters: Vec<PathBuf> = std::env::split_paths(&file).collect();
+    let (values, lock, is_broken) = loop {
+        // The first one that is free; a shared one is left to the others that share.
+        if let Some(free) = clusters.iter().find_map(|file| free(file, alone)) {
+            break free;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    let cluster = Cluster {
+        values,
+        broken: AtomicBool::new(false),
+        lock,
+    };
+    if alone || is_broken {
+        cluster.control(&["heal", "all"]);
+    }
+    if !alone {
+        cluster.lock.lock_shared().unwrap();
+    }
+    Some(cluster)
+}
+
+/// The data of a cluster, its lock, and whether it has to be mended; `None` while others keep us out.
+fn free(file: &Path, alone: bool) -> Option<(BTreeMap<String, String>, File, bool)> {
+    let text = std::fs::read_to_string(file).unwrap();
     let values: BTreeMap<String, String> = text
         .lines()
         .filter_map(|line| line.split_once('='))
@@ -62,23 +86,11 @@ pub(crate) fn cluster(alone: bool) -> Option<Cluster> {
     // A test that was ended from outside could not mend what it had broken.
     let faults = std::fs::read_dir(folder.join("run/faults"));
     let is_broken = faults.is_ok_and(|mut faults| faults.next().is_some());
-    if alone || is_broken {
-        lock.lock().unwrap();
-    } else {
-        lock.lock_shared().unwrap();
-    }
-    let cluster = Cluster {
-        values,
-        broken: AtomicBool::new(false),
-        lock,
+    let locked = match alone || is_broken {
+        true => lock.try_lock(),
+        false => lock.try_lock_shared(),
     };
-    if alone || is_broken {
-        cluster.control(&["heal", "all"]);
-    }
-    if !alone {
-        cluster.lock.lock_shared().unwrap();
-    }
-    Some(cluster)
+    locked.is_ok().then_some((values, lock, is_broken))
 }
 
 impl Cluster {
@@ -112,6 +124,18 @@ impl Cluster {
         self.control(&all)
     }
 
+    /// The same, where failing is an answer, too.
+    pub(crate) fn tried(&self, arguments: &[&str]) -> Option<String> {
+        let output = Command::new(self.value("RALPH_CLUSTER_CTL"))
+            .arg("admin")
+            .args(arguments)
+            .env("RALPH_CLUSTER_DIR", self.value("RALPH_CLUSTER_DIR"))
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        output.status.success().then_some(text)
+    }
+
     /// How many connections the login node's sshd has seen.
     pub(crate) fn connections(&self) -> usize {
         let log = Path::new(self.value("RALPH_CLUSTER_DIR")).join("log/sshd.log");
@@ -122,7 +146,7 @@ impl Cluster {
     }
 
     /// Waits until the scheduler holds a job that was requeued so.
-    pub(crate) fn wait_for_hold(&self, job: JobId) {
+    pub(crate) async fn wait_for_hold(&self, job: JobId) {
         let start = Instant::now();
         let id = job.to_string();
         loop {
@@ -133,7 +157,7 @@ impl Cluster {
                 return;
             }
             assert!(start.elapsed() < Duration::from_secs(60), "{state}");
-            std::thread::sleep(Duration::from_millis(200));
+            tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
 
@@ -316,9 +340,9 @@ impl<'a> Site<'a> {
     }
 
     /// Writes a row of the fault table, and checks that the run's job was started exactly once.
-    pub(crate) fn record(&self, case: &str, requests: &[&SubmitRequest], end: &str) {
+    pub(crate) async fn record(&self, case: &str, requests: &[&SubmitRequest], end: &str) {
         for request in requests {
-            let jobs = self.jobs_ever(request.token.as_str());
+            let jobs = self.jobs_once_known(request.token.as_str()).await;
             assert_eq!(jobs.len(), 1, "{case} over {}: {jobs:?}", self.name);
             let line = format!(
                 "{case:44} {:8} started {} ended {end}\n",
@@ -353,6 +377,18 @@ impl<'a> Site<'a> {
 
     pub(crate) fn remove_home(&self, name: &str) {
         let _ = std::fs::remove_file(Path::new(self.cluster.value("RALPH_REMOTE_HOME")).join(name));
+    }
+
+    /// The same, once there is one: accounting knows that a job has ended before it knows its command line.
+    async fn jobs_once_known(&self, token: &str) -> Vec<String> {
+        let start = Instant::now();
+        loop {
+            let jobs = self.jobs_ever(token);
+            if !jobs.is_empty() || start.elapsed() > Duration::from_secs(60) {
+                return jobs;
+            }
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
     }
 
     /// Jobs of this repository folder that the cluster has ever started, by accounting and queue.

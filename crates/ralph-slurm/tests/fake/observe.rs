@@ -277,6 +277,22 @@ async fn a_heterogeneous_job_has_not_ended_with_its_first_component() {
 }
 
 #[tokio::test]
+async fn half_a_record_is_not_the_end_of_a_job() {
+    let cluster = Scheduler::new();
+    let now = cluster.env.now().as_second();
+    let row = |ended: i64| format!("7|7|COMPLETED|0:0|{ended}|{ended}|{ended}|cpu01|allocation\n");
+    let mut seen = Vec::new();
+    for ended in [now - 5, now - 90] {
+        cluster.set("accounting", &row(ended));
+        seen.extend(look(&cluster, &ask(&["7"])).await);
+    }
+    insta::assert_snapshot!(seen.join("\n"), @"
+    7 unknown: it has ended, and not all of its record is in accounting yet
+    7 COMPLETED 0:0 r0 Final (sacct)
+    ");
+}
+
+#[tokio::test]
 async fn success_needs_the_job_s_own_word_where_there_is_one() {
     let cluster = Scheduler::new();
     let request = request(&cluster.env, "#!/bin/bash\ntrue\n");

@@ -46,7 +46,7 @@ cd "$HOME/state" || exit 9
 printf '%s\n' "$*" >>sacct.log
 [ ! -e sacct.fail ] || { cat sacct.fail >&2; exit 1; }
 case "$*" in
-  *SubmitLine*) [ -e accounting.forgets ] || for job in job.*; do [ ! -d "$job" ] || printf '%s\037\037sbatch %s\n' "${job#job.}" "$(cat "$job/script")"; done ;;
+  *SubmitLine*) [ ! -e accounting.half ] || printf '9\037\037\037allocation\n'; [ -e accounting.forgets ] || for job in job.*; do [ ! -d "$job" ] || printf '%s\037\037sbatch %s\n' "${job#job.}" "$(cat "$job/script")"; done ;;
   *"-o State"*) [ ! -e accounting.state ] || cat accounting.state ;;
   *) [ ! -e accounting ] || tr '|' '\037' <accounting ;;
 esac
@@ -140,10 +140,22 @@ impl Scheduler {
     }
 
     pub(crate) fn backend_with(&self, faults: impl IntoIterator<Item = Fault>) -> SlurmBackend {
+        self.backend_in("~/home repo", faults)
+    }
+
+    /// A backend whose repository's folder is another one.
+    pub(crate) fn backend_below(&self, root: &str) -> SlurmBackend {
+        self.backend_in(root, [])
+    }
+
+    fn backend_in(&self, root: &str, faults: impl IntoIterator<Item = Fault>) -> SlurmBackend {
         let path = format!("{}:/usr/bin:/bin", self.folder.path().join("bin").display());
         let local: Arc<dyn Transport> = Arc::new(Local::new(self.folder.path().to_owned(), path));
-        let text = r#"{"ssh": {"host": "fake"}, "remote": {"repo_root": "~/home repo", "rsync_excludes": ["*.pyc", "__pycache__/"]}}"#;
-        let (settings, _) = ClusterSettings::parse(text).unwrap();
+        let settings = serde_json::json!({
+            "ssh": {"host": "fake"},
+            "remote": {"repo_root": root, "rsync_excludes": ["*.pyc", "__pycache__/"]},
+        });
+        let (settings, _) = ClusterSettings::parse(&settings.to_string()).unwrap();
         let options = SlurmOptions {
             workspace: self.workspace(),
             budget_folder: None,

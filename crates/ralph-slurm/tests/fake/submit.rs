@@ -113,6 +113,14 @@ async fn what_cannot_be_proven_is_said_to_be_unclear_and_never_tried_again() {
         backend.submit(&request).await.unwrap(),
         Receipt::Unclear { .. }
     ));
+    // A job that has ended, and is in accounting without its command line, may be the one.
+    cluster.set("accounting.half", "");
+    let half = backend.receipt(&request.token, request.intent_at).await;
+    assert!(
+        matches!(half, Err(BackendError::Unreachable { .. })),
+        "{half:?}"
+    );
+    cluster.unset("accounting.half");
     cluster.set(
         "sacct.fail",
         "sacct: error: slurm_persist_conn_open_without_init: Connection refused",
@@ -123,6 +131,39 @@ async fn what_cannot_be_proven_is_said_to_be_unclear_and_never_tried_again() {
         "{blind:?}"
     );
     assert_eq!(cluster.jobs(), 0);
+}
+
+#[tokio::test]
+async fn any_number_of_submissions_is_looked_for_in_one_call() {
+    let cluster = Scheduler::new();
+    let backend = cluster.backend();
+    let requests: Vec<_> = (0..4).map(|_| request(&cluster.env, SCRIPT)).collect();
+    accepted(&backend.submit(&requests[0]).await.unwrap());
+    cluster.set("sbatch.lie", TIMED_OUT);
+    accepted(&backend.submit(&requests[1]).await.unwrap());
+    cluster.set("sbatch.refuse", TIMED_OUT);
+    backend.submit(&requests[2]).await.unwrap();
+    let before = cluster.log("squeue").lines().count();
+    let asked: Vec<_> = requests
+        .iter()
+        .map(|request| (request.token.clone(), request.intent_at))
+        .collect();
+    let found = backend.receipts(&asked).await.unwrap();
+    let [
+        Ok(Receipt::Accepted { job: first, .. }),
+        Ok(Receipt::Accepted {
+            job: second,
+            how: FoundBy::Queue,
+            ..
+        }),
+        Ok(Receipt::Unclear { .. }),
+        Ok(Receipt::Absent),
+    ] = found.as_slice()
+    else {
+        panic!("{found:?}")
+    };
+    assert_ne!(first, second);
+    assert_eq!(cluster.log("squeue").lines().count(), before + 1);
 }
 
 #[tokio::test]
@@ -266,10 +307,9 @@ async fn a_bundle_goes_in_one_call_and_each_receipt_is_its_own() {
     let mut receipts = BTreeMap::new();
     backend
         .submit_all(&requests, &mut |index, receipt| {
-            receipts.insert(index, receipt);
+            receipts.insert(index, receipt.unwrap());
         })
-        .await
-        .unwrap();
+        .await;
     let word = |receipt: &Receipt| match receipt {
         Receipt::Accepted { .. } => "accepted".to_owned(),
         Receipt::Refused { message, limit } => format!(
@@ -318,13 +358,22 @@ async fn a_bundle_that_breaks_off_leaves_the_receipts_that_arrived() {
         .min()
         .unwrap();
     let backend = cluster.backend_with([Fault::CutBehind(format!("done receipt.{first} 0\n"))]);
-    let mut receipts = 0;
-    let outcome = backend
-        .submit_all(&requests, &mut |_, _| receipts += 1)
+    let (mut receipts, mut errors) = (0, Vec::new());
+    backend
+        .submit_all(&requests, &mut |_, receipt| match receipt {
+            Ok(_) => receipts += 1,
+            Err(error) => errors.push(error),
+        })
         .await;
     assert!(
-        matches!(outcome, Err(BackendError::Unreachable { .. })),
-        "{outcome:?}"
+        matches!(
+            errors.as_slice(),
+            [
+                BackendError::Unreachable { .. },
+                BackendError::Unreachable { .. }
+            ]
+        ),
+        "{errors:?}"
     );
     assert_eq!(receipts, 1);
     for request in &requests {
@@ -409,18 +458,33 @@ async fn start_up_files_do_not_reach_the_scheduler_and_chatter_is_no_id() {
 }
 
 #[tokio::test]
-async fn a_repository_folder_that_is_not_there_is_named() {
+async fn a_repository_folder_that_is_not_there_is_made_where_it_should_stand() {
     let cluster = Scheduler::new();
     std::fs::remove_dir(cluster.root()).unwrap();
     let backend = cluster.backend();
     let request = request(&cluster.env, SCRIPT);
+    // Nobody can tell what was claimed in a folder that is gone.
+    let found = backend.receipt(&request.token, request.intent_at).await;
+    assert!(matches!(found, Ok(Receipt::Unclear { .. })), "{found:?}");
+    assert!(!cluster.root().exists());
+    accepted(&backend.submit(&request).await.unwrap());
+    assert_eq!(cluster.jobs(), 1);
+}
+
+#[tokio::test]
+async fn a_repository_folder_that_nothing_should_stand_in_is_named() {
+    let cluster = Scheduler::new();
+    let backend = cluster.backend_below("not/mounted");
+    let request = request(&cluster.env, SCRIPT);
     for outcome in [
+        backend.check().await.map(|()| Receipt::Absent),
         backend.submit(&request).await,
-        backend.receipt(&request.token, request.intent_at).await,
     ] {
         let Err(BackendError::Storage { detail, .. }) = &outcome else {
             panic!("{outcome:?}")
         };
-        assert!(detail.contains("home repo"), "{detail}");
+        let what_to_do = "make it on the cluster: mkdir -p \"";
+        assert!(detail.contains(what_to_do), "{detail}");
     }
+    assert_eq!(cluster.jobs(), 0);
 }

@@ -3,6 +3,7 @@
 
 use ralph_core::error::Code;
 use ralph_core::pipeline::{PipelineEdit, PipelineFile};
+use ralph_slurm::shims;
 use serde_json::{Value, json};
 
 use super::files::Files;
@@ -11,6 +12,7 @@ use crate::render::answers::InitDone;
 
 const SETTINGS: &str = ".claude/settings.json";
 const HOOK: &str = "ralph hook stop";
+const SHIMS: &str = "scripts/cluster";
 const COMMANDS: [(&str, &str); 2] = [
     (
         ".claude/commands/dispatch.md",
@@ -32,6 +34,9 @@ pub(super) fn install(files: &mut Files<'_>) -> Result<(), Failure> {
         files.make(path, text)?;
     }
     files.make_script(LOCK_SHIM.0, LOCK_SHIM.1)?;
+    for shim in shims::ALL {
+        files.make_script(&format!("{SHIMS}/{}", shim.name), shim.text)?;
+    }
     hook(files)
 }
 

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use ralph_core::error::Code;
 use ralph_core::store::atomic;
 use ralph_front::failure::Failure;
+use ralph_front::output::Output;
 use ralph_loop::assemble::{FOLDER, PLAN, plan_file};
 use ralph_loop::plan::PlanFile;
 use ralph_loop::settings::{self, NamedFile, Settings};
 use ralph_loop::shell_file::{self, ShellFile};
-use ralph_loop::workspace_plan::{FilterWords, RepositoryFilter, discover};
+use ralph_loop::workspace_plan::{self, FilterWords, RepositoryFilter, discover};
 
 use crate::args::{Global, Loop};
 use crate::env_vars;
@@ -21,8 +22,18 @@ const SETTINGS: &str = ".ralphrc";
 /// The folder that holds `.ralph`.
 #[derive(Debug)]
 pub(super) struct Here {
+    /// Where the person is: the current folder, or the one of `--root`.
+    pub(super) start: PathBuf,
     pub(super) root: PathBuf,
     pub(super) flavour: Flavour,
+}
+
+/// The repositories of a workspace that were asked for.
+#[derive(Debug)]
+pub(super) struct Chosen {
+    pub(super) names: BTreeSet<String>,
+    known: BTreeSet<String>,
+    filter: RepositoryFilter,
 }
 
 /// The settings, and the texts that they come from.
@@ -38,13 +49,15 @@ impl Here {
         let start = start(global)?;
         if arguments.workspace {
             return Ok(Self {
-                root: start,
+                root: start.clone(),
+                start,
                 flavour: Flavour::Workspace,
             });
         }
         let root = start
             .ancestors()
-            .find(|folder| folder.join(".git").exists());
+            .find(|folder| folder.join(".git").exists())
+            .map(Path::to_owned);
         let root = root.ok_or_else(|| {
             Failure::new(
                 Code::Failed,
@@ -53,7 +66,8 @@ impl Here {
             .hint("Run it in a repository, name one with --root, or use --workspace in a folder of repositories.")
         })?;
         Ok(Self {
-            root: root.to_owned(),
+            root,
+            start,
             flavour: Flavour::Repository,
         })
     }
@@ -62,14 +76,15 @@ impl Here {
     pub(super) fn of_loop(global: &Global) -> Option<Self> {
         let start = start(global).ok()?;
         let has_plan = |folder: &&Path| folder.join(FOLDER).join(PLAN).is_file();
-        let root = start.ancestors().find(has_plan)?;
+        let root = start.ancestors().find(has_plan)?.to_owned();
         let flavour = if root.join(".git").exists() {
             Flavour::Repository
         } else {
             Flavour::Workspace
         };
         Some(Self {
-            root: root.to_owned(),
+            root,
+            start,
             flavour,
         })
     }
@@ -116,7 +131,7 @@ impl Here {
     pub(super) fn repositories(
         &self,
         arguments: &Loop,
-    ) -> Result<Option<BTreeSet<String>>, Failure> {
+    ) -> Result<Option<Chosen>, Failure> {
         let repos = env_vars::text(env_vars::RALPH_WORKSPACE_REPOS);
         let exclude = env_vars::text(env_vars::RALPH_WORKSPACE_EXCLUDE);
         let filter = RepositoryFilter::from_words(&FilterWords {
@@ -129,7 +144,24 @@ impl Here {
         if self.flavour == Flavour::Repository {
             return Ok(None);
         }
-        Ok(Some(filter.apply(&discover(&self.root)?)?))
+        let known = discover(&self.root)?;
+        Ok(Some(Chosen {
+            names: filter.apply(&known)?,
+            known,
+            filter,
+        }))
+    }
+
+    /// Says which tasks of a workspace plan nobody takes: those of sections that are no repository.
+    pub(super) fn sections_left(&self, chosen: &Chosen, output: &Output) -> Result<(), Failure> {
+        if !self.folder().join(PLAN).exists() {
+            return Ok(());
+        }
+        let plan = self.plan()?.read()?;
+        for problem in workspace_plan::problems(&plan, &chosen.known, &chosen.filter) {
+            output.note(&format!("{}: {problem}", self.folder().join(PLAN).display()));
+        }
+        Ok(())
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod gate;
 mod here;
+mod old;
 mod run;
 mod show;
 
@@ -15,6 +16,13 @@ use here::Here;
 
 /// The loop, or one of the questions about it.
 pub(crate) fn run(global: &Global, arguments: &Loop, output: &Output) -> Outcome {
+    for note in old::answer(arguments)? {
+        output.note(&note);
+    }
+    if arguments.old.reset_session {
+        output.note(old::NO_SESSION);
+        return Ok(None);
+    }
     let here = Here::find(global, arguments)?;
     if arguments.status {
         return show::status(&here, output);
@@ -29,7 +37,11 @@ pub(crate) fn run(global: &Global, arguments: &Loop, output: &Output) -> Outcome
     if arguments.qg {
         return crate::commands::block_on(show::checks(&here, &resolved, output))?;
     }
-    let repositories = here.repositories(arguments)?;
+    let chosen = here.repositories(arguments)?;
+    if let Some(chosen) = &chosen {
+        here.sections_left(chosen, output)?;
+    }
+    let repositories = chosen.map(|chosen| chosen.names);
     if arguments.dry_run {
         return show::plan(&here, &resolved, arguments, repositories.as_ref(), output);
     }
@@ -40,11 +52,14 @@ pub(crate) fn run(global: &Global, arguments: &Loop, output: &Output) -> Outcome
 /// The words of the command line that are settings.
 fn typed(arguments: &Loop) -> CommandLine {
     CommandLine {
-        parallel: arguments.parallel.clone(),
+        parallel: match &arguments.old.parallel_bg {
+            Some(workers) => vec![workers.clone()],
+            None => arguments.parallel.clone(),
+        },
         max_tasks: arguments.max_tasks.clone(),
         max_task_attempts: arguments.max_task_attempts.clone(),
         respawn_delay: arguments.respawn_delay.clone(),
-        no_tabs: arguments.no_tabs,
+        no_tabs: arguments.no_tabs || arguments.old.parallel_bg.is_some(),
         engine: arguments.engine.clone(),
         agent_command: arguments.agent_command.clone(),
         model: arguments.model.clone(),
@@ -59,6 +74,8 @@ fn typed(arguments: &Loop) -> CommandLine {
         allowed_tools: arguments.allowed_tools.clone(),
         permission_mode: arguments.permission_mode.clone(),
         max_cost: arguments.max_cost.clone(),
+        auto_reset_circuit: arguments.auto_reset_circuit,
+        skip_permissions: arguments.dangerously_skip_permissions,
     }
 }
 

@@ -18,9 +18,9 @@ use ralph_loop::assemble::{Assembly, STATE, assemble};
 use ralph_loop::event::{Event, Sink};
 use ralph_loop::git::GitProgram;
 use ralph_loop::pool::{self, LoopEnd, Stop};
-use ralph_loop::record::RunLog;
 use ralph_loop::recovery::recover;
 use ralph_loop::redact::Redactor;
+use ralph_loop::run_log::RunLog;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -168,7 +168,12 @@ fn user_folder() -> PathBuf {
 /// The user's prompt; one that was named has to be there.
 fn prompt(here: &Here, resolved: &Resolved) -> Result<Option<String>, Failure> {
     let setting = &resolved.settings.agent.prompt;
-    let path = here.root.join(&setting.value);
+    // What was typed is where the person is, whatever folder of the repository that may be (defect 8.25).
+    let folder = match setting.origin {
+        ralph_loop::settings::Origin::CommandLine(_) => &here.start,
+        _ => &here.root,
+    };
+    let path = folder.join(&setting.value);
     let text = atomic::read_text(&path)?;
     if text.is_none() && setting.origin != ralph_loop::settings::Origin::Default {
         return Err(Failure::new(

@@ -17,6 +17,7 @@ use super::gate;
 use super::here::{Here, Resolved};
 use crate::args::Loop;
 use crate::exit::Outcome;
+use crate::render::loop_checks;
 use crate::render::loops::{self, LoopPlan, PlannedTask};
 
 /// Where the loop of this repository is.
@@ -38,18 +39,23 @@ pub(super) fn plan(
     output: &Output,
 ) -> Outcome {
     gate::plan(here)?;
-    let plan = here.plan()?.read()?;
+    let file = here.plan()?;
     let is_chosen = |name: &Option<String>| match (repositories, name) {
         (Some(chosen), Some(name)) => chosen.contains(name),
         _ => true,
     };
-    let tasks = plan.tasks.iter().filter(|planned| {
-        planned.standing == Standing::Open && is_chosen(&planned.task.repository)
+    let mut tasks = match &arguments.task {
+        Some(named) => vec![file.find(named)?],
+        None => file.read()?.tasks,
+    };
+    tasks.retain(|planned| {
+        let is_open = arguments.task.is_some() || planned.standing == Standing::Open;
+        is_open && is_chosen(&planned.task.repository)
     });
-    let tasks = tasks.map(|planned| PlannedTask {
-        id: planned.task.id.clone(),
-        text: planned.task.row.text.clone(),
-        repository: planned.task.repository.clone(),
+    let tasks = tasks.into_iter().map(|planned| PlannedTask {
+        id: planned.task.id,
+        text: planned.task.row.text,
+        repository: planned.task.repository,
         line: planned.task.line,
     });
     let report = LoopPlan::new(
@@ -69,8 +75,8 @@ pub(super) fn circuit(here: &Here, reset: bool, output: &Output) -> Outcome {
         let transition = circuit.reset(now, "closed by a person");
         files::save(&folder, &circuit, transition.as_ref())?;
     }
-    let report = loops::CircuitReport::new(&circuit);
-    output.answer(&report, &loops::circuit(&report))?;
+    let report = loop_checks::CircuitReport::new(&circuit);
+    output.answer(&report, &loop_checks::circuit(&report))?;
     Ok(None)
 }
 
@@ -92,7 +98,7 @@ pub(super) async fn checks(here: &Here, resolved: &Resolved, output: &Output) ->
         now: env.now(),
     };
     let report = gates.run(&run, &worktrees).await?;
-    let checks = loops::ChecksReport::new(&report);
-    output.answer(&checks, &loops::checks(&checks))?;
+    let checks = loop_checks::ChecksReport::new(&report);
+    output.answer(&checks, &loop_checks::checks(&checks))?;
     Ok((!report.has_passed()).then_some(Code::Failed))
 }

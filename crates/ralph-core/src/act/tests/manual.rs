@@ -1,5 +1,6 @@
 //! What a person asks for by name.
 
+use super::super::Extras;
 use super::{Bed, told};
 use crate::backend::Stream;
 use crate::cluster::mock::{Fault, JobScript, Method, Rule};
@@ -146,4 +147,44 @@ async fn a_cancel_is_looked_at_until_the_job_has_ended() {
     let error = bed.dispatcher().cancel(&run).await.unwrap_err();
     insta::assert_snapshot!(error.to_string(), @"q001_20261120_120000 has ended already: its record says cancelled");
     assert_eq!(bed.cluster.calls(Method::Cancel), 2);
+}
+
+#[tokio::test]
+async fn a_script_is_submitted_as_its_item_and_without_one_for_itself() {
+    let bed = Bed::new();
+    let after = "- After: Q-001\n";
+    bed.project("p", "RUN", &[("Q-001", ""), ("Q-002", after)]);
+    let text = bed.read("projects/p/slurm/jobs/q001.sbatch");
+    bed.write("projects/p/slurm/jobs/extra_try.sbatch", &text);
+    let extras = || Extras {
+        variables: [("SEED".to_owned(), "1,2".to_owned())].into(),
+        exclude: vec!["gpu7".to_owned()],
+        after: Vec::new(),
+    };
+    let mut said = Vec::new();
+    for name in ["q001", "q001", "q002", "extra_try", "extra_try", "none"] {
+        let path = format!("slurm/jobs/{name}.sbatch");
+        let submitted = bed.dispatcher();
+        let submitted = submitted.submit_script(&slug(), &path, extras()).await;
+        said.push(match submitted {
+            Ok(submitted) => submitted.outcome,
+            Err(error) => error.to_string(),
+        });
+    }
+    insta::assert_snapshot!(said.join("\n"), @"");
+    let runs = bed.state("p")["active_runs"].clone();
+    let ledger = |run: usize| {
+        let id = runs[run]["run_id"].as_str().unwrap().to_owned();
+        let text = bed.read(&format!("projects/p/runs/{id}/submit.json"));
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()
+    };
+    assert_eq!(ledger(0)["queue_id"], "Q-001");
+    assert_eq!(ledger(1)["variables"]["SEED"], "1,2");
+    assert_eq!(runs.as_array().map(Vec::len), Some(2));
+    assert_eq!(bed.cluster.calls(Method::Submit), 2);
+    // The books of the second one are made true as those of the first.
+    bed.wait(7200);
+    let told = told(&bed.dispatch().await);
+    assert!(told.contains("exit 0"), "{told}");
+    assert_eq!(bed.state("p")["active_runs"], serde_json::json!([]));
 }

@@ -142,3 +142,27 @@ fn a_plan_that_changed_since_it_was_read_is_not_overwritten() {
     take(&place.plan(), &any(), "a").unwrap();
     assert_eq!(place.text(), "- [~] one\n- [ ] two\n");
 }
+
+/// git replaces the plan of a checkout by removing it and writing it anew; nobody may take that for a missing plan.
+#[test]
+fn a_plan_that_git_writes_anew_is_neither_missing_nor_empty() {
+    const TEXT: &str = "- [ ] one\n- [ ] two\n";
+    let place = Place::new(TEXT);
+    let plan = place.plan();
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                fs::remove_file(place.path()).unwrap();
+                std::thread::sleep(std::time::Duration::from_millis(2));
+                place.edit(TEXT);
+                std::thread::sleep(std::time::Duration::from_millis(2));
+            }
+        });
+        let read: Vec<_> = (0..200)
+            .map(|_| plan.read().map(|plan| plan.tasks.len()))
+            .collect();
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(read.iter().all(|found| matches!(found, Ok(2))), "{read:?}");
+    });
+}

@@ -169,7 +169,7 @@ impl Story {
                 Standing::Done => assert!(self.ticked.contains(text), "{text}"),
                 Standing::Delivered(_) => assert!(self.delivered.contains(text), "{text}"),
                 Standing::Claimed(claimant) => {
-                    assert_eq!(claimant.life == Life::Alive, ours, "{text}")
+                    assert_eq!(claimant.life == Life::Alive, ours, "{text}");
                 }
                 Standing::ClaimedByNobodyKnown => panic!("{text}: a mark without a record"),
                 Standing::Open => assert!(!ours, "{text}"),

@@ -1,0 +1,151 @@
+//! The command line as typed. Values stay texts here: what they mean is resolved together with the other sources, so
+//! that a wrong one is told the same way wherever it stands.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+use ralph_front::output::{Format, When};
+
+/// One loop per repository of a workbench, launched once, seen through to the end.
+#[derive(Debug, Parser)]
+#[command(
+    name = "wb-ralph-dispatch",
+    version,
+    max_term_width = 100,
+    args_conflicts_with_subcommands = true,
+    after_help = "Every knob: command line, else environment, else project.conf, else its default; the banner prints where\n\
+                  each comes from. With M (continuous mode), N workers stay busy until M attempts are spent over all\n\
+                  repositories together, or the plans are drained.\n\n\
+                  Examples:\n  wb-ralph-dispatch --parallel 3 --max-tasks 30\n  wb-ralph-dispatch --parallel 3 30 --no-tabs --respawn-delay 5\n  \
+                  wb-ralph-dispatch --repos svc-a,svc-b --agent codex --dry-run\n  wb-ralph-dispatch --status --watch\n  \
+                  wb-ralph-dispatch --sweep"
+)]
+pub struct Cli {
+    /// How much, where and with what.
+    #[command(flatten)]
+    pub flags: Flags,
+    /// What to do instead of launching.
+    #[command(flatten)]
+    pub act: Act,
+    /// Options of every form.
+    #[command(flatten)]
+    pub global: Global,
+    /// Verbs that the launcher starts itself with.
+    #[command(subcommand)]
+    pub hidden: Option<Hidden>,
+}
+
+/// The knobs of a launch.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Flags {
+    /// Workers at once over all repositories together, and optionally M: all attempts together
+    /// [default: one per repository, at most 4] [env: WB_RALPH_PARALLEL]
+    #[arg(long, num_args = 1..=2, value_names = ["N", "M"], allow_negative_numbers = true)]
+    pub parallel: Vec<String>,
+    /// All attempts together, success and failure; engages continuous mode
+    /// [default: batch, one pass over each plan] [env: WB_RALPH_MAX_TASKS]
+    #[arg(long, value_name = "M", allow_negative_numbers = true)]
+    pub max_tasks: Option<String>,
+    /// Attempts per task before it is skip-listed [default: 1] [env: WB_RALPH_MAX_TASK_ATTEMPTS]
+    #[arg(long, value_name = "K", allow_negative_numbers = true)]
+    pub max_task_attempts: Option<String>,
+    /// Pause before a freed worker takes its next task, fractions allowed [default: 0]
+    /// [env: WB_RALPH_RESPAWN_DELAY]
+    #[arg(long, value_name = "SEC", allow_negative_numbers = true)]
+    pub respawn_delay: Option<String>,
+    /// No terminal tabs or panes; detached loops have none anyway [env: WB_RALPH_DISABLE_TABS]
+    #[arg(long)]
+    pub no_tabs: bool,
+    /// Only these repositories, by registered name, with commas [default: all with a fix_plan]
+    /// [env: WB_RALPH_DISPATCH_REPOS]
+    #[arg(long, value_name = "A,B")]
+    pub repos: Option<String>,
+    /// All but these repositories [env: WB_RALPH_DISPATCH_EXCLUDE]
+    #[arg(long, value_name = "C")]
+    pub exclude: Option<String>,
+    /// The coding agent: claude, codex, devin or command [default: claude] [env: WB_RALPH_ENGINE]
+    #[arg(long, value_name = "E")]
+    pub agent: Option<String>,
+    /// The same as --agent
+    #[arg(long, value_name = "E")]
+    pub engine: Option<String>,
+    /// The program of the engine `command`, with its arguments [env: RALPH_AGENT_COMMAND]
+    #[arg(long, value_name = "PROG ARGS")]
+    pub agent_command: Option<String>,
+    /// The loop's program [default: ralph on the PATH, else beside this program] [env: WB_RALPH_PROGRAM]
+    #[arg(long, value_name = "PROG")]
+    pub ralph: Option<String>,
+    /// Where the loops run: here, or as jobs of the configured cluster [default: here] [env: WB_RALPH_ON]
+    #[arg(long, value_name = "here|cluster")]
+    pub on: Option<String>,
+}
+
+/// What to do with the launched loops, or how to launch.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Act {
+    /// Show what would be launched, and launch nothing
+    #[arg(long, conflicts_with_all = ["status", "sweep", "stop", "wait"])]
+    pub dry_run: bool,
+    /// Stay and look on until all loops have ended; Ctrl-C ends the looking only
+    #[arg(long, conflicts_with_all = ["status", "sweep", "stop"])]
+    pub wait: bool,
+    /// How each loop is: a table, and the end of the log of each that failed
+    #[arg(long, conflicts_with_all = ["sweep", "stop"])]
+    pub status: bool,
+    /// Draw the status again whenever it changes
+    #[arg(long, conflicts_with_all = ["sweep", "stop", "wait", "dry_run"])]
+    pub watch: bool,
+    /// Record what ended: exit codes and pull requests, the Exec cells of EPIC-PIPELINE.md, stale pidfiles
+    #[arg(long, conflicts_with = "stop")]
+    pub sweep: bool,
+    /// Let running agents finish, then end what is left
+    #[arg(long)]
+    pub stop: bool,
+    /// Make the second name, wb.ralph-dispatch, beside this program
+    #[arg(long, conflicts_with_all = ["status", "watch", "sweep", "stop", "wait", "dry_run"])]
+    pub link: bool,
+    /// With --stop: how long running agents may take to finish, in seconds
+    #[arg(long, value_name = "SEC", default_value_t = 60, requires = "stop")]
+    pub within: u64,
+}
+
+/// Options of every form.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// The workbench; else $WB_ROOT, else the nearest folder upward with a project.conf
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// How results are printed
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    pub json: bool,
+    /// When colours are used (NO_COLOR is honoured)
+    #[arg(long, value_enum, default_value_t = When::Auto)]
+    pub color: When,
+    /// Say more of what is going on
+    #[arg(long, short, action = ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
+    /// Say nothing but results and errors
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// The hidden verbs.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Hidden {
+    /// Supervises a loop; started by the launcher itself
+    #[command(name = "__supervise", hide = true)]
+    Supervise(Supervised),
+    /// Runs a job of the embedded cluster; started by the launcher itself
+    #[command(name = "__job", hide = true)]
+    Job(Supervised),
+}
+
+/// The record directory of a supervised process.
+#[derive(Debug, Clone, Args)]
+pub struct Supervised {
+    /// The directory
+    pub dir: PathBuf,
+}

@@ -1,0 +1,420 @@
+//! A launch: resolve, gate, start, report.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use ralph_core::env::Env;
+use ralph_core::error::Code;
+use ralph_core::id::OpId;
+use ralph_core::process::Supervisor;
+use ralph_core::store::atomic;
+use ralph_front::SCHEMA_VERSION;
+use ralph_front::failure::{Failure, Outcome, printed, sentence};
+use ralph_front::machine::block_on;
+use ralph_loop::budget::{Budget, Terms};
+
+use crate::args::{Act, Flags};
+use crate::cluster;
+use crate::commands::{sweep as sweep_command, watch};
+use crate::env_vars;
+use crate::gate::{self, PlanProbe, Refusal};
+use crate::launch::{self, Order};
+use crate::layout::Layout;
+use crate::probe;
+use crate::program::{self, LoopProgram};
+use crate::record::LoopRecord;
+use crate::render;
+use crate::report::{Knob, LaunchReport, LoopOrder, RefusalRow};
+use crate::resolve::{self, Filter, Knobs, Place, Selection};
+use crate::setting::Setting;
+use crate::share::{self, Share};
+use crate::standing::{JobStanding, Look};
+use crate::sweep;
+use crate::workbench::Workbench;
+
+/// Everything that is known before anything is started.
+struct Plan {
+    knobs: Knobs,
+    selection: Selection,
+    workers: Setting<u32>,
+    launch: OpId,
+    /// What each loop may use, in the order of the selection.
+    shares: Vec<Share>,
+    /// The loop's program, and the arguments of each loop; none when they are refused.
+    program: Option<LoopProgram>,
+    arguments: Vec<Vec<String>>,
+    refusals: Vec<Refusal>,
+}
+
+/// Launches, or shows what would be launched.
+pub(super) fn run(bench: &Workbench, flags: &Flags, act: &Act) -> Outcome {
+    let knobs = resolve::resolve(flags, &env_vars::texts(), &bench.conf)?;
+    let has_plan = |name: &str| probe::plan(&bench.layout.plan(name)) == PlanProbe::Present;
+    let selection = resolve::select(&knobs.filter, &bench.conf.names(), &has_plan)?;
+    let jobs = cluster::refresh(bench)?;
+    if !act.dry_run && bench.layout.lock().exists() {
+        sweep_command::beside(bench, &jobs)?;
+    }
+    let plan = plan(bench, knobs, selection, &jobs)?;
+    let mut report = report(bench, &plan, act.dry_run);
+    if !bench.output.is_json() {
+        printed(bench.output.print(&render::banner(&report)))?;
+    }
+    if act.dry_run || !plan.refusals.is_empty() {
+        return shown(bench, &plan, &report);
+    }
+    start(bench, &plan, &jobs, &mut report)?;
+    let code = outcome(&report);
+    if act.wait && code != Some(Code::Failed) {
+        if !bench.output.is_json() {
+            printed(bench.output.print(&render::launched(&report)))?;
+        }
+        let ended = watch::wait(bench)?;
+        return Ok(ended.or(code));
+    }
+    bench.output.answer(&report, &render::launched(&report))?;
+    if code.is_none() {
+        bench.output.note(
+            "the loops go on by themselves: --status shows them, --sweep records what ended, --stop ends them",
+        );
+    }
+    Ok(code)
+}
+
+fn plan(
+    bench: &Workbench,
+    knobs: Knobs,
+    selection: Selection,
+    jobs: &BTreeMap<String, JobStanding>,
+) -> Result<Plan, Failure> {
+    let (variables, search_path) = (env_vars::texts(), env_vars::search_path());
+    let own = env_vars::program().ok();
+    let site = probe::Site {
+        layout: &bench.layout,
+        knobs: &knobs,
+        variables: &variables,
+        search_path: &search_path,
+        own: own.as_deref(),
+        jobs,
+    };
+    let found = block_on(probe::probe(site, &selection.repositories))?;
+    let mut refusals = gate::gate(&found.probes, &bench.layout.root.display().to_string());
+    if selection.repositories.is_empty() {
+        refusals.push(no_plan_anywhere(&selection));
+    }
+    let count = selection.repositories.len();
+    let exact = found.program.as_ref().is_none_or(|p| p.capabilities.budget);
+    let mut workers = resolve::workers(knobs.parallel.as_ref(), count);
+    if !exact && knobs.parallel.is_none() {
+        let all = u32::try_from(count.max(1)).unwrap_or(u32::MAX);
+        workers = Setting::default(all, "one per repository, because the loops share no budget");
+    }
+    let attempts = knobs.max_tasks.value;
+    let shares = if exact {
+        share::shared(workers.value, attempts, count)
+    } else {
+        share::divided(workers.value, attempts, count)?
+    };
+    let mut plan = Plan {
+        launch: bench.env.ids.op(bench.env.now()),
+        knobs,
+        selection,
+        workers,
+        shares,
+        arguments: Vec::new(),
+        program: found.program,
+        refusals,
+    };
+    words(bench, &mut plan);
+    Ok(plan)
+}
+
+/// The command line of each loop; a program that cannot be told what was asked is a refusal.
+fn words(bench: &Workbench, plan: &mut Plan) {
+    let Some(program) = plan.program.clone() else {
+        return;
+    };
+    let budget = bench.layout.budget(plan.launch.as_str());
+    let budget: Option<&Path> = program.capabilities.budget.then_some(&budget);
+    let all: Result<Vec<_>, _> = plan
+        .shares
+        .iter()
+        .map(|share| program::arguments(&program, &plan.knobs, share, budget))
+        .collect();
+    match all {
+        Ok(all) => plan.arguments = all,
+        Err(error) => plan.refusals.push(Refusal {
+            code: Code::NoEngine,
+            message: error.to_string(),
+            fix: ralph_core::error::Coded::hint(&error).map_or_else(String::new, |hint| hint.0),
+        }),
+    }
+}
+
+fn no_plan_anywhere(selection: &Selection) -> Refusal {
+    let names = selection.without_plan.join(", ");
+    Refusal {
+        code: Code::NoFixPlan,
+        message: if names.is_empty() {
+            "no repository is left to launch".to_owned()
+        } else {
+            format!("no repository has a .ralph/fix_plan.md that is not empty: {names}")
+        },
+        fix: "Write the plans first: /ralph-workspace-plan.".to_owned(),
+    }
+}
+
+fn report(bench: &Workbench, plan: &Plan, dry_run: bool) -> LaunchReport {
+    let names = plan.selection.repositories.iter();
+    let loops = names.enumerate().map(|(index, name)| {
+        let arguments = plan.arguments.get(index).cloned().unwrap_or_default();
+        let program = plan.program.as_ref();
+        let mut command = vec![program.map_or_else(
+            || "ralph".to_owned(),
+            |program| program.path.display().to_string(),
+        )];
+        command.extend(arguments);
+        LoopOrder {
+            repository: name.clone(),
+            folder: bench.layout.repository(name).display().to_string(),
+            command,
+            log: bench.layout.shown(&bench.layout.log(name)),
+            pid: None,
+            job: None,
+            error: None,
+        }
+    });
+    LaunchReport {
+        schema_version: SCHEMA_VERSION,
+        launch: None,
+        dry_run,
+        knobs: knobs(plan),
+        loops: loops.collect(),
+        without_plan: plan.selection.without_plan.clone(),
+        refusals: plan.refusals.iter().map(RefusalRow::from).collect(),
+    }
+}
+
+/// The knobs as the banner shows them; the names and the words for "nothing" are those of the launcher before.
+fn knobs(plan: &Plan) -> Vec<Knob> {
+    let knobs = &plan.knobs;
+    let knob = |name: &'static str, value: String, origin: &crate::setting::Origin| Knob {
+        name,
+        value,
+        origin: origin.to_string(),
+    };
+    let m = &knobs.max_tasks;
+    let mode = if m.value.is_some() {
+        "continuous"
+    } else {
+        "batch"
+    };
+    let (repos, exclude) = match &knobs.filter.value {
+        Filter::All => ("<all>".to_owned(), "<none>".to_owned()),
+        Filter::Only(names) => (names.join(","), "<none>".to_owned()),
+        Filter::Except(names) => ("<all>".to_owned(), names.join(",")),
+    };
+    let max_tasks = m
+        .value
+        .map_or_else(|| "<unset>".to_owned(), |m| m.to_string());
+    let place = match knobs.place.value {
+        Place::Here => "here",
+        Place::Cluster => "cluster",
+    };
+    let attempts = &knobs.max_task_attempts;
+    let delay = &knobs.respawn_delay;
+    let mut all = vec![
+        knob("mode", mode.to_owned(), &m.origin),
+        knob(
+            "parallel",
+            plan.workers.value.to_string(),
+            &plan.workers.origin,
+        ),
+        knob("max_tasks", max_tasks, &m.origin),
+        knob(
+            "max_task_attempts",
+            attempts.value.to_string(),
+            &attempts.origin,
+        ),
+        knob("respawn_delay", delay.value.to_string(), &delay.origin),
+        knob("tabs", "off".to_owned(), &knobs.no_tabs),
+        knob(
+            "engine",
+            knobs.engine.value.name().to_owned(),
+            &knobs.engine.origin,
+        ),
+        knob("repos", repos, &knobs.filter.origin),
+        knob("exclude", exclude, &knobs.filter.origin),
+        knob("on", place.to_owned(), &knobs.place.origin),
+    ];
+    if let Some(command) = &knobs.agent_command {
+        all.push(knob(
+            "agent_command",
+            command.value.clone(),
+            &command.origin,
+        ));
+    }
+    if let Some(program) = &plan.program {
+        let origin = match knobs.place.value {
+            Place::Cluster => knobs.job_program.origin.clone(),
+            Place::Here => knobs.program.as_ref().map_or_else(
+                || crate::setting::Origin::Default("found by its name".to_owned()),
+                |program| program.origin.clone(),
+            ),
+        };
+        all.push(knob("ralph", program.path.display().to_string(), &origin));
+        let (budget, why) = if program.capabilities.budget {
+            ("shared", "its --help knows --budget")
+        } else {
+            ("divided", "its loops share no budget")
+        };
+        let why = crate::setting::Origin::Default(why.to_owned());
+        all.push(knob("budget", budget.to_owned(), &why));
+    }
+    all
+}
+
+/// A launch that was only to be shown, or is refused.
+fn shown(bench: &Workbench, plan: &Plan, report: &LaunchReport) -> Outcome {
+    if bench.output.is_json() {
+        printed(bench.output.json(report))?;
+    } else {
+        let workspace = bench.layout.repos().display().to_string();
+        printed(bench.output.print(&render::commands(report, &workspace)))?;
+        if report.dry_run {
+            printed(bench.output.print("[dry-run] not executing\n"))?;
+        }
+        bench.output.error_line(render::refusals(report).trim_end());
+    }
+    Ok(gate::code(&plan.refusals))
+}
+
+fn start(
+    bench: &Workbench,
+    plan: &Plan,
+    jobs: &BTreeMap<String, JobStanding>,
+    report: &mut LaunchReport,
+) -> Result<(), Failure> {
+    let layout = &bench.layout;
+    bench.exclude()?;
+    for folder in [
+        layout.logs(),
+        layout.loops(),
+        layout.launch(plan.launch.as_str()),
+    ] {
+        atomic::create_dir(&folder)?;
+    }
+    let _lock = sweep::lock(layout)?;
+    still_free(layout, plan, jobs)?;
+    report.launch = Some(plan.launch.to_string());
+    if plan.knobs.place.value == Place::Cluster {
+        return cluster::submit(
+            bench,
+            &records(plan, &bench.env),
+            &plan.knobs,
+            &plan.arguments,
+            report,
+        );
+    }
+    let program = plan.program.as_ref().map(|program| program.path.clone());
+    let program = program.unwrap_or_default();
+    if plan.program.as_ref().is_some_and(|p| p.capabilities.budget) {
+        budget(layout, plan)?;
+    }
+    let orders: Vec<Order> = records(plan, &bench.env)
+        .into_iter()
+        .zip(&plan.arguments)
+        .map(|(record, arguments)| Order {
+            record,
+            program: program.clone(),
+            arguments: arguments.clone(),
+            variables: variables(layout, &plan.knobs),
+        })
+        .collect();
+    let supervisor = Supervisor {
+        program: env_vars::program().map_err(|error| {
+            let message = format!("the running program cannot be found: {error}");
+            Failure::new(Code::Failed, message)
+        })?,
+        args: vec!["__supervise".to_owned()],
+    };
+    let answers = launch::launch(layout, &bench.env, &supervisor, &orders);
+    for (row, answer) in report.loops.iter_mut().zip(answers) {
+        match answer {
+            Ok(launched) => row.pid = Some(launched.pid),
+            Err(error) => row.error = Some(sentence(&error)),
+        }
+    }
+    Ok(())
+}
+
+/// The slots and the ledger that the loops of this launch share.
+fn budget(layout: &Layout, plan: &Plan) -> Result<(), Failure> {
+    let terms = Terms {
+        workers: usize::try_from(plan.workers.value).unwrap_or(usize::MAX),
+        attempts: plan.knobs.max_tasks.value,
+    };
+    Budget::create(&layout.budget(plan.launch.as_str()), &terms)?;
+    Ok(())
+}
+
+/// What every loop gets on top of this process's variables.
+fn variables(layout: &Layout, knobs: &Knobs) -> BTreeMap<String, String> {
+    let mut variables = BTreeMap::from([
+        ("WB_ROOT".to_owned(), layout.root.display().to_string()),
+        (
+            "WORKSPACE_ROOT".to_owned(),
+            layout.repos().display().to_string(),
+        ),
+    ]);
+    if let Some(command) = &knobs.agent_command {
+        variables.insert("RALPH_AGENT_COMMAND".to_owned(), command.value.clone());
+    }
+    variables
+}
+
+/// Another launcher may have come first since the gate looked: under the lock that is seen.
+fn still_free(
+    layout: &Layout,
+    plan: &Plan,
+    jobs: &BTreeMap<String, JobStanding>,
+) -> Result<(), Failure> {
+    let look = Look::new(layout, jobs);
+    let taken: Vec<&str> = plan
+        .selection
+        .repositories
+        .iter()
+        .filter(|name| probe::running(layout, &look, name).is_some())
+        .map(String::as_str)
+        .collect();
+    if taken.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "another launcher has just started a loop in {}; nothing was started",
+        taken.join(", ")
+    );
+    Err(Failure::new(Code::AlreadyRunning, message).hint("See them: wb-ralph-dispatch --status"))
+}
+
+fn records(plan: &Plan, env: &Env) -> Vec<LoopRecord> {
+    let names = plan.selection.repositories.iter();
+    names
+        .map(|name| LoopRecord {
+            engine: plan.knobs.engine.value.name().to_owned(),
+            workers: plan.workers.value,
+            max_tasks: plan.knobs.max_tasks.value,
+            ..LoopRecord::new(name, plan.launch.as_str(), env.now())
+        })
+        .collect()
+}
+
+/// What a launch came to.
+fn outcome(report: &LaunchReport) -> Option<Code> {
+    let failed = report.loops.iter().filter(|order| order.error.is_some());
+    match failed.count() {
+        0 => None,
+        count if count == report.loops.len() => Some(Code::Failed),
+        _ => Some(Code::Partial),
+    }
+}

@@ -1,0 +1,43 @@
+//! `--link`: the second name of this program, `wb.ralph-dispatch`, beside it. A name with a dot can be no crate's, so
+//! `cargo install` cannot bring it.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
+
+use ralph_core::error::Code;
+use ralph_front::failure::{Failure, Outcome, printed};
+use ralph_front::output::Output;
+
+use crate::env_vars;
+
+const NAME: &str = "wb.ralph-dispatch";
+
+/// Makes the link, or finds that it is there.
+pub(super) fn run(output: &Output) -> Outcome {
+    let program = env_vars::program().and_then(|path| path.canonicalize());
+    let program = program.map_err(|error| {
+        let message = format!("the running program cannot be found: {error}");
+        Failure::new(Code::Failed, message)
+    })?;
+    let link = program.with_file_name(NAME);
+    let said = match symlink(program.file_name().unwrap_or_default(), &link) {
+        Ok(()) => "made",
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            if fs::canonicalize(&link).ok().as_ref() != Some(&program) {
+                let message = format!("{}: is something else already", link.display());
+                return Err(Failure::new(Code::Conflict, message).hint("Move it away first."));
+            }
+            "there already"
+        }
+        Err(error) => {
+            let message = format!("{}: cannot be made: {error}", link.display());
+            return Err(Failure::new(Code::Failed, message).hint(format!(
+                "Make it where you may: ln -s {} ~/bin/{NAME}",
+                program.display()
+            )));
+        }
+    };
+    printed(output.print(&format!("{}: {said}", link.display())))?;
+    Ok(None)
+}

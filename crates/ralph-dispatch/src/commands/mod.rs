@@ -1,0 +1,85 @@
+//! One file per form of the command line: resolve, call, print. Nothing is decided here that could be decided purely.
+
+mod launch;
+mod link;
+mod status;
+mod stop;
+mod sweep;
+mod watch;
+
+use std::path::Path;
+
+use ralph_core::error::Code;
+use ralph_front::failure::{Failure, Outcome, explain};
+use ralph_front::machine;
+use ralph_front::output::{Format, Output};
+
+use crate::args::{Cli, Global, Hidden};
+use crate::env_vars;
+use crate::workbench::Workbench;
+
+/// Runs a command line; the exit code.
+pub(crate) fn run(cli: Cli) -> u8 {
+    let output = output(&cli.global);
+    match dispatch(cli, &output) {
+        Ok(code) => code.map_or(0, Code::exit_code),
+        Err(failure) => {
+            explain(&failure, &output);
+            failure.code().exit_code()
+        }
+    }
+}
+
+fn output(global: &Global) -> Output {
+    let format = if global.json {
+        Format::Json
+    } else {
+        global.format
+    };
+    let columns = env_vars::text(env_vars::COLUMNS).and_then(|text| text.parse().ok());
+    Output::new(format, global.color, global.quiet, global.verbose, columns)
+}
+
+fn dispatch(cli: Cli, output: &Output) -> Outcome {
+    match &cli.hidden {
+        Some(Hidden::Supervise(arguments)) => return supervise(&arguments.dir),
+        Some(Hidden::Job(arguments)) => return job(&arguments.dir),
+        None => {}
+    }
+    if cli.act.link {
+        return link::run(output);
+    }
+    let bench = Workbench::open(&cli.global, output.clone())?;
+    let act = &cli.act;
+    if act.stop {
+        stop::run(&bench, &cli.flags, act.within)
+    } else if act.sweep {
+        sweep::run(&bench)
+    } else if act.watch {
+        watch::run(&bench)
+    } else if act.status {
+        status::run(&bench)
+    } else {
+        launch::run(&bench, &cli.flags, act)
+    }
+}
+
+/// The hidden verbs answer on standard output, to the process that started them.
+fn supervised(outcome: Result<(), String>) -> Outcome {
+    outcome
+        .map(|()| None)
+        .map_err(|error| Failure::new(Code::Failed, error))
+}
+
+fn supervise(dir: &Path) -> Outcome {
+    let env = machine::env(env_vars::user());
+    let done = ralph_core::process::supervise::main(dir, &env, &mut std::io::stdout());
+    supervised(done.map(drop).map_err(|error| error.to_string()))
+}
+
+fn job(dir: &Path) -> Outcome {
+    let env = machine::env(env_vars::user());
+    let variables = env_vars::all();
+    let done = ralph_core::cluster::local::run_job(dir, &env, variables, &mut std::io::stdout());
+    supervised(done.map(drop).map_err(|error| error.to_string()))
+}

@@ -1,0 +1,96 @@
+//! `--stop`: running agents may finish, then everything that is left is ended.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use ralph_core::error::Code;
+use ralph_front::SCHEMA_VERSION;
+use ralph_front::failure::{Failure, Outcome};
+
+use crate::args::Flags;
+use crate::cluster;
+use crate::commands::sweep as sweep_command;
+use crate::record::LoopRecord;
+use crate::render;
+use crate::report::{LoopRow, StopReport};
+use crate::resolve;
+use crate::setting::{Origin, Setting};
+use crate::standing::{JobStanding, Look, Standing};
+use crate::stop;
+use crate::sweep;
+use crate::workbench::Workbench;
+
+/// How long a scheduler may take to end a job beyond what the job itself may take.
+const KILL_WAIT: Duration = Duration::from_secs(60);
+
+/// Pauses between two looks at jobs that are ending: of the embedded cluster, and of one over a network.
+const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(10)];
+
+/// Waits until the cancelled jobs have ended, and says how all jobs are.
+fn jobs_ended(
+    bench: &Workbench,
+    marked: &[Standing],
+    within: Duration,
+) -> Result<BTreeMap<String, JobStanding>, Failure> {
+    let pause = PAUSES[usize::from(cluster::is_remote(marked))];
+    let deadline = Instant::now().checked_add(within + KILL_WAIT);
+    loop {
+        let jobs = cluster::refresh(bench)?;
+        let has_ended = |standing: &Standing| {
+            let job = jobs.get(&standing.record.repository);
+            standing.record.job.is_none() || job.is_none_or(|job| job.state.is_final())
+        };
+        let is_late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        if is_late || marked.iter().all(has_ended) {
+            return Ok(jobs);
+        }
+        std::thread::sleep(pause);
+    }
+}
+
+/// Ends the loops of the named repositories, or all.
+pub(super) fn run(bench: &Workbench, flags: &Flags, within: u64) -> Outcome {
+    let layout = &bench.layout;
+    let chosen = match &flags.repos {
+        Some(list) => {
+            let list = Setting::new(list.clone(), Origin::Flag("--repos"));
+            Some(resolve::names(&list, &bench.conf)?)
+        }
+        None => None,
+    };
+    let jobs = cluster::refresh(bench)?;
+    let marked = if !layout.lock().exists() {
+        Vec::new()
+    } else {
+        let _lock = sweep::lock(layout)?;
+        let (mut records, _) = LoopRecord::all(layout)?;
+        records.retain(|record| {
+            chosen
+                .as_ref()
+                .is_none_or(|names| names.contains(&record.repository))
+        });
+        stop::mark(layout, &bench.env, &Look::new(layout, &jobs), records)?
+    };
+    if !marked.is_empty() {
+        let told = |line: &str| bench.output.note(line);
+        cluster::cancel(bench, &marked)?;
+        let look = Look::new(layout, &jobs);
+        stop::end(layout, &look, &marked, Duration::from_secs(within), &told);
+    }
+    let jobs = jobs_ended(bench, &marked, Duration::from_secs(within))?;
+    sweep_command::beside(bench, &jobs)?;
+    let look = Look::new(layout, &jobs);
+    let mut rows = Vec::new();
+    for standing in &marked {
+        let record = LoopRecord::read(layout, &standing.record.repository)?;
+        let record = record.unwrap_or_else(|| standing.record.clone());
+        rows.push(LoopRow::new(&look.at(record), layout));
+    }
+    let report = StopReport {
+        schema_version: SCHEMA_VERSION,
+        loops: rows,
+    };
+    bench.output.answer(&report, &render::stopped(&report))?;
+    let left = report.loops.iter().any(|row| !row.state.is_final());
+    Ok(left.then_some(Code::Failed))
+}

@@ -1,0 +1,358 @@
+//! Whether a launch may happen. Pure: what was probed comes in, every reason against it comes out at once.
+
+use std::path::PathBuf;
+
+use ralph_core::error::Code;
+
+/// What was found about a launch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Probes {
+    /// The workbench, as git shows it.
+    pub(crate) workbench: WorkTree,
+    /// Each selected repository.
+    pub(crate) repositories: Vec<RepositoryProbe>,
+    /// What is wrong with the loop's program, if anything is: the message and what to do.
+    pub(crate) program: Option<(String, String)>,
+    /// The engine, and its program when that is not there.
+    pub(crate) engine: Option<MissingEngine>,
+}
+
+/// A work tree, as git shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum WorkTree {
+    /// Nothing is changed.
+    Clean,
+    /// Lines of `git status --porcelain`.
+    Dirty(Vec<String>),
+    /// There is no such folder.
+    Missing,
+    /// The folder is no repository of its own.
+    NoRepository,
+    /// git could not be asked.
+    Unknown(String),
+}
+
+/// What was found about a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RepositoryProbe {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its folder.
+    pub(crate) folder: PathBuf,
+    /// Its work tree.
+    pub(crate) work_tree: WorkTree,
+    /// Its plan.
+    pub(crate) plan: PlanProbe,
+    /// A loop that runs there already.
+    pub(crate) running: Option<Running>,
+    /// Why it cannot go to a cluster, with `--on cluster`.
+    pub(crate) not_pushed: Vec<String>,
+}
+
+/// A plan, as a launch asks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PlanProbe {
+    Present,
+    Empty,
+    Missing,
+}
+
+/// What runs there already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Running {
+    /// A loop of a former launch.
+    Launched { pid: Option<u32> },
+    /// A loop whose supervisor was killed.
+    Orphaned { pid: Option<u32> },
+    /// A loop that somebody started by hand.
+    ByHand,
+    /// A pidfile of another launcher names a living process.
+    Foreign { pid: u32, file: PathBuf },
+    /// A job of the cluster.
+    Job { id: String },
+}
+
+/// An engine whose program is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MissingEngine {
+    /// The engine.
+    pub(crate) engine: &'static str,
+    /// Its program.
+    pub(crate) program: String,
+}
+
+/// One reason against a launch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// Its class.
+    pub(crate) code: Code,
+    /// What was found.
+    pub(crate) message: String,
+    /// What to do.
+    pub(crate) fix: String,
+}
+
+/// As many changed files as are shown of a work tree.
+const SHOWN: usize = 5;
+
+/// Every reason against the launch, the workbench's first.
+pub(crate) fn gate(probes: &Probes, workbench: &str) -> Vec<Refusal> {
+    let mut refusals = Vec::new();
+    let root = format!("git -C {workbench}");
+    refusals.extend(work_tree(&probes.workbench, "workbench", &root));
+    for probe in &probes.repositories {
+        let git = format!("git -C {}", probe.folder.display());
+        refusals.extend(work_tree(&probe.work_tree, &probe.name, &git));
+        refusals.extend(plan(probe));
+        refusals.extend(running(probe));
+        refusals.extend(probe.not_pushed.iter().map(|problem| Refusal {
+            code: Code::Dirty,
+            message: format!("{}: not ready for the cluster: {problem}", probe.name),
+            fix: format!("Commit and push: {git} push"),
+        }));
+    }
+    refusals.extend(probes.program.iter().map(|(message, fix)| Refusal {
+        code: Code::NoEngine,
+        message: message.clone(),
+        fix: fix.clone(),
+    }));
+    refusals.extend(probes.engine.as_ref().map(|missing| Refusal {
+        code: Code::NoEngine,
+        message: format!(
+            "engine {}: there is no program `{}` on the PATH",
+            missing.engine, missing.program
+        ),
+        fix: "Install it, or choose another engine with --agent.".to_owned(),
+    }));
+    refusals
+}
+
+/// The code of a launch that was refused: the lowest, so that what is to be mended first is told first.
+pub(crate) fn code(refusals: &[Refusal]) -> Option<Code> {
+    refusals.iter().map(|refusal| refusal.code).min()
+}
+
+fn work_tree(found: &WorkTree, name: &str, git: &str) -> Option<Refusal> {
+    let refusal = |message: String, fix: String| Refusal {
+        code: Code::Dirty,
+        message,
+        fix,
+    };
+    Some(match found {
+        WorkTree::Clean => return None,
+        WorkTree::Dirty(lines) => {
+            let mut shown: Vec<&str> = lines.iter().take(SHOWN).map(|line| line.trim()).collect();
+            let more = format!("and {} more", lines.len().saturating_sub(SHOWN));
+            if lines.len() > SHOWN {
+                shown.push(&more);
+            }
+            refusal(
+                format!("{name}: the work tree is not clean: {}", shown.join(", ")),
+                format!("Commit or stash it: {git} status"),
+            )
+        }
+        WorkTree::Missing => refusal(
+            format!("{name}: there is no such folder"),
+            format!(
+                "Clone it: git clone URL {}",
+                git.trim_start_matches("git -C ")
+            ),
+        ),
+        WorkTree::NoRepository => refusal(
+            format!("{name}: not a git repository of its own"),
+            format!("Make it one, or clone it there: {git} init"),
+        ),
+        WorkTree::Unknown(why) => refusal(
+            format!("{name}: git cannot tell whether it is clean: {why}"),
+            format!("See what git says: {git} status"),
+        ),
+    })
+}
+
+fn plan(probe: &RepositoryProbe) -> Option<Refusal> {
+    let what = match probe.plan {
+        PlanProbe::Present => return None,
+        _ if probe.work_tree == WorkTree::Missing => return None,
+        PlanProbe::Empty => "empty",
+        PlanProbe::Missing => "missing",
+    };
+    Some(Refusal {
+        code: Code::NoFixPlan,
+        message: format!(
+            "fix_plan missing or empty: {}: .ralph/fix_plan.md is {what}",
+            probe.name
+        ),
+        fix: format!(
+            "Write its tasks (/ralph-workspace-plan), or leave it out: --exclude {}",
+            probe.name
+        ),
+    })
+}
+
+fn running(probe: &RepositoryProbe) -> Option<Refusal> {
+    let name = &probe.name;
+    let pid = |pid: &Option<u32>| pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
+    let (message, fix) = match probe.running.as_ref()? {
+        Running::Launched { pid: found } => (
+            format!("{name}: a loop runs there already{}", pid(found)),
+            format!("Let it end, or end it: wb-ralph-dispatch --stop --repos {name}"),
+        ),
+        Running::Orphaned { pid: found } => (
+            format!(
+                "{name}: a loop whose supervisor was killed still runs there{}",
+                pid(found)
+            ),
+            format!("End it: wb-ralph-dispatch --stop --repos {name}"),
+        ),
+        Running::ByHand => (
+            format!("{name}: a loop that was started by hand runs there"),
+            "Let it end, or end it where it was started.".to_owned(),
+        ),
+        Running::Foreign { pid, file } => (
+            format!(
+                "{name}: {} of another launcher names a living process (pid {pid})",
+                file.display()
+            ),
+            format!(
+                "End that process, or delete the file: rm {}",
+                file.display()
+            ),
+        ),
+        Running::Job { id } => (
+            format!("{name}: its loop is job {id} of the cluster, which has not ended"),
+            format!("Let it end, or end it: wb-ralph-dispatch --stop --repos {name}"),
+        ),
+    };
+    Some(Refusal {
+        code: Code::AlreadyRunning,
+        message,
+        fix,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn probe(name: &str) -> RepositoryProbe {
+        RepositoryProbe {
+            name: name.to_owned(),
+            folder: format!("/wb/repos/{name}").into(),
+            work_tree: WorkTree::Clean,
+            plan: PlanProbe::Present,
+            running: None,
+            not_pushed: Vec::new(),
+        }
+    }
+
+    fn probes(repositories: Vec<RepositoryProbe>) -> Probes {
+        Probes {
+            workbench: WorkTree::Clean,
+            repositories,
+            program: None,
+            engine: None,
+        }
+    }
+
+    #[test]
+    fn nothing_against_it() {
+        assert_eq!(gate(&probes(vec![probe("svc-a")]), "/wb"), []);
+        assert_eq!(code(&[]), None);
+    }
+
+    /// All reasons are told at once, each with what to do.
+    #[test]
+    fn every_reason_is_told() {
+        let dirty =
+            |count: usize| WorkTree::Dirty((0..count).map(|n| format!(" M file{n}")).collect());
+        let mut found = probes(vec![
+            RepositoryProbe {
+                work_tree: dirty(7),
+                plan: PlanProbe::Empty,
+                ..probe("svc-a")
+            },
+            RepositoryProbe {
+                work_tree: WorkTree::Missing,
+                plan: PlanProbe::Missing,
+                ..probe("svc-b")
+            },
+            RepositoryProbe {
+                work_tree: WorkTree::NoRepository,
+                ..probe("svc-c")
+            },
+            RepositoryProbe {
+                running: Some(Running::Launched { pid: Some(42) }),
+                ..probe("svc-d")
+            },
+            RepositoryProbe {
+                running: Some(Running::Orphaned { pid: Some(43) }),
+                ..probe("svc-e")
+            },
+            RepositoryProbe {
+                running: Some(Running::ByHand),
+                ..probe("svc-f")
+            },
+            RepositoryProbe {
+                running: Some(Running::Foreign {
+                    pid: 44,
+                    file: "ralph/svc-g.pid".into(),
+                }),
+                ..probe("svc-g")
+            },
+            RepositoryProbe {
+                running: Some(Running::Job { id: "1001".into() }),
+                ..probe("svc-h")
+            },
+            RepositoryProbe {
+                not_pushed: vec!["commit 1234 is not pushed".into()],
+                ..probe("svc-i")
+            },
+            RepositoryProbe {
+                work_tree: WorkTree::Unknown("timed out".into()),
+                ..probe("svc-j")
+            },
+        ]);
+        found.workbench = dirty(1);
+        found.program = Some(("ralph: not found".into(), "Install it.".into()));
+        found.engine = Some(MissingEngine {
+            engine: "codex",
+            program: "codex".into(),
+        });
+        let refusals = gate(&found, "/wb");
+        let text: Vec<String> = refusals
+            .iter()
+            .map(|r| format!("{} {}\n   {}", r.code.exit_code(), r.message, r.fix))
+            .collect();
+        insta::assert_snapshot!(text.join("\n"), @r"
+        30 workbench: the work tree is not clean: M file0
+           Commit or stash it: git -C /wb status
+        30 svc-a: the work tree is not clean: M file0, M file1, M file2, M file3, M file4, and 2 more
+           Commit or stash it: git -C /wb/repos/svc-a status
+        31 fix_plan missing or empty: svc-a: .ralph/fix_plan.md is empty
+           Write its tasks (/ralph-workspace-plan), or leave it out: --exclude svc-a
+        30 svc-b: there is no such folder
+           Clone it: git clone URL /wb/repos/svc-b
+        30 svc-c: not a git repository of its own
+           Make it one, or clone it there: git -C /wb/repos/svc-c init
+        33 svc-d: a loop runs there already (pid 42)
+           Let it end, or end it: wb-ralph-dispatch --stop --repos svc-d
+        33 svc-e: a loop whose supervisor was killed still runs there (pid 43)
+           End it: wb-ralph-dispatch --stop --repos svc-e
+        33 svc-f: a loop that was started by hand runs there
+           Let it end, or end it where it was started.
+        33 svc-g: ralph/svc-g.pid of another launcher names a living process (pid 44)
+           End that process, or delete the file: rm ralph/svc-g.pid
+        33 svc-h: its loop is job 1001 of the cluster, which has not ended
+           Let it end, or end it: wb-ralph-dispatch --stop --repos svc-h
+        30 svc-i: not ready for the cluster: commit 1234 is not pushed
+           Commit and push: git -C /wb/repos/svc-i push
+        30 svc-j: git cannot tell whether it is clean: timed out
+           See what git says: git -C /wb/repos/svc-j status
+        32 ralph: not found
+           Install it.
+        32 engine codex: there is no program `codex` on the PATH
+           Install it, or choose another engine with --agent.
+        ");
+        assert_eq!(code(&refusals), Some(Code::Dirty));
+    }
+}

@@ -1,0 +1,76 @@
+//! The launcher: one loop per repository of a workbench, launched once, seen through to the end.
+//!
+//! [`resolve`] turns the four sources of each knob into values with origins, [`probe`] looks at everything a launch
+//! depends on, [`gate`] decides, [`launch`] starts supervised loops, [`standing`] says how they are, [`sweep`] writes
+//! down what became of them, [`stop`] ends them, [`cluster`] runs them as jobs instead. `commands` joins these and
+//! prints.
+//!
+//! What must never be here: a run of `project.conf`, a decision by a pid alone, an edit of a user's file beyond the
+//! Exec cells.
+
+mod args;
+mod cluster;
+mod commands;
+mod conf;
+mod env_vars;
+mod epic;
+mod gate;
+mod launch;
+mod layout;
+mod log_text;
+mod probe;
+mod program;
+mod record;
+mod render;
+mod report;
+mod resolve;
+mod setting;
+mod share;
+mod standing;
+mod stop;
+mod sweep;
+mod workbench;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+use ralph_core::error::Code;
+
+pub use args::Cli;
+
+/// The command as clap knows it; for completions, man pages and the checks of the documents.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Parses the command line, does what it says, prints what went wrong, returns the exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    #[cfg(feature = "crash-points")]
+    arm_crash_points();
+    match Cli::try_parse_from(env_vars::arguments()) {
+        Ok(cli) => ExitCode::from(commands::run(cli)),
+        Err(error) => {
+            // Where the message cannot be written there is nobody to read it.
+            let _ = error.print();
+            if error.use_stderr() {
+                ExitCode::from(Code::Usage.exit_code())
+            } else {
+                ExitCode::SUCCESS
+            }
+        }
+    }
+}
+
+/// Lets a test say where this process dies. A text that names no point is no plan.
+#[cfg(feature = "crash-points")]
+fn arm_crash_points() {
+    use ralph_core::store::crash::{CrashPlan, arm};
+    let at =
+        env_vars::text(env_vars::RALPH_CRASH_AT).and_then(|text| text.parse::<CrashPlan>().ok());
+    arm(CrashPlan {
+        log: env_vars::path(env_vars::RALPH_CRASH_LOG),
+        ..at.unwrap_or_default()
+    });
+}

@@ -1,0 +1,420 @@
+//! Looks at everything that a launch depends on, all at once. Reads only; what it means is decided in the gate.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::future::Future;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ralph_core::act::git::GitSource;
+use ralph_core::process::lock;
+use tokio::process::Command;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::epic;
+use crate::gate::{MissingEngine, PlanProbe, Probes, RepositoryProbe, Running, WorkTree};
+use crate::layout::Layout;
+use crate::program::{Capabilities, LoopProgram, name_for};
+use crate::record::{LoopRecord, State};
+use crate::resolve::{Engine, Knobs, Place};
+use crate::standing::{JobStanding, Look, foreign_pid};
+
+/// How many programs of a probe run at once.
+const AT_ONCE: usize = 16;
+
+/// How long git may take; a work tree on a slow disk takes seconds.
+const GIT_LIMIT: Duration = Duration::from_secs(120);
+
+/// How long a program may take to print its help.
+const HELP_LIMIT: Duration = Duration::from_secs(20);
+
+/// What is probed from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Site<'a> {
+    pub(crate) layout: &'a Layout,
+    pub(crate) knobs: &'a Knobs,
+    pub(crate) variables: &'a BTreeMap<String, String>,
+    pub(crate) search_path: &'a [PathBuf],
+    /// The running program, beside which the loop's may be.
+    pub(crate) own: Option<&'a Path>,
+    /// What the cluster says about loops that run there.
+    pub(crate) jobs: &'a BTreeMap<String, JobStanding>,
+}
+
+/// What was found, and the loop's program when it can be used.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) probes: Probes,
+    pub(crate) program: Option<LoopProgram>,
+}
+
+/// Probes everything concurrently.
+pub(crate) async fn probe(site: Site<'_>, names: &[String]) -> Found {
+    let permits = Arc::new(Semaphore::new(AT_ONCE));
+    let trees = {
+        let mut folders = vec![(None, site.layout.root.clone())];
+        folders.extend(names.iter().map(|name| {
+            let folder = site.layout.repository(name);
+            (Some(name.clone()), folder)
+        }));
+        let trees = folders.into_iter().map(|(name, folder)| async move {
+            let tree = work_tree(&folder, name.is_some()).await;
+            (name, tree)
+        });
+        at_once(&permits, trees)
+    };
+    let (mut trees, program, pushed) = tokio::join!(
+        trees,
+        loop_program(&site),
+        not_pushed(&site, names, &permits)
+    );
+    let at = trees.iter().position(|(name, _)| name.is_none());
+    let workbench = at.map_or(WorkTree::Clean, |at| trees.swap_remove(at).1);
+    let mut trees: BTreeMap<_, _> = trees.into_iter().collect();
+    let mut pushed: BTreeMap<_, _> = pushed.into_iter().collect();
+    let look = Look::new(site.layout, site.jobs);
+    let repositories = names.iter().map(|name| RepositoryProbe {
+        name: name.clone(),
+        folder: site.layout.repository(name),
+        work_tree: trees
+            .remove(&Some(name.clone()))
+            .unwrap_or(WorkTree::Missing),
+        plan: plan(&site.layout.plan(name)),
+        running: running(site.layout, &look, name),
+        not_pushed: pushed.remove(name).unwrap_or_default(),
+    });
+    let (program, wrong) = match program {
+        Ok(program) => (Some(program), None),
+        Err(wrong) => (None, Some(wrong)),
+    };
+    Found {
+        probes: Probes {
+            workbench: without_own(workbench, site.layout).await,
+            repositories: repositories.collect(),
+            program: wrong,
+            engine: missing_engine(&site, names),
+        },
+        program,
+    }
+}
+
+/// Runs futures, some at a time.
+async fn at_once<T: Send + 'static>(
+    permits: &Arc<Semaphore>,
+    all: impl Iterator<Item = impl Future<Output = T> + Send + 'static>,
+) -> Vec<T> {
+    let mut set = JoinSet::new();
+    for one in all {
+        let permits = Arc::clone(permits);
+        set.spawn(async move {
+            let _permit = permits.acquire_owned().await;
+            one.await
+        });
+    }
+    set.join_all().await
+}
+
+/// A work tree as `git status --porcelain` shows it. A repository has to be one of its own, or git would answer for
+/// the workbench around it.
+async fn work_tree(folder: &Path, of_its_own: bool) -> WorkTree {
+    if !folder.is_dir() {
+        return WorkTree::Missing;
+    }
+    if of_its_own && fs::symlink_metadata(folder.join(".git")).is_err() {
+        return WorkTree::NoRepository;
+    }
+    match git(folder, &["status", "--porcelain"]).await {
+        Ok(text) if text.trim().is_empty() => WorkTree::Clean,
+        Ok(text) => WorkTree::Dirty(text.lines().map(str::to_owned).collect()),
+        Err(why) if why.contains("not a git repository") => WorkTree::NoRepository,
+        Err(why) => WorkTree::Unknown(why),
+    }
+}
+
+/// What git prints in a folder.
+///
+/// # Errors
+/// Its last words, or why it could not be asked.
+pub(crate) async fn git(folder: &Path, arguments: &[&str]) -> Result<String, String> {
+    let mut command = Command::new("git");
+    command
+        .arg("-C")
+        .arg(folder)
+        .args(arguments)
+        .env("LC_ALL", "C")
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .env("GIT_OPTIONAL_LOCKS", "0");
+    let (success, stdout, stderr) = run(command, GIT_LIMIT).await?;
+    if success {
+        Ok(stdout)
+    } else {
+        let last = stderr
+            .trim()
+            .lines()
+            .next_back()
+            .unwrap_or("no reason given");
+        Err(last.to_owned())
+    }
+}
+
+/// Runs a program: whether it ended with 0, and what it printed.
+async fn run(mut command: Command, limit: Duration) -> Result<(bool, String, String), String> {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    let ended = tokio::time::timeout(limit, command.output()).await;
+    let output = ended
+        .map_err(|_| format!("no answer within {} s", limit.as_secs()))?
+        .map_err(|error| format!("cannot be started: {error}"))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok((
+        output.status.success(),
+        text(&output.stdout),
+        text(&output.stderr),
+    ))
+}
+
+/// What we wrote ourselves is not what a person left uncommitted: our own files where somebody tracks them, and the
+/// Exec cells of a sweep.
+async fn without_own(tree: WorkTree, layout: &Layout) -> WorkTree {
+    let WorkTree::Dirty(lines) = tree else {
+        return tree;
+    };
+    let is_swept = is_swept(layout).await;
+    let is_own = |line: &String| match line.get(3..).unwrap_or_default() {
+        "EPIC-PIPELINE.md" => is_swept,
+        "ralph/" => holds_only_own(layout),
+        path => path.strip_prefix("ralph/").is_some_and(is_own),
+    };
+    let left: Vec<String> = lines.into_iter().filter(|line| !is_own(line)).collect();
+    if left.is_empty() {
+        WorkTree::Clean
+    } else {
+        WorkTree::Dirty(left)
+    }
+}
+
+/// Whether a path below `ralph/` is a launcher's.
+fn is_own(below: &str) -> bool {
+    let (first, rest) = below.split_once('/').unwrap_or((below, ""));
+    matches!(first, "dispatch.log" | "logs" | "state")
+        || (first.ends_with(".pid") && rest.is_empty())
+}
+
+/// Whether all of `ralph/` is: what a launcher before this one left there, and nobody told git about.
+fn holds_only_own(layout: &Layout) -> bool {
+    let Ok(mut listing) = fs::read_dir(layout.pid_files()) else {
+        return false;
+    };
+    listing.all(|entry| entry.is_ok_and(|entry| is_own(&entry.file_name().to_string_lossy())))
+}
+
+/// Whether the pipeline differs from its committed text in Exec cells only.
+async fn is_swept(layout: &Layout) -> bool {
+    let committed = git(&layout.root, &["show", "HEAD:./EPIC-PIPELINE.md"]).await;
+    let now = fs::read_to_string(layout.pipeline());
+    matches!((committed, now), (Ok(committed), Ok(now)) if epic::differ_in_exec_only(&committed, &now))
+}
+
+/// A plan as a launch asks for it: there, and not empty.
+pub(crate) fn plan(path: &Path) -> PlanProbe {
+    match path.metadata() {
+        Ok(found) if found.is_file() && found.len() > 0 => PlanProbe::Present,
+        Ok(found) if found.is_file() => PlanProbe::Empty,
+        _ => PlanProbe::Missing,
+    }
+}
+
+/// What runs in a repository already.
+pub(crate) fn running(layout: &Layout, look: &Look<'_>, name: &str) -> Option<Running> {
+    let record = LoopRecord::read(layout, name).ok().flatten();
+    let is_recorded = record.is_some();
+    if let Some(record) = record {
+        let job = record.job.clone();
+        let standing = look.at(record);
+        let pid = standing.pid;
+        match (standing.state, job) {
+            (State::Running | State::Pending | State::Unknown, Some(job)) => {
+                let id = job
+                    .job
+                    .map_or_else(|| "being submitted".to_owned(), |id| id.to_string());
+                return Some(Running::Job { id });
+            }
+            // What cannot be read may run.
+            (State::Running | State::Pending | State::Unknown, None) => {
+                return Some(Running::Launched { pid });
+            }
+            (State::Orphaned, _) => return Some(Running::Orphaned { pid }),
+            (State::Done | State::Failed | State::Stopped | State::Lost, _) => {}
+        }
+    }
+    let own_lock = layout.repository(name).join(".ralph/state/loop.lock");
+    if lock::is_held(&own_lock).unwrap_or(false) {
+        return Some(Running::ByHand);
+    }
+    if is_recorded {
+        return None;
+    }
+    let file = layout.pid_file(name);
+    let foreign = foreign_pid(&file).filter(|found| found.is_alive)?;
+    Some(Running::Foreign {
+        pid: foreign.pid?,
+        file: file.strip_prefix(&layout.root).unwrap_or(&file).to_owned(),
+    })
+}
+
+/// Why repositories cannot go to a cluster: what it would clone is not there yet.
+async fn not_pushed(
+    site: &Site<'_>,
+    names: &[String],
+    permits: &Arc<Semaphore>,
+) -> Vec<(String, Vec<String>)> {
+    if site.knobs.place.value == Place::Here {
+        return Vec::new();
+    }
+    let all = names.iter().map(|name| {
+        let (name, folder) = (name.clone(), site.layout.repository(name));
+        async move {
+            let problems = match source(&folder).await {
+                Ok(source) => source.pushed_commit(&folder, &[".ralph/fix_plan.md"]).await,
+                Err(problem) => Err(vec![problem]),
+            };
+            (name, problems.err().unwrap_or_default())
+        }
+    });
+    at_once(permits, all).await
+}
+
+/// Where a cluster clones a repository from: its remote `origin`.
+///
+/// # Errors
+/// It has none.
+pub(crate) async fn source(folder: &Path) -> Result<GitSource, String> {
+    let url = git(folder, &["remote", "get-url", "origin"]).await?;
+    Ok(GitSource {
+        url: url.trim().to_owned(),
+        checkout: folder.to_owned(),
+    })
+}
+
+/// The loop's program and what it can do: the one that was named, else `ralph` on the PATH, else the one beside this
+/// program; and of a family of programs that know one engine each, the engine's.
+///
+/// # Errors
+/// What is wrong, and what to do.
+async fn loop_program(site: &Site<'_>) -> Result<LoopProgram, (String, String)> {
+    if site.knobs.place.value == Place::Cluster {
+        // It runs where only the job can see it; the job's log says when it is not there.
+        let help = "--parallel N M --max-task-attempts --respawn-delay --no-tabs --engine";
+        return Ok(LoopProgram {
+            path: PathBuf::from(&site.knobs.job_program.value),
+            capabilities: Capabilities::read(help),
+        });
+    }
+    let missing = |name: &str| {
+        (
+            format!("there is no loop program `{name}` on the PATH"),
+            "Install this project's ralph, or name a program with --ralph.".to_owned(),
+        )
+    };
+    if let Some(named) = &site.knobs.program {
+        let path = find(&named.value, site).ok_or_else(|| missing(&named.value))?;
+        return probed(path).await;
+    }
+    let beside = || Some(site.own?.with_file_name("ralph")).filter(|path| is_executable(path));
+    let general = match find("ralph", site).or_else(beside) {
+        Some(path) => Some(probed(path).await?),
+        None => None,
+    };
+    let name = name_for(site.knobs.engine.value);
+    match general {
+        Some(program) if name == "ralph" || program.capabilities.engine => Ok(program),
+        _ => probed(find(name, site).ok_or_else(|| missing(name))?).await,
+    }
+}
+
+async fn probed(path: PathBuf) -> Result<LoopProgram, (String, String)> {
+    let mut command = Command::new(&path);
+    command.arg("--help");
+    let (_, stdout, stderr) = run(command, HELP_LIMIT).await.map_err(|why| {
+        (
+            format!("{} --help: {why}", path.display()),
+            "Mend the program, or name another with --ralph.".to_owned(),
+        )
+    })?;
+    let capabilities = Capabilities::read(&(stdout + &stderr));
+    Ok(LoopProgram { path, capabilities })
+}
+
+/// The engines' programs that a loop would look for and not find.
+fn missing_engine(site: &Site<'_>, names: &[String]) -> Option<MissingEngine> {
+    if site.knobs.place.value == Place::Cluster {
+        return None;
+    }
+    let engine = site.knobs.engine.value;
+    let configured = |name: &String, key: &str| {
+        let path = site.layout.repository(name).join(".ralphrc");
+        let text = fs::read_to_string(&path).ok()?;
+        let file = ralph_loop::shell_file::read(&text, &path).ok()?;
+        Some(file.scalar(key)?.value.clone())
+    };
+    let stated = |variable: &str| site.variables.get(variable).cloned();
+    let command = site.knobs.agent_command.as_ref();
+    let command = command.map(|found| found.value.clone());
+    // Only these two names can be configured; the others are what their vendors call them.
+    let program_of = |name: &String| {
+        let line = match engine {
+            Engine::Claude => {
+                stated("CLAUDE_CODE_CMD").or_else(|| configured(name, "CLAUDE_CODE_CMD"))
+            }
+            Engine::Command => command
+                .clone()
+                .or_else(|| configured(name, "AGENT_COMMAND")),
+            Engine::Codex | Engine::Devin => None,
+        };
+        let line = line.unwrap_or_else(|| match engine {
+            Engine::Command => String::new(),
+            engine => engine.name().to_owned(),
+        });
+        let first = line.split_whitespace().next().unwrap_or_default();
+        first.trim_matches(['"', '\'']).to_owned()
+    };
+    let missing = names
+        .iter()
+        .map(program_of)
+        .find(|program| find(program, site).is_none())?;
+    Some(MissingEngine {
+        engine: engine.name(),
+        program: if missing.is_empty() {
+            "--agent-command, WB_RALPH_AGENT_COMMAND or AGENT_COMMAND".to_owned()
+        } else {
+            missing
+        },
+    })
+}
+
+/// A program by its name or path. A path is taken from the workbench.
+fn find(program: &str, site: &Site<'_>) -> Option<PathBuf> {
+    if program.is_empty() {
+        return None;
+    }
+    if program.contains('/') {
+        let path = site.layout.root.join(program);
+        return is_executable(&path).then_some(path);
+    }
+    let folders = site.search_path.iter();
+    folders
+        .map(|folder| folder.join(program))
+        .find(|path| is_executable(path))
+}
+
+fn is_executable(path: &Path) -> bool {
+    path.metadata()
+        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}

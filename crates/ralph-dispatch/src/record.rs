@@ -1,0 +1,319 @@
+//! What is written down about the last loop of a repository: `ralph/state/loops/NAME.json`.
+//!
+//! The record is on disk before its loop is started, and gets the outcome when the loop is swept. How the loop is in
+//! between is not in here: it is looked up where the facts are.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use ralph_core::backend::SubmitRequest;
+use ralph_core::error::{Code, Coded, Hint};
+use ralph_core::id::JobId;
+use ralph_core::store::{StoreError, atomic};
+use ralph_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::layout::Layout;
+
+/// The newest form.
+const FORMAT: u32 = 1;
+
+/// Why a record cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RecordError {
+    /// A file.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A folder cannot be listed.
+    #[error("{}: cannot be listed", .path.display())]
+    List {
+        /// The folder.
+        path: PathBuf,
+        /// What happened.
+        #[source]
+        source: io::Error,
+    },
+    /// No record.
+    #[error("{}: expected the record of a loop", .path.display())]
+    Shape {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// Written by a newer version.
+    #[error("{}: format {found} is newer than {FORMAT}", .path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+    },
+}
+
+impl Coded for RecordError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Store(error) => error.code(),
+            Self::List { .. } => Code::Failed,
+            Self::Shape { .. } => Code::CorruptState,
+            Self::Newer { .. } => Code::NewerFormat,
+        }
+    }
+
+    fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::Store(error) => error.hint(),
+            Self::List { .. } => Some(Hint::new("Check the folder's permissions.")),
+            Self::Shape { .. } => Some(Hint::new(
+                "Look into ralph/logs what became of the loop, then delete the record.",
+            )),
+            Self::Newer { .. } => Some(Hint::new("Use the newer version that wrote it.")),
+        }
+    }
+}
+
+/// How a loop is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum State {
+    /// Waits for a place on the cluster.
+    Pending,
+    /// Runs, and somebody watches over it.
+    Running,
+    /// Ended with 0.
+    Done,
+    /// Ended with anything else, or never began.
+    Failed,
+    /// Ended because it was asked to.
+    Stopped,
+    /// Gone, and nobody knows how: a crash, or a restart of the machine.
+    Lost,
+    /// Runs, and its supervisor was killed.
+    Orphaned,
+    /// The cluster could not be asked.
+    Unknown,
+}
+
+impl State {
+    /// Whether it is an end.
+    pub(crate) fn is_final(self) -> bool {
+        matches!(self, Self::Done | Self::Failed | Self::Stopped | Self::Lost)
+    }
+
+    /// The word of the table.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+            Self::Lost => "lost",
+            Self::Orphaned => "orphaned",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// What a loop says about its work.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Figures {
+    /// Attempts that were spent.
+    pub(crate) attempts: Option<u64>,
+    /// Tasks that are not done.
+    pub(crate) tasks_left: Option<u64>,
+    /// US dollars.
+    pub(crate) cost_usd: Option<f64>,
+}
+
+/// What became of a loop.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Settled {
+    /// The end.
+    pub(crate) state: State,
+    /// Exit code, or 128 and the signal; unknown for a lost one.
+    pub(crate) exit_code: Option<i32>,
+    /// Why, where more is known than the code.
+    pub(crate) reason: Option<String>,
+    /// When it ended, if that is known.
+    pub(crate) ended: Option<Timestamp>,
+    /// The pull requests it made.
+    pub(crate) pull_requests: Vec<String>,
+    /// What it said about its work.
+    pub(crate) figures: Figures,
+    /// Whether `EPIC-PIPELINE.md` says so.
+    pub(crate) in_pipeline: bool,
+}
+
+/// A loop that runs as a job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Job {
+    /// `local` or `slurm`.
+    pub(crate) kind: String,
+    /// The submission; on disk before it is made.
+    pub(crate) request: SubmitRequest,
+    /// The job, once the cluster has named it.
+    pub(crate) job: Option<JobId>,
+    /// The branch that its result comes back on.
+    pub(crate) branch: String,
+    /// How much of its log is here, in bytes.
+    pub(crate) fetched: u64,
+}
+
+/// The last loop of a repository.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LoopRecord {
+    /// See [`FORMAT`].
+    pub(crate) format: u32,
+    /// The repository.
+    pub(crate) repository: String,
+    /// The launch it belongs to.
+    pub(crate) launch: String,
+    /// When it was launched.
+    pub(crate) launched: Timestamp,
+    /// The engine.
+    pub(crate) engine: String,
+    /// N of the launch.
+    pub(crate) workers: u32,
+    /// M of the launch.
+    pub(crate) max_tasks: Option<u64>,
+    /// Where its part of the log begins, in bytes.
+    pub(crate) log_from: u64,
+    /// The job, with `--on cluster`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) job: Option<Box<Job>>,
+    /// When somebody asked it to stop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stop_asked: Option<Timestamp>,
+    /// What became of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) settled: Option<Settled>,
+}
+
+impl LoopRecord {
+    /// A record of a loop that is about to be started.
+    pub(crate) fn new(repository: &str, launch: &str, launched: Timestamp) -> Self {
+        Self {
+            format: FORMAT,
+            repository: repository.to_owned(),
+            launch: launch.to_owned(),
+            launched,
+            engine: String::new(),
+            workers: 0,
+            max_tasks: None,
+            log_from: 0,
+            job: None,
+            stop_asked: None,
+            settled: None,
+        }
+    }
+
+    /// Where its supervisor keeps its record.
+    pub(crate) fn directory(&self, layout: &Layout) -> PathBuf {
+        layout.supervised(&self.launch, &self.repository)
+    }
+
+    /// Writes it, durably.
+    pub(crate) fn write(&self, layout: &Layout) -> Result<(), RecordError> {
+        let path = layout.record(&self.repository);
+        let mut bytes = serde_json::to_vec_pretty(self).map_err(|source| RecordError::Shape {
+            path: path.clone(),
+            source,
+        })?;
+        bytes.push(b'\n');
+        Ok(atomic::replace(&path, &bytes)?)
+    }
+
+    /// Reads the record of a repository; `None` when it never had a loop.
+    pub(crate) fn read(layout: &Layout, repository: &str) -> Result<Option<Self>, RecordError> {
+        Self::read_file(&layout.record(repository))
+    }
+
+    fn read_file(path: &Path) -> Result<Option<Self>, RecordError> {
+        let Some(bytes) = atomic::read(path)? else {
+            return Ok(None);
+        };
+        let shape = |source| RecordError::Shape {
+            path: path.to_owned(),
+            source,
+        };
+        #[derive(Deserialize)]
+        struct Version {
+            format: u32,
+        }
+        let Version { format } = serde_json::from_slice(&bytes).map_err(shape)?;
+        if format > FORMAT {
+            let path = path.to_owned();
+            return Err(RecordError::Newer {
+                path,
+                found: format,
+            });
+        }
+        serde_json::from_slice(&bytes).map(Some).map_err(shape)
+    }
+
+    /// All records, by the name of the repository. One that cannot be read is an error of its own and hides no other.
+    pub(crate) fn all(layout: &Layout) -> Result<(Vec<Self>, Vec<RecordError>), RecordError> {
+        let folder = layout.loops();
+        let listing = match fs::read_dir(&folder) {
+            Ok(listing) => listing,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok((Vec::new(), Vec::new()));
+            }
+            Err(source) => {
+                return Err(RecordError::List {
+                    path: folder,
+                    source,
+                });
+            }
+        };
+        let mut paths: Vec<PathBuf> = listing
+            .filter_map(Result::ok)
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|end| end == "json"))
+            .collect();
+        paths.sort();
+        let (mut records, mut wrong) = (Vec::new(), Vec::new());
+        for path in paths {
+            match Self::read_file(&path) {
+                Ok(record) => records.extend(record),
+                Err(error) => wrong.push(error),
+            }
+        }
+        Ok((records, wrong))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_read_back_and_a_bad_one_hides_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path().to_owned());
+        assert_eq!(LoopRecord::all(&layout).unwrap().0, []);
+        fs::create_dir_all(layout.loops()).unwrap();
+        let record = LoopRecord::new("svc-a", "20261126_213300-00000001", Timestamp::UNIX_EPOCH);
+        record.write(&layout).unwrap();
+        assert_eq!(
+            LoopRecord::read(&layout, "svc-a").unwrap(),
+            Some(record.clone())
+        );
+        assert_eq!(LoopRecord::read(&layout, "svc-b").unwrap(), None);
+        let other = LoopRecord {
+            format: 2,
+            repository: "newer".into(),
+            ..record.clone()
+        };
+        other.write(&layout).unwrap();
+        atomic::replace(&layout.record("broken"), b"{\"format\": 1").unwrap();
+        let (records, wrong) = LoopRecord::all(&layout).unwrap();
+        assert_eq!(records, [record]);
+        let codes: Vec<Code> = wrong.iter().map(Coded::code).collect();
+        assert_eq!(codes, [Code::CorruptState, Code::NewerFormat]);
+    }
+}

@@ -1,0 +1,374 @@
+//! From data to text. Nothing here reads a file; colour never carries meaning alone.
+
+use std::fmt::Write as _;
+
+use anstyle::{AnsiColor, Style};
+
+use crate::record::State;
+use crate::report::{LaunchReport, LoopRow, StatusReport, StopReport, SweepReport};
+
+const RED: Style = AnsiColor::Red.on_default();
+const GREEN: Style = AnsiColor::Green.on_default();
+const CYAN: Style = AnsiColor::Cyan.on_default();
+const DIM: Style = Style::new().dimmed();
+
+/// The longest last line that is shown, in characters.
+const LONGEST_LINE: usize = 100;
+
+fn paint(style: Style, text: &str) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// Writing to a String cannot fail.
+macro_rules! line {
+    ($text:expr, $($words:tt)*) => {
+        let _ = writeln!($text, $($words)*);
+    };
+}
+
+/// The banner: the line that scripts look for, then every knob with its origin.
+pub(crate) fn banner(report: &LaunchReport) -> String {
+    let knob = |name: &str| {
+        let found = report.knobs.iter().find(|knob| knob.name == name);
+        found.map_or("", |knob| knob.value.as_str())
+    };
+    let words = [
+        "mode",
+        "parallel",
+        "max_tasks",
+        "max_task_attempts",
+        "respawn_delay",
+        "tabs",
+        "engine",
+        "repos",
+        "exclude",
+    ]
+    .map(|name| format!("{name}={}", knob(name)));
+    let mut text = format!("[wb.ralph-dispatch] {}\n", words.join(" "));
+    for knob in &report.knobs {
+        let value = format!("{} = {}", knob.name, knob.value);
+        line!(text, "  {value:<34} {}", paint(DIM, &knob.origin));
+    }
+    if !report.without_plan.is_empty() {
+        line!(
+            text,
+            "  passed over, without a plan: {}",
+            report.without_plan.join(", ")
+        );
+    }
+    text
+}
+
+/// The commands that would be run, in the shape of the launcher before this one.
+pub(crate) fn commands(report: &LaunchReport, workspace: &str) -> String {
+    let mut text = String::new();
+    for order in &report.loops {
+        let command = crate::program::shown(&order.command);
+        line!(
+            text,
+            "  > (cd {} && WORKSPACE_ROOT={workspace} {command})",
+            order.folder
+        );
+    }
+    text
+}
+
+/// Why nothing is started, all of it.
+pub(crate) fn refusals(report: &LaunchReport) -> String {
+    let mut text = String::new();
+    for refusal in &report.refusals {
+        line!(
+            text,
+            "{}: {}",
+            paint(RED.bold(), "refused"),
+            refusal.message
+        );
+        line!(text, "  {}: {}", paint(CYAN, "fix"), refusal.fix);
+    }
+    text
+}
+
+/// The loops that run now, and those that do not.
+pub(crate) fn launched(report: &LaunchReport) -> String {
+    let mut text = String::from("| Repo | PID | Log |\n|---|---|---|\n");
+    for order in report.loops.iter().filter(|order| order.error.is_none()) {
+        let job = order.job.as_ref().map(|job| format!("job {job}"));
+        let pid = order.pid.map(|pid| pid.to_string());
+        let who = pid.or(job).unwrap_or_else(|| "-".to_owned());
+        line!(text, "| {} | {who} | {} |", order.repository, order.log);
+    }
+    for order in &report.loops {
+        if let Some(error) = &order.error {
+            line!(
+                text,
+                "{}: {}: {error}",
+                paint(RED.bold(), "not started"),
+                order.repository
+            );
+        }
+    }
+    text
+}
+
+/// The table of states, the ends of the logs of loops that went wrong, and the sums.
+pub(crate) fn status(report: &StatusReport) -> String {
+    let mut text = table(&report.loops);
+    for row in &report.foreign {
+        let pid = row
+            .pid
+            .map_or_else(|| "-".to_owned(), |pid| pid.to_string());
+        let state = if row.alive {
+            State::Running
+        } else {
+            State::Lost
+        };
+        let name = row
+            .file
+            .trim_start_matches("ralph/")
+            .trim_end_matches(".pid");
+        line!(
+            text,
+            "| {name} | {pid} | {} | {} of another launcher |",
+            state.word(),
+            row.file
+        );
+    }
+    text.push_str(&tails(&report.loops));
+    if !report.loops.is_empty() {
+        text.push('\n');
+        text.push_str(&sums(report));
+    }
+    text
+}
+
+fn sums(report: &StatusReport) -> String {
+    let of = report
+        .max_tasks
+        .map_or_else(String::new, |m| format!(" of {m}"));
+    let mut text = format!(
+        "attempts {}{of} · tasks left {} · cost ${:.2} · pull requests {}\n",
+        report.attempts, report.tasks_left, report.cost_usd, report.pull_requests
+    );
+    for row in &report.loops {
+        for url in &row.pull_requests {
+            line!(text, "  {} {url}", row.repository);
+        }
+    }
+    text
+}
+
+/// `| Repo | PID | State | Last line |`.
+pub(crate) fn table(rows: &[LoopRow]) -> String {
+    let mut text = String::from("| Repo | PID | State | Last line |\n|---|---|---|---|\n");
+    for row in rows {
+        let job = row.job.as_ref().map(|job| format!("job {job}"));
+        let pid = row.pid.map(|pid| pid.to_string());
+        let who = pid.or(job).unwrap_or_else(|| "-".to_owned());
+        let style = match row.state {
+            State::Done => GREEN,
+            State::Failed | State::Lost | State::Orphaned => RED,
+            State::Pending | State::Running | State::Stopped | State::Unknown => Style::new(),
+        };
+        let state = paint(style, row.state.word());
+        line!(
+            text,
+            "| {} | {who} | {state} | {} |",
+            row.repository,
+            cell(&row.last_line)
+        );
+    }
+    text
+}
+
+/// A text in a cell: bars escaped, cut at its length.
+fn cell(text: &str) -> String {
+    let mut cut: String = text.chars().take(LONGEST_LINE).collect();
+    if text.chars().count() > LONGEST_LINE {
+        cut.pop();
+        cut.push('…');
+    }
+    cut.replace('|', "\\|")
+}
+
+/// The last lines of each loop that went wrong: never silent.
+pub(crate) fn tails(rows: &[LoopRow]) -> String {
+    let mut text = String::new();
+    let wrong = rows
+        .iter()
+        .filter(|row| matches!(row.state, State::Failed | State::Lost));
+    for row in wrong {
+        let code = row
+            .exit_code
+            .map_or_else(String::new, |code| format!(", exit code {code}"));
+        let count = row.last_lines.len();
+        let head = format!(
+            "{} {}{code}: the last {count} lines of {}",
+            row.repository,
+            row.state.word(),
+            row.log
+        );
+        line!(text, "\n{}", paint(RED.bold(), &head));
+        if let Some(reason) = &row.reason {
+            line!(text, "    ({reason})");
+        }
+        for last in &row.last_lines {
+            line!(text, "    {last}");
+        }
+    }
+    text
+}
+
+/// What a sweep did.
+pub(crate) fn swept(report: &SweepReport) -> String {
+    let mut text = String::new();
+    if !report.swept.is_empty() {
+        text.push_str(&table(&report.swept));
+        text.push_str(&tails(&report.swept));
+        for row in &report.swept {
+            for url in &row.pull_requests {
+                line!(text, "{}: {url}", row.repository);
+            }
+        }
+    }
+    for cell in &report.cells {
+        line!(text, "EPIC-PIPELINE.md: {}: Exec {}", cell.row, cell.exec);
+    }
+    for file in &report.pid_files {
+        line!(text, "removed {file}");
+    }
+    if text.is_empty() {
+        text.push_str("nothing to sweep\n");
+    }
+    text
+}
+
+/// What a stop did.
+pub(crate) fn stopped(report: &StopReport) -> String {
+    if report.loops.is_empty() {
+        return "no loop is running\n".to_owned();
+    }
+    table(&report.loops)
+}
+
+#[cfg(test)]
+mod tests {
+    use ralph_core::time::Timestamp;
+
+    use super::*;
+
+    fn row(repository: &str, state: State, last_line: &str) -> LoopRow {
+        LoopRow {
+            repository: repository.to_owned(),
+            state,
+            pid: (state == State::Running).then_some(4711),
+            job: None,
+            exit_code: (state == State::Failed).then_some(1),
+            reason: None,
+            launch: "20261126_213300-00000001".to_owned(),
+            launched: Timestamp::UNIX_EPOCH,
+            ended: None,
+            log: format!("ralph/logs/{repository}.log"),
+            last_line: last_line.to_owned(),
+            last_lines: vec!["one".to_owned(), "two".to_owned()],
+            attempts: Some(3),
+            tasks_left: Some(2),
+            cost_usd: Some(0.125),
+            pull_requests: vec![format!("https://host/o/{repository}/pull/1")],
+        }
+    }
+
+    #[test]
+    fn the_status_of_loops() {
+        let mut report = StatusReport {
+            schema_version: 1,
+            loops: vec![
+                row("svc-a", State::Running, "working on | 3 tasks"),
+                row("svc-b", State::Failed, "two"),
+                row("svc-c", State::Lost, &"x".repeat(200)),
+            ],
+            foreign: Vec::new(),
+            attempts: 9,
+            max_tasks: Some(30),
+            tasks_left: 6,
+            cost_usd: 0.375,
+            pull_requests: 3,
+            problems: Vec::new(),
+        };
+        let text = status(&report);
+        insta::assert_snapshot!(anstream_free(&text), @r"
+        | Repo | PID | State | Last line |
+        |---|---|---|---|
+        | svc-a | 4711 | running | working on \| 3 tasks |
+        | svc-b | - | failed | two |
+        | svc-c | - | lost | xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx… |
+
+        svc-b failed, exit code 1: the last 2 lines of ralph/logs/svc-b.log
+            one
+            two
+
+        svc-c lost: the last 2 lines of ralph/logs/svc-c.log
+            one
+            two
+
+        attempts 9 of 30 · tasks left 6 · cost $0.38 · pull requests 3
+          svc-a https://host/o/svc-a/pull/1
+          svc-b https://host/o/svc-b/pull/1
+          svc-c https://host/o/svc-c/pull/1
+        ");
+        report.loops.truncate(2);
+        report.loops.remove(0);
+        insta::assert_snapshot!(serde_json::to_string_pretty(&report).unwrap(), @r#"
+        {
+          "schema_version": 1,
+          "loops": [
+            {
+              "repository": "svc-b",
+              "state": "failed",
+              "pid": null,
+              "job": null,
+              "exit_code": 1,
+              "reason": null,
+              "launch": "20261126_213300-00000001",
+              "launched": "1970-01-01T00:00:00Z",
+              "ended": null,
+              "log": "ralph/logs/svc-b.log",
+              "last_line": "two",
+              "last_lines": [
+                "one",
+                "two"
+              ],
+              "attempts": 3,
+              "tasks_left": 2,
+              "cost_usd": 0.125,
+              "pull_requests": [
+                "https://host/o/svc-b/pull/1"
+              ]
+            }
+          ],
+          "foreign": [],
+          "attempts": 9,
+          "max_tasks": 30,
+          "tasks_left": 6,
+          "cost_usd": 0.375,
+          "pull_requests": 3,
+          "problems": []
+        }
+        "#);
+        report.loops.clear();
+        assert_eq!(
+            status(&report),
+            "| Repo | PID | State | Last line |\n|---|---|---|---|\n"
+        );
+    }
+
+    /// Without the colours.
+    fn anstream_free(text: &str) -> String {
+        let mut plain = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('\u{1b}') {
+            plain.push_str(before);
+            rest = after.split_once('m').map_or("", |(_, rest)| rest);
+        }
+        plain + rest
+    }
+}

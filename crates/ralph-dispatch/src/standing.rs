@@ -1,0 +1,365 @@
+//! How each loop is now. Facts are looked at, never guessed from a pid; nothing is written or signalled.
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use ralph_core::job::ExitInfo;
+use ralph_core::process::table::ProcessTable;
+use ralph_core::process::{Ending, ExitRecord, Facts, Record, Verdict, identity, verdict};
+use ralph_core::store::atomic;
+use ralph_core::time::{SignedDuration, Timestamp};
+use ralph_loop::record::Records;
+
+use crate::cluster;
+use crate::layout::Layout;
+use crate::log_text;
+use crate::record::{Figures, LoopRecord, Settled, State};
+
+/// How a loop is.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Standing {
+    /// What is written down about it.
+    pub(crate) record: LoopRecord,
+    /// How it is.
+    pub(crate) state: State,
+    /// Whom to look at: the supervisor, or the loop itself where that is orphaned.
+    pub(crate) pid: Option<u32>,
+    /// Exit code, or 128 and the signal.
+    pub(crate) exit_code: Option<i32>,
+    /// Why, where more is known than the code.
+    pub(crate) reason: Option<String>,
+    /// When it ended.
+    pub(crate) ended: Option<Timestamp>,
+}
+
+/// What the cluster says about a loop's job.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct JobStanding {
+    /// How it is.
+    pub(crate) state: State,
+    /// Exit code, or 128 and the signal.
+    pub(crate) exit_code: Option<i32>,
+    /// Why, in the scheduler's word.
+    pub(crate) reason: Option<String>,
+    /// When it ended.
+    pub(crate) ended: Option<Timestamp>,
+}
+
+/// One look at many loops: the table of processes is read once, and only when a loop needs it.
+#[derive(Debug)]
+pub(crate) struct Look<'a> {
+    layout: &'a Layout,
+    jobs: &'a BTreeMap<String, JobStanding>,
+    processes: OnceCell<ProcessTable>,
+}
+
+impl<'a> Look<'a> {
+    /// `jobs` holds what the cluster said, by repository.
+    pub(crate) fn new(layout: &'a Layout, jobs: &'a BTreeMap<String, JobStanding>) -> Self {
+        Self {
+            layout,
+            jobs,
+            processes: OnceCell::new(),
+        }
+    }
+
+    /// The same look, later: the processes are read anew.
+    pub(crate) fn again(&self) -> Self {
+        Self::new(self.layout, self.jobs)
+    }
+
+    /// Looks at one loop.
+    pub(crate) fn at(&self, record: LoopRecord) -> Standing {
+        if let Some(settled) = record.settled.clone() {
+            return Standing {
+                state: settled.state,
+                pid: None,
+                exit_code: settled.exit_code,
+                reason: settled.reason,
+                ended: settled.ended,
+                record,
+            };
+        }
+        if record.job.is_some() {
+            return self.at_job(record);
+        }
+        let directory = record.directory(self.layout);
+        let facts = Facts::read_with(&directory, &self.processes);
+        let judged = match &facts {
+            Ok(facts) => judge(facts, record.stop_asked.is_some()),
+            Err(error) => Judged {
+                state: State::Unknown,
+                exit_code: None,
+                reason: Some(format!("{}: {error}", self.layout.shown(&directory))),
+            },
+        };
+        let process = process_record(&directory).ok().flatten();
+        Standing {
+            state: judged.state,
+            pid: process.as_ref().and_then(|found| whom(judged.state, found)),
+            exit_code: judged.exit_code,
+            reason: judged.reason.or_else(|| {
+                let never = judged.state == State::Lost && process.is_none();
+                never.then(|| "it was never started: the launcher ended before".to_owned())
+            }),
+            ended: facts.ok().and_then(|facts| Some(facts.exit?.ended)),
+            record,
+        }
+    }
+
+    fn at_job(&self, record: LoopRecord) -> Standing {
+        let unasked = || JobStanding {
+            state: State::Unknown,
+            exit_code: None,
+            reason: Some("the cluster was not asked".to_owned()),
+            ended: None,
+        };
+        let found = self.jobs.get(&record.repository).cloned();
+        let found = found.unwrap_or_else(unasked);
+        Standing {
+            state: found.state,
+            pid: None,
+            exit_code: found.exit_code,
+            reason: found.reason,
+            ended: found.ended,
+            record,
+        }
+    }
+}
+
+impl Standing {
+    /// What the loop said about its work, and the pull requests that it named.
+    pub(crate) fn work(&self, layout: &Layout) -> (Figures, Vec<String>) {
+        match &self.record.settled {
+            Some(settled) => (settled.figures, settled.pull_requests.clone()),
+            None if self.record.job.is_some() => {
+                cluster::work(&layout.log(&self.record.repository), self.record.log_from)
+            }
+            None => work(layout, &self.record),
+        }
+    }
+
+    /// The outcome to be written down, once there is one. The log is read for pull requests then.
+    pub(crate) fn settle(&self, layout: &Layout) -> Settled {
+        let (figures, mut pull_requests) = self.work(layout);
+        let log = layout.log(&self.record.repository);
+        for url in log_text::pull_requests(&log, self.record.log_from) {
+            if !pull_requests.contains(&url) {
+                pull_requests.push(url);
+            }
+        }
+        Settled {
+            state: self.state,
+            exit_code: self.exit_code,
+            reason: self.reason.clone(),
+            ended: self.ended,
+            pull_requests,
+            figures,
+            in_pipeline: false,
+        }
+    }
+
+    /// The last line of its log; where there is none, why.
+    pub(crate) fn last_line(&self, layout: &Layout) -> String {
+        let log = layout.log(&self.record.repository);
+        let line = log_text::last_line(&log, self.record.log_from);
+        match (&self.reason, self.state) {
+            (Some(reason), State::Failed | State::Lost | State::Unknown) => reason.clone(),
+            (_, State::Lost) => format!("gone without a word; last: {line}"),
+            _ => line,
+        }
+    }
+}
+
+struct Judged {
+    state: State,
+    exit_code: Option<i32>,
+    reason: Option<String>,
+}
+
+/// What the facts mean. A loop that was asked to stop was stopped, however it then ended: that it had nothing left to
+/// do cannot be seen from its exit code.
+fn judge(facts: &Facts, stop_asked: bool) -> Judged {
+    let plain = |state| Judged {
+        state,
+        exit_code: None,
+        reason: None,
+    };
+    let code = match verdict(facts) {
+        Verdict::Running => return plain(State::Running),
+        Verdict::Orphaned => return plain(State::Orphaned),
+        Verdict::Lost => return plain(State::Lost),
+        Verdict::Exited(code) => code,
+    };
+    let ending = facts.exit.as_ref().map(|exit| exit.ending);
+    let state = match ending {
+        Some(Ending::NotStarted) => State::Failed,
+        Some(Ending::Stopped) => State::Stopped,
+        _ if stop_asked => State::Stopped,
+        _ if code == 0 => State::Done,
+        _ => State::Failed,
+    };
+    Judged {
+        state,
+        exit_code: Some(code),
+        reason: facts.exit.as_ref().and_then(why),
+    }
+}
+
+fn why(exit: &ExitRecord) -> Option<String> {
+    let signal = match exit.exit {
+        ExitInfo { signal: 0, .. } => None,
+        ExitInfo { signal, .. } => Some(format!("ended by signal {signal}")),
+    };
+    exit.reason.clone().or(signal)
+}
+
+fn whom(state: State, process: &Record) -> Option<u32> {
+    match state {
+        State::Running => Some(process.supervisor.pid),
+        State::Orphaned => process.worker.as_ref().map(|worker| worker.pid),
+        _ => None,
+    }
+}
+
+/// The supervisor's own record.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) fn process_record(directory: &Path) -> io::Result<Option<Record>> {
+    let path = directory.join(ralph_core::process::record::RECORD);
+    match atomic::read(&path) {
+        Ok(Some(bytes)) => Ok(serde_json::from_slice(&bytes).ok()),
+        Ok(None) => Ok(None),
+        Err(error) => Err(io::Error::other(error)),
+    }
+}
+
+/// What the loop's own status says, when it is this loop's.
+fn work(layout: &Layout, record: &LoopRecord) -> (Figures, Vec<String>) {
+    let folder = layout.repository(&record.repository).join(".ralph");
+    let Ok(Some(status)) = Records::new(&folder).status() else {
+        return (Figures::default(), Vec::new());
+    };
+    // Both times are this machine's; ours may be cut to the second.
+    if status.started < record.launched - SignedDuration::from_secs(1) {
+        return (Figures::default(), Vec::new());
+    }
+    let left = status.tasks.open + status.tasks.claimed;
+    let figures = Figures {
+        attempts: Some(status.totals.spent),
+        tasks_left: u64::try_from(left).ok(),
+        cost_usd: Some(status.totals.cost_usd),
+    };
+    (figures, status.totals.pull_requests)
+}
+
+/// A pidfile that no record of ours stands behind: another launcher's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ForeignPid {
+    /// What is written in it, if it is a pid.
+    pub(crate) pid: Option<u32>,
+    /// Whether it may still be the process that is meant.
+    pub(crate) is_alive: bool,
+}
+
+/// Reads a pidfile of another launcher; `None` where there is none. A process that is younger than the file has got
+/// the pid of one that is gone.
+pub(crate) fn foreign_pid(path: &Path) -> Option<ForeignPid> {
+    let bytes = atomic::read(path).ok()??;
+    let text = String::from_utf8_lossy(&bytes);
+    let pid: Option<u32> = text.trim().parse().ok();
+    let written = path.metadata().and_then(|found| found.modified()).ok();
+    let written = written.and_then(|time| Timestamp::try_from(time).ok());
+    let is_alive = pid.is_some_and(|pid| {
+        let is_younger = match (identity::started_at(pid), written) {
+            (Some(started), Some(written)) => started > written + TOLERANCE,
+            _ => false,
+        };
+        identity::is_pid_alive(pid) && !is_younger
+    });
+    Some(ForeignPid { pid, is_alive })
+}
+
+/// The start of a process is known to the second, and a file's time by another clock.
+const TOLERANCE: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(exit: Option<(i32, i32, Ending)>, lock_held: bool, worker_alive: bool) -> Facts {
+        Facts {
+            lock_held,
+            worker_alive,
+            exit: exit.map(|(code, signal, ending)| ExitRecord {
+                exit: ExitInfo { code, signal },
+                ending,
+                reason: (ending == Ending::NotStarted).then(|| "no such file".to_owned()),
+                ended: Timestamp::UNIX_EPOCH,
+                remaining: Vec::new(),
+            }),
+        }
+    }
+
+    #[test]
+    fn the_states_of_the_table() {
+        let state = |facts: &Facts, asked| {
+            let judged = judge(facts, asked);
+            (judged.state, judged.exit_code)
+        };
+        let own = |code| facts(Some((code, 0, Ending::Own)), false, false);
+        assert_eq!(
+            state(&facts(None, true, true), false),
+            (State::Running, None)
+        );
+        assert_eq!(
+            state(&facts(None, false, true), false),
+            (State::Orphaned, None)
+        );
+        assert_eq!(
+            state(&facts(None, false, false), false),
+            (State::Lost, None)
+        );
+        assert_eq!(state(&facts(None, false, false), true), (State::Lost, None));
+        assert_eq!(state(&own(0), false), (State::Done, Some(0)));
+        assert_eq!(state(&own(1), false), (State::Failed, Some(1)));
+        assert_eq!(state(&own(0), true), (State::Stopped, Some(0)));
+        assert_eq!(state(&own(130), true), (State::Stopped, Some(130)));
+        let killed = facts(Some((0, 9, Ending::Own)), false, false);
+        assert_eq!(state(&killed, false), (State::Failed, Some(137)));
+        assert_eq!(
+            judge(&killed, false).reason.as_deref(),
+            Some("ended by signal 9")
+        );
+        let stopped = facts(Some((0, 15, Ending::Stopped)), false, false);
+        assert_eq!(state(&stopped, false), (State::Stopped, Some(143)));
+        let never = facts(Some((127, 0, Ending::NotStarted)), false, false);
+        assert_eq!(state(&never, true), (State::Failed, Some(127)));
+        assert_eq!(judge(&never, true).reason.as_deref(), Some("no such file"));
+    }
+
+    #[test]
+    fn a_pid_that_went_to_a_younger_process_is_nobodys() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.pid");
+        assert_eq!(foreign_pid(&path), None);
+        atomic::replace(&path, format!("{}\n", std::process::id()).as_bytes()).unwrap();
+        assert!(foreign_pid(&path).unwrap().is_alive);
+        let file = std::fs::File::options().append(true).open(&path).unwrap();
+        let long_ago = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        file.set_modified(long_ago).unwrap();
+        assert!(!foreign_pid(&path).unwrap().is_alive);
+        atomic::replace(&path, b"not a pid").unwrap();
+        assert_eq!(
+            foreign_pid(&path),
+            Some(ForeignPid {
+                pid: None,
+                is_alive: false
+            })
+        );
+    }
+}

@@ -1,0 +1,108 @@
+//! Ends loops: they may finish what runs, then everything that is left of them is ended.
+//!
+//! A loop is asked first, alone, so that it starts nothing more and waits for its agents; after the limit its
+//! supervisor ends the whole of it: TERM, a grace, KILL, until nothing is left. The orphan of a killed supervisor is
+//! ended from here, the same way.
+
+use std::time::{Duration, Instant};
+
+use ralph_core::env::Env;
+use ralph_core::process::{Record, ask_to_drain, ask_to_stop, end_orphans};
+
+use crate::launch::GRACE;
+use crate::layout::Layout;
+use crate::record::{LoopRecord, RecordError, State};
+use crate::standing::{Look, Standing, process_record};
+
+/// Pause between two looks at loops that are ending.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a supervisor may take beyond its grace to write down the end.
+const LAST_WAIT: Duration = Duration::from_secs(10);
+
+/// Writes down that these loops are asked to stop; the caller holds the workbench's lock. The answer is those that
+/// have not ended yet, as they were.
+///
+/// # Errors
+/// A record cannot be written.
+pub(crate) fn mark(
+    layout: &Layout,
+    env: &Env,
+    look: &Look<'_>,
+    records: Vec<LoopRecord>,
+) -> Result<Vec<Standing>, RecordError> {
+    let mut marked = Vec::new();
+    for record in records {
+        let mut standing = look.at(record);
+        if standing.state.is_final() {
+            continue;
+        }
+        standing.record.stop_asked.get_or_insert(env.now());
+        standing.record.write(layout)?;
+        marked.push(standing);
+    }
+    Ok(marked)
+}
+
+/// Ends loops of this machine. `told` hears what is being waited for. Blocks for `within` and the grace at most.
+pub(crate) fn end(
+    layout: &Layout,
+    look: &Look<'_>,
+    marked: &[Standing],
+    within: Duration,
+    told: &dyn Fn(&str),
+) {
+    let here: Vec<&Standing> = marked.iter().filter(|s| s.record.job.is_none()).collect();
+    let process = |standing: &Standing| -> Option<Record> {
+        process_record(&standing.record.directory(layout)).ok()?
+    };
+    for standing in &here {
+        if standing.state == State::Running
+            && let Some(record) = process(standing)
+            && !ask_to_drain(&record)
+        {
+            let _ = ask_to_stop(&record);
+        }
+    }
+    let names = |standings: &[&Standing]| {
+        let names: Vec<&str> = standings
+            .iter()
+            .map(|s| s.record.repository.as_str())
+            .collect();
+        names.join(", ")
+    };
+    told(&format!(
+        "asked to finish: {}; what is left after {} s is ended",
+        names(&here),
+        within.as_secs()
+    ));
+    let left = wait(look, here, within);
+    if left.is_empty() {
+        return;
+    }
+    told(&format!("ending: {}", names(&left)));
+    for standing in &left {
+        let Some(record) = process(standing) else {
+            continue;
+        };
+        if !ask_to_stop(&record) {
+            let _ = end_orphans(&record, GRACE);
+        }
+    }
+    let _ = wait(look, left, GRACE + LAST_WAIT);
+}
+
+/// Waits until the loops have ended; those that have not come back.
+fn wait<'s>(look: &Look<'_>, mut left: Vec<&'s Standing>, limit: Duration) -> Vec<&'s Standing> {
+    let deadline = Instant::now().checked_add(limit);
+    loop {
+        left.retain(|standing| {
+            let now = look.again().at(standing.record.clone());
+            !now.state.is_final()
+        });
+        if left.is_empty() || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return left;
+        }
+        std::thread::sleep(PAUSE);
+    }
+}

@@ -1,0 +1,273 @@
+//! Completion: writes down what ended, once; sets the Exec cells; removes pidfiles of nobody.
+//!
+//! Every step may be repeated after a crash. The outcome is on disk before the pipeline says so, and the record says
+//! that the pipeline does only after it does.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
+
+use ralph_core::crash_point;
+use ralph_core::env::Env;
+use ralph_core::error::{Code, Coded, Hint};
+use ralph_core::process::lock::LifeLock;
+use ralph_core::store::{StoreError, append, atomic};
+use ralph_core::time::stamp;
+use ralph_docs::DocError;
+use ralph_front::failure::sentence;
+
+use crate::epic::{self, Change, Effect};
+use crate::layout::Layout;
+use crate::record::{LoopRecord, RecordError, Settled, State};
+use crate::standing::{Look, foreign_pid};
+
+/// Why nothing was swept.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SweepError {
+    /// A record cannot be read or written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The workbench's lock.
+    #[error("{path}: cannot be locked")]
+    Lock {
+        /// The lock file.
+        path: String,
+        /// What happened.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The lock's folder cannot be made.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Coded for SweepError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Record(error) => error.code(),
+            Self::Lock { .. } => Code::Failed,
+            Self::Store(error) => error.code(),
+        }
+    }
+
+    fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::Record(error) => error.hint(),
+            Self::Lock { .. } => Some(Hint::new(
+                "Check the permissions of ralph/state and the free space.",
+            )),
+            Self::Store(error) => error.hint(),
+        }
+    }
+}
+
+/// What a sweep did.
+#[derive(Debug, Default)]
+pub(crate) struct Swept {
+    /// The loops whose end was written down, in the order of their names.
+    pub(crate) settled: Vec<LoopRecord>,
+    /// The cells that changed.
+    pub(crate) cells: Vec<Change>,
+    /// The pidfiles that were removed, relative to the workbench.
+    pub(crate) pid_files: Vec<String>,
+    /// What could not be done; the next sweep tries again.
+    pub(crate) problems: Vec<String>,
+}
+
+/// Takes the workbench's lock: whoever launches, sweeps or stops holds it. It is held for seconds at most, so it is
+/// waited for.
+///
+/// # Errors
+/// It cannot be locked at all.
+pub(crate) fn lock(layout: &Layout) -> Result<LifeLock, SweepError> {
+    let path = layout.lock();
+    atomic::create_dir(path.parent().unwrap_or(&path))?;
+    LifeLock::take(&path).map_err(|source| SweepError::Lock {
+        path: layout.shown(&path),
+        source,
+    })
+}
+
+/// Sweeps. `_lock` shows that the caller holds the workbench's lock.
+///
+/// # Errors
+/// The records cannot be listed; a single one that cannot be read is a problem of the answer.
+pub(crate) fn sweep(
+    layout: &Layout,
+    env: &Env,
+    look: &Look<'_>,
+    _lock: &LifeLock,
+) -> Result<Swept, SweepError> {
+    let (records, wrong) = LoopRecord::all(layout)?;
+    let mut swept = Swept {
+        problems: wrong.iter().map(|error| sentence(error)).collect(),
+        ..Swept::default()
+    };
+    let mut known = Vec::new();
+    for record in records {
+        known.push(settle(layout, env, look, record, &mut swept));
+    }
+    pipeline(layout, &mut known, &mut swept);
+    pid_files(layout, &known, look, &mut swept);
+    Ok(swept)
+}
+
+/// Writes down the end of a loop, when it has come to one.
+fn settle(
+    layout: &Layout,
+    env: &Env,
+    look: &Look<'_>,
+    record: LoopRecord,
+    swept: &mut Swept,
+) -> LoopRecord {
+    if record.settled.is_some() {
+        return record;
+    }
+    let standing = look.at(record);
+    if !standing.state.is_final() {
+        return standing.record;
+    }
+    let settled = standing.settle(layout);
+    let line = event(&standing.record.repository, &settled, env);
+    let record = LoopRecord {
+        settled: Some(settled),
+        ..standing.record.clone()
+    };
+    if let Err(error) = record.write(layout) {
+        swept.problems.push(sentence(&error));
+        return standing.record;
+    }
+    crash_point!("dispatch.settled");
+    // For people; the record is what counts.
+    if let Err(error) = append::append_line(&layout.dispatch_log(), &line) {
+        swept.problems.push(sentence(&error));
+    }
+    swept.settled.push(record.clone());
+    record
+}
+
+/// One line of `ralph/dispatch.log`. Writing to a String cannot fail.
+fn event(repository: &str, settled: &Settled, env: &Env) -> String {
+    let mut line = format!(
+        "{} {repository} swept {}",
+        stamp(env.now()),
+        settled.state.word()
+    );
+    if let Some(code) = settled.exit_code {
+        let _ = write!(line, " exit={code}");
+    }
+    for url in &settled.pull_requests {
+        let _ = write!(line, " pr={url}");
+    }
+    line
+}
+
+/// What a settled loop means for its rows.
+fn effect(settled: &Settled) -> Effect {
+    match settled.state {
+        State::Done if !settled.pull_requests.is_empty() => Effect::Delivered,
+        State::Failed => Effect::Failed,
+        _ => Effect::Nothing,
+    }
+}
+
+/// Sets the Exec cells, then writes down that they are set. A pipeline that cannot be written is a problem, and the
+/// next sweep tries again.
+fn pipeline(layout: &Layout, records: &mut [LoopRecord], swept: &mut Swept) {
+    let is_fresh = |record: &&mut LoopRecord| {
+        let settled = record.settled.as_ref();
+        settled.is_some_and(|settled| !settled.in_pipeline)
+    };
+    let effects: BTreeMap<String, Effect> = records
+        .iter()
+        .filter_map(|record| Some((record.repository.clone(), effect(record.settled.as_ref()?))))
+        .collect();
+    let fresh: BTreeSet<String> = records
+        .iter_mut()
+        .filter(is_fresh)
+        .map(|record| record.repository.clone())
+        .collect();
+    if fresh.is_empty() {
+        return;
+    }
+    match write_pipeline(layout, &effects, &fresh) {
+        Ok(cells) => swept.cells = cells,
+        Err(problem) => {
+            swept.problems.push(problem);
+            return;
+        }
+    }
+    crash_point!("dispatch.pipeline");
+    for record in records.iter_mut().filter(is_fresh) {
+        if let Some(settled) = &mut record.settled {
+            settled.in_pipeline = true;
+        }
+        if let Err(error) = record.write(layout) {
+            swept.problems.push(sentence(&error));
+        }
+    }
+}
+
+/// How often a pipeline that changes under us is read again.
+const TRIES: usize = 5;
+
+fn write_pipeline(
+    layout: &Layout,
+    effects: &BTreeMap<String, Effect>,
+    fresh: &BTreeSet<String>,
+) -> Result<Vec<Change>, String> {
+    let path = layout.pipeline();
+    let told = |error: StoreError| sentence(&error);
+    let read = || atomic::read_text(&path).map_err(told);
+    for _ in 0..TRIES {
+        let Some(text) = read()? else {
+            return Ok(Vec::new());
+        };
+        let (edits, changes) = epic::edits(&text, effects, fresh)
+            .map_err(|error: DocError| format!("EPIC-PIPELINE.md: {error}"))?;
+        if edits.is_empty() {
+            return Ok(Vec::new());
+        }
+        let new = edits.apply(&text);
+        if read()?.as_ref() != Some(&text) {
+            continue;
+        }
+        atomic::replace(&path, new.as_bytes()).map_err(told)?;
+        return Ok(changes);
+    }
+    Err("EPIC-PIPELINE.md: somebody keeps changing it; sweep again later".to_owned())
+}
+
+/// Removes the pidfiles that name no living loop.
+fn pid_files(layout: &Layout, records: &[LoopRecord], look: &Look<'_>, swept: &mut Swept) {
+    for path in pid_file_paths(layout) {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        let record = records.iter().find(|record| record.repository == name);
+        let is_stale = match record {
+            Some(record) => look.at(record.clone()).state.is_final(),
+            None => foreign_pid(&path).is_some_and(|found| !found.is_alive),
+        };
+        if !is_stale {
+            continue;
+        }
+        match atomic::remove(&path) {
+            Ok(()) => swept.pid_files.push(layout.shown(&path)),
+            Err(error) => swept.problems.push(sentence(&error)),
+        }
+    }
+}
+
+/// The pidfiles of the workbench, by name.
+pub(crate) fn pid_file_paths(layout: &Layout) -> Vec<PathBuf> {
+    let Ok(listing) = fs::read_dir(layout.pid_files()) else {
+        return Vec::new();
+    };
+    let mut paths: Vec<_> = listing
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|end| end == "pid"))
+        .collect();
+    paths.sort();
+    paths
+}

@@ -1,0 +1,115 @@
+//! Delivery of an attempt's work onto the base branch of its own repository, one at a time.
+
+use std::sync::Arc;
+
+use super::PoolError;
+use super::finish::{End, Finishing, Release};
+use super::schedule::Ended;
+use super::shop::{Shop, Site};
+use crate::attempt::{Closing, ForTask};
+use crate::git::ObjectId;
+use crate::integrate::{Forwarded, Integrated, Left, Made, Order, Turn};
+use crate::outcome::Outcome;
+use crate::plan::Delivered;
+
+/// How often work is put on top of a base that moves meanwhile.
+const TRIES: u32 = 10;
+
+/// Onto the base branch of this repository.
+pub(super) async fn integrate(
+    shop: &Shop,
+    attempt: &Finishing,
+    order: &Order<'_>,
+) -> Result<End, PoolError> {
+    let site = &attempt.site;
+    let mut turn = site.integrator.turn().await?;
+    for remaining in (0..TRIES).rev() {
+        let onto = site.integrator.onto_base(&turn, &site.worktrees, order);
+        let made = match onto.await? {
+            Integrated::Made(made) => made,
+            Integrated::Conflict { commit, paths } => {
+                return Ok(conflict(attempt, order, commit, &paths));
+            }
+        };
+        let forwarded;
+        (forwarded, turn) = forward(shop, site, turn, made.clone()).await?;
+        match forwarded {
+            // Somebody committed meanwhile: once more, on top of that.
+            Forwarded::Left(Left::BaseMoved) if remaining > 0 => {}
+            Forwarded::Left(left) => return Ok(waiting(shop, attempt, order, made, &left)),
+            Forwarded::Moved => return Ok(merged(order, made)),
+        }
+    }
+    unreachable!("the last round returns")
+}
+
+/// The one step that moves the user's branch, while the marks of claims are lifted from a plan that is part of it.
+async fn forward(
+    shop: &Shop,
+    site: &Site,
+    turn: Turn,
+    made: Made,
+) -> Result<(Forwarded, Turn), PoolError> {
+    let (plan, integrator) = (Arc::clone(&shop.plan), Arc::clone(&site.integrator));
+    let is_tracked = site.tracked_plan.is_some();
+    let moved = tokio::task::spawn_blocking(move || {
+        let forwarded = if is_tracked {
+            plan.with_marks_lifted(|| integrator.fast_forward(&turn, &made))?
+        } else {
+            integrator.fast_forward(&turn, &made)
+        };
+        Ok::<_, PoolError>((forwarded?, turn))
+    });
+    moved.await?
+}
+
+fn merged(order: &Order<'_>, made: Made) -> End {
+    let closing = Closing {
+        commit: Some(made.commit.to_string()),
+        merged: true,
+        ..Closing::new(Outcome::Done, None, ForTask::Done)
+    };
+    End::new(closing, Ended::Settled).releasing(Release::Merged(made.commit, order.work.clone()))
+}
+
+fn waiting(shop: &Shop, attempt: &Finishing, order: &Order<'_>, made: Made, left: &Left) -> End {
+    let branch = attempt.assigned.branch.clone();
+    let delivered = Delivered {
+        branch: branch.clone(),
+        commit: made.commit.to_string(),
+        pull_request: None,
+        delivered_at: shop.env.now(),
+    };
+    let reason = Some(format!("not merged: {}", left_words(left)));
+    let closing = Closing {
+        branch: Some(branch),
+        commit: Some(made.commit.to_string()),
+        ..Closing::new(Outcome::Done, reason, ForTask::Delivered(delivered))
+    };
+    End::new(closing, Ended::Settled).releasing(Release::OnBranch(made.commit, order.work.clone()))
+}
+
+fn left_words(left: &Left) -> String {
+    match left {
+        Left::BaseMoved => "the base branch keeps moving".to_owned(),
+        Left::Dirty { checkout, files } => format!(
+            "{} has changes of yours ({})",
+            checkout.display(),
+            files.join(", ")
+        ),
+        Left::Busy { checkout } => format!("{} is being rebased", checkout.display()),
+        Left::Refused { reason } => reason.clone(),
+    }
+}
+
+/// To fit is one of the checks: the task needs the agent again, on the base as it is now.
+fn conflict(attempt: &Finishing, order: &Order<'_>, commit: ObjectId, paths: &[String]) -> End {
+    let base = &attempt.site.base.branch;
+    let reason = Some(format!("conflicts with {base} in {}", paths.join(", ")));
+    let closing = Closing {
+        branch: Some(attempt.assigned.branch.clone()),
+        commit: Some(commit.to_string()),
+        ..Closing::new(Outcome::GatesFailed, reason, ForTask::Open)
+    };
+    End::new(closing, Ended::Tried).releasing(Release::OnBranch(commit, order.work.clone()))
+}

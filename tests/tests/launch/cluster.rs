@@ -1,0 +1,175 @@
+//! `--on cluster` over the embedded cluster: the same records, status, sweep and stop; results come back as branches.
+
+use ralph_tests::Ran;
+use ralph_tests::workbench::Workbench;
+
+use crate::until::until;
+
+/// A workbench whose repositories are pushed, with the embedded cluster configured.
+fn clustered(names: &[&str]) -> Workbench {
+    let bench = Workbench::new(names);
+    bench.write(
+        "wb/.claude/ralph/config.json",
+        r#"{"cluster": {"kind": "local"}}"#,
+    );
+    bench.commit("wb");
+    for name in names {
+        bench.write(&format!("remotes/{name}/README"), "");
+        let remote = format!("remotes/{name}");
+        let _ = bench.git(
+            &remote,
+            &["init", "--quiet", "--bare", "--initial-branch=main", "."],
+        );
+        let folder = format!("wb/repos/{name}");
+        let url = bench.path(&remote).display().to_string();
+        let _ = bench.git(&folder, &["remote", "add", "origin", &url]);
+        let _ = bench.git(&folder, &["push", "--quiet", "origin", "main"]);
+    }
+    bench
+}
+
+#[test]
+fn loops_as_jobs() {
+    let bench = clustered(&["svc-a", "svc-b"]);
+    bench.script(
+        "svc-a",
+        "echo work >result.txt; git add result.txt; git commit --quiet --message=result\n\
+         git branch ralph-claude/kept-1\n\
+         echo 'PR created: https://host.invalid/o/svc-a/pull/3'\n",
+    );
+    bench.script("svc-b", "echo no luck; exit 4\n");
+    bench.write("wb/EPIC-PIPELINE.md", "| PRD | fix_plan repos | Exec |\n|---|---|---|\n| one | svc-a | ~ |\n| two | svc-b | ~ |\n");
+    bench.commit("wb");
+    let ran = bench
+        .run(&["--on", "cluster", "--wait", "--parallel", "2", "6"])
+        .ended(3);
+    assert!(ran.stdout.contains("on = cluster"), "{}", ran.stdout);
+    assert!(
+        ran.stdout
+            .contains("| svc-a | job 1001 | ralph/logs/svc-a.log |"),
+        "{}",
+        ran.stdout
+    );
+    assert_eq!(
+        bench.given("svc-a"),
+        "ralph --parallel 1 3 --engine claude --no-tabs\n"
+    );
+    let status = bench.status();
+    let rows = &status["loops"];
+    assert_eq!(
+        (&rows[0]["state"], &rows[0]["exit_code"]),
+        (&"done".into(), &0.into())
+    );
+    assert_eq!(
+        (&rows[1]["state"], &rows[1]["exit_code"]),
+        (&"failed".into(), &4.into())
+    );
+    assert_eq!(
+        rows[0]["pull_requests"][0],
+        "https://host.invalid/o/svc-a/pull/3"
+    );
+    assert!(
+        ran.stdout.contains("svc-b failed, exit code 4"),
+        "{}",
+        ran.stdout
+    );
+    assert!(ran.stdout.contains("    no luck\n"), "{}", ran.stdout);
+    let epic = bench.read("wb/EPIC-PIPELINE.md");
+    assert!(
+        epic.contains("| svc-a | ✓ |") && epic.contains("| svc-b | ✗ |"),
+        "{epic}"
+    );
+    // What the loop merged is on a branch of the remote, and so is every branch that holds work.
+    let branch = bench.record("svc-a")["job"]["branch"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let shown = bench.git("remotes/svc-a", &["show", &format!("{branch}:result.txt")]);
+    assert_eq!(shown, "work\n");
+    assert!(
+        bench
+            .git(
+                "remotes/svc-a",
+                &["branch", "--list", "ralph-claude/kept-1"]
+            )
+            .contains("kept-1")
+    );
+    assert_eq!(
+        bench.run(&["--sweep"]).ended(0).stdout,
+        "nothing to sweep\n"
+    );
+    assert_eq!(
+        bench.git("wb", &["status", "--porcelain"]),
+        " M EPIC-PIPELINE.md\n"
+    );
+}
+
+/// What the cluster would clone has to be there.
+#[test]
+fn what_is_not_pushed_is_refused() {
+    let bench = clustered(&["svc-a"]);
+    bench.write("wb/repos/svc-a/new.txt", "x\n");
+    bench.commit("wb/repos/svc-a");
+    let ran = bench.run(&["--on", "cluster"]).ended(30);
+    assert!(
+        ran.stderr
+            .contains("svc-a: not ready for the cluster: commit "),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("is not pushed"), "{}", ran.stderr);
+    let other = Workbench::new(&["svc-a"]);
+    let ran = other.run(&["--on", "cluster"]).ended(30);
+    assert!(
+        ran.stderr.contains("No such remote 'origin'"),
+        "{}",
+        ran.stderr
+    );
+}
+
+/// A launcher that dies at any point of a submission leaves one job or none, and the next one knows which.
+#[test]
+fn a_launcher_that_dies_while_it_submits() {
+    for (point, begun) in [
+        ("dispatch.job-intended:1", false),
+        ("dispatch.job-submitted:1", true),
+    ] {
+        let bench = clustered(&["svc-a"]);
+        bench.script(
+            "svc-a",
+            "until [ -e \"$(dirname \"$0\")/../go\" ]; do sleep 0.02; done\n",
+        );
+        let mut command = bench.command(&["--on", "cluster"]);
+        command.env("RALPH_CRASH_AT", point);
+        assert!(Ran::of_command(&mut command).code != 0);
+        if begun {
+            until("the job", || {
+                (bench.state("svc-a") == "running").then_some(())
+            });
+            let ran = bench.run(&["--on", "cluster"]).ended(33);
+            assert!(
+                ran.stderr.contains("its loop is job 1001 of the cluster"),
+                "{}",
+                ran.stderr
+            );
+            bench.write("go", "");
+            until("the end", || (bench.state("svc-a") == "done").then_some(()));
+        } else {
+            assert_eq!(bench.state("svc-a"), "lost");
+            bench.write("go", "");
+            let _ = bench.run(&["--on", "cluster", "--wait"]).ended(0);
+        }
+        assert_eq!(bench.given("svc-a").lines().count(), 1, "after {point}");
+    }
+}
+
+#[test]
+fn a_stopped_job() {
+    let bench = clustered(&["svc-a"]);
+    bench.script("svc-a", "trap 'exit 130' TERM; echo $$ >\"$(dirname \"$0\")/../pid\"; while :; do sleep 0.02; done\n");
+    let _ = bench.run(&["--on", "cluster"]).ended(0);
+    let pid = until("the loop", || bench.pid("pid"));
+    let ran = bench.run(&["--stop"]).ended(0);
+    assert!(ran.stdout.contains("| stopped |"), "{}", ran.stdout);
+    assert!(!ralph_core::process::identity::is_pid_alive(pid));
+}

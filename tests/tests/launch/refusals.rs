@@ -1,0 +1,204 @@
+//! Every refusal of the protocol, with the message that a user reads; nothing is started by any.
+
+use std::fs;
+
+use ralph_tests::workbench::Workbench;
+
+/// Refused with this code, and the message on standard error; no loop was started and none is recorded.
+#[track_caller]
+fn refused(bench: &Workbench, arguments: &[&str], code: i32, message: &str, fix: &str) {
+    let ran = bench.run(arguments).ended(code);
+    assert!(
+        ran.stderr.contains(message),
+        "{message}\n--\n{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains(fix), "{fix}\n--\n{}", ran.stderr);
+    assert!(!bench.path("wb/ralph/state").exists());
+    for name in ["svc-a", "svc-b"] {
+        assert_eq!(bench.given(name), "");
+    }
+}
+
+#[test]
+fn a_dirty_workbench() {
+    let bench = Workbench::new(&["svc-a", "svc-b"]);
+    bench.write("wb/notes.md", "unsaved\n");
+    refused(
+        &bench,
+        &[],
+        30,
+        "workbench: the work tree is not clean: ?? notes.md",
+        "fix: Commit or stash it: git -C",
+    );
+}
+
+#[test]
+fn a_dirty_repository_and_the_others_that_are_wrong_at_once() {
+    let bench = Workbench::new(&["svc-a", "svc-b", "svc-c"]);
+    bench.write("wb/repos/svc-a/README.md", "unsaved\n");
+    bench.write("wb/repos/svc-b/.ralph/fix_plan.md", "");
+    bench.commit("wb/repos/svc-b");
+    fs::remove_dir_all(bench.path("wb/repos/svc-c/.git")).unwrap();
+    let all = ["--repos", "svc-a,svc-b,svc-c"];
+    refused(
+        &bench,
+        &all,
+        30,
+        "svc-a: the work tree is not clean: ?? README.md",
+        "fix: ",
+    );
+    refused(
+        &bench,
+        &all,
+        30,
+        "fix_plan missing or empty: svc-b: .ralph/fix_plan.md is empty",
+        "leave it out: --exclude svc-b",
+    );
+    refused(
+        &bench,
+        &all,
+        30,
+        "svc-c: not a git repository of its own",
+        "fix: ",
+    );
+    // By default a repository without a plan is passed over, and said to be.
+    let ran = bench
+        .run(&["--dry-run", "--exclude", "svc-a,svc-c"])
+        .ended(31);
+    assert!(
+        ran.stdout.contains("passed over, without a plan: svc-b"),
+        "{}",
+        ran.stdout
+    );
+}
+
+#[test]
+fn no_plan() {
+    let bench = Workbench::new(&["svc-a", "svc-b"]);
+    fs::remove_file(bench.path("wb/repos/svc-a/.ralph/fix_plan.md")).unwrap();
+    bench.commit("wb/repos/svc-a");
+    refused(
+        &bench,
+        &["--repos", "svc-a"],
+        31,
+        "fix_plan missing or empty: svc-a: .ralph/fix_plan.md is missing",
+        "/ralph-workspace-plan",
+    );
+}
+
+#[test]
+fn no_folder() {
+    let bench = Workbench::new(&["svc-a", "svc-b"]);
+    fs::remove_dir_all(bench.path("wb/repos/svc-b")).unwrap();
+    refused(
+        &bench,
+        &["--repos", "svc-b"],
+        30,
+        "svc-b: there is no such folder",
+        "Clone it: git clone",
+    );
+}
+
+#[test]
+fn no_engine_and_no_loop_program() {
+    let bench = Workbench::new(&["svc-a", "svc-b"]);
+    refused(
+        &bench,
+        &["--agent", "codex"],
+        32,
+        "there is no loop program `ralph-codex` on the PATH",
+        "Install this project's ralph",
+    );
+    bench.write(
+        "stub/help",
+        &format!("{}  --engine E\n", ralph_tests::workbench::CONTINUOUS),
+    );
+    refused(
+        &bench,
+        &["--agent", "codex"],
+        32,
+        "engine codex: there is no program `codex` on the PATH",
+        "choose another engine with --agent",
+    );
+    refused(
+        &bench,
+        &["--ralph", "no-such-ralph"],
+        32,
+        "there is no loop program `no-such-ralph` on the PATH",
+        "name a program with --ralph",
+    );
+}
+
+#[test]
+fn an_unknown_repository_lists_those_there_are() {
+    let bench = Workbench::new(&["svc-a", "svc-b"]);
+    refused(
+        &bench,
+        &["--repos", "svc"],
+        2,
+        "--repos names unknown repo 'svc'",
+        "Registered are: svc-a, svc-b.",
+    );
+    refused(
+        &bench,
+        &["--repos", "svc-a", "--exclude", "svc-b"],
+        2,
+        "--repos and --exclude cannot be combined",
+        "Give the one or the other.",
+    );
+}
+
+#[test]
+fn a_conf_that_would_have_to_be_run() {
+    let bench = Workbench::new(&["svc-a", "svc-b"]);
+    let conf = bench.read("wb/project.conf");
+    bench.write(
+        "wb/project.conf",
+        &format!("{conf}WB_RALPH_PARALLEL=$(nproc)\n"),
+    );
+    refused(&bench, &[], 2, "project.conf:6: ", "hint: ");
+    let elsewhere = bench.run(&["--root", "/"]).ended(2);
+    assert!(elsewhere.stderr.contains("there is no project.conf"));
+}
+
+#[test]
+fn a_loop_that_runs_already_and_one_started_by_hand() {
+    let bench = Workbench::new(&["svc-a", "svc-b"]);
+    // A pidfile of another launcher, whose process is alive and older than the file.
+    bench.write("wb/ralph/svc-a.pid", &format!("{}\n", std::process::id()));
+    bench.commit("wb");
+    refused(
+        &bench,
+        &[],
+        33,
+        "svc-a: ralph/svc-a.pid of another launcher names a living process",
+        "rm ralph/svc-a.pid",
+    );
+    fs::remove_file(bench.path("wb/ralph/svc-a.pid")).unwrap();
+    bench.commit("wb");
+    bench.write("wb/repos/svc-b/.gitignore", ".ralph/state/\n");
+    bench.write("wb/repos/svc-b/.ralph/state/loop.lock", "");
+    bench.commit("wb/repos/svc-b");
+    let lock = fs::File::open(bench.path("wb/repos/svc-b/.ralph/state/loop.lock")).unwrap();
+    lock.lock().unwrap();
+    refused(
+        &bench,
+        &[],
+        33,
+        "svc-b: a loop that was started by hand runs there",
+        "end it where it was started",
+    );
+}
+
+/// What is refused is also refused with `--json`, as data.
+#[test]
+fn refusals_as_data() {
+    let bench = Workbench::new(&["svc-a"]);
+    bench.write("wb/notes.md", "unsaved\n");
+    let answer = bench.run(&["--json"]).ended(30).json();
+    assert_eq!(answer["schema_version"], 1);
+    assert_eq!(answer["launch"], serde_json::Value::Null);
+    assert_eq!(answer["refusals"][0]["code"], "dirty");
+    assert_eq!(answer["refusals"][0]["exit_code"], 30);
+}

@@ -215,7 +215,9 @@ impl Repository {
             let at = at.parse().unwrap_or(0);
             if what == "begin" {
                 agents.push((id.to_owned(), at, None));
-            } else if let Some(agent) = agents.iter_mut().rev().find(|agent| agent.0 == id) {
+            } else if what == "end"
+                && let Some(agent) = agents.iter_mut().rev().find(|agent| agent.0 == id)
+            {
                 agent.2 = Some(at);
             }
         }

@@ -260,13 +260,24 @@ impl Attempts {
         Ok(())
     }
 
-    /// Writes a record so that it survives a loss of power: from here on there is work to lose.
+    /// The same for the first time, when its folder has to be made: that is brought to disk, and the caller's thread
+    /// does not wait for the disk.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn write_durably(&self, record: &AttemptRecord) -> Result<(), AttemptError> {
+    pub async fn begin(&self, record: &AttemptRecord) -> Result<(), AttemptError> {
+        let (attempts, record) = (self.clone(), record.clone());
+        aside(move || attempts.write(&record)).await
+    }
+
+    /// Writes a record so that it survives a loss of power: from here on there is work to lose. Other agents go on
+    /// while the disk is waited for.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub async fn write_durably(&self, record: &AttemptRecord) -> Result<(), AttemptError> {
         let (path, bytes) = self.content(record)?;
-        Ok(atomic::replace(&path, &bytes)?)
+        aside(move || Ok(atomic::replace(&path, &bytes)?)).await
     }
 
     fn content(&self, record: &AttemptRecord) -> Result<(PathBuf, Vec<u8>), AttemptError> {
@@ -334,6 +345,14 @@ impl Attempts {
     }
 }
 
+/// Does what waits for the disk on a thread of its own. A panic there is one here.
+pub(crate) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
 /// An attempt that was found.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Found {
@@ -370,8 +389,8 @@ mod tests {
     use super::*;
     use ralph_docs::fix_plan::RowKey;
 
-    #[test]
-    fn what_was_written_is_found_and_forgotten_once() {
+    #[tokio::test]
+    async fn what_was_written_is_found_and_forgotten_once() {
         let folder = tempfile::tempdir().expect("a folder");
         let attempts = Attempts::new(folder.path());
         assert_eq!(attempts.list().expect("read"), []);
@@ -398,9 +417,9 @@ mod tests {
             folder.path(),
             Timestamp::UNIX_EPOCH,
         );
-        attempts.write(&record).expect("written");
+        attempts.begin(&record).await.expect("written");
         record.phase = Phase::Delivering;
-        attempts.write_durably(&record).expect("written");
+        attempts.write_durably(&record).await.expect("written");
         std::fs::create_dir(attempts.folder(&"empty".parse().expect("an id"))).expect("made");
         let damaged: AttemptId = "torn".parse().expect("an id");
         std::fs::create_dir(attempts.folder(&damaged)).expect("made");

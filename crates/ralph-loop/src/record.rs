@@ -12,6 +12,7 @@ use ralph_core::store::{StoreError, append, atomic};
 use ralph_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::attempt::aside;
 use crate::outcome::{AttemptId, Outcome, Usage};
 use crate::task::TaskKey;
 
@@ -322,16 +323,17 @@ impl Records {
         self.folder.join("logs")
     }
 
-    /// Appends an attempt, durably.
+    /// Appends an attempt, durably. Other agents go on while the disk is waited for.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn append(&self, line: &AttemptLine) -> Result<(), RecordError> {
+    pub async fn append(&self, line: &AttemptLine) -> Result<(), RecordError> {
         let text = serde_json::to_string(line).map_err(|source| RecordError::Shape {
             path: self.attempts_path(),
             source,
         })?;
-        Ok(append::append_line(&self.attempts_path(), &text)?)
+        let path = self.attempts_path();
+        Ok(aside(move || append::append_line(&path, &text)).await?)
     }
 
     /// All attempts, oldest first. A line that is none is left out: a crash may have torn it.
@@ -436,14 +438,17 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_torn_line_costs_itself_only() {
+    #[tokio::test]
+    async fn a_torn_line_costs_itself_only() {
         let folder = tempfile::tempdir().expect("a folder");
         let records = Records::new(folder.path());
-        records.append(&line(Outcome::Done)).expect("written");
+        records.append(&line(Outcome::Done)).await.expect("written");
         ralph_core::store::append::append_bytes(&records.attempts_path(), b"{\"schema_ver")
             .expect("written");
-        records.append(&line(Outcome::Crashed)).expect("written");
+        records
+            .append(&line(Outcome::Crashed))
+            .await
+            .expect("written");
         let found = records.attempts().expect("read");
         let outcomes: Vec<Outcome> = found.iter().map(|line| line.outcome).collect();
         assert_eq!(outcomes, [Outcome::Done, Outcome::Crashed]);

@@ -1,8 +1,12 @@
 //! An agent that does what its task says after `::`, one step after the other, separated by `;`:
 //! `write FILE WORDS`, `append FILE WORDS`, `remove PATH`, `commit WORDS`, `sleep MILLISECONDS`, `print WORDS`,
-//! `error WORDS`, `exit CODE`, `hang`, `child SECONDS` (one that ignores TERM), `flood MEGABYTES`, `wait FILE`.
+//! `error WORDS`, `exit CODE`, `hang`, `child SECONDS` (one that ignores TERM), `orphan SECONDS` (one with an
+//! empty environment), `flood MEGABYTES`, `wait FILE`,
+//! `limit FILE SECONDS` (a usage limit that is over in so long, once: when there is no such file yet).
 //!
-//! With `AGENT_LOG` it appends `begin ID NANOSECONDS` and `end ID NANOSECONDS` (of the machine's clock) there.
+//! With `AGENT_LOG` it appends `begin ID NANOSECONDS` and `end ID NANOSECONDS` (of the machine's clock) there, and
+//! `commit:HASH ID NANOSECONDS` for each commit. It uses nothing but the standard library: the benches compile this
+//! file alone.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -78,7 +82,9 @@ fn perform(word: &str, rest: &str) {
             sleep(Duration::from_secs(3_600));
         },
         "child" => child(rest),
+        "orphan" => orphan(rest),
         "flood" => flood(rest.parse().expect("megabytes")),
+        "limit" => limit(first, tail.parse().expect("seconds")),
         "wait" => {
             while !Path::new(first).exists() {
                 sleep(Duration::from_millis(5));
@@ -109,6 +115,25 @@ fn commit(message: &str) {
     for words in [&["add", "-A"][..], &["commit", "-qm", message]] {
         Command::new("git").args(words).status().expect("git");
     }
+    let head = Command::new("git").args(["rev-parse", "HEAD"]).output();
+    let head = String::from_utf8_lossy(&head.expect("git").stdout).into_owned();
+    note(&format!("commit:{}", head.trim()));
+}
+
+/// The first one ends the agent, as usage limits do; its time is whole seconds.
+fn limit(path: &str, seconds: u64) {
+    if Path::new(path).exists() {
+        return;
+    }
+    put(path, "", false);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let at = now.expect("a time after 1970").as_secs() + seconds;
+    println!(
+        r#"{{"ralph": "outcome", "outcome": "usage_limit", "resets_at": {at}, "message": "limit reached"}}"#
+    );
+    note(&format!("limit:{at}"));
+    note("end");
+    std::process::exit(1)
 }
 
 /// One that is not waited for, ignores TERM and has a session of its own.
@@ -117,6 +142,16 @@ fn child(seconds: &str) {
         .args(["--fork", "sh", "-c", "trap '' TERM; sleep \"$0\"", seconds])
         .stdin(Stdio::null())
         .status()
+        .expect("a child");
+}
+
+/// One that is not waited for and knows nothing of its attempt.
+fn orphan(seconds: &str) {
+    let _orphan = Command::new("sleep")
+        .arg(seconds)
+        .env_clear()
+        .stdin(Stdio::null())
+        .spawn()
         .expect("a child");
 }
 

@@ -50,7 +50,11 @@ fn attempts_share_nothing() {
         let order = repository.read(&format!("order-{id}.json"));
         let task = attempt["task"].as_str().unwrap_or("none");
         assert!(order.contains(task), "{order}");
-        let other = if task.ends_with("one") { ", two" } else { ", one" };
+        let other = if task.ends_with("one") {
+            ", two"
+        } else {
+            ", one"
+        };
         assert!(!order.contains(other), "{order}");
         let log = repository.read(&format!(".ralph/{}", attempt["log"].as_str().unwrap_or("")));
         let said: Vec<&&str> = all.iter().filter(|id| log.contains(**id)).collect();
@@ -64,7 +68,11 @@ fn attempts_share_nothing() {
 /// 8.10: a budget of agents per hour is kept. Theirs logs `call 3/1` and goes on.
 #[test]
 fn a_budget_of_calls_is_kept() {
-    let lines = ["- [ ] A :: write a.txt x", "- [ ] B :: write b.txt x", "- [ ] C :: write c.txt x"];
+    let lines = [
+        "- [ ] A :: write a.txt x",
+        "- [ ] B :: write b.txt x",
+        "- [ ] C :: write c.txt x",
+    ];
     let repository = Repository::with_plan(&lines);
     let mut running = repository.start(&["loop", "--calls", "1", "--quality-gates", "none"]);
     wait_until("it waits for the next hour", || {
@@ -82,11 +90,17 @@ fn a_budget_of_calls_is_kept() {
 /// 8.9, the other half: a loop that makes no progress is stopped before the next agent starts.
 #[test]
 fn without_progress_the_circuit_opens_before_the_next_agent() {
-    let lines: Vec<String> = (0..6).map(|number| format!("- [ ] Idle {number}")).collect();
+    let lines: Vec<String> = (0..6)
+        .map(|number| format!("- [ ] Idle {number}"))
+        .collect();
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     let repository = Repository::with_plan(&lines);
     let ran = repository.ralph(&["loop"]).ended(1);
-    assert!(ran.stderr.contains("circuit breaker open"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("circuit breaker open"),
+        "{}",
+        ran.stderr
+    );
     assert_eq!(repository.agents().len(), 3);
     assert!(!repository.plan().contains("[~]"), "{}", repository.plan());
     let ran = repository.ralph(&["loop", "--circuit-status"]).ended(0);
@@ -108,9 +122,11 @@ fn words_do_not_make_a_failure() {
 /// 8.20: titles without a letter of ASCII have branches, and one of them that fails does not skip the others.
 #[test]
 fn a_title_in_any_script_is_a_task_of_its_own() {
-    let repository = Repository::with_plan(&["- [ ] 修复登录", "- [ ] 添加测试", "- [ ] Исправить"]);
+    let repository =
+        Repository::with_plan(&["- [ ] 修复登录", "- [ ] 添加测试", "- [ ] Исправить"]);
     let words = ["--parallel", "1", "9", "--quality-gates", "none"];
-    let script = "case $RALPH_TASK_TEXT in 修复登录) exit 1 ;; esac\necho x >\"$RALPH_ATTEMPT_ID\"\n";
+    let script =
+        "case $RALPH_TASK_TEXT in 修复登录) exit 1 ;; esac\necho x >\"$RALPH_ATTEMPT_ID\"\n";
     let _ = Ran::of_command(&mut with_agent(&repository, &words, script)).ended(3);
     assert_eq!(repository.outcomes(), ["crashed", "done", "done"]);
     assert_eq!(repository.plan().matches("- [x]").count(), 2);
@@ -140,12 +156,19 @@ fn checks_alone_start_no_agent() {
         .ended(0);
     assert!(ran.stdout.contains("test -e README.md"), "{}", ran.stdout);
     let ran = repository
-        .ralph(&["--qg", "--quality-gates", "test -e README.md; test -e nowhere"])
+        .ralph(&[
+            "--qg",
+            "--quality-gates",
+            "test -e README.md; test -e nowhere",
+        ])
         .ended(1);
     assert!(ran.stdout.contains("test -e nowhere"), "{}", ran.stdout);
     assert_eq!(repository.agents().len(), 0);
     assert_eq!(repository.git(&["rev-parse", "HEAD"]), head);
-    assert_eq!((repository.status(), repository.worktrees().len()), (String::new(), 0));
+    assert_eq!(
+        (repository.status(), repository.worktrees().len()),
+        (String::new(), 0)
+    );
 }
 
 /// 8.37: a check that hangs is ended, one that reads its input finds none, and neither stops the loop. The other task's
@@ -160,7 +183,9 @@ fn a_check_that_hangs_is_ended() {
     repository.git(&["add", "-A"]);
     repository.git(&["commit", "-qm", "Settings"]);
     let gates = "cat; test ! -e stuck.txt || sleep 600";
-    let _ = repository.ralph(&["loop", "--quality-gates", gates]).ended(3);
+    let _ = repository
+        .ralph(&["loop", "--quality-gates", gates])
+        .ended(3);
     assert_eq!(repository.outcomes(), ["gates_failed", "done"]);
     assert_eq!(repository.read("good.txt"), "x\n");
 }
@@ -184,7 +209,12 @@ fn a_worker_without_work_looks_again() {
     wait_until("it has ended", || {
         running.try_wait().expect("a process").is_some()
     });
-    assert_eq!(repository.plan().matches("- [x]").count(), 2, "{}", repository.plan());
+    assert_eq!(
+        repository.plan().matches("- [x]").count(),
+        2,
+        "{}",
+        repository.plan()
+    );
     assert_eq!(repository.status(), "");
 }
 
@@ -199,7 +229,14 @@ fn a_pause_is_kept_and_tries_are_counted() {
     ]);
     let ran = repository
         .ralph(&[
-            "--parallel", "1", "10", "--max-task-attempts", "2", "--respawn-delay", "0.3", "--quality-gates",
+            "--parallel",
+            "1",
+            "10",
+            "--max-task-attempts",
+            "2",
+            "--respawn-delay",
+            "0.3",
+            "--quality-gates",
             "none",
         ])
         .ended(3);

@@ -51,7 +51,10 @@ fn values_of_old_options_are_still_checked() {
 fn what_is_not_done_says_what_to_do_instead() {
     refused(&["loop", "--monitor"], &["tmux", "ralph loop --status"]);
     refused(&["-m"], &["tmux"]);
-    refused(&["loop", "--no-worktree"], &["worktree of its own", "--no-pr"]);
+    refused(
+        &["loop", "--no-worktree"],
+        &["worktree of its own", "--no-pr"],
+    );
 }
 
 /// `--parallel-bg N` is `--parallel N` without tabs, and row 78: not together with M or one task.
@@ -141,7 +144,13 @@ fn short_options_are_the_long_ones_and_win_over_the_file() {
     };
     let short = plan(&["-t", "20", "-c", "7", "-p", "other.md", "-v"]);
     let long = plan(&[
-        "--verbose", "--prompt", "other.md", "--calls", "7", "--timeout", "20",
+        "--verbose",
+        "--prompt",
+        "other.md",
+        "--calls",
+        "7",
+        "--timeout",
+        "20",
     ]);
     assert_eq!(short, long);
     let has = |lines: &[String], words: &[&str]| {
@@ -150,11 +159,29 @@ fn short_options_are_the_long_ones_and_win_over_the_file() {
             .any(|line| words.iter().all(|word| line.contains(word)))
     };
     assert!(has(&short, &["calls_per_hour=7", "--calls"]), "{short:?}");
-    assert!(has(&short, &["quality_gates=make test", ".ralphrc:2"]), "{short:?}");
-    assert!(has(&short, &["merge_strategy=rebase", ".ralphrc:3"]), "{short:?}");
-    let typed = plan(&["loop", "--quality-gates", "none", "--merge-strategy", "merge"]);
-    assert!(has(&typed, &["quality_gates=none", "--quality-gates"]), "{typed:?}");
-    assert!(has(&typed, &["merge_strategy=merge", "--merge-strategy"]), "{typed:?}");
+    assert!(
+        has(&short, &["quality_gates=make test", ".ralphrc:2"]),
+        "{short:?}"
+    );
+    assert!(
+        has(&short, &["merge_strategy=rebase", ".ralphrc:3"]),
+        "{short:?}"
+    );
+    let typed = plan(&[
+        "loop",
+        "--quality-gates",
+        "none",
+        "--merge-strategy",
+        "merge",
+    ]);
+    assert!(
+        has(&typed, &["quality_gates=none", "--quality-gates"]),
+        "{typed:?}"
+    );
+    assert!(
+        has(&typed, &["merge_strategy=merge", "--merge-strategy"]),
+        "{typed:?}"
+    );
     let _ = repository.ralph(&["-s"]).ended(0);
     let _ = repository.ralph(&["-h"]).ended(0);
 }

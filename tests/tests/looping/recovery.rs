@@ -25,22 +25,32 @@ fn a_running_loop_is_visible_and_one_that_ended_says_how() {
     let repository = Repository::with_plan(&["- [ ] One :: write a.txt x; wait ../../go"]);
     let mut running = repository.start(&["--parallel", "1", "3", "--quality-gates", "none"]);
     wait_until("the agent is shown", || {
-        repository.read(".ralph/status.json").contains("write a.txt")
+        repository
+            .read(".ralph/status.json")
+            .contains("write a.txt")
     });
-    let status: Value =
-        serde_json::from_str(&repository.read(".ralph/status.json")).expect("JSON");
+    let status: Value = serde_json::from_str(&repository.read(".ralph/status.json")).expect("JSON");
     assert_eq!(status["process"]["pid"], running.id());
     assert_eq!(
-        (&status["state"], &status["concurrency_N"], &status["target_M"]),
+        (
+            &status["state"],
+            &status["concurrency_N"],
+            &status["target_M"]
+        ),
         (&"running".into(), &1.into(), &3.into())
     );
     repository.write("../go", "");
     assert!(running.wait().expect("it ends").success());
-    let status: Value =
-        serde_json::from_str(&repository.read(".ralph/status.json")).expect("JSON");
-    assert_eq!((&status["state"], &status["exit_code"]), (&"ended".into(), &0.into()));
+    let status: Value = serde_json::from_str(&repository.read(".ralph/status.json")).expect("JSON");
+    assert_eq!(
+        (&status["state"], &status["exit_code"]),
+        (&"ended".into(), &0.into())
+    );
     let summary = repository.read(".ralph/logs/continuous-summary.log");
-    assert!(summary.contains("queue empty: Completed: 1/3, Succeeded: 1, Failed: 0"), "{summary}");
+    assert!(
+        summary.contains("queue empty: Completed: 1/3, Succeeded: 1, Failed: 0"),
+        "{summary}"
+    );
 }
 
 /// Row 90. `RALPH_CONTINUOUS_FORCE` is not obeyed: the lock cannot be stale, so there is nothing to force. Of a loop
@@ -52,7 +62,10 @@ fn a_lock_is_never_stale_and_never_forced() {
     wait_until("the agent runs", || !repository.agents().is_empty());
     let mut command = repository.command(&RUN);
     let ran = Ran::of_command(command.env("RALPH_CONTINUOUS_FORCE", "true")).ended(33);
-    for words in ["already running", "RALPH_CONTINUOUS_FORCE=true has no effect"] {
+    for words in [
+        "already running",
+        "RALPH_CONTINUOUS_FORCE=true has no effect",
+    ] {
         assert!(ran.stderr.contains(words), "{}", ran.stderr);
     }
     running.kill().expect("a process");
@@ -78,13 +91,19 @@ fn after_a_kill_tasks_are_opened_again_by_what_they_are() {
     let claimed = repository.plan();
     assert!(claimed.contains("- [~] Ours"), "{claimed}");
     // By hand: everything is on another line now, and another row stands where the claim was.
-    let edited = claimed.replace("# Plan\n", "# Plan\n\nNew words.\n\n- [x] New\n- [~] Also somebody's\n");
+    let edited = claimed.replace(
+        "# Plan\n",
+        "# Plan\n\nNew words.\n\n- [x] New\n- [~] Also somebody's\n",
+    );
     repository.write(".ralph/fix_plan.md", &edited);
     repository.write("../go", "");
     let ran = repository.ralph(&RUN).ended(0);
     assert!(ran.stderr.contains("recovered"), "{}", ran.stderr);
     assert_eq!(sleepers(&repository), 0);
-    assert_eq!(repository.plan(), edited.replace("- [~] Ours", "- [x] Ours"));
+    assert_eq!(
+        repository.plan(),
+        edited.replace("- [~] Ours", "- [x] Ours")
+    );
     assert_eq!(
         (repository.status(), repository.worktrees().len()),
         (String::new(), 0)
@@ -96,7 +115,8 @@ fn after_a_kill_tasks_are_opened_again_by_what_they_are() {
 #[test]
 fn damaged_files_stop_nobody() {
     for text in ["", "{\"attempt\": \"2026", "\u{0}\u{1}garbage\n\n42\n"] {
-        let repository = untracked(&["- [ ] One :: append ../../ran x; write a.txt x; wait ../../go"]);
+        let repository =
+            untracked(&["- [ ] One :: append ../../ran x; write a.txt x; wait ../../go"]);
         let mut running = repository.start(&RUN);
         wait_until("the agent runs", || !repository.agents().is_empty());
         running.kill().expect("a process");
@@ -108,13 +128,25 @@ fn damaged_files_stop_nobody() {
         assert!(!ran.stderr.contains("panicked"), "{}", ran.stderr);
         if ran.code != 0 || repository.read("a.txt").is_empty() {
             // A claim that cannot be read may be anybody's: it is named, and deleting it is a person's to do.
-            assert!(ran.stderr.contains("state/claims/"), "{text:?}: {}", ran.stderr);
-            std::fs::remove_dir_all(repository.root().join(".ralph/state/claims")).expect("a folder");
-            repository.write(".ralph/fix_plan.md", &repository.plan().replace("[~]", "[ ]"));
+            assert!(
+                ran.stderr.contains("state/claims/"),
+                "{text:?}: {}",
+                ran.stderr
+            );
+            std::fs::remove_dir_all(repository.root().join(".ralph/state/claims"))
+                .expect("a folder");
+            repository.write(
+                ".ralph/fix_plan.md",
+                &repository.plan().replace("[~]", "[ ]"),
+            );
             let _ = repository.ralph(&RUN).ended(0);
         }
         assert_eq!(repository.read("a.txt"), "x\n");
-        assert!(repository.plan().contains("- [x] One"), "{}", repository.plan());
+        assert!(
+            repository.plan().contains("- [x] One"),
+            "{}",
+            repository.plan()
+        );
         assert_eq!(repository.worktrees().len(), 0);
         let _ = repository.ralph(&["loop", "--status"]).ended(0);
     }

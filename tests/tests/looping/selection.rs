@@ -201,7 +201,10 @@ fn a_title_is_only_text() {
     let _ = repository.ralph(&NO_GATES).ended(0);
     assert_eq!(repository.plan(), before.replace("- [ ] Fix", "- [x] Fix"));
     let task = repository.attempts()[0]["task"].clone();
-    assert_eq!(task.as_str().map(|text| text.starts_with(title)), Some(true));
+    assert_eq!(
+        task.as_str().map(|text| text.starts_with(title)),
+        Some(true)
+    );
     let subject = repository.git(&["log", "-1", "--format=%s"]);
     assert!(subject.starts_with(&format!("ralph: {title}")), "{subject}");
     let status: serde_json::Value =

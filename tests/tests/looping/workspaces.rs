@@ -146,7 +146,10 @@ fn repositories_are_worked_on_side_by_side_one_attempt_each() {
         }
     }
     assert!(side_by_side, "{agents:?}");
-    let mut logs: Vec<&str> = attempts.iter().filter_map(|one| one["log"].as_str()).collect();
+    let mut logs: Vec<&str> = attempts
+        .iter()
+        .filter_map(|one| one["log"].as_str())
+        .collect();
     logs.sort_unstable();
     logs.dedup();
     assert_eq!(logs.len(), 5, "one log per attempt");
@@ -162,8 +165,14 @@ fn repositories_are_worked_on_side_by_side_one_attempt_each() {
         assert_eq!(git(&place, &["ls-files"]), files, "{name}");
         assert_eq!(git(&place, &["status", "--porcelain"]), "", "{name}");
     }
-    let kept = git(&folder.root.join("be-ta_2.x"), &["branch", "--format=%(refname:short)"]);
-    assert!(kept.contains(bad["branch"].as_str().unwrap_or("none")), "{kept}");
+    let kept = git(
+        &folder.root.join("be-ta_2.x"),
+        &["branch", "--format=%(refname:short)"],
+    );
+    assert!(
+        kept.contains(bad["branch"].as_str().unwrap_or("none")),
+        "{kept}"
+    );
 }
 
 /// Rows 55, 56, 61 and 63, and the half of row 49 about sections that a filter leaves out.
@@ -189,8 +198,16 @@ fn a_filter_leaves_the_others_out() {
     assert!(note(&[]).contains("`gone`"));
     assert!(!note(&["--repos", "alpha"]).contains("`gone`"));
     let words = [
-        "loop", "--workspace", "--parallel", "4", "--repos", "alpha,beta", "--quality-gates",
-        "none", "--agent-command", "touch f.txt",
+        "loop",
+        "--workspace",
+        "--parallel",
+        "4",
+        "--repos",
+        "alpha,beta",
+        "--quality-gates",
+        "none",
+        "--agent-command",
+        "touch f.txt",
     ];
     let _ = folder.ralph(&words).ended(0);
     assert_eq!(
@@ -251,28 +268,35 @@ fn what_cannot_be_honoured_is_refused() {
     );
     refused(&workspace(&[]), &[repos, exclude], "cannot both be set");
     // Row 62: in a repository, where there is one.
-    let ran = folder
-        .lender
-        .ralph(&["loop", "--repos", "alpha"])
-        .ended(2);
+    let ran = folder.lender.ralph(&["loop", "--repos", "alpha"]).ended(2);
     assert!(
         ran.stderr.contains("only apply to --workspace mode"),
         "{}",
         ran.stderr
     );
-    assert!(!folder.root.join(".ralph/state").exists(), "nothing is made");
+    assert!(
+        !folder.root.join(".ralph/state").exists(),
+        "nothing is made"
+    );
 }
 
 /// Rows 46 to 48: what is a repository of a workspace, and what is none.
 #[test]
 fn a_workspace_is_a_plan_and_repositories_below_it() {
-    let folder = Folder::with("## alpha\n- [ ] a\n## linked\n- [ ] b\n## .hidden\n- [ ] c\n", &["alpha", ".hidden"]);
+    let folder = Folder::with(
+        "## alpha\n- [ ] a\n## linked\n- [ ] b\n## .hidden\n- [ ] c\n",
+        &["alpha", ".hidden"],
+    );
     std::os::unix::fs::symlink(folder.lender.root(), folder.root.join("linked")).expect("a link");
     assert_eq!(folder.open(&[], &[]), ["alpha", "linked"]);
     // Only a plan, and only repositories.
     let plan = Folder::with("## alpha\n- [ ] a\n", &[]);
     let ran = plan.ralph(&["loop", "--workspace"]).ended(1);
-    assert!(ran.stderr.contains("holds no git repository"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("holds no git repository"),
+        "{}",
+        ran.stderr
+    );
     let repositories = Folder::with("", &["alpha"]);
     let ran = repositories.ralph(&["loop", "--workspace"]).ended(31);
     assert!(ran.stderr.contains("fix_plan.md"), "{}", ran.stderr);

@@ -70,10 +70,11 @@ pub(super) fn launch(place: &Place) -> anyhow::Result<Row> {
         compared: Some(times(theirs)?),
         peak_bytes: None,
         limits: Limits {
-            milliseconds: 3_000,
+            milliseconds: Some(3_000),
             ratio: None,
             megabytes: None,
         },
+        figures: Vec::new(),
     })
 }
 
@@ -132,10 +133,11 @@ pub(super) fn status(place: &Place) -> anyhow::Result<Row> {
         compared: Some(measured[1]),
         peak_bytes,
         limits: Limits {
-            milliseconds: 50,
+            milliseconds: Some(50),
             ratio: Some(10.0),
             megabytes: None,
         },
+        figures: Vec::new(),
     })
 }
 
@@ -199,10 +201,11 @@ pub(super) fn utilization(place: &Place) -> anyhow::Result<Row> {
         compared: Some(one(busy / 3.0)),
         peak_bytes: None,
         limits: Limits {
-            milliseconds: 25_000,
+            milliseconds: Some(25_000),
             ratio: Some(0.97),
             megabytes: None,
         },
+        figures: Vec::new(),
     })
 }
 

@@ -4,6 +4,7 @@
 
 mod cases;
 mod launcher;
+mod looping;
 mod measure;
 mod table;
 mod workspace;
@@ -19,14 +20,22 @@ use crate::setup;
 use crate::workspace::{Profile, build_binaries, target_folder};
 use table::Row;
 
-/// Runs the cases whose names contain one of the words, or all.
+/// Runs the cases whose names contain one of the words; without a word, all but the long ones.
 pub(crate) fn run(root: &Path, words: &[&str]) -> anyhow::Result<ExitCode> {
-    let chosen: Vec<&cases::Case> = cases::ALL
-        .iter()
-        .filter(|case| words.is_empty() || words.iter().any(|word| case.name.contains(word)))
-        .collect();
+    let all = || {
+        cases::ALL
+            .iter()
+            .chain(&looping::SHORT)
+            .chain(&looping::LONG)
+    };
+    let is_named = |case: &&cases::Case| words.iter().any(|word| case.name.contains(word));
+    let chosen: Vec<&cases::Case> = if words.is_empty() {
+        cases::ALL.iter().chain(&looping::SHORT).collect()
+    } else {
+        all().filter(is_named).collect()
+    };
     if chosen.is_empty() {
-        let names: Vec<&str> = cases::ALL.iter().map(|case| case.name).collect();
+        let names: Vec<&str> = all().map(|case| case.name).collect();
         bail!("no case has such a name; there are {}", names.join(", "));
     }
     let flags = setup::prepare(root, setup::Purpose::Test)?;

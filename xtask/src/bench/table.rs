@@ -11,11 +11,67 @@ use super::measure::Times;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     /// Greatest median.
-    pub(super) milliseconds: u64,
+    pub(super) milliseconds: Option<u64>,
     /// Least ratio to what it is compared with.
     pub(super) ratio: Option<f64>,
     /// Greatest peak of resident memory.
     pub(super) megabytes: Option<u64>,
+}
+
+/// What a number has to be.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Bound {
+    /// This or less.
+    AtMost(f64),
+    /// This or more.
+    AtLeast(f64),
+    /// Shown for comparison.
+    None,
+}
+
+/// A number beside the times, with what it has to be.
+#[derive(Debug, Clone)]
+pub(super) struct Figure {
+    /// What it is, unit included.
+    pub(super) name: String,
+    /// How much.
+    pub(super) value: f64,
+    /// What it has to be.
+    pub(super) bound: Bound,
+}
+
+impl Figure {
+    /// A number and what it has to be.
+    pub(super) fn new(name: impl Into<String>, value: f64, bound: Bound) -> Self {
+        Self {
+            name: name.into(),
+            value,
+            bound,
+        }
+    }
+
+    /// Whether it is what it has to be; nothing where it need not be anything.
+    fn is_met(&self) -> Option<bool> {
+        match self.bound {
+            Bound::AtMost(most) => Some(self.value <= most),
+            Bound::AtLeast(least) => Some(self.value >= least),
+            Bound::None => None,
+        }
+    }
+
+    fn words(&self) -> String {
+        let (name, value) = (&self.name, (self.value * 1_000.0).round() / 1_000.0);
+        let word = match self.is_met() {
+            Some(true) => " met",
+            Some(false) => " MISSED",
+            None => "",
+        };
+        match self.bound {
+            Bound::AtMost(most) => format!("{name} {value} (≤ {most}){word}"),
+            Bound::AtLeast(least) => format!("{name} {value} (≥ {least}){word}"),
+            Bound::None => format!("{name} {value}"),
+        }
+    }
 }
 
 /// What a case found.
@@ -31,6 +87,8 @@ pub(super) struct Row {
     pub(super) peak_bytes: Option<u64>,
     /// The limits.
     pub(super) limits: Limits,
+    /// Other numbers.
+    pub(super) figures: Vec<Figure>,
 }
 
 impl Row {
@@ -42,10 +100,11 @@ impl Row {
 
     /// Each limit in words, and whether it was met.
     fn verdicts(&self) -> Vec<(String, bool)> {
-        let mut verdicts = vec![(
-            format!("{} ms", self.limits.milliseconds),
-            self.ours.median <= Duration::from_millis(self.limits.milliseconds),
-        )];
+        let mut verdicts = Vec::new();
+        if let Some(most) = self.limits.milliseconds {
+            let is_met = self.ours.median <= Duration::from_millis(most);
+            verdicts.push((format!("{most} ms"), is_met));
+        }
         if let Some(least) = self.limits.ratio {
             let is_met = self.ratio().is_some_and(|ratio| ratio >= least);
             verdicts.push((format!("{least}×"), is_met));
@@ -68,6 +127,7 @@ impl Row {
             "ratio": self.ratio(),
             "peak_bytes": self.peak_bytes,
             "limits": self.verdicts().iter().map(|(limit, is_met)| json!({ "limit": limit, "met": is_met })).collect::<Vec<_>>(),
+            "figures": self.figures.iter().map(|figure| json!({ "name": figure.name, "value": figure.value, "met": figure.is_met() })).collect::<Vec<_>>(),
         })
     }
 }
@@ -84,6 +144,7 @@ pub(super) fn text(rows: &[Row]) -> String {
             .verdicts()
             .into_iter()
             .map(|(limit, is_met)| format!("{limit} {}", if is_met { "met" } else { "MISSED" }))
+            .chain(row.figures.iter().map(Figure::words))
             .collect();
         // Writing to a String cannot fail.
         let _ = writeln!(
@@ -130,10 +191,11 @@ mod tests {
             compared: Some(times(compared)),
             peak_bytes: peak,
             limits: Limits {
-                milliseconds: 30,
+                milliseconds: Some(30),
                 ratio: Some(10.0),
                 megabytes: Some(100),
             },
+            figures: Vec::new(),
         }
     }
 
@@ -148,6 +210,22 @@ mod tests {
                 "| a case | 31.00 ms | 30.00 ms | 200.00 ms | 6.5× | – | 30 ms MISSED, 10× MISSED, 100 MB MISSED |",
             ]
         );
+    }
+
+    #[test]
+    fn numbers_beside_the_times_have_bounds_of_their_own() {
+        let mut row = row(20, 200, None);
+        row.limits.milliseconds = None;
+        row.figures = vec![
+            Figure::new("p99 ms", 51.0, Bound::AtMost(50.0)),
+            Figure::new("used", 0.981_26, Bound::AtLeast(0.97)),
+            Figure::new("xargs", 2.5, Bound::None),
+        ];
+        let shown = text(std::slice::from_ref(&row));
+        let expected = "p99 ms 51 (≤ 50) MISSED, used 0.981 (≥ 0.97) met, xargs 2.5 |";
+        assert!(shown.trim_end().ends_with(expected), "{shown}");
+        assert_eq!(row.json()["figures"][0]["met"], false);
+        assert_eq!(row.json()["figures"][2]["met"], Value::Null);
     }
 
     #[test]

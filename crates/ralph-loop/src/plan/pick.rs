@@ -53,9 +53,7 @@ pub(super) fn pick<'p>(
 /// (defect 8.19). Asked of the claims, under the plan's lock, so that two who pick at once never get the same
 /// repository. A process that is gone works in none.
 fn busy(plan: &Plan) -> BTreeSet<&str> {
-    let works = |planned: &&Planned| {
-        matches!(&planned.standing, Standing::Claimed(claimant) if claimant.life != Life::Gone)
-    };
+    let works = |planned: &&Planned| matches!(&planned.standing, Standing::Claimed(claimant) if claimant.life != Life::Gone);
     let tasks = plan.tasks.iter().filter(works);
     tasks
         .filter_map(|planned| planned.task.repository.as_deref())
@@ -63,7 +61,11 @@ fn busy(plan: &Plan) -> BTreeSet<&str> {
 }
 
 /// The task that was named, if it can be taken. A `[~]` of nobody known can: who names the task knows better.
-pub(super) fn named<'p>(plan: &'p Plan, query: &str, path: &Path) -> Result<&'p Planned, PlanError> {
+pub(super) fn named<'p>(
+    plan: &'p Plan,
+    query: &str,
+    path: &Path,
+) -> Result<&'p Planned, PlanError> {
     let planned = find(plan, query).map_err(|source| PlanError::NotFound {
         path: path.to_owned(),
         source,

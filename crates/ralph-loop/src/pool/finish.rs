@@ -79,7 +79,7 @@ pub(crate) async fn finish(
     let end = match judge(ending, &verdict) {
         Judgement::Check => {
             attempt.record.phase = Phase::Checking;
-            shop.attempts.write_durably(&attempt.record)?;
+            shop.attempts.write_durably(&attempt.record).await?;
             check(&shop, &mut attempt).await?
         }
         Judgement::Over {
@@ -171,7 +171,7 @@ async fn check(shop: &Shop, attempt: &mut Finishing) -> Result<End, PoolError> {
         return put_aside(shop, attempt, closing, Ended::Tried).await;
     }
     attempt.record.phase = Phase::Delivering;
-    shop.attempts.write_durably(&attempt.record)?;
+    shop.attempts.write_durably(&attempt.record).await?;
     // Checks may have written files; what is delivered is what the agent left.
     deliver(shop, attempt, work).await
 }
@@ -268,7 +268,7 @@ async fn close(shop: &Shop, mut attempt: Finishing, end: End) -> Result<Finished
     let is_over = end.closing.outcome != Outcome::DeliveryFailed;
     if is_over {
         attempt.record.closing = Some(end.closing.clone());
-        shop.attempts.write_durably(&attempt.record)?;
+        shop.attempts.write_durably(&attempt.record).await?;
     }
     let worktrees = &attempt.site.worktrees;
     let spare = match &end.release {
@@ -307,7 +307,7 @@ async fn settle(
     };
     shop.budget.settle(&record.attempt, settlement)?;
     if !(attempt.is_resumed && is_recorded(shop, line)?) {
-        shop.records.append(line)?;
+        shop.records.append(line).await?;
     }
     let plan = Arc::clone(&shop.plan);
     let (task, id, what) = (

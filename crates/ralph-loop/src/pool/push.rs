@@ -26,7 +26,7 @@ pub(super) async fn push(
     let commit = site.integrator.on_branch(&site.worktrees, order).await?;
     attempt.record.commit = Some(commit.clone());
     attempt.record.protected.clone_from(&order.work.protected);
-    shop.attempts.write_durably(&attempt.record)?;
+    shop.attempts.write_durably(&attempt.record).await?;
     let end = send(shop, attempt, commit.clone()).await?;
     Ok(end.releasing(Release::OnBranch(commit, order.work.clone())))
 }
@@ -59,7 +59,7 @@ pub(super) async fn send(
         };
         if let Some(known) = failure.delivered() {
             attempt.record.sent = known.clone();
-            shop.attempts.write_durably(&attempt.record)?;
+            shop.attempts.write_durably(&attempt.record).await?;
         }
         let is_stopping = *shop.stop.borrow() > Stop::Run;
         let pause = match (failure.retry(), pauses.next()) {

@@ -9,7 +9,7 @@ use ralph_core::process::guard::Guard;
 
 use super::PoolError;
 use super::shop::{Shop, Site};
-use crate::attempt::{AttemptRecord, Phase};
+use crate::attempt::AttemptRecord;
 use crate::engine::AgentOrder;
 use crate::outcome::AttemptId;
 use crate::plan::{Claim, PlanError, Wish};
@@ -106,11 +106,13 @@ async fn equip(
         site.git.top(),
         shop.env.now(),
     );
-    shop.attempts.write(&record)?;
+    shop.attempts.begin(&record).await?;
     // The guard starts while git makes the worktree.
     let guard = Guard::start(&shop.guard)?;
     let assigned = assigned(site, task).await?;
     record.assigned = Some(assigned.clone());
+    // From here on its agent may run: whoever starts after a crash finds the guard, and by it what it left.
+    record.guard = guard.identity().cloned();
     shop.attempts.write(&record)?;
     let order = order(shop, site, &record, &assigned);
     ralph_core::store::atomic::stage_unsynced(&order.prompt_file, order.prompt.as_bytes(), None)?
@@ -189,15 +191,6 @@ pub(super) async fn give_back(
     let (task, id) = (task.clone(), attempt.clone());
     tokio::task::spawn_blocking(move || plan.revert(&task, &id)).await??;
     Ok(shop.attempts.close(attempt)?)
-}
-
-impl Ready {
-    /// Writes down that the agent may run from now on.
-    pub(super) fn begin(&mut self, shop: &Shop) -> Result<(), PoolError> {
-        self.record.phase = Phase::Running;
-        self.record.started = shop.env.now();
-        Ok(shop.attempts.write(&self.record)?)
-    }
 }
 
 /// The words for a failure, its causes included.

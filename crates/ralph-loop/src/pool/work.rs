@@ -15,9 +15,10 @@ use super::ready::{Ready, words};
 use super::schedule::Stop;
 use super::shop::Shop;
 use crate::agent::{self, AgentEnd, AgentError, AgentEvent, AgentRun, Ending};
+use crate::attempt::{AttemptRecord, Phase};
 use crate::engine::Progress;
 use crate::event::Event;
-use crate::outcome::{AttemptId, Usage, Verdict};
+use crate::outcome::{Usage, Verdict};
 
 /// An agent that has ended.
 #[derive(Debug)]
@@ -40,9 +41,8 @@ pub(super) async fn work(
     let began = shop.env.clock.monotonic();
     let log = log_path(&shop, &ready);
     ready.record.log = relative(&shop, &log);
-    if let Err(error) = ready.begin(&shop) {
-        shop.note(words(&error));
-    }
+    ready.record.phase = Phase::Running;
+    ready.record.started = shop.env.now();
     shop.tell(&Event::AgentStarted {
         worker,
         attempt: ready.record.attempt.clone(),
@@ -61,7 +61,7 @@ pub(super) async fn work(
         shop: &shop,
         board: &board,
         worker,
-        attempt: &record.attempt,
+        record: &record,
         guard: None,
         is_answered: false,
     };
@@ -83,7 +83,7 @@ pub(super) async fn work(
     let guard = heard.guard;
     let seconds = shop.env.clock.monotonic().saturating_sub(began);
     record.agent_seconds = rounded(seconds);
-    record.guard = guard;
+    record.guard = guard.or(record.guard);
     let (ending, verdict) = match ended {
         Ok(end) => take_over(&shop, &mut record, end),
         Err(error) => (Ending::Own, not_run(&error)),
@@ -146,7 +146,7 @@ struct Heard<'a> {
     shop: &'a Shop,
     board: &'a RefCell<Board>,
     worker: usize,
-    attempt: &'a AttemptId,
+    record: &'a AttemptRecord,
     guard: Option<Identity>,
     is_answered: bool,
 }
@@ -154,9 +154,9 @@ struct Heard<'a> {
 impl Heard<'_> {
     fn take_in(&mut self, event: AgentEvent) {
         match event {
-            AgentEvent::Started { guard, .. } => self.guard = guard,
+            AgentEvent::Started { guard, .. } => self.started(guard),
             AgentEvent::Progress(Progress::RateLimit(limit)) => {
-                permit::heard(self.shop, self.attempt, &limit);
+                permit::heard(self.shop, &self.record.attempt, &limit);
             }
             AgentEvent::Progress(Progress::Session { .. }) => {}
             AgentEvent::Progress(Progress::Usage(usage)) => self.progress(Some(usage), None),
@@ -167,10 +167,20 @@ impl Heard<'_> {
         }
     }
 
+    /// Written down when the agent runs, not before: what recovery needs to know is on disk since it was made ready.
+    fn started(&mut self, guard: Option<Identity>) {
+        let mut record = self.record.clone();
+        record.guard.clone_from(&guard);
+        self.guard = guard;
+        if let Err(error) = self.shop.attempts.write(&record) {
+            self.shop.note(words(&error));
+        }
+    }
+
     /// It works, so its account is open.
     fn progress(&mut self, usage: Option<Usage>, doing: Option<String>) {
         if !std::mem::replace(&mut self.is_answered, true) {
-            permit::answered(self.shop, self.attempt);
+            permit::answered(self.shop, &self.record.attempt);
         }
         self.show(usage, doing);
     }
@@ -187,11 +197,7 @@ impl Heard<'_> {
 }
 
 /// What the record keeps of an agent's end.
-fn take_over(
-    shop: &Shop,
-    record: &mut crate::attempt::AttemptRecord,
-    end: AgentEnd,
-) -> (Ending, Verdict) {
+fn take_over(shop: &Shop, record: &mut AttemptRecord, end: AgentEnd) -> (Ending, Verdict) {
     record.usage = end.usage;
     record.session_id = end.session_id;
     record.summary = end.summary;

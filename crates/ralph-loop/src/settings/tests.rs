@@ -317,7 +317,9 @@ fn unknown_names_and_those_without_effect_are_told_and_no_others() {
     let notices: Vec<String> = settings.notices.iter().map(ToString::to_string).collect();
     assert_eq!(
         notices,
-        ["environment: RALPH_CONTINUOUS_FORCE=true has no effect. A second loop in a repository is always refused."]
+        [
+            "environment: RALPH_CONTINUOUS_FORCE=true has no effect. A second loop in a repository is always refused."
+        ]
     );
 }
 

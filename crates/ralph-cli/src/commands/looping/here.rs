@@ -128,10 +128,7 @@ impl Here {
     }
 
     /// The repositories of a workspace plan that were asked for; `None` in a single repository.
-    pub(super) fn repositories(
-        &self,
-        arguments: &Loop,
-    ) -> Result<Option<Chosen>, Failure> {
+    pub(super) fn repositories(&self, arguments: &Loop) -> Result<Option<Chosen>, Failure> {
         let repos = env_vars::text(env_vars::RALPH_WORKSPACE_REPOS);
         let exclude = env_vars::text(env_vars::RALPH_WORKSPACE_EXCLUDE);
         let filter = RepositoryFilter::from_words(&FilterWords {
@@ -159,7 +156,10 @@ impl Here {
         }
         let plan = self.plan()?.read()?;
         for problem in workspace_plan::problems(&plan, &chosen.known, &chosen.filter) {
-            output.note(&format!("{}: {problem}", self.folder().join(PLAN).display()));
+            output.note(&format!(
+                "{}: {problem}",
+                self.folder().join(PLAN).display()
+            ));
         }
         Ok(())
     }

@@ -107,6 +107,13 @@ impl Guard {
         })
     }
 
+    /// Who it is; `None` where there is no `/proc`. [`Guarded::guard_identity`] is another one where this one was ended
+    /// before it could take its order.
+    #[must_use]
+    pub fn identity(&self) -> Option<&Identity> {
+        self.parts.identity.as_ref()
+    }
+
     /// Gives the order and returns when the program runs. Dropping the future ends guard and program.
     ///
     /// # Errors

@@ -32,7 +32,7 @@ pub(crate) fn documents() -> Vec<(&'static str, String)> {
 }
 
 /// The binaries that have JSON outputs: asked with `__schema`, each answers with its schemas by name.
-const PROGRAMS: [&str; 1] = ["ralph"];
+const PROGRAMS: [&str; 2] = ["ralph", "wb-ralph-dispatch"];
 
 /// Where the schemas are, in a folder for each program.
 const SCHEMAS: &str = "docs/schema";

@@ -22,13 +22,25 @@ pub(crate) fn has_headers() -> bool {
                 .any(|path| std::path::Path::new(path).exists()))
 }
 
-/// The flags that a build of this package, alone or among others, needs on this machine: without headers the feature
-/// that builds OpenSSL from source.
-pub(crate) fn build_flags(package: &str, has_headers: bool) -> Vec<String> {
+/// The feature that builds OpenSSL from source, of every package on the way to what needs it.
+const VENDORED: &str = "vendored-openssl";
+
+/// The flags that a build of the binaries, alone or with everything else, needs on this machine.
+pub(crate) fn build_flags(has_headers: bool) -> Vec<String> {
+    flags(&format!("ralph-cli/{VENDORED}"), has_headers)
+}
+
+/// The flags that a build of one package needs. Without its name in front: a package that is its own dependency in its
+/// tests would take that for a feature of the dependency, and leave it off.
+pub(crate) fn build_flags_of_one(has_headers: bool) -> Vec<String> {
+    flags(VENDORED, has_headers)
+}
+
+fn flags(feature: &str, has_headers: bool) -> Vec<String> {
     if has_headers {
         Vec::new()
     } else {
-        vec![format!("--features={package}/vendored-openssl")]
+        vec![format!("--features={feature}")]
     }
 }
 
@@ -48,9 +60,12 @@ mod tests {
 
     #[test]
     fn only_a_machine_without_headers_builds_openssl() {
-        assert!(build_flags("ralph-cli", true).is_empty());
-        let vendored = ["--features=ralph-cli/vendored-openssl"];
-        assert_eq!(build_flags("ralph-cli", false), vendored);
+        assert!(build_flags(true).is_empty() && build_flags_of_one(true).is_empty());
+        assert_eq!(
+            build_flags(false),
+            ["--features=ralph-cli/vendored-openssl"]
+        );
+        assert_eq!(build_flags_of_one(false), ["--features=vendored-openssl"]);
     }
 
     /// A flag for a feature that is not there would end the build on just those machines that need it.

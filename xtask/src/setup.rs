@@ -97,7 +97,7 @@ pub(crate) fn prepare(root: &Path, purpose: Purpose) -> anyhow::Result<Vec<Strin
             "note: no OpenSSL headers here: OpenSSL is built from source, which takes minutes and needs perl and make"
         );
     }
-    Ok(openssl::build_flags("ralph-cli", has_headers))
+    Ok(openssl::build_flags(has_headers))
 }
 
 /// Installs what is missing and prints the flags on stdout, for scripts.

@@ -141,6 +141,9 @@ pub enum Hidden {
     /// Runs a job of the embedded cluster; started by the launcher itself
     #[command(name = "__job", hide = true)]
     Job(Supervised),
+    /// Prints the JSON schemas of every `--json` output
+    #[command(name = "__schema", hide = true)]
+    Schema,
 }
 
 /// The record directory of a supervised process.

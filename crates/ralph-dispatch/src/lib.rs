@@ -1,8 +1,8 @@
 //! The launcher: one loop per repository of a workbench, launched once, seen through to the end.
 //!
-//! [`resolve`] turns the four sources of each knob into values with origins, [`probe`] looks at everything a launch
-//! depends on, [`gate`] decides, [`launch`] starts supervised loops, [`standing`] says how they are, [`sweep`] writes
-//! down what became of them, [`stop`] ends them, [`cluster`] runs them as jobs instead. `commands` joins these and
+//! `resolve` turns the four sources of each knob into values with origins, `probe` looks at everything a launch
+//! depends on, `gate` decides, `launch` starts supervised loops, `standing` says how they are, `sweep` writes
+//! down what became of them, `stop` ends them, `cluster` runs them as jobs instead. `commands` joins these and
 //! prints.
 //!
 //! What must never be here: a run of `project.conf`, a decision by a pid alone, an edit of a user's file beyond the
@@ -24,6 +24,7 @@ mod record;
 mod render;
 mod report;
 mod resolve;
+mod schemas;
 mod setting;
 mod share;
 mod standing;

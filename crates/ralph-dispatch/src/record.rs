@@ -76,7 +76,7 @@ impl Coded for RecordError {
 }
 
 /// How a loop is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum State {
     /// Waits for a place on the cluster.
@@ -119,7 +119,7 @@ impl State {
 }
 
 /// What a loop says about its work.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub(crate) struct Figures {
     /// Attempts that were spent.
     pub(crate) attempts: Option<u64>,

@@ -2,6 +2,7 @@
 
 use ralph_core::time::Timestamp;
 use ralph_front::SCHEMA_VERSION;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::gate::Refusal;
@@ -15,7 +16,7 @@ use crate::sweep::Swept;
 const SHOWN_LINES: usize = 30;
 
 /// A knob as it was resolved.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Knob {
     /// Its name, as in the banner.
     pub(crate) name: &'static str,
@@ -26,7 +27,7 @@ pub(crate) struct Knob {
 }
 
 /// A loop of a launch.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct LoopOrder {
     /// The repository.
     pub(crate) repository: String,
@@ -45,7 +46,7 @@ pub(crate) struct LoopOrder {
 }
 
 /// A reason against a launch.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct RefusalRow {
     /// Its class.
     pub(crate) code: &'static str,
@@ -69,7 +70,7 @@ impl From<&Refusal> for RefusalRow {
 }
 
 /// A launch, or what it would be.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct LaunchReport {
     /// Version of this shape.
     pub(crate) schema_version: u32,
@@ -88,7 +89,7 @@ pub(crate) struct LaunchReport {
 }
 
 /// A loop as it is.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub(crate) struct LoopRow {
     /// The repository.
     pub(crate) repository: String,
@@ -159,7 +160,7 @@ impl LoopRow {
 }
 
 /// A pidfile that no loop of ours stands behind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct ForeignRow {
     /// The file, relative to the workbench.
     pub(crate) file: String,
@@ -170,7 +171,7 @@ pub(crate) struct ForeignRow {
 }
 
 /// All loops, and their sums.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub(crate) struct StatusReport {
     /// Version of this shape.
     pub(crate) schema_version: u32,
@@ -221,7 +222,7 @@ impl StatusReport {
 }
 
 /// A cell of `EPIC-PIPELINE.md` that changed.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct CellRow {
     /// The row, by its first cell.
     pub(crate) row: String,
@@ -230,7 +231,7 @@ pub(crate) struct CellRow {
 }
 
 /// A sweep.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct SweepReport {
     /// Version of this shape.
     pub(crate) schema_version: u32,
@@ -262,7 +263,7 @@ impl SweepReport {
 }
 
 /// A stop.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct StopReport {
     /// Version of this shape.
     pub(crate) schema_version: u32,

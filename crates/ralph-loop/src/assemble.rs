@@ -145,6 +145,7 @@ pub async fn assemble(assembly: Assembly<'_>) -> Result<Shop, PoolError> {
         brakes: RefCell::new(brakes),
         history: RefCell::default(),
         named_was_tried: Cell::new(false),
+        recovered_pull_requests: RefCell::default(),
         stop: assembly.stop,
         sink: assembly.sink,
     })

@@ -16,6 +16,11 @@ pub enum Event {
         /// What, in words.
         what: String,
     },
+    /// The pull request of an attempt of an earlier loop, whose delivery had failed then.
+    PullRequest {
+        /// Its address.
+        url: String,
+    },
     /// The loop begins.
     Began {
         /// Workers at once.
@@ -113,6 +118,7 @@ impl Event {
     pub fn lines(&self) -> Vec<String> {
         match self {
             Self::Recovered { what } => vec![format!("recovered: {what}")],
+            Self::PullRequest { url } => vec![created(url)],
             Self::Began {
                 workers,
                 attempts,
@@ -206,11 +212,16 @@ fn ended(
         ),
     ];
     if let Some(url) = &line.pull_request {
-        lines.push(format!("PR created: {url}"));
+        lines.push(created(url));
     } else if let Some(url) = &line.compare_url {
         lines.push(format!("PR by hand: {url}"));
     }
     lines
+}
+
+/// The line that launchers read the address from.
+fn created(url: &str) -> String {
+    format!("PR created: {url}")
 }
 
 /// The sums in one line.

@@ -97,6 +97,10 @@ async fn settle(shop: &Rc<Shop>, record: AttemptRecord) -> Result<bool, PoolErro
                 what = format!("{what}, its work is on {branch}");
             }
             shop.tell(&Event::Recovered { what });
+            if let Some(url) = &line.pull_request {
+                shop.tell(&Event::PullRequest { url: url.clone() });
+                shop.recovered_pull_requests.borrow_mut().push(url.clone());
+            }
             Ok(true)
         }
         Err(error) => {

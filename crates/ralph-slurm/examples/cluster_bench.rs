@@ -133,7 +133,7 @@ impl Bench {
             session,
             env,
             folder,
-            ralph: ralph.to_owned(),
+            ralph: ralph.canonicalize()?,
         })
     }
 

@@ -149,6 +149,10 @@ fn child(seconds: &str) {
 }
 
 /// One that is not waited for and knows nothing of its attempt.
+#[expect(
+    clippy::zombie_processes,
+    reason = "that nobody waits for it is what it is for"
+)]
 fn orphan(seconds: &str) {
     let _orphan = Command::new("sleep")
         .arg(seconds)

@@ -107,7 +107,11 @@ fn a_task_gets_k_attempts() {
 /// Case 86.
 #[test]
 fn never_more_than_n_agents_run() {
-    let repository = repository(6, "write f#.txt x; sleep 150");
+    // Nobody ends before three have begun, however slow the machine is.
+    let repository = repository(
+        6,
+        "write ../../up# x; wait ../../up1; wait ../../up2; wait ../../up3; write f#.txt x; sleep 20",
+    );
     let _ = repository
         .ralph(&["--parallel", "3", "--quality-gates", "none"])
         .ended(0);

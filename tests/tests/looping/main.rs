@@ -1,4 +1,8 @@
 //! `ralph loop` end to end: real repositories, real processes, a scripted agent.
+#![expect(
+    clippy::expect_used,
+    reason = "a fixture that cannot be made ends the test that needs it"
+)]
 
 mod command_line;
 mod continuous;

@@ -110,11 +110,11 @@ fn after_a_kill_tasks_are_opened_again_by_what_they_are() {
     );
 }
 
-/// Row 93: every file of ours damaged, after a kill, in each of three ways. Nothing crashes, the task is done once,
+/// Row 93: every file of ours damaged, after a kill, in either of two ways. Nothing crashes, the task is done once,
 /// and what a person should look at is named.
 #[test]
 fn damaged_files_stop_nobody() {
-    for text in ["", "{\"attempt\": \"2026", "\u{0}\u{1}garbage\n\n42\n"] {
+    for text in ["", "{\"attempt\": \"2026\n\u{0}garbage\n"] {
         let repository =
             untracked(&["- [ ] One :: append ../../ran x; write a.txt x; wait ../../go"]);
         let mut running = repository.start(&RUN);

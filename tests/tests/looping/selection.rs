@@ -96,13 +96,17 @@ fn a_task_that_cannot_be_taken_is_refused_and_the_plan_is_untouched() {
 }
 
 /// Row 8: a `[~]` of nobody known is accepted where it is named, and left alone else. One that a live loop holds is
-/// refused before that: no second loop runs in a repository (row 90).
+/// refused before that: no second loop runs in a repository (row 90). The plan is one that git does not track: in a
+/// tracked one that was committed with such a mark, the work stays on its branch.
 #[test]
 fn a_claim_of_nobody_known_is_left_alone_unless_it_is_named() {
     let repository = Repository::with_plan(&[
         "- [~] **C1.** Somebody's :: write a.txt x",
         "- [ ] **C2.** Free :: write b.txt x",
     ]);
+    repository.write(".gitignore", "/.ralph/\n");
+    repository.git(&["rm", "-rq", "--cached", ".ralph"]);
+    repository.git(&["commit", "-qam", "Keep the plan to myself"]);
     let _ = repository.ralph(&NO_GATES).ended(0);
     assert!(repository.plan().contains("- [~] **C1.**\u{20}"));
     assert!(repository.plan().contains("- [x] **C2.**"));

@@ -284,11 +284,18 @@ fn what_cannot_be_honoured_is_refused() {
 #[test]
 fn a_workspace_is_a_plan_and_repositories_below_it() {
     let folder = Folder::with(
-        "## alpha\n- [ ] a\n## linked\n- [ ] b\n## .hidden\n- [ ] c\n",
+        "## alpha\n- [ ] a\n## linked\n- [ ] b\n",
         &["alpha", ".hidden"],
     );
     std::os::unix::fs::symlink(folder.lender.root(), folder.root.join("linked")).expect("a link");
     assert_eq!(folder.open(&[], &[]), ["alpha", "linked"]);
+    let mut command = folder.command(&["loop", "--workspace", "--repos", "nowhere"]);
+    let ran = Ran::of_command(&mut command).ended(2);
+    assert!(
+        ran.stderr.contains("available: alpha, linked"),
+        "{}",
+        ran.stderr
+    );
     // Only a plan, and only repositories.
     let plan = Folder::with("## alpha\n- [ ] a\n", &[]);
     let ran = plan.ralph(&["loop", "--workspace"]).ended(1);

@@ -198,7 +198,7 @@ fn slurm(place: &Place, what: &str) -> anyhow::Result<Vec<Row>> {
     let sh = Shell::new()?;
     sh.change_dir(&place.root);
     let package = ["--release", "--quiet", "--package", "ralph-slurm"];
-    let flags = openssl::build_flags("ralph-slurm", openssl::has_headers());
+    let flags = openssl::build_flags_of_one(openssl::has_headers());
     let shown = cmd!(
         sh,
         "cargo run {package...} {flags...} --example cluster_bench -- {file} {what} {ralph}"

@@ -35,7 +35,7 @@ pub(super) fn outputs_have_schemas(tree: &Tree) -> Vec<Finding> {
         tree.product().filter(|source| {
             let front = ["ralph-cli", "ralph-dispatch", "ralph-front"];
             let of = |name: &&str| source.path.starts_with(&format!("crates/{name}/"));
-            front.iter().any(|name| of(name))
+            front.iter().any(of)
         })
     };
     let listed: BTreeSet<&str> = fronts()

@@ -109,7 +109,7 @@ pub struct Loop {
     #[arg(long)]
     pub circuit_status: bool,
     /// Close the circuit breaker, and exit
-    #[arg(long, alias = "reset-circuit-breaker")]
+    #[arg(long, visible_alias = "reset-circuit-breaker")]
     pub reset_circuit: bool,
     /// Close the circuit breaker at the start
     #[arg(long)]

@@ -11,7 +11,6 @@ use clap::{Args, Parser, Subcommand};
 pub(crate) use ralph_front::output::{Format, When};
 
 pub(crate) use looping::{Loop, with_the_verb};
-pub(crate) use old_loop::OldLoop;
 pub(crate) use verbs::*;
 
 /// Runs work that takes days and must not be babysat, and tells the truth about it.

@@ -33,6 +33,14 @@ impl Dispatcher {
         let _lock = self.lock(slug, "submit")?;
         let facts = self.settled(slug)?;
         let folder = project::folder(&self.root, slug);
+        if !folder.join(path).is_file() {
+            let message = format!("projects/{slug}/{path}: there is no such file");
+            return Err(refused(
+                Code::Failed,
+                message,
+                "Name a script of the project.",
+            ));
+        }
         let means_it =
             |item: &&QueueItem| preflight::script_path(item, &folder).as_deref() == Ok(path);
         let meant: Vec<&QueueItem> = facts.queue.iter().filter(means_it).collect();

@@ -10,7 +10,7 @@ mod watch;
 use std::path::Path;
 
 use ralph_core::error::Code;
-use ralph_front::failure::{Failure, Outcome, explain};
+use ralph_front::failure::{Failure, Outcome, explain, printed};
 use ralph_front::machine;
 use ralph_front::output::{Format, Output};
 
@@ -44,6 +44,10 @@ fn dispatch(cli: Cli, output: &Output) -> Outcome {
     match &cli.hidden {
         Some(Hidden::Supervise(arguments)) => return supervise(&arguments.dir),
         Some(Hidden::Job(arguments)) => return job(&arguments.dir),
+        Some(Hidden::Schema) => {
+            printed(output.json(&crate::schemas::all()))?;
+            return Ok(None);
+        }
         None => {}
     }
     if cli.act.link {

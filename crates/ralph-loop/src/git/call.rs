@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::AsyncWriteExt as _;
+use tokio::process::Child;
 use tokio::time::timeout;
 
 use super::{Git, GitError};
@@ -287,10 +288,8 @@ impl<'a> Call<'a> {
     }
 
     async fn finish(&self) -> Result<Output, GitError> {
-        let mut child = tokio::process::Command::from(self.command())
-            .spawn()
-            .map_err(|source| self.started(source))?;
-        let mut group = Group::of(child.id());
+        let started = start(self.command()).await;
+        let (mut child, mut group) = started.map_err(|source| self.started(source))?;
         if let Some(mut stdin) = child.stdin.take() {
             let input = self.input.clone();
             // Git may end before it has read everything; its exit code tells.
@@ -342,6 +341,19 @@ impl<'a> Call<'a> {
         group.is_done();
         Ok(Output::of(output))
     }
+}
+
+/// Starts a run on a thread of its own: whoever starts a program stands still until it runs, which on a busy machine
+/// takes long enough to keep an agent waiting.
+async fn start(command: std::process::Command) -> io::Result<(Child, Group)> {
+    let start = move || {
+        let child = tokio::process::Command::from(command).spawn()?;
+        let group = Group::of(child.id());
+        Ok((child, group))
+    };
+    tokio::task::spawn_blocking(start)
+        .await
+        .map_err(io::Error::other)?
 }
 
 /// The process group of a run; told to end when nobody waits for it any more.

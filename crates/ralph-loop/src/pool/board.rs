@@ -225,10 +225,19 @@ pub(super) fn waits(shop: &Shop, board: &RefCell<Board>, reason: &str, until: Op
         reason: reason.to_owned(),
         until,
     });
+    show(shop, board);
 }
 
 /// A wait is over.
 pub(super) fn resumes(shop: &Shop, board: &RefCell<Board>) {
     board.borrow_mut().turned(State::Running, None, None);
     shop.tell(&Event::Resumed);
+    show(shop, board);
+}
+
+/// Publishes at once: while nothing runs, nobody else does.
+fn show(shop: &Shop, board: &RefCell<Board>) {
+    if let Err(error) = publish(shop, board) {
+        shop.note(error.to_string());
+    }
 }

@@ -110,16 +110,12 @@ impl Pool {
             } else {
                 settings.workers.clamp(1, 8)
             },
-            // Which repositories are busy is known when the last claim is.
-            preparing: if settings.repositories.is_some() {
-                1
-            } else {
-                settings.workers.clamp(1, 4)
-            },
+            preparing: settings.workers.clamp(1, 4),
             unfinished: settings.workers.saturating_mul(4).max(8),
             task_attempts: settings.task_attempts,
         };
-        let board = Board::new(shop.env.now());
+        let mut board = Board::new(shop.env.now());
+        board.totals.pull_requests = shop.recovered_pull_requests.take();
         Self {
             schedule: Schedule::new(bounds),
             board: Rc::new(RefCell::new(board)),
@@ -140,6 +136,9 @@ impl Pool {
         self.begin()?;
         let mut publish = tokio::time::interval(PUBLISH);
         publish.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        // Kept over the rounds of this loop: a sleep begun anew in each would never end beside the other one.
+        let mut look = tokio::time::interval(LOOK_AGAIN);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             if self.act() {
                 break;
@@ -149,7 +148,7 @@ impl Pool {
                 biased;
                 Some(happened) = self.tasks.join_next() => self.take_in(happened?),
                 Ok(()) = self.stop.changed() => self.told(),
-                () = tokio::time::sleep(LOOK_AGAIN), if looks => self.schedule.look_again(),
+                _ = look.tick(), if looks => self.schedule.look_again(),
                 _ = publish.tick(), if self.schedule.running() > 0 => {
                     board::publish(&self.shop, &self.board)?;
                 }

@@ -107,10 +107,12 @@ async fn equip(
         shop.env.now(),
     );
     shop.attempts.begin(&record).await?;
-    // The guard starts while git makes the worktree.
-    let guard = Guard::start(&shop.guard)?;
+    // The guard starts while git makes the worktree, and nobody stands still for either.
+    let program = shop.guard.clone();
+    let guard = tokio::task::spawn_blocking(move || Guard::start(&program));
     let assigned = assigned(site, task).await?;
     record.assigned = Some(assigned.clone());
+    let guard = guard.await??;
     // From here on its agent may run: whoever starts after a crash finds the guard, and by it what it left.
     record.guard = guard.identity().cloned();
     shop.attempts.write(&record)?;

@@ -150,6 +150,8 @@ pub struct Shop {
     pub history: RefCell<BTreeMap<TaskKey, Vec<String>>>,
     /// Whether the task that was named was taken in this run.
     pub named_was_tried: Cell<bool>,
+    /// Pull requests of an earlier loop's attempts that were made at the start of this one.
+    pub recovered_pull_requests: RefCell<Vec<String>>,
     /// How far the loop was told to stop.
     pub stop: watch::Receiver<Stop>,
     /// Where events go.

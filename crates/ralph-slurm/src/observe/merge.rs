@@ -88,20 +88,47 @@ impl Records {
     }
 }
 
+/// The rows of a call by the jobs that they are about: a look at thousands of jobs goes through them once.
+#[derive(Debug)]
+pub(super) struct ByJob<'a> {
+    sources: &'a Sources,
+    queue: BTreeMap<JobId, Vec<&'a Row>>,
+    accounting: BTreeMap<JobId, Vec<&'a Row>>,
+}
+
+impl<'a> ByJob<'a> {
+    pub(super) fn new(sources: &'a Sources) -> Self {
+        let sorted = |rows: &'a Result<Vec<Row>, String>| {
+            let mut sorted: BTreeMap<JobId, Vec<&Row>> = BTreeMap::new();
+            for row in rows.iter().flatten() {
+                sorted.entry(row.master).or_default().push(row);
+            }
+            sorted
+        };
+        Self {
+            sources,
+            queue: sorted(&sources.queue),
+            accounting: sorted(&sources.accounting),
+        }
+    }
+}
+
 /// The verdict about one job.
-pub(super) fn one(sources: &Sources, query: &JobQuery) -> Sighting {
+pub(super) fn one(rows: &ByJob<'_>, query: &JobQuery) -> Sighting {
+    let sources = rows.sources;
     let floor = query
         .submitted_after
         .map(|at| at.as_second() + sources.skew_seconds - TOLERANCE_SECONDS);
-    let ours = |row: &&Row| {
-        row.master == query.job.master()
-            && match (floor, row.submitted) {
-                (Some(floor), Some(submitted)) => submitted.as_second() >= floor,
-                _ => true,
-            }
+    let is_ours = |row: &&Row| match (floor, row.submitted) {
+        (Some(floor), Some(submitted)) => submitted.as_second() >= floor,
+        _ => true,
     };
-    let queue: Vec<&Row> = sources.queue.iter().flatten().filter(ours).collect();
-    let accounting: Vec<&Row> = sources.accounting.iter().flatten().filter(ours).collect();
+    let master = query.job.master();
+    let of_job = |rows: &BTreeMap<JobId, Vec<_>>| rows.get(&master).cloned().unwrap_or_default();
+    let mut queue: Vec<&Row> = of_job(&rows.queue);
+    let mut accounting: Vec<&Row> = of_job(&rows.accounting);
+    queue.retain(is_ours);
+    accounting.retain(is_ours);
     if let Some(row) = queue.iter().find(|row| row.ids == RowIds::Unreadable) {
         return Sighting::Unknown {
             why: format!(
@@ -123,19 +150,17 @@ pub(super) fn one(sources: &Sources, query: &JobQuery) -> Sighting {
 
 /// One report per job of the queue.
 pub(super) fn all(sources: &Sources) -> Vec<JobReport> {
-    let rows: Vec<&Row> = sources.queue.iter().flatten().collect();
-    let mut masters: Vec<JobId> = rows.iter().map(|row| row.master).collect();
-    masters.sort_unstable();
-    masters.dedup();
-    masters
-        .into_iter()
+    let rows = ByJob::new(sources);
+    rows.queue
+        .keys()
+        .copied()
         .filter_map(|job| {
             let query = JobQuery {
                 job,
                 token: None,
                 submitted_after: None,
             };
-            match one(sources, &query) {
+            match one(&rows, &query) {
                 Sighting::Seen(report) => Some(*report),
                 _ => None,
             }

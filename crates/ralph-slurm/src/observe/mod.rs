@@ -16,7 +16,7 @@ use ralph_core::time::{Timestamp, elapsed};
 use crate::parse::{accounting_rows, queue_rows};
 use crate::remote::{Call, Remote, Reply};
 use crate::script::{JOBS, OBSERVE};
-use merge::{Records, Sources};
+use merge::{ByJob, Records, Sources};
 
 /// Accounting looks back this much further than the oldest intent: clocks differ, and jobs are adopted late.
 const MARGIN_SECONDS: u64 = 86_400;
@@ -111,11 +111,12 @@ fn conclude(reply: &Reply, queries: &[JobQuery]) -> Result<Vec<Observation>, Bac
     if let (Err(queue), Err(accounting)) = (&sources.queue, &sources.accounting) {
         return Err(neither(queue, accounting));
     }
+    let rows = ByJob::new(&sources);
     Ok(queries
         .iter()
         .map(|query| Observation {
             job: query.job,
-            sighting: merge::one(&sources, query),
+            sighting: merge::one(&rows, query),
             at: reply.received,
         })
         .collect())

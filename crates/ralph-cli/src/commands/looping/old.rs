@@ -4,7 +4,7 @@ use ralph_core::error::Code;
 use ralph_front::failure::Failure;
 use ralph_loop::settings::{Origin, Problem, SettingsError};
 
-use crate::args::{Loop, OldLoop};
+use crate::args::Loop;
 
 /// What `--reset-session` is answered.
 pub(super) const NO_SESSION: &str =

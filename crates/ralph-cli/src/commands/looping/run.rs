@@ -36,6 +36,10 @@ use crate::render::loops::{LoopReport, ended};
 /// How often the live lines are drawn.
 const DRAW: Duration = Duration::from_millis(500);
 
+/// Threads that wait for the disk, for the plan's lock and for programs to start; none of them waits for another, so
+/// that a few are enough. Each costs memory.
+const BLOCKING_THREADS: usize = 12;
+
 /// Runs the loop to its end.
 pub(super) fn run(
     here: &Here,
@@ -47,6 +51,7 @@ pub(super) fn run(
     let _lock = lock(here)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
         .build();
     let runtime = runtime.map_err(|error| {
         Failure::new(Code::Failed, format!("the loop cannot be started: {error}"))

@@ -171,7 +171,14 @@ async fn a_script_is_submitted_as_its_item_and_without_one_for_itself() {
             Err(error) => error.to_string(),
         });
     }
-    insta::assert_snapshot!(said.join("\n"), @"");
+    insta::assert_snapshot!(said.join("\n"), @"
+    Q-001 is job 1001
+    slurm/jobs/q001.sbatch: a run of Q-001 is alive, and it is not started a second time
+    slurm/jobs/q002.sbatch: Q-002 waits for Q-001
+    script-1-extra-try is job 1002
+    slurm/jobs/extra_try.sbatch: a run of script-1-extra-try is alive, and it is not started a second time
+    projects/p/slurm/jobs/none.sbatch: there is no such file
+    ");
     let runs = bed.state("p")["active_runs"].clone();
     let ledger = |run: usize| {
         let id = runs[run]["run_id"].as_str().unwrap().to_owned();

@@ -342,7 +342,7 @@ mod tests {
         let now = Timestamp::from_second(95).expect("a time");
         let line = worker_line(2, &working(), now, 60);
         let plain = anstream::adapter::strip_str(&line).to_string();
-        insta::assert_snapshot!(plain, @" 2  1 min 35 s  12k tokens  $0.42  t01-do-x  **T01.** Do x, …");
+        insta::assert_snapshot!(plain, @" 2  1 min 35 s  12k tokens  $0.42  t01-do-x  **T01.** Do x…");
         assert!(plain.chars().count() <= 60);
     }
 

@@ -16,6 +16,8 @@ use crate::render::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, cut, paint};
 
 /// Shown at most so many workers; the rest is a number.
 const MOST_LINES: usize = 32;
+/// `12:34:56 `, before each line.
+const CLOCK: usize = 9;
 const UP: &str = "\u{1b}[F";
 const CLEAR_BELOW: &str = "\u{1b}[J";
 const CLEAR_LINE: &str = "\u{1b}[K";
@@ -154,7 +156,11 @@ impl Sink for LoopView {
     fn event(&self, event: &Event) {
         let mut shown = self.lock();
         shown.take_in(event, self.env.now());
-        let lines = event.lines();
+        let lines = if self.is_live {
+            terse(event, self.output.width().saturating_sub(CLOCK))
+        } else {
+            event.lines()
+        };
         self.say(&mut shown, &lines, style(event));
         if self.is_live {
             let lines = self.worker_lines(&shown);
@@ -198,6 +204,39 @@ impl Shown {
     }
 }
 
+/// The lines of an event where the workers' own lines stand below: who starts and ends, and the sums, are seen there.
+/// How it all ended is said by the report.
+fn terse(event: &Event, room: usize) -> Vec<String> {
+    let mut lines = event.lines();
+    match event {
+        Event::AgentStarted { .. } | Event::AgentEnded { .. } | Event::Ended { .. } => Vec::new(),
+        Event::AttemptEnded { .. } => {
+            let mut place = 0;
+            lines.retain(|line| {
+                place += 1;
+                place == 1 || is_address(line)
+            });
+            lines
+                .iter()
+                // An address is of use only as a whole.
+                .map(|line| {
+                    if is_address(line) {
+                        line.clone()
+                    } else {
+                        cut(line, room)
+                    }
+                })
+                .collect()
+        }
+        Event::SkipListed { .. } => lines.iter().map(|line| cut(line, room)).collect(),
+        _ => lines,
+    }
+}
+
+fn is_address(line: &str) -> bool {
+    line.starts_with("PR created: ") || line.starts_with("PR by hand: ")
+}
+
 /// What moves the cursor up over the lines drawn last, and draws these.
 fn over(drawn: usize, lines: &[String]) -> String {
     let mut text = UP.repeat(drawn);
@@ -223,13 +262,14 @@ fn worker_line(worker: usize, working: &Working, now: Timestamp, width: usize) -
     let head = format!("{worker:>2}  {}  ", facts.join("  "));
     let doing = working.doing.as_deref().unwrap_or(&working.text);
     let room = width.saturating_sub(head.chars().count() + 1);
-    let tail = cut(&format!("{}  {doing}", working.task), room);
-    let (task, rest) = tail
-        .split_once("  ")
-        .map_or((tail.as_str(), String::new()), |(task, rest)| {
-            (task, format!("  {rest}"))
-        });
-    format!("{head}{}{rest}", paint(CYAN, task))
+    // The name is a whole sentence where a task has no id; what is being done has to be seen beside it.
+    let task = cut(&working.task, (room / 3).max(12).min(room));
+    let left_over = room.saturating_sub(task.chars().count() + 2);
+    let rest = match left_over {
+        0..8 => String::new(),
+        _ => format!("  {}", cut(doing, left_over)),
+    };
+    format!("{head}{}{rest}", paint(CYAN, &task))
 }
 
 fn tokens(usage: &Usage) -> Option<String> {
@@ -302,7 +342,7 @@ mod tests {
         let now = Timestamp::from_second(95).expect("a time");
         let line = worker_line(2, &working(), now, 60);
         let plain = anstream::adapter::strip_str(&line).to_string();
-        insta::assert_snapshot!(plain, @"");
+        insta::assert_snapshot!(plain, @" 2  1 min 35 s  12k tokens  $0.42  t01-do-x  **T01.** Do x…");
         assert!(plain.chars().count() <= 60);
     }
 

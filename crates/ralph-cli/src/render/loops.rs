@@ -290,6 +290,11 @@ pub(crate) fn status(status: &LoopStatus, width: usize) -> String {
     text + &workers(&status.running, width) + &recent(&status.attempts, width)
 }
 
+/// A task's name is a whole sentence where it has no id; what is said of it needs the room.
+fn name(task: &str, width: usize) -> String {
+    cut(task, (width / 3).max(16))
+}
+
 fn workers(running: &[LoopWorker], width: usize) -> String {
     if running.is_empty() {
         return String::new();
@@ -297,7 +302,7 @@ fn workers(running: &[LoopWorker], width: usize) -> String {
     let rows = running.iter().map(|worker| {
         vec![
             plain(&worker.worker.to_string()),
-            cell(CYAN, &worker.task_id),
+            cell(CYAN, &name(&worker.task_id, width)),
             plain(&span_text(std::time::Duration::from_secs(worker.seconds))),
             plain(worker.doing.as_deref().unwrap_or(&worker.task)),
         ]
@@ -320,7 +325,7 @@ fn recent(attempts: &[LoopAttempt], width: usize) -> String {
         };
         let more = attempt.pull_request.as_ref().or(attempt.reason.as_ref());
         vec![
-            cell(CYAN, &attempt.task_id),
+            cell(CYAN, &name(&attempt.task_id, width)),
             cell(style, &attempt.outcome),
             plain(&format!("{:.0} s", attempt.seconds)),
             plain(more.or(attempt.branch.as_ref()).map_or("", String::as_str)),

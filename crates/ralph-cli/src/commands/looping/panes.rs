@@ -24,12 +24,12 @@ impl Panes {
         let (say, heard) = channel::<(usize, PathBuf)>();
         // tmux may be slow, and no agent waits for it.
         let keeper = spawn(move || {
-            let mut windows = BTreeMap::new();
+            let mut panes = BTreeMap::new();
             for (worker, log) in heard {
-                follow(&mut windows, worker, &log);
+                follow(&mut panes, worker, &log);
             }
-            for window in windows.values() {
-                let _ = tmux(&["kill-window", "-t", window]);
+            for pane in panes.values() {
+                let _ = tmux(&["kill-pane", "-t", pane]);
             }
         });
         Self {
@@ -58,22 +58,23 @@ impl Drop for Panes {
     }
 }
 
-/// Shows another log in a worker's window, which is made when it is not there.
-fn follow(windows: &mut BTreeMap<usize, String>, worker: usize, log: &Path) {
+/// Shows another log in a worker's window, which is made when it is not there. Whatever window the person looks at
+/// stays the one that is looked at: that is why a pane is respawned, and not its window.
+fn follow(panes: &mut BTreeMap<usize, String>, worker: usize, log: &Path) {
     let log = log.display().to_string();
     // `--pid` ends it with this process, however that ends.
     let owner = format!("--pid={}", std::process::id());
     let tail = ["tail", owner.as_str(), "-n", "+1", "-F", log.as_str()];
-    if let Some(window) = windows.get(&worker) {
-        let respawn = ["respawn-window", "-k", "-t", window];
+    if let Some(pane) = panes.get(&worker) {
+        let respawn = ["respawn-pane", "-k", "-t", pane];
         if tmux(&[&respawn[..], &tail].concat()).is_some() {
             return;
         }
     }
     let name = format!("ralph-{worker}");
-    let new = ["new-window", "-d", "-P", "-F", "#{window_id}", "-n", &name];
-    if let Some(window) = tmux(&[&new[..], &tail].concat()) {
-        windows.insert(worker, window);
+    let new = ["new-window", "-d", "-P", "-F", "#{pane_id}", "-n", &name];
+    if let Some(pane) = tmux(&[&new[..], &tail].concat()) {
+        panes.insert(worker, pane);
     }
 }
 

@@ -19,9 +19,11 @@ fn kill(running: &mut Child) {
     running.wait().expect("it ends");
 }
 
-/// Kills the loop and each of its guards, so that nobody is left who could end the agents.
+/// Kills the loop and each of its guards, so that nobody is left who could end the agents: the loop is stopped first,
+/// and so neither sees the other's end.
 fn kill_with_guards(running: &mut Child) {
     let pid = running.id();
+    signal("-STOP", &[&pid.to_string()]);
     let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
     let children = children.unwrap_or_default();
     let guards = children.split_whitespace().filter(|child| {
@@ -29,12 +31,14 @@ fn kill_with_guards(running: &mut Child) {
         String::from_utf8_lossy(&words).contains("__guard")
     });
     let guards: Vec<&str> = guards.collect();
+    signal("-KILL", &guards);
     kill(running);
-    let _ = Command::new("kill")
-        .arg("-KILL")
-        .args(guards)
-        .stderr(Stdio::null())
-        .status();
+}
+
+fn signal(name: &str, pids: &[&str]) {
+    let mut command = Command::new("kill");
+    command.arg(name).args(pids).stderr(Stdio::null());
+    command.status().expect("kill");
 }
 
 /// Numbers that are the same on every machine (xorshift64).

@@ -131,13 +131,12 @@ pub(super) fn kills(place: &Place) -> anyhow::Result<Row> {
 }
 
 fn end(child: &mut Child, with_guards: bool) -> anyhow::Result<()> {
-    let guards = if with_guards {
-        process::guards(child.id())
-    } else {
-        Vec::new()
-    };
+    if with_guards {
+        // Stopped, so that neither sees the other's end.
+        process::signal("STOP", &[child.id()])?;
+        process::signal("KILL", &process::guards(child.id()))?;
+    }
     child.kill()?;
-    process::signal("KILL", &guards)?;
     child.wait()?;
     Ok(())
 }

@@ -108,9 +108,10 @@ pub(super) async fn work(
     }
 }
 
-/// Milliseconds are enough for a record.
+/// Milliseconds are enough for a record. Never more than it was: the slot is somebody else's a moment later, and by
+/// the records no more agents ran at once than there are slots.
 fn rounded(time: Duration) -> f64 {
-    (time.as_secs_f64() * 1e3).round() / 1e3
+    (time.as_secs_f64() * 1e3).floor() / 1e3
 }
 
 fn log_path(shop: &Shop, ready: &Ready) -> PathBuf {

@@ -186,7 +186,7 @@ impl Trial<'_> {
             if self.circumstance == Circumstance::Stopped {
                 told.set(Some(self.kit.env.clock.monotonic()));
                 raise.send_replace(true);
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         };
         // Dropping the run is what the end of a loop does to it.

@@ -212,7 +212,10 @@ impl StatusReport {
             attempts: loops.iter().filter_map(|row| row.attempts).sum(),
             max_tasks: last.and_then(|record| record.max_tasks),
             tasks_left: loops.iter().filter_map(|row| row.tasks_left).sum(),
-            cost_usd: loops.iter().filter_map(|row| row.cost_usd).sum(),
+            cost_usd: loops
+                .iter()
+                .filter_map(|row| row.cost_usd)
+                .fold(0.0, |sum, cost| sum + cost),
             pull_requests: loops.iter().map(|row| row.pull_requests.len()).sum(),
             loops,
             foreign,

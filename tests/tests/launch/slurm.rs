@@ -7,7 +7,7 @@ use ralph_tests::slurm::{Site, cluster};
 use ralph_tests::workbench::Workbench;
 
 /// A loop that commits what it did, with the cluster's user as the author of nothing.
-const LOOP: &str = "#!/bin/bash\nset -e\necho \"given: $*\"\necho work >result.txt\ngit add result.txt\ngit commit --quiet --message=result\necho 'PR created: https://host.invalid/o/svc-a/pull/9'\n";
+const LOOP: &str = "#!/bin/bash\nset -e\necho \"given: $*\"\necho work >result.txt\ngit add result.txt\ngit -c user.name=Ada -c user.email=ada@example.org commit --quiet --message=result\necho 'PR created: https://host.invalid/o/svc-a/pull/9'\n";
 
 #[test]
 fn a_loop_as_a_job_of_slurm() {

@@ -20,18 +20,19 @@ use crate::pool::{Finishing, PoolError, Shop, resume};
 /// Time between TERM and KILL for what an agent left running.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Puts right what an earlier loop left. The answer is how many attempts were settled.
+/// Puts right what an earlier loop left. The answer is how many attempts could not be settled: each is told, and stays
+/// for the next start.
 ///
 /// # Errors
-/// The attempts or the plan cannot be read. One attempt that cannot be settled is told and stays for the next start.
+/// The attempts or the plan cannot be read.
 pub async fn recover(shop: &Rc<Shop>) -> Result<usize, PoolError> {
     let found = shop.attempts.list()?;
     end_processes(shop, &found).await?;
-    let mut settled = 0;
+    let mut unsettled = 0;
     for found in found {
         match found {
             Found::Empty(attempt) => shop.attempts.close(&attempt)?,
-            Found::Record(record) => settled += usize::from(settle(shop, *record).await?),
+            Found::Record(record) => unsettled += usize::from(!settle(shop, *record).await?),
             // Its worktree and its claim are found without it, as those of nobody.
             Found::Damaged(_, problem) => shop.note(format!(
                 "{problem}; its task is open again and its work is on a branch. Delete the folder when it is of no use."
@@ -40,7 +41,7 @@ pub async fn recover(shop: &Rc<Shop>) -> Result<usize, PoolError> {
     }
     sweep_worktrees(shop).await?;
     recover_claims(shop).await?;
-    Ok(settled)
+    Ok(unsettled)
 }
 
 /// Ends what agents of a killed loop, and of a killed guard, left running.
@@ -67,7 +68,7 @@ async fn end_processes(shop: &Shop, found: &[Found]) -> Result<(), PoolError> {
     Ok(())
 }
 
-/// One attempt, from where it was.
+/// One attempt, from where it was. `false`: it could not be settled.
 async fn settle(shop: &Rc<Shop>, record: AttemptRecord) -> Result<bool, PoolError> {
     let (id, task) = (record.attempt.clone(), record.task.clone());
     let Some(site) = shop.site(task.repository.as_deref()).map(Arc::clone) else {
@@ -75,12 +76,12 @@ async fn settle(shop: &Rc<Shop>, record: AttemptRecord) -> Result<bool, PoolErro
             "{id}: its repository {:?} is not part of this workspace; it is left",
             task.repository
         ));
-        return Ok(false);
+        return Ok(true);
     };
     let Some(assigned) = record.assigned.clone() else {
         // Nothing of it exists but the claim, which is given back with the others.
         shop.attempts.close(&id)?;
-        return Ok(false);
+        return Ok(true);
     };
     shop.plan.adopt(&task.key, &id)?;
     let finishing = Finishing {

@@ -24,8 +24,15 @@ fn kill(running: &mut Child) {
 fn kill_with_guards(running: &mut Child) {
     let pid = running.id();
     signal("-STOP", &[&pid.to_string()]);
-    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-    let children = children.unwrap_or_default();
+    // Each thread lists its own children, and guards are started by several.
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("a process");
+    let children: String = threads
+        .flatten()
+        .map(|thread| {
+            let children = std::fs::read_to_string(thread.path().join("children"));
+            children.unwrap_or_default() + " "
+        })
+        .collect();
     let guards = children.split_whitespace().filter(|child| {
         let words = std::fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
         String::from_utf8_lossy(&words).contains("__guard")
@@ -146,8 +153,16 @@ fn done_once(seed: u64, kill: fn(&mut Child)) {
         kill_at(&repository, &WORDS, &mut random, kill);
         one_state_each(&repository, TASKS);
     }
-    let _ = repository.ralph(&WORDS).ended(0);
-    assert_eq!(one_state_each(&repository, TASKS), TASKS);
+    let ran = repository.ralph(&WORDS).ended(0);
+    assert_eq!(
+        one_state_each(&repository, TASKS),
+        TASKS,
+        "{}\n{}\n{}\n{}",
+        ran.stderr,
+        repository.plan(),
+        repository.read(".ralph/attempts.jsonl"),
+        repository.git(&["log", "--oneline", "--all"]),
+    );
     let added = repository.git(&["log", "--format=%H", "--diff-filter=A", "--", "f*.txt"]);
     assert_eq!(added.lines().count(), TASKS, "each task is in one commit");
     assert_eq!(

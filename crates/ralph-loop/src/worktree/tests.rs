@@ -182,6 +182,9 @@ async fn committed_and_uncommitted_work_is_one_work_and_is_kept_on_the_branch() 
     fs::remove_file(assigned.path.join("README.md")).unwrap();
     // The agent was killed in the middle of a git command.
     write(&assigned.git_dir, "index.lock", "");
+    write(&assigned.git_dir, "HEAD.lock", "");
+    let lock = format!("{}.lock", assigned.reference());
+    write(bench.git.common_dir(), &lock, "");
     let before = bench.git.calls();
     let work = bench.worktrees.capture(&assigned).await.unwrap();
     assert_eq!(bench.git.calls(), before + 3);

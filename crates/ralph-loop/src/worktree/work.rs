@@ -1,6 +1,7 @@
 //! What an agent has done in its worktree: found, cleaned of what is not its business, committed on its branch.
 
 use std::fs;
+use std::time::Duration;
 
 use ralph_core::store::atomic;
 use ralph_core::time::Timestamp;
@@ -12,6 +13,9 @@ use crate::git::import::{FileChange, NewCommit};
 use crate::git::refs::loose;
 use crate::git::{GitError, ObjectId};
 
+/// How long a lock may be held by a git command of a loop that was killed, and the pause between two looks.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// The mode of an entry that is another repository.
 const GITLINK: &str = "160000";
 
@@ -66,12 +70,11 @@ impl Worktrees {
                 branch: assigned.branch.clone(),
             });
         }
+        self.break_locks(assigned).await?;
         if let Some(tip) = self.committed(assigned).await? {
             return self.recall(assigned, tip).await;
         }
         let head = self.head(assigned).await?;
-        // Whoever held it is dead: it was the agent's.
-        atomic::remove_unsynced(&assigned.git_dir.join("index.lock"))?;
         let add = self.git.call(&["add", "--all", "."]);
         let add = add
             .setting("core.safecrlf=false")
@@ -206,6 +209,25 @@ impl Worktrees {
         let call = self.git.call(&["write-tree"]);
         let output = call.within(&assigned.path, &assigned.git_dir).run().await?;
         Ok(self.id("write-tree", &output.text())?)
+    }
+
+    /// Removes the locks of a git command that was killed: those of this worktree and of its branch, and no others. The
+    /// agent and all that it started are dead; a git command of a killed loop may live for a moment, and is waited for.
+    async fn break_locks(&self, assigned: &Assigned) -> Result<(), WorktreeError> {
+        let common = self.git.common_dir();
+        let locks = [
+            assigned.git_dir.join("index.lock"),
+            assigned.git_dir.join("HEAD.lock"),
+            common.join(format!("{}.lock", assigned.reference())),
+        ];
+        let deadline = tokio::time::Instant::now() + LOCK_PATIENCE;
+        for lock in locks {
+            while lock.exists() && tokio::time::Instant::now() < deadline {
+                tokio::time::sleep(LOCK_PAUSE).await;
+            }
+            atomic::remove_unsynced(&lock)?;
+        }
+        Ok(())
     }
 
     fn id(&self, command: &str, found: &str) -> Result<ObjectId, GitError> {

@@ -121,7 +121,7 @@ async fn drive(
         }),
     };
     let shop = Rc::new(assemble(assembly).await?);
-    recover(&shop).await?;
+    let unsettled = recover(&shop).await?;
     let drawn = async {
         loop {
             tokio::time::sleep(DRAW).await;
@@ -129,7 +129,12 @@ async fn drive(
         }
     };
     tokio::select! {
-        end = pool::run(Rc::clone(&shop)) => Ok(end?),
+        end = pool::run(Rc::clone(&shop)) => {
+            let end = end?;
+            // What an earlier loop left and nobody could settle is no success of this one.
+            let code = end.code.or((unsettled > 0).then_some(Code::Partial));
+            Ok(LoopEnd { code, ..end })
+        }
         () = drawn, if view.is_live() => unreachable!("drawing never ends"),
     }
 }

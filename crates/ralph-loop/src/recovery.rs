@@ -28,6 +28,7 @@ const GRACE: Duration = Duration::from_secs(2);
 pub async fn recover(shop: &Rc<Shop>) -> Result<usize, PoolError> {
     let found = shop.attempts.list()?;
     end_processes(shop, &found).await?;
+    break_locks(shop).await?;
     let mut unsettled = 0;
     for found in found {
         match found {
@@ -42,6 +43,17 @@ pub async fn recover(shop: &Rc<Shop>) -> Result<usize, PoolError> {
     sweep_worktrees(shop).await?;
     recover_claims(shop).await?;
     Ok(unsettled)
+}
+
+/// Locks of git commands that were killed with their agents would make every later one wait and fail.
+async fn break_locks(shop: &Shop) -> Result<(), PoolError> {
+    for site in shop.sites.values() {
+        if let Some(wait) = site.git.break_abandoned_locks(shop.env.now())? {
+            tokio::time::sleep(wait).await;
+            site.git.break_abandoned_locks(shop.env.now())?;
+        }
+    }
+    Ok(())
 }
 
 /// Ends what agents of a killed loop, and of a killed guard, left running.

@@ -7,6 +7,7 @@
 mod call;
 pub mod facts;
 pub mod import;
+mod locks;
 mod object;
 pub mod refs;
 #[cfg(test)]

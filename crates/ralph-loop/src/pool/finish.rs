@@ -76,6 +76,10 @@ pub(crate) async fn finish(
     ending: Ending,
     verdict: Verdict,
 ) -> Result<Finished, PoolError> {
+    if ending != Ending::Own {
+        // It may have been in the middle of a commit.
+        attempt.site.git.break_abandoned_locks(shop.env.now())?;
+    }
     let end = match judge(ending, &verdict) {
         Judgement::Check => {
             attempt.record.phase = Phase::Checking;

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use ralph_core::job::ExitInfo;
+use ralph_core::process::Identity;
 use ralph_core::process::guard::{
     Guard, GuardEnd, GuardError, GuardRequest, Guarded, Leftovers, sweep,
 };
@@ -35,11 +36,16 @@ pub async fn run(guard: Guard, run: AgentRun<'_>) -> Result<AgentEnd, AgentError
     let engine = run.engine.name().to_string();
     let launch = run.engine.launch(run.order);
     let mut ear = Ear::new(&run, &launch);
-    let guarded = guard.run(&request(&run, launch)).await;
-    let mut guarded = guarded.map_err(|source| AgentError::Start {
-        engine: engine.clone(),
-        source,
-    })?;
+    let waiting = guard.identity().cloned();
+    let mut guarded = match guard.run(&request(&run, launch)).await {
+        Ok(guarded) => guarded,
+        // The guard was killed before it could say whether the agent runs, so it may.
+        Err(GuardError::Lost { .. }) => {
+            let end = swept(waiting, run.order.attempt.as_str(), run.limits.grace).await;
+            return Ok(ear.end(end, Ending::Stopped, run.env.now(), run.zone, run.tell));
+        }
+        Err(source) => return Err(AgentError::Start { engine, source }),
+    };
     (run.tell)(AgentEvent::Started {
         guard: guarded.guard_identity().cloned(),
         program: guarded.identity().cloned(),
@@ -61,7 +67,8 @@ pub async fn run(guard: Guard, run: AgentRun<'_>) -> Result<AgentEnd, AgentError
         Ok(end) if end.stopped => (end, watch.ending.unwrap_or(Ending::Stopped)),
         Ok(end) => (end, Ending::Own),
         Err(GuardError::Lost { .. }) => {
-            let end = swept(&guarded, run.order.attempt.as_str(), run.limits.grace).await;
+            let guard = guarded.guard_identity().cloned();
+            let end = swept(guard, run.order.attempt.as_str(), run.limits.grace).await;
             (end, Ending::Stopped)
         }
         Err(source) => return Err(AgentError::Lost { engine, source }),
@@ -137,9 +144,9 @@ async fn overdue(guarded: &Guarded, watch: &mut Deadlines, worktree: &Path) -> O
 }
 
 /// The guard was killed: whatever the agent left is ended here. How the agent would have ended is not known.
-async fn swept(guarded: &Guarded, attempt: &str, grace: Duration) -> GuardEnd {
+async fn swept(guard: Option<Identity>, attempt: &str, grace: Duration) -> GuardEnd {
     let values = BTreeSet::from([attempt.to_owned()]);
-    let guards: Vec<_> = guarded.guard_identity().into_iter().cloned().collect();
+    let guards: Vec<_> = guard.into_iter().collect();
     let sweep = move || {
         let leftovers = Leftovers {
             variable: MARK,

@@ -320,7 +320,7 @@ async fn a_missing_program_is_an_error_with_its_own_code() {
 #[tokio::test]
 async fn a_killed_guard_leaves_nothing_and_the_attempt_was_interrupted() {
     let mut case =
-        Case::new("trap '' TERM; kill -KILL $PPID; echo $$ > pid; while :; do sleep 0.02; done");
+        Case::new("trap '' TERM; echo $$ > pid; kill -KILL $PPID; while :; do sleep 0.02; done");
     let end = case.run().await;
     assert_eq!((end.ending, end.exit.signal), (Ending::Stopped, 9));
     assert!(end.remaining.is_empty());

@@ -27,29 +27,37 @@ fn killed_at_any_point_the_job_starts_exactly_once() {
         points.iter().any(|point| point.starts_with("submit.")),
         "{points:?}"
     );
-    for at in points {
-        let workspace = Workspace::local();
-        workspace.project("toy", "RUN", &[("Q-001", "echo once >> started")]);
-        let status = workspace
-            .command(&["dispatch"])
-            .env("RALPH_CRASH_AT", &at)
-            .status()
-            .expect("ralph");
-        assert!(!status.success(), "{at}");
-        let rest = workspace.ralph(&["dispatch", "--until-idle"]);
-        let state = workspace.state("toy");
-        assert_eq!(
-            state["phase"], "DONE",
-            "{at}\n{}\n{}",
-            rest.stdout, rest.stderr
-        );
-        assert_eq!(workspace.read("projects/toy/started"), "once\n", "{at}");
-        assert_eq!(
-            state["completed_runs"].as_array().map(Vec::len),
-            Some(1),
-            "{at}"
-        );
-    }
+    // Each point has a workspace of its own, and a life is mostly waiting for polls.
+    std::thread::scope(|scope| {
+        for part in points.chunks(points.len().div_ceil(4)) {
+            scope.spawn(|| part.iter().for_each(|at| once_after_a_crash(at)));
+        }
+    });
+}
+
+/// One life with a crash at this point: the job starts once, and the project gets to its end.
+fn once_after_a_crash(at: &str) {
+    let workspace = Workspace::local();
+    workspace.project("toy", "RUN", &[("Q-001", "echo once >> started")]);
+    let status = workspace
+        .command(&["dispatch"])
+        .env("RALPH_CRASH_AT", at)
+        .status()
+        .expect("ralph");
+    assert!(!status.success(), "{at}");
+    let rest = workspace.ralph(&["dispatch", "--until-idle"]);
+    let state = workspace.state("toy");
+    assert_eq!(
+        state["phase"], "DONE",
+        "{at}\n{}\n{}",
+        rest.stdout, rest.stderr
+    );
+    assert_eq!(workspace.read("projects/toy/started"), "once\n", "{at}");
+    assert_eq!(
+        state["completed_runs"].as_array().map(Vec::len),
+        Some(1),
+        "{at}"
+    );
 }
 
 #[test]

@@ -168,13 +168,14 @@ impl Redactor {
                 out.push_str(MASK);
                 continue;
             }
+            // Asked of what is shown: a token right behind a masked value continues no word.
+            let is_a_word = prefix.len() < 5 && ends_in_a_word(&out);
             out.push_str(prefix);
             let least = TOKENS
                 .get(pattern - self.values)
                 .map_or(LEAST_CREDENTIAL, |(_, least)| *least);
             let is_scheme = pattern - self.values >= TOKENS.len();
-            let is_a_word = !is_scheme && prefix.len() < 5 && continues_a_word(line, start);
-            if tail >= least && !is_a_word {
+            if tail >= least && (is_scheme || !is_a_word) {
                 out.push_str(MASK);
                 from = end + tail;
             }
@@ -199,9 +200,9 @@ fn token_length(text: &str) -> usize {
     text.find(|c: char| !is_token_char(c)).unwrap_or(text.len())
 }
 
-/// Whether a letter or a digit stands before: `task-` is no `sk-`. The letter of an escape, as in `\nsk-`, is none.
-fn continues_a_word(line: &str, at: usize) -> bool {
-    let mut before = line.get(..at).unwrap_or_default().chars().rev();
+/// Whether a letter or a digit ends it: `task-` is no `sk-`. The letter of an escape, as in `\nsk-`, is none.
+fn ends_in_a_word(before: &str) -> bool {
+    let mut before = before.chars().rev();
     let is_in_a_word = before.next().is_some_and(|c| c.is_ascii_alphanumeric());
     is_in_a_word && before.next() != Some('\\')
 }
@@ -304,6 +305,8 @@ fn mask_passwords(line: &str) -> String {
         let end = after
             .find(|c: char| c.is_whitespace() || matches!(c, '/' | '"' | '\'' | '<' | '>' | '`'))
             .unwrap_or(after.len());
+        // The next address may follow with nothing between: its `://` is not for this one to take.
+        let end = after.find("://").map_or(end, |next| end.min(next));
         let (authority, tail) = after.split_at(end);
         match authority
             .rsplit_once('@')
@@ -359,6 +362,10 @@ mod tests {
             (
                 "https://me:s3cret@host/x https://host/y".to_owned(),
                 "https://me:[masked]@host/x https://host/y".to_owned(),
+            ),
+            (
+                "https://a:s3cret@://b:s3cret@host".to_owned(),
+                "https://a:[masked]@://b:[masked]@host".to_owned(),
             ),
             (
                 "AWS_SECRET_ACCESS_KEY=abcdefgh/+12 x".to_owned(),

@@ -188,3 +188,50 @@ fn a_branch_with_work_is_never_reused() {
         .collect();
     assert_ne!(branches[0], branches[1]);
 }
+
+/// An end that cannot be recorded has spent its attempt, so that the loop ends instead of waiting for its own
+/// reservation; the next start finishes it, once.
+#[test]
+fn the_last_attempt_whose_end_cannot_be_recorded_does_not_stop_the_end() {
+    let repository = untracked(&["- [ ] One :: write a.txt x", "- [ ] Two :: write b.txt x"]);
+    // Its record's folder becomes a file: nothing can be written there any more.
+    repository.write(
+        "../agent.sh",
+        "echo x >work.txt\n\
+         record=$RALPH_REPOSITORY/.ralph/state/attempts/$RALPH_ATTEMPT_ID\n\
+         mv \"$record\" \"$RALPH_REPOSITORY/../aside-$RALPH_ATTEMPT_ID\" && : >\"$record\"\n",
+    );
+    let agent = format!("sh {}", repository.home().join("agent.sh").display());
+    let mut command = repository.command(&["--parallel", "1", "1", "--quality-gates", "none"]);
+    command
+        .env("RALPH_AGENT_COMMAND", agent)
+        .env("RALPH_REPOSITORY", repository.root());
+    let ran = Ran::of_command(&mut command);
+    assert_ne!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("cannot be recorded"), "{}", ran.stderr);
+    assert_eq!(repository.outcomes(), [""; 0]);
+
+    for aside in std::fs::read_dir(repository.home()).expect("a folder") {
+        let aside = aside.expect("an entry").path();
+        let name = aside
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let Some(attempt) = name.strip_prefix("aside-") else {
+            continue;
+        };
+        let record = repository
+            .root()
+            .join(".ralph/state/attempts")
+            .join(attempt);
+        std::fs::remove_file(&record).expect("the file in its place");
+        std::fs::rename(&aside, &record).expect("the record is back");
+    }
+    let _ = repository
+        .ralph(&["loop", "--quality-gates", "none"])
+        .ended(0);
+    let interrupted = repository.outcomes();
+    assert_eq!(interrupted[0], "interrupted", "{interrupted:?}");
+    assert_eq!(repository.plan().matches("[ ]").count(), 0);
+}

@@ -173,6 +173,16 @@ impl Book {
         }
     }
 
+    /// What is written when the end of an attempt will not be known.
+    pub(super) fn forfeit(&self, attempt: &AttemptId) -> Vec<Line> {
+        if self.reserved.contains(attempt) {
+            let attempt = attempt.clone();
+            vec![Line::Spent { attempt }]
+        } else {
+            Vec::new()
+        }
+    }
+
     /// Whether one more attempt fits.
     pub(super) fn available(&self, limit: Option<u64>, is_alive: IsAlive<'_>) -> Reserved {
         let Some(limit) = limit else {

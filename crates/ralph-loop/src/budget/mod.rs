@@ -336,6 +336,14 @@ impl Budget {
             .change(|book| book.settle(attempt, settlement, limit, &Identity::is_alive))
     }
 
+    /// Spends a reservation whose end cannot be recorded. One that is settled stays as it is.
+    ///
+    /// # Errors
+    /// The ledger cannot be read or written; the reservation stands until its process ends.
+    pub fn forfeit(&self, attempt: &AttemptId) -> Result<(), BudgetError> {
+        self.attempts.change(|book| (book.forfeit(attempt), ()))
+    }
+
     /// How far the budget is used now.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::PoolError;
-use super::judge::{Judgement, judge};
+use super::judge::Judgement;
 use super::schedule::{Ended, Stop};
 use super::shop::{Shop, Site};
 use crate::agent::Ending;
@@ -15,7 +15,7 @@ use crate::budget::Settlement;
 use crate::gates::{GateReport, GateResult, GateRun};
 use crate::git::ObjectId;
 use crate::integrate::{Order, Tick};
-use crate::outcome::{Outcome, Verdict};
+use crate::outcome::Outcome;
 use crate::record::{AttemptLine, SCHEMA_VERSION};
 use crate::worktree::{Assigned, Safe, Work};
 
@@ -74,13 +74,13 @@ pub(crate) async fn finish(
     shop: Rc<Shop>,
     mut attempt: Finishing,
     ending: Ending,
-    verdict: Verdict,
+    judgement: Judgement,
 ) -> Result<Finished, PoolError> {
     if ending != Ending::Own {
         // It may have been in the middle of a commit.
         attempt.site.git.break_abandoned_locks(shop.env.now())?;
     }
-    let end = match judge(ending, &verdict) {
+    let end = match judgement {
         Judgement::Check => {
             attempt.record.phase = Phase::Checking;
             shop.attempts.write_durably(&attempt.record).await?;

@@ -36,8 +36,9 @@ pub use schedule::Stop;
 pub use shop::{PoolSettings, Shop, Site};
 
 use crate::event::Event;
+use crate::outcome::AttemptId;
 use crate::record::{State, Totals};
-use crate::task::TaskKey;
+use crate::task::{Task, TaskKey};
 use board::Board;
 use judge::Judgement;
 use permit::{Answer, Permit};
@@ -70,8 +71,15 @@ enum Happened {
     Answered(Result<Answer, PoolError>),
     Worked(Box<Worked>),
     Freed(usize),
-    Finished(crate::task::Task, Box<Result<Finished, PoolError>>),
+    Finished(Box<Over>),
     Released(Result<(), PoolError>),
+}
+
+/// An attempt whose end was to be recorded.
+struct Over {
+    attempt: AttemptId,
+    task: Task,
+    finished: Result<Finished, PoolError>,
 }
 
 /// Runs the pool until there is nothing more to do. What an earlier loop left must have been recovered.
@@ -275,7 +283,7 @@ impl Pool {
             Happened::Answered(answer) => self.answered(answer),
             Happened::Worked(worked) => self.worked(*worked),
             Happened::Freed(worker) => self.schedule.freed(worker),
-            Happened::Finished(task, finished) => self.finished(&task, *finished),
+            Happened::Finished(over) => self.finished(*over),
             Happened::Released(released) => {
                 self.schedule.released();
                 if let Err(error) = released {
@@ -343,11 +351,12 @@ impl Pool {
         self.board.borrow_mut().ended(worked.worker);
         self.schedule.agent_ended();
         // What would end the next agent the same way keeps it from starting at all.
+        let judgement = judge::judge(worked.ending, &worked.verdict);
         if let Judgement::Over {
             halt: Some(halt), ..
-        } = judge::judge(worked.ending, &worked.verdict)
+        } = &judgement
         {
-            self.schedule.halt(halt);
+            self.schedule.halt(halt.clone());
         }
         let worker = worked.worker;
         let pause = self.shop.settings.respawn_delay;
@@ -364,24 +373,29 @@ impl Pool {
             });
         }
         let shop = Rc::clone(&self.shop);
-        let task = worked.finishing.record.task.clone();
+        let record = &worked.finishing.record;
+        let (attempt, task) = (record.attempt.clone(), record.task.clone());
         self.tasks.spawn_local(async move {
-            let finished = finish::finish(shop, worked.finishing, worked.ending, worked.verdict);
-            Happened::Finished(task, Box::new(finished.await))
+            let finished = finish::finish(shop, worked.finishing, worked.ending, judgement);
+            Happened::Finished(Box::new(Over {
+                attempt,
+                task,
+                finished: finished.await,
+            }))
         });
     }
 
-    fn finished(&mut self, task: &crate::task::Task, finished: Result<Finished, PoolError>) {
+    fn finished(&mut self, over: Over) {
+        let Over {
+            attempt,
+            task,
+            finished,
+        } = over;
         self.under_way.remove(&task.key);
         self.ends += 1;
         let finished = match finished {
             Ok(finished) => finished,
-            Err(error) => {
-                // Its record stays: the next start takes it up where it is.
-                self.schedule.finished(&task.key, Ended::NeedsPerson);
-                self.trouble(&format!("{}: its end cannot be recorded", task.id), &error);
-                return;
-            }
+            Err(error) => return self.unrecorded(&attempt, &task, &error),
         };
         self.needs_person |= finished.ended == Ended::NeedsPerson;
         let is_skipped = self.schedule.finished(&task.key, finished.ended);
@@ -406,6 +420,17 @@ impl Pool {
                 task: task.clone(),
                 reason: finished.line.reason.unwrap_or_default(),
             });
+        }
+    }
+
+    /// Its record stays: the next start takes it up where it is. What it took of the budget is spent, so that nobody
+    /// waits for its return.
+    fn unrecorded(&mut self, attempt: &AttemptId, task: &Task, error: &PoolError) {
+        self.schedule.finished(&task.key, Ended::NeedsPerson);
+        self.trouble(&format!("{}: its end cannot be recorded", task.id), error);
+        if let Err(error) = self.shop.budget.forfeit(attempt) {
+            self.shop.note(error.to_string());
+            self.schedule.halt(error.to_string());
         }
     }
 

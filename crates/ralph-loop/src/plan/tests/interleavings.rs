@@ -133,8 +133,10 @@ impl Story {
             Step::Unmark => self.place.edit(&text.replace("[~]", "[ ]")),
             Step::Move => {
                 let (start, last) = text.trim_end().rsplit_once('\n').unwrap();
-                let (first, rest) = start.split_once("## A\n").unwrap();
-                self.place.edit(&format!("{first}{last}\n## A\n{rest}\n"));
+                // Without it, all of them are moved.
+                if let Some((first, rest)) = start.split_once("## A\n") {
+                    self.place.edit(&format!("{first}{last}\n## A\n{rest}\n"));
+                }
             }
             Step::Lift => {
                 let name = self.next_name();

@@ -190,6 +190,36 @@ fn the_second_signal_ends_agents_and_spends_nothing() {
     );
 }
 
+/// More signals than two, while agents that are deaf to theirs are still being ended, change nothing.
+#[test]
+fn an_impatient_person_is_heard_too() {
+    let repository = repository(1, "none");
+    repository.write(
+        "../agent.sh",
+        "trap '' TERM INT\n: >\"$(dirname \"$AGENT_LOG\")/begun\"\nwhile :; do sleep 0.1; done\n",
+    );
+    let agent = format!("sh {}", repository.home().join("agent.sh").display());
+    let mut running = repository
+        .command(&["--parallel", "1", "10"])
+        .env("RALPH_AGENT_COMMAND", agent)
+        .env("RALPH_STOP_GRACE", "1")
+        .spawn()
+        .expect("ralph");
+    wait_until("the agent runs", || {
+        repository.home().join("begun").exists()
+    });
+    signal("INT", running.id());
+    let log = || repository.read(".ralph/logs/ralph.log");
+    wait_until("it drains", || {
+        repository.read(".ralph/status.json").contains("draining")
+    });
+    signal("INT", running.id());
+    wait_until("it ends the agent", || log().contains("stopping now"));
+    signal("INT", running.id());
+    assert_eq!(running.wait().expect("it ends").code(), Some(130));
+    assert_eq!(repository.outcomes(), ["interrupted"]);
+}
+
 pub(crate) fn signal(name: &str, pid: u32) {
     let sent = Ran::of_command(Command::new("kill").args([&format!("-{name}"), &pid.to_string()]));
     assert_eq!(sent.code, 0, "{}", sent.stderr);

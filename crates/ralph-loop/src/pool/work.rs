@@ -128,16 +128,17 @@ fn relative(shop: &Shop, log: &std::path::Path) -> Option<String> {
 fn raised(mut stop: watch::Receiver<Stop>) -> watch::Receiver<bool> {
     let (raise, flag) = watch::channel(*stop.borrow() == Stop::Now);
     tokio::task::spawn_local(async move {
-        tokio::select! {
-            stopped = stop.wait_for(|stop| *stop == Stop::Now) => {
-                if stopped.is_ok() {
-                    raise.send_replace(true);
-                }
-                // The flag stays up as long as anybody looks at it.
-                raise.closed().await;
-            }
-            () = raise.closed() => {}
+        // What is waited for comes with a read lock on it: kept over a wait, it would stop whoever says more, and with
+        // one thread everything.
+        let is_told = tokio::select! {
+            stopped = stop.wait_for(|stop| *stop == Stop::Now) => stopped.is_ok(),
+            () = raise.closed() => return,
+        };
+        if is_told {
+            raise.send_replace(true);
         }
+        // The flag stays up as long as anybody looks at it.
+        raise.closed().await;
     });
     flag
 }

@@ -11,6 +11,7 @@ mod brakes;
 mod end;
 mod error;
 mod finish;
+mod happened;
 pub mod judge;
 mod merge;
 mod permit;
@@ -31,7 +32,7 @@ use tokio::task::{JoinSet, LocalSet};
 
 pub use brakes::Brakes;
 pub use error::PoolError;
-pub(crate) use finish::{Finished, Finishing, resume};
+pub(crate) use finish::{Finishing, resume};
 pub use schedule::Stop;
 pub use shop::{PoolSettings, Shop, Site};
 
@@ -40,6 +41,7 @@ use crate::outcome::AttemptId;
 use crate::record::{State, Totals};
 use crate::task::{Task, TaskKey};
 use board::Board;
+use happened::{Happened, Over};
 use judge::Judgement;
 use permit::{Answer, Permit};
 use ready::Ready;
@@ -62,24 +64,6 @@ pub struct LoopEnd {
     pub totals: Totals,
     /// The exit code of `cli.md`; `None` is success.
     pub code: Option<Code>,
-}
-
-/// Something that was waited for.
-enum Happened {
-    /// With the number of ends that were known when the plan was asked.
-    Prepared(u64, Result<Option<Box<Ready>>, PoolError>),
-    Answered(Result<Answer, PoolError>),
-    Worked(Box<Worked>),
-    Freed(usize),
-    Finished(Box<Over>),
-    Released(Result<(), PoolError>),
-}
-
-/// An attempt whose end was to be recorded.
-struct Over {
-    attempt: AttemptId,
-    task: Task,
-    finished: Result<Finished, PoolError>,
 }
 
 /// Runs the pool until there is nothing more to do. What an earlier loop left must have been recovered.

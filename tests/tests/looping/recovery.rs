@@ -192,6 +192,10 @@ fn a_branch_with_work_is_never_reused() {
 /// An end that cannot be recorded has spent its attempt, so that the loop ends instead of waiting for its own
 /// reservation; the next start finishes it, once.
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what a person does by hand, not a file of the product"
+)]
 fn the_last_attempt_whose_end_cannot_be_recorded_does_not_stop_the_end() {
     let repository = untracked(&["- [ ] One :: write a.txt x", "- [ ] Two :: write b.txt x"]);
     // Its record's folder becomes a file: nothing can be written there any more.

@@ -89,7 +89,7 @@ const TRIALS: [Trial; 17] = [
         "",
         false,
     ),
-    trial("FLOOD", "flood 24; write flood.txt x", "done", "", false),
+    trial("FLOOD", "flood 200; write flood.txt x", "done", "", false),
     trial("TOKEN", "write token.txt x; token", "done", "", false),
     trial(
         "STAY",

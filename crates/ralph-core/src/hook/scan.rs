@@ -102,26 +102,33 @@ fn share<E: Display>(
     while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
         let slug = name.to_string_lossy();
         let path = Path::new(name).join(layout::PIPELINE);
-        // What was cut off, or comes from no file, is no whole value: it is read again with care.
-        if let Ok(Some(bytes)) = read_quickly(folder, &path, &mut buffer)
-            && let Ok(Ok(seen)) = catch_unwind(AssertUnwindSafe(|| skim(bytes)))
-        {
+        let quick = match read_quickly(folder, &path, &mut buffer) {
+            Ok(None) => continue,
+            Ok(Some(bytes)) => caught(skim, bytes).ok().and_then(Result::ok),
+            Err(_) => None,
+        };
+        if let Some(seen) = quick {
             found.push(glance::<E>(&slug, Ok(seen)));
             continue;
         }
+        // What was cut off, or comes from no file, is no whole value: it is read again with care.
         match read(folder, &path, &mut buffer) {
-            Ok(Some(bytes)) => {
-                let skimmed = catch_unwind(AssertUnwindSafe(|| skim(bytes)));
-                found.push(match skimmed {
-                    Ok(skimmed) => glance(&slug, skimmed),
-                    Err(_) => glance(&slug, Err("reading it hit a bug")),
-                });
-            }
+            Ok(Some(bytes)) => found.push(match caught(skim, bytes) {
+                Ok(skimmed) => glance(&slug, skimmed),
+                Err(_) => glance(&slug, Err("reading it hit a bug")),
+            }),
             Ok(None) => {}
             Err(error) => found.push(glance(&slug, Err(error))),
         }
     }
     found
+}
+
+fn caught<E>(
+    skim: &impl Fn(&[u8]) -> Result<Skim, E>,
+    bytes: &[u8],
+) -> thread::Result<Result<Skim, E>> {
+    catch_unwind(AssertUnwindSafe(|| skim(bytes)))
 }
 
 /// What a file holds, without a look at what kind of file it is where one read brings all of it: with a thousand small

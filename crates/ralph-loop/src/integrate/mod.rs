@@ -10,6 +10,7 @@
 
 mod error;
 mod fast_forward;
+mod rebase;
 #[cfg(test)]
 mod tests;
 mod tick;
@@ -33,7 +34,7 @@ use self::tick::Plans;
 use crate::git::import::NewCommit;
 use crate::git::refs::Base;
 use crate::git::{Git, ObjectId};
-use crate::worktree::{Assigned, Work, Worktrees};
+use crate::worktree::{Assigned, Work, Worktrees, is_protected};
 
 /// How long another process may hold the lock: a merge of a large repository, and some.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -106,6 +107,12 @@ pub struct Made {
     pub onto: ObjectId,
     /// Whether it ticks the task's row: not where the committed plan does not have the row.
     pub is_ticked: bool,
+}
+
+/// Two commits as one tree, with markers in the files that conflict.
+struct Merged {
+    tree: ObjectId,
+    conflicts: Vec<String>,
 }
 
 /// The right to integrate; given back when it is dropped.
@@ -233,21 +240,19 @@ impl Integrator {
         tip: &ObjectId,
         commit: &ObjectId,
     ) -> Result<Integrated, IntegrateError> {
-        match self.merged(tip, commit).await? {
-            Ok(tree) => {
-                let parents = match self.strategy {
-                    Strategy::Merge => vec![tip, commit],
-                    Strategy::Squash | Strategy::Rebase => vec![tip],
-                };
-                self.clear_the_way(worktrees, order).await?;
-                let made = self.finish(worktrees, order, parents, &tree, tip).await?;
-                Ok(Integrated::Made(made))
-            }
-            Err(paths) => {
-                let commit = self.plain_commit(worktrees, order).await?;
-                Ok(Integrated::Conflict { commit, paths })
-            }
+        let Merged { tree, conflicts } = self.merged(tip, commit).await?;
+        if !conflicts.is_empty() && !self.is_only_our_tick(order, tip, &conflicts).await? {
+            let commit = self.plain_commit(worktrees, order).await?;
+            let paths = conflicts;
+            return Ok(Integrated::Conflict { commit, paths });
         }
+        let parents = match self.strategy {
+            Strategy::Merge => vec![tip, commit],
+            Strategy::Squash | Strategy::Rebase => vec![tip],
+        };
+        self.clear_the_way(worktrees, order).await?;
+        let made = self.finish(worktrees, order, parents, &tree, tip).await?;
+        Ok(Integrated::Made(made))
     }
 
     /// Commits the work on its branch with the tick of its row, for a pull request. The base is not looked at.
@@ -307,13 +312,21 @@ impl Integrator {
     ) -> Result<Made, IntegrateError> {
         let reference = order.assigned.reference();
         let tick = self.plans.tick(&self.git, tip, order.tick).await?;
+        let plan = match (&tick, order.tick) {
+            (Some(ticked), _) => Some(ticked.clone()),
+            // What was made on an older base has its plan.
+            (None, Some(at)) if order.work.is_committed => {
+                self.plans.as_it_is(&self.git, tip, at).await?
+            }
+            (None, _) => None,
+        };
         let branch = self.git.tip(&reference).await?;
         worktrees.announce(order.assigned, branch.as_ref())?;
         let commit = NewCommit {
             reference: &reference,
             parents,
             tree,
-            changes: tick.clone().into_iter().collect(),
+            changes: plan.into_iter().collect(),
             message: order.message,
             when: order.now,
         };
@@ -328,12 +341,24 @@ impl Integrator {
         })
     }
 
-    /// The tree of a merge of two commits, or the paths that conflict (git-merge-tree(1)).
-    async fn merged(
+    /// Whether nothing conflicts but the plan, and that by the tick alone that a commit of ours has made on a base
+    /// that has moved since: a row beside it was ticked meanwhile. What the agent did to the plan is not in its work.
+    async fn is_only_our_tick(
         &self,
+        order: &Order<'_>,
         tip: &ObjectId,
-        work: &ObjectId,
-    ) -> Result<Result<ObjectId, Vec<String>>, IntegrateError> {
+        conflicts: &[String],
+    ) -> Result<bool, IntegrateError> {
+        let Some(tick) = order.tick.filter(|tick| is_protected(tick.path)) else {
+            return Ok(false);
+        };
+        let is_possible = order.work.is_committed && conflicts.iter().all(|path| path == tick.path);
+        let plan = self.plans.as_it_is(&self.git, tip, tick);
+        Ok(is_possible && plan.await?.is_some())
+    }
+
+    /// Merges two commits as objects (git-merge-tree(1)).
+    async fn merged(&self, tip: &ObjectId, work: &ObjectId) -> Result<Merged, IntegrateError> {
         let arguments = [
             "merge-tree",
             "--write-tree",
@@ -344,96 +369,13 @@ impl Integrator {
             work.as_str(),
         ];
         let output = self.git.call(&arguments).accepting(&[0, 1]).await?;
-        let mut parts = output.stdout.split(|byte| *byte == 0);
-        let tree = String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();
-        if output.code == 0 {
-            return Ok(Ok(object_id(&tree)?));
-        }
-        let paths = parts.filter(|path| !path.is_empty());
-        Ok(Err(paths
-            .map(|path| String::from_utf8_lossy(path).into_owned())
-            .collect()))
-    }
-
-    /// The work commit by commit on top of the base; `None` where that does not go through. It is done in the
-    /// attempt's own worktree, whose files have been committed by then.
-    async fn rebased(
-        &self,
-        worktrees: &Worktrees,
-        order: &Order<'_>,
-        tip: &ObjectId,
-        has_moved: bool,
-    ) -> Result<Option<Made>, IntegrateError> {
-        let assigned = order.assigned;
-        if !self
-            .git
-            .is_ancestor(&assigned.start, &order.work.head)
-            .await?
-        {
-            return Ok(None);
-        }
-        if !has_moved {
-            let commit = self.on_branch(worktrees, order).await?;
-            return Ok(Some(Made {
-                commit,
-                onto: tip.clone(),
-                is_ticked: order.tick.is_some(),
-            }));
-        }
-        let commit = self.plain_commit(worktrees, order).await?;
-        let within = |arguments: &[&str]| {
-            let call = self.git.call(arguments).without_hooks();
-            let call = call
-                .setting("commit.gpgSign=false")
-                .setting("rebase.updateRefs=false");
-            call.within(&assigned.path, &assigned.git_dir)
-        };
-        within(&[
-            "checkout",
-            "--quiet",
-            "--force",
-            "--detach",
-            commit.as_str(),
-        ])
-        .run()
-        .await?;
-        let start = assigned.start.as_str();
-        let arguments = [
-            "rebase",
-            "--quiet",
-            "--no-autostash",
-            "--onto",
-            tip.as_str(),
-            start,
-        ];
-        if within(&arguments).accepting(&[0]).await.is_err() {
-            // Nothing to abort where it did not even begin.
-            within(&["rebase", "--abort"])
-                .accepting(&[0, 1, 128])
-                .await?;
-            return Ok(None);
-        }
-        let head = within(&["rev-parse", "--verify", "HEAD"])
-            .run()
-            .await?
-            .text();
-        let head = object_id(&head)?;
-        if self.plans.tick(&self.git, tip, order.tick).await?.is_some() {
-            let tree = worktrees.tree_of(&head).await?;
-            let made = self
-                .finish(worktrees, order, vec![&head], &tree, tip)
-                .await?;
-            return Ok(Some(made));
-        }
-        worktrees.announce(assigned, Some(&commit))?;
-        self.git
-            .move_ref(&assigned.reference(), Some(&commit), &head)
-            .await?;
-        Ok(Some(Made {
-            commit: head,
-            onto: tip.clone(),
-            is_ticked: false,
-        }))
+        let mut parts = output
+            .stdout
+            .split(|byte| *byte == 0)
+            .map(|part| String::from_utf8_lossy(part).into_owned());
+        let tree = object_id(&parts.next().unwrap_or_default())?;
+        let conflicts = parts.filter(|path| !path.is_empty()).collect();
+        Ok(Merged { tree, conflicts })
     }
 }
 

@@ -340,6 +340,63 @@ async fn after_a_crash_at_any_place_the_same_commit_is_found_and_nothing_is_undo
 }
 
 #[tokio::test]
+async fn after_a_crash_before_the_base_moved_a_row_beside_it_that_was_ticked_meanwhile_is_no_conflict()
+ {
+    for strategy in [Strategy::Squash, Strategy::Merge, Strategy::Rebase] {
+        let bench = Bench::new(strategy).await;
+        let one = bench.attempt("one").await;
+        let two = bench.attempt("two").await;
+        write(&one.path, "a.txt", "a");
+        write(&two.path, "b.txt", "b");
+        // Both stand on the same base, each with its tick, when the loop is killed.
+        let first = bench.made(&one, "one").await;
+        bench.made(&two, "two").await;
+        assert_eq!(bench.forward(&first).await, Forwarded::Moved);
+        let second = bench.made(&two, "two").await;
+        assert_eq!(
+            bench.forward(&second).await,
+            Forwarded::Moved,
+            "{strategy:?}"
+        );
+        bench.is_clean();
+        let files = ["a.txt", "b.txt"].map(|name| bench.sandbox.read(name));
+        assert_eq!(files, ["a", "b"]);
+        let plan = bench.plan("main");
+        assert_eq!(
+            plan, "# Plan\n\n- [x] one\n- [x] two\r\n- [ ] three",
+            "{strategy:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn after_a_crash_a_plan_that_is_gone_from_the_base_or_ticked_by_hand_stays_so() {
+    let bench = Bench::new(Strategy::Squash).await;
+    let one = bench.attempt("one").await;
+    let two = bench.attempt("two").await;
+    write(&one.path, "a.txt", "a");
+    write(&two.path, "b.txt", "b");
+    bench.made(&one, "one").await;
+    bench.made(&two, "two").await;
+    let by_hand = "# Plan\n\n- [x] one, by hand\n- [ ] two\r\n- [ ] three\n";
+    bench.sandbox.write(PLAN, by_hand);
+    bench.sandbox.commit_all("By hand");
+    let made = bench.made(&one, "one").await;
+    assert_eq!(bench.plan(made.commit.as_str()), by_hand.trim_end());
+    bench.sandbox.git(&["rm", "-q", PLAN]);
+    bench.sandbox.commit_all("Without a plan");
+    let made = bench.made(&one, "one").await;
+    let listed = bench
+        .sandbox
+        .git(&["ls-tree", "-r", "--name-only", made.commit.as_str()]);
+    assert!(!listed.contains(PLAN), "{listed}");
+    // This one's commit ticks a row of a plan that is gone: that is for the user to decide.
+    let work = bench.capture(&two).await;
+    let integrated = bench.onto_base(&two, &work, &key("two")).await;
+    assert!(matches!(integrated, Integrated::Conflict { paths, .. } if paths == [PLAN]));
+}
+
+#[tokio::test]
 async fn a_row_that_the_committed_plan_does_not_have_is_no_hindrance() {
     let bench = Bench::new(Strategy::Squash).await;
     let assigned = bench.attempt("new").await;

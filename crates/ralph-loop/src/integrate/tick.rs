@@ -59,6 +59,21 @@ impl Plans {
         }))
     }
 
+    /// The plan of a commit as it is there, to be put over another one; `None` where there is no plan.
+    pub(super) async fn as_it_is(
+        &self,
+        git: &Git,
+        commit: &ObjectId,
+        tick: Tick<'_>,
+    ) -> Result<Option<FileChange>, GitError> {
+        let plan = self.read(git, commit, tick.path).await?;
+        Ok(plan.map(|plan| FileChange {
+            path: tick.path.to_owned(),
+            mode: plan.mode,
+            content: plan.text.into_bytes(),
+        }))
+    }
+
     /// Remembers the plan of a commit that was made with this change.
     pub(super) fn made(&self, commit: &ObjectId, change: &FileChange) {
         let plan = Plan {

@@ -1,0 +1,88 @@
+//! Work commit by commit on top of the base, in the attempt's own worktree.
+
+use super::{IntegrateError, Integrator, Made, Order, object_id};
+use crate::git::ObjectId;
+use crate::worktree::Worktrees;
+
+impl Integrator {
+    /// The work commit by commit on top of the base; `None` where that does not go through. It is done in the
+    /// attempt's own worktree, whose files have been committed by then.
+    pub(super) async fn rebased(
+        &self,
+        worktrees: &Worktrees,
+        order: &Order<'_>,
+        tip: &ObjectId,
+        has_moved: bool,
+    ) -> Result<Option<Made>, IntegrateError> {
+        let assigned = order.assigned;
+        if !self
+            .git
+            .is_ancestor(&assigned.start, &order.work.head)
+            .await?
+        {
+            return Ok(None);
+        }
+        if !has_moved {
+            let commit = self.on_branch(worktrees, order).await?;
+            return Ok(Some(Made {
+                commit,
+                onto: tip.clone(),
+                is_ticked: order.tick.is_some(),
+            }));
+        }
+        let commit = self.plain_commit(worktrees, order).await?;
+        let within = |arguments: &[&str]| {
+            let call = self.git.call(arguments).without_hooks();
+            let call = call
+                .setting("commit.gpgSign=false")
+                .setting("rebase.updateRefs=false");
+            call.within(&assigned.path, &assigned.git_dir)
+        };
+        within(&[
+            "checkout",
+            "--quiet",
+            "--force",
+            "--detach",
+            commit.as_str(),
+        ])
+        .run()
+        .await?;
+        let start = assigned.start.as_str();
+        let arguments = [
+            "rebase",
+            "--quiet",
+            "--no-autostash",
+            "--onto",
+            tip.as_str(),
+            start,
+        ];
+        if within(&arguments).accepting(&[0]).await.is_err() {
+            // Nothing to abort where it did not even begin.
+            within(&["rebase", "--abort"])
+                .accepting(&[0, 1, 128])
+                .await?;
+            return Ok(None);
+        }
+        let head = within(&["rev-parse", "--verify", "HEAD"])
+            .run()
+            .await?
+            .text();
+        let head = object_id(&head)?;
+        if self.plans.tick(&self.git, tip, order.tick).await?.is_some() {
+            let tree = worktrees.tree_of(&head).await?;
+            let made = self
+                .finish(worktrees, order, vec![&head], &tree, tip)
+                .await?;
+            return Ok(Some(made));
+        }
+        worktrees.announce(assigned, Some(&commit))?;
+        self.git
+            .move_ref(&assigned.reference(), Some(&commit), &head)
+            .await?;
+        Ok(Some(Made {
+            commit: head,
+            onto: tip.clone(),
+            is_ticked: false,
+        }))
+    }
+}

@@ -3,12 +3,16 @@
 //! The world is open: a word that is not in the table is [`JobState::Other`], which counts as alive,
 //! and makes only that one job unknown.
 
+mod parts;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::id::{JobId, Token};
 use crate::time::Timestamp;
+
+pub use self::parts::JobParts;
 
 macro_rules! job_states {
     ($($(#[$doc:meta])* $name:ident = $long:literal $short:literal,)*) => {
@@ -262,6 +266,22 @@ pub struct JobQuery {
     pub token: Option<Token>,
     /// A report counts only if the job was submitted after this (ids are reused).
     pub submitted_after: Option<Timestamp>,
+    /// The tasks or components that it is known to have, for a job of several parts that was seen while all of them
+    /// were in the queue: it has not ended before each of them has been reported as ended.
+    pub parts: Vec<JobId>,
+}
+
+impl JobQuery {
+    /// The question about a job of which nothing but its number is known.
+    #[must_use]
+    pub fn of(job: JobId) -> Self {
+        Self {
+            job,
+            token: None,
+            submitted_after: None,
+            parts: Vec::new(),
+        }
+    }
 }
 
 /// The three-valued answer about one job: only [`Sighting::Seen`] and a confirmed [`Sighting::Absent`] may

@@ -366,9 +366,9 @@ impl Bench {
             .iter()
             .zip(&requests)
             .map(|(job, request)| JobQuery {
-                job: *job,
                 token: Some(request.token.clone()),
                 submitted_after: Some(request.intent_at),
+                ..JobQuery::of(*job)
             })
             .collect();
         self.count_commands()?;

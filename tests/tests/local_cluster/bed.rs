@@ -102,11 +102,7 @@ impl Bed {
     }
 
     pub(crate) fn look(&self, job: JobId) -> Sighting {
-        let query = JobQuery {
-            job,
-            token: None,
-            submitted_after: None,
-        };
+        let query = JobQuery::of(job);
         let mut seen = block_on(self.cluster().observe(&[query])).unwrap();
         assert_eq!(seen.len(), 1);
         seen.remove(0).sighting

@@ -231,9 +231,9 @@ fn what_is_not_ours_or_cannot_be_read_is_said_so() {
     let submitted = bed.end(job).submitted.unwrap();
     let ask = |job: JobId, token: Option<&str>, after: i64| {
         let query = JobQuery {
-            job,
             token: token.map(|token| token.parse().unwrap()),
             submitted_after: Some(submitted + jiff::SignedDuration::from_secs(after)),
+            ..JobQuery::of(job)
         };
         let seen = block_on(bed.cluster().observe(&[query])).unwrap();
         seen[0].sighting.clone()

@@ -57,6 +57,35 @@ fn a_log_is_followed_to_its_end() {
 }
 
 #[test]
+fn an_adopted_heterogeneous_job_is_in_the_books_with_its_components() {
+    let Some(cluster) = cluster(false) else {
+        return;
+    };
+    let site = Site::connected(&cluster);
+    site.project("toy", "RUN", &[]);
+    let options = "#SBATCH -o /dev/null -J found -n1 --mem=10M --time=5";
+    let submit = format!(
+        "sbatch --parsable <<'END'\n#!/bin/bash\n{options}\n#SBATCH hetjob\n{options}\n{}\nEND\n",
+        site.gate("gate")
+    );
+    let job = site.on_login_node(&submit).trim().to_owned();
+    wait_until("the job runs", || is_running(&site, &job));
+    let adopt = ["cluster", "jobs", "--adopt", &job, "--project", "toy"];
+    let _ = site.ralph(&adopt).ended(0);
+    let run = &site.state("toy")["active_runs"][0];
+    assert_eq!(
+        (&run["job_id"], &run["job_components"]),
+        (&json!(job), &json!("0-1"))
+    );
+    site.open_gate("gate");
+    let _ = site.ralph(&["dispatch", "--until-idle"]).ended(0);
+    assert_eq!(
+        site.state("toy")["completed_runs"][0]["status"],
+        "completed"
+    );
+}
+
+#[test]
 fn a_cancel_is_seen_to_work_and_an_unrecorded_job_is_adopted() {
     let Some(cluster) = cluster(false) else {
         return;

@@ -1,12 +1,12 @@
 //! Taking a job into the books that nobody recorded: three running jobs were once found only by chance (incident 10).
 
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use crate::act::commit::commit;
 use crate::act::{ActError, Dispatcher};
 use crate::error::Code;
 use crate::id::{JobId, Slug};
-use crate::job::{Finality, JobReport};
+use crate::job::{Finality, JobParts, JobReport};
 use crate::project;
 use crate::settle::adopted;
 use crate::world::jobs_of;
@@ -58,6 +58,7 @@ impl Dispatcher {
         ]
         .map(|(key, value)| (key.to_owned(), value))
         .into_iter()
+        .chain(parts(&report))
         .collect();
         commit(
             &project::folder(&self.root, slug),
@@ -79,6 +80,13 @@ impl Dispatcher {
             )
         })
     }
+}
+
+/// What tells a job of several parts from one that has ended, when accounting has only some of them yet.
+fn parts(report: &JobReport) -> Option<(String, Value)> {
+    let seen: Vec<JobId> = report.tasks.iter().map(|part| part.job).collect();
+    let (member, spec) = JobParts::seen(&seen)?.member();
+    Some((member.to_owned(), json!(spec)))
 }
 
 fn refused(message: String, hint: &str) -> ActError {

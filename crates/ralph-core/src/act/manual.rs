@@ -7,13 +7,12 @@ use crate::act::submit::{Extras, Wanted};
 use crate::act::{ActError, Dispatcher};
 use crate::backend::{FetchRequest, Stream};
 use crate::error::Code;
-use crate::id::{JobId, QueueId, Slug, Token};
+use crate::id::{JobId, QueueId, Slug};
 use crate::job::{Finality, JobQuery, JobReport, Observation, Sighting};
 use crate::pipeline::{RunStatus, RunView};
 use crate::plan::{items, query};
 use crate::project;
 use crate::report::Problem;
-use crate::time::Timestamp;
 use crate::world::{Facts, ProjectState, jobs_of};
 
 /// One request for a piece of a log asks for so many bytes.
@@ -41,9 +40,7 @@ pub struct SubmittedNow {
 #[derive(Debug, Clone)]
 pub struct RunLog {
     slug: Slug,
-    job: Option<JobId>,
-    token: Option<Token>,
-    submitted_after: Option<Timestamp>,
+    job: Option<JobQuery>,
     local: Option<PathBuf>,
     stream: Stream,
     offset: u64,
@@ -146,9 +143,7 @@ impl Dispatcher {
         let local = job.and_then(|job| self.local_copy(&slug, job, stream));
         Ok(RunLog {
             slug,
-            submitted_after: job.and_then(|job| query(&view, job, &self.zone).submitted_after),
-            job,
-            token: view.token,
+            job: job.map(|job| query(&view, job, &self.zone)),
             local,
             stream,
             offset: 0,
@@ -160,12 +155,12 @@ impl Dispatcher {
     /// # Errors
     /// The cluster could not be asked, and there is no local copy.
     pub async fn next_piece(&self, log: &mut RunLog) -> Result<Vec<u8>, ActError> {
-        let piece = match (self.backend(), log.job) {
+        let piece = match (self.backend(), &log.job) {
             (Ok(backend), Some(job)) => {
                 let request = FetchRequest {
                     project: log.slug.clone(),
-                    job,
-                    token: log.token.clone(),
+                    job: job.job,
+                    token: job.token.clone(),
                     stream: log.stream,
                     offset: log.offset,
                     limit: PIECE,
@@ -193,16 +188,10 @@ impl Dispatcher {
     /// # Errors
     /// The cluster could not be asked.
     pub async fn has_ended(&self, log: &RunLog) -> Result<bool, ActError> {
-        let (Ok(backend), Some(job)) = (self.backend(), log.job) else {
+        let (Ok(backend), Some(job)) = (self.backend(), &log.job) else {
             return Ok(true);
         };
-        let seen = backend
-            .observe(&[JobQuery {
-                job,
-                token: log.token.clone(),
-                submitted_after: log.submitted_after,
-            }])
-            .await?;
+        let seen = backend.observe(std::slice::from_ref(job)).await?;
         Ok(seen.iter().all(|observation| match &observation.sighting {
             Sighting::Seen(report) => report.finality() != Finality::Alive,
             Sighting::Absent { .. } => true,

@@ -107,11 +107,7 @@ impl Dispatcher {
                 return Ok(query(run, job, &self.zone));
             }
         }
-        Ok(JobQuery {
-            job,
-            token: None,
-            submitted_after: None,
-        })
+        Ok(JobQuery::of(job))
     }
 
     /// Brings the logs of a project's jobs to `slurm/logs/<job_name>_<job_id>.{out,err}`: of every live run what is new,

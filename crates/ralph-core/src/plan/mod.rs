@@ -73,6 +73,7 @@ pub fn query(run: &RunView, job: JobId, zone: &TimeZone) -> JobQuery {
         submitted_after: written_by_us
             .and_then(|at| at.instant(zone))
             .map(not_before),
+        parts: run.parts_of(job),
     }
 }
 

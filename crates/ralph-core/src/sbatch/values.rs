@@ -1,5 +1,6 @@
 //! The values of `--time` and `--array`. Nothing here knows where a value came from.
 
+use std::fmt;
 use std::time::Duration;
 
 /// The largest index that any SLURM can be configured for (`MaxArraySize` is at most 4000001).
@@ -51,6 +52,35 @@ pub struct ArraySpec {
     pub at_once: Option<u32>,
 }
 
+impl ArraySpec {
+    /// Of any indices, without a limit.
+    #[must_use]
+    pub fn of(mut indices: Vec<u32>) -> Self {
+        indices.sort_unstable();
+        indices.dedup();
+        Self {
+            indices,
+            at_once: None,
+        }
+    }
+}
+
+/// As short as `--array` allows without steps: `0-9,12%2`.
+impl fmt::Display for ArraySpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let runs = self.indices.chunk_by(|one, next| one + 1 == *next);
+        for (number, run) in runs.enumerate() {
+            let comma = if number == 0 { "" } else { "," };
+            match run {
+                [only] => write!(f, "{comma}{only}")?,
+                [first, .., last] => write!(f, "{comma}{first}-{last}")?,
+                [] => {}
+            }
+        }
+        self.at_once.map_or(Ok(()), |limit| write!(f, "%{limit}"))
+    }
+}
+
 /// An array specification: `0-9%2`, `1,3,5-7:2`.
 ///
 /// # Errors
@@ -76,11 +106,9 @@ pub fn array(text: &str) -> Result<ArraySpec, String> {
         }
         indices.extend((first..=last).step_by(step as usize));
     }
-    indices.sort_unstable();
-    indices.dedup();
     Ok(ArraySpec {
-        indices,
         at_once: limit.filter(|limit| *limit > 0),
+        ..ArraySpec::of(indices)
     })
 }
 

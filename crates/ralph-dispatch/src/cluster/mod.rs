@@ -172,9 +172,8 @@ fn named(job: &mut Job, receipt: Receipt) -> Result<(), JobStanding> {
 fn query(record: &LoopRecord) -> Option<JobQuery> {
     let job = record.job.as_ref()?;
     Some(JobQuery {
-        job: job.job?,
         token: Some(job.request.token.clone()),
-        submitted_after: None,
+        ..JobQuery::of(job.job?)
     })
 }
 

@@ -12,7 +12,7 @@ const UNREPORTED: &str = "not reported yet";
 
 /// The verdict about an array or a heterogeneous job as a whole.
 pub(super) fn whole(facts: &Facts<'_>, job: JobId) -> Sighting {
-    let parts: Vec<JobReport> = parts(facts, job)
+    let parts: Vec<JobReport> = parts(facts)
         .into_iter()
         .map(|part| verdict(facts, part))
         .collect();
@@ -55,16 +55,15 @@ pub(super) fn whole(facts: &Facts<'_>, job: JobId) -> Sighting {
     Sighting::Seen(Box::new(report))
 }
 
-/// Every part that any source names, and every one that the job was submitted with.
-fn parts(facts: &Facts<'_>, job: JobId) -> BTreeSet<JobId> {
+/// Every part that any source names, and every one that the job is known to have.
+fn parts(facts: &Facts<'_>) -> BTreeSet<JobId> {
     let rows = facts
         .queue
         .iter()
         .chain(&facts.accounting)
         .flat_map(|row| row.jobs());
-    let expected = facts.sources.records.parts.get(&job).into_iter().flatten();
     rows.filter(|part| part.part() != JobPart::Whole)
-        .chain(expected.copied())
+        .chain(facts.expected.iter().copied())
         .collect()
 }
 

@@ -49,7 +49,7 @@ pub(super) struct Record {
 pub(super) struct Records {
     ended: BTreeMap<JobId, Record>,
     /// The tasks or components that each job of several parts was submitted with.
-    pub(super) parts: BTreeMap<JobId, Vec<JobId>>,
+    parts: BTreeMap<JobId, Vec<JobId>>,
 }
 
 impl Records {
@@ -137,13 +137,15 @@ pub(super) fn one(rows: &ByJob<'_>, query: &JobQuery) -> Sighting {
             ),
         };
     }
+    let recorded = sources.records.parts.get(&query.job);
     let facts = Facts {
         sources,
+        expected: recorded.unwrap_or(&query.parts),
         queue,
         accounting,
     };
     match query.job.part() {
-        JobPart::Whole if facts.has_parts(query.job) => array::whole(&facts, query.job),
+        JobPart::Whole if facts.has_parts() => array::whole(&facts, query.job),
         _ => facts.single(query.job),
     }
 }
@@ -154,16 +156,9 @@ pub(super) fn all(sources: &Sources) -> Vec<JobReport> {
     rows.queue
         .keys()
         .copied()
-        .filter_map(|job| {
-            let query = JobQuery {
-                job,
-                token: None,
-                submitted_after: None,
-            };
-            match one(&rows, &query) {
-                Sighting::Seen(report) => Some(*report),
-                _ => None,
-            }
+        .filter_map(|job| match one(&rows, &JobQuery::of(job)) {
+            Sighting::Seen(report) => Some(*report),
+            _ => None,
         })
         .collect()
 }
@@ -172,15 +167,17 @@ pub(super) fn all(sources: &Sources) -> Vec<JobReport> {
 #[derive(Debug)]
 pub(super) struct Facts<'a> {
     pub(super) sources: &'a Sources,
+    /// The tasks or components that a job of several parts is known to have.
+    pub(super) expected: &'a [JobId],
     pub(super) queue: Vec<&'a Row>,
     pub(super) accounting: Vec<&'a Row>,
 }
 
 impl Facts<'_> {
-    /// Whether a row is about a part, or says of a job that was submitted in parts that all of it has ended: for a
+    /// Whether a row is about a part, or says of a job that is known to have parts that all of it has ended: for a
     /// while, accounting shows the first component of a heterogeneous job as if it were the whole.
-    fn has_parts(&self, job: JobId) -> bool {
-        let in_parts = self.sources.records.parts.contains_key(&job);
+    fn has_parts(&self) -> bool {
+        let in_parts = !self.expected.is_empty();
         self.queue
             .iter()
             .chain(&self.accounting)

@@ -1,6 +1,7 @@
 //! One question, three answers: seen, absent, could not ask.
 
 use ralph_core::backend::{BackendError, ClusterBackend as _};
+use ralph_core::id::JobId;
 use ralph_core::job::{Finality, JobQuery, Sighting};
 use ralph_core::time::Timestamp;
 use ralph_slurm::Fault;
@@ -10,11 +11,7 @@ use crate::shared::{accepted, query, request};
 
 fn ask(jobs: &[&str]) -> Vec<JobQuery> {
     jobs.iter()
-        .map(|job| JobQuery {
-            job: job.parse().unwrap(),
-            token: None,
-            submitted_after: None,
-        })
+        .map(|job| JobQuery::of(job.parse().unwrap()))
         .collect()
 }
 
@@ -273,6 +270,39 @@ async fn a_heterogeneous_job_has_not_ended_with_its_first_component() {
     JOB not reported yet r0 Alive (the job's script) JOB+0=COMPLETED JOB+1=not reported yet
     JOB FAILED 3:0 r0 Final (sacct) JOB+0=COMPLETED JOB+1=FAILED
     JOB absent from squeue, sacct
+    ");
+}
+
+#[tokio::test]
+async fn an_adopted_job_of_several_parts_has_not_ended_before_each_of_them_has() {
+    let cluster = Scheduler::new();
+    let (heterogeneous, array): (JobId, JobId) = ("7".parse().unwrap(), "9".parse().unwrap());
+    let ask = [
+        JobQuery {
+            parts: (0..2).map(|index| heterogeneous.component(index)).collect(),
+            ..JobQuery::of(heterogeneous)
+        },
+        JobQuery {
+            parts: (4..6).map(|index| array.task(index)).collect(),
+            ..JobQuery::of(array)
+        },
+    ];
+    let times = "0:0|1795184200|1795184201|1795184205|cpu01|a";
+    let mut seen = Vec::new();
+    // The queue has forgotten them; accounting is late.
+    let early = format!("7|7|COMPLETED|{times}\n9_4|9|COMPLETED|{times}\n");
+    let late = format!(
+        "7+0|7|COMPLETED|{times}\n7+1|8|COMPLETED|{times}\n9_4|9|COMPLETED|{times}\n9_5|10|FAILED|{times}\n"
+    );
+    for accounting in [early, late] {
+        cluster.set("accounting", &accounting);
+        seen.extend(look(&cluster, &ask).await);
+    }
+    insta::assert_snapshot!(seen.join("\n"), @"
+    7 not reported yet r0 Alive (the job's script) 7+0=not reported yet 7+1=not reported yet
+    9 not reported yet r0 Alive (the job's script) 9_4=COMPLETED 9_5=not reported yet
+    7 COMPLETED 0:0 r0 Final (sacct) 7+0=COMPLETED 7+1=COMPLETED
+    9 FAILED 0:0 r0 Final (sacct) 9_4=COMPLETED 9_5=FAILED
     ");
 }
 

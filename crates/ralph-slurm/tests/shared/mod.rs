@@ -53,9 +53,9 @@ pub(crate) fn accepted(receipt: &Receipt) -> JobId {
 /// What is asked about a job of ours.
 pub(crate) fn query(job: JobId, request: &SubmitRequest) -> JobQuery {
     JobQuery {
-        job,
         token: Some(request.token.clone()),
         submitted_after: Some(request.intent_at),
+        ..JobQuery::of(job)
     }
 }
 

@@ -8,11 +8,7 @@ use crate::id::{JobId, Slug};
 use crate::job::{JobQuery, JobReport, Sighting};
 
 async fn report(bed: &Bed, job: JobId) -> JobReport {
-    let query = JobQuery {
-        job,
-        token: None,
-        submitted_after: None,
-    };
+    let query = JobQuery::of(job);
     match bed
         .cluster
         .observe(&[query])

@@ -62,11 +62,7 @@ fn submit(cluster: &MockCluster, request: &SubmitRequest) -> JobId {
 }
 
 fn query(job: JobId) -> JobQuery {
-    JobQuery {
-        job,
-        token: None,
-        submitted_after: None,
-    }
+    JobQuery::of(job)
 }
 
 fn look(cluster: &MockCluster, job: JobId) -> Sighting {
@@ -326,9 +322,9 @@ fn a_reused_id_is_told_from_ours_by_time_and_token() {
     let between = clock.now();
     let ask = |token: &Token, after| {
         let query = JobQuery {
-            job: old,
             token: Some(token.clone()),
             submitted_after: after,
+            ..JobQuery::of(old)
         };
         now(cluster.observe(&[query])).unwrap().remove(0).sighting
     };

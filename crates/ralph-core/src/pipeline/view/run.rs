@@ -11,7 +11,7 @@ use super::super::source::Source;
 use super::super::tree::NodeId;
 use super::shape;
 use crate::id::{JobId, JobPart, Token};
-use crate::job::{Finality, JobState};
+use crate::job::{Finality, JobParts, JobState};
 use crate::time::LooseTime;
 
 /// The largest array index that SLURM can be configured for (`MaxArraySize` in slurm.conf(5), less one). A larger
@@ -194,6 +194,8 @@ pub struct RunView {
     pub attempt: Option<u64>,
     /// The key of its submission: how its own record of its end and its logs are found on the cluster.
     pub token: Option<Token>,
+    /// The tasks or components that its job had when it was taken into the books.
+    pub parts: Option<JobParts>,
     /// Line of the record, from 1.
     pub line: usize,
 }
@@ -230,6 +232,10 @@ impl RunView {
                 .attempt
                 .and_then(|id| shape::seconds(&source.value(id))),
             token: text(members.token).and_then(|token| token.parse().ok()),
+            parts: JobParts::read(
+                text(members.job_tasks).as_deref(),
+                text(members.job_components).as_deref(),
+            ),
             line,
             key: RunKey {
                 index,
@@ -238,6 +244,14 @@ impl RunView {
             },
         };
         (run, remarks)
+    }
+
+    /// The parts that a job of this run is known to have; none for a part itself.
+    #[must_use]
+    pub fn parts_of(&self, job: JobId) -> Vec<JobId> {
+        let is_the_job = job.part() == JobPart::Whole && self.jobs.ids().len() == 1;
+        let parts = self.parts.as_ref().filter(|_| is_the_job);
+        parts.map_or_else(Vec::new, |parts| parts.of(job))
     }
 }
 
@@ -258,6 +272,8 @@ struct Members {
     failure_class: Option<NodeId>,
     attempt: Option<NodeId>,
     token: Option<NodeId>,
+    job_tasks: Option<NodeId>,
+    job_components: Option<NodeId>,
 }
 
 impl Members {
@@ -277,6 +293,8 @@ impl Members {
                 "failure_class" => &mut found.failure_class,
                 "attempt" => &mut found.attempt,
                 "token" => &mut found.token,
+                "job_tasks" => &mut found.job_tasks,
+                "job_components" => &mut found.job_components,
                 key => {
                     let mut job = found.job.iter_mut().zip(JOB_MEMBERS);
                     match job.find(|(_, name)| *name == key) {

@@ -42,7 +42,7 @@ impl JobParts {
 
     /// What cannot be read is as good as not written: the queue and accounting are asked in any case.
     pub(crate) fn read(tasks: Option<&str>, components: Option<&str>) -> Option<Self> {
-        let spec = |text: Option<&str>| sbatch::array(&text?).ok();
+        let spec = |text: Option<&str>| sbatch::array(text?).ok();
         let components = spec(components).map(Self::Components);
         components.or_else(|| spec(tasks).map(Self::Tasks))
     }

@@ -5,6 +5,7 @@
 )]
 
 mod crash_sweep;
+mod demo;
 mod exactly_once;
 mod killed;
 mod lifecycle;

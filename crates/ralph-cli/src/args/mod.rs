@@ -155,7 +155,7 @@ pub enum Verb {
         after_help = "Examples:\n  ralph doctor\n  ralph doctor --json | jq '.checks[] | select(.verdict != \"ok\")'"
     )]
     Doctor,
-    /// A small real workspace on the embedded cluster, dispatched until idle
+    /// A small real workspace on the embedded cluster, dispatched until idle, and three repositories, looped
     #[command(after_help = "Examples:\n  ralph demo\n  ralph demo ~/ralph-demo")]
     Demo(Demo),
     /// Shell completions

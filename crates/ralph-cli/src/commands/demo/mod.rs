@@ -1,7 +1,10 @@
-//! `ralph demo`: a small real workspace on the embedded cluster, dispatched until idle.
+//! `ralph demo`: a small real workspace on the embedded cluster, dispatched until idle, and three git repositories,
+//! looped.
 //!
-//! Everything in it is real: the projects are made by the same verbs, the jobs run as processes, and the agent is a
-//! shell script that stands where a coding agent would.
+//! Everything in it is real: the projects are made by the same verbs, the jobs run as processes, and the agents are
+//! shell scripts that stand where coding agents would.
+
+mod loops;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -20,28 +23,28 @@ use crate::render::{BOLD, DIM, GREEN, RED, paint};
 use crate::workspace::env;
 use ralph_front::output::Output;
 
-const CONFIG: &str = include_str!("../templates/demo/config.json");
-const AGENT: &str = include_str!("../templates/demo/agent.sh");
+const CONFIG: &str = include_str!("../../templates/demo/config.json");
+const AGENT: &str = include_str!("../../templates/demo/agent.sh");
 
 /// Project, what it is for, its todo list, its queue.
 const PROJECTS: [(&str, &str, &str, &str); 3] = [
     (
         "estimate-pi",
         "two experiments, the second needs the first",
-        include_str!("../templates/demo/pi-todo.md"),
-        include_str!("../templates/demo/pi-queue.md"),
+        include_str!("../../templates/demo/pi-todo.md"),
+        include_str!("../../templates/demo/pi-queue.md"),
     ),
     (
         "matrix-shapes",
         "an experiment that fails",
-        include_str!("../templates/demo/shapes-todo.md"),
-        include_str!("../templates/demo/shapes-queue.md"),
+        include_str!("../../templates/demo/shapes-todo.md"),
+        include_str!("../../templates/demo/shapes-queue.md"),
     ),
     (
         "new-dataset",
         "a question that only a person can answer",
-        include_str!("../templates/demo/dataset-todo.md"),
-        include_str!("../templates/demo/dataset-queue.md"),
+        include_str!("../../templates/demo/dataset-todo.md"),
+        include_str!("../../templates/demo/dataset-queue.md"),
     ),
 ];
 
@@ -84,6 +87,7 @@ pub(crate) fn run(arguments: &Demo, output: &Output) -> Outcome {
         detailed: true,
     };
     commands::status::run(&global, &status, output)?;
+    loops::run(&root, output)?;
     printed(output.print(&epilogue(&root)))?;
     Ok(None)
 }

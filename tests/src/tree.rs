@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 /// Folders and files that no person reads: locks, the journal, the embedded cluster, the last report.
-const OWN: [&str; 8] = [
+const OWN: [&str; 9] = [
     // What a crash left of a file that nobody ever saw; the next writer of the folder removes it or git ignores it.
     ".claude/ralph/.ralph-",
     "projects/.ralph-",
@@ -15,6 +15,7 @@ const OWN: [&str; 8] = [
     "/.state/sightings.json",
     ".claude/ralph/cluster",
     ".claude/ralph/dispatch.guard",
+    ".claude/ralph/hook-index",
     ".claude/ralph/last-dispatch.json",
 ];
 

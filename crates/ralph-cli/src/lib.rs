@@ -35,6 +35,12 @@ pub fn main() -> ExitCode {
     {
         return guard();
     }
+    if let [_, hook, verb] = &env_vars::arguments()[..]
+        && hook == "hook"
+        && verb == "stop"
+    {
+        return exit::run(stop_hook());
+    }
     let command = command();
     let arguments = args::with_the_verb(env_vars::arguments(), |word| is_of_loop(&command, word));
     let matches = match command.try_get_matches_from(arguments) {
@@ -47,6 +53,15 @@ pub fn main() -> ExitCode {
     };
     log_as_asked();
     exit::run(cli)
+}
+
+/// The Stop hook as agents call it. Every turn of theirs waits for it: making up the whole command line is a good part of
+/// the time that it takes.
+fn stop_hook() -> Cli {
+    Cli {
+        global: args::Global::default(),
+        verb: args::Verb::Hook(args::Hook::Stop),
+    }
 }
 
 /// A worker waits for its guard between two agents, and 32 of them may wait for an order: neither the time nor the

@@ -1,7 +1,7 @@
 //! What is measured. Each case makes its workspace, shows once that the answers are right, then measures.
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use xshell::{Shell, cmd};
@@ -34,15 +34,18 @@ pub(super) struct Place {
     pub(super) folder: PathBuf,
 }
 
+/// The Stop hook's index, in a workspace.
+const HOOK_INDEX: &str = ".claude/ralph/hook-index";
+
 /// The cases that are measured when none is named, in the order of the table.
 pub(super) const ALL: [Case; 10] = [
     Case {
         name: "hook-large",
-        run: |place| Ok(vec![hook(place, &LARGE, 30)?]),
+        run: |place| hook(place, &LARGE, 30),
     },
     Case {
         name: "hook-small",
-        run: |place| Ok(vec![hook(place, &SMALL, 15)?]),
+        run: |place| hook(place, &SMALL, 15),
     },
     Case {
         name: "dispatch-dry-run",
@@ -100,8 +103,9 @@ const MANY_RUNS: Specification = Specification {
     next_poll_after: PAST,
 };
 
-/// The Stop hook against a script that parses every state file whole; nothing is actionable, so both read all.
-fn hook(place: &Place, of: &Specification, limit_ms: u64) -> anyhow::Result<Row> {
+/// The Stop hook against a script that parses every state file whole; nothing is actionable, so both look at all. Once
+/// as it is after each turn of an agent, and once with every state to be read: after a reboot, or when all have changed.
+fn hook(place: &Place, of: &Specification, limit_ms: u64) -> anyhow::Result<Vec<Row>> {
     workspace::generate(&place.folder, of)?;
     let programs = |exit| -> anyhow::Result<[Program; 2]> {
         Ok([ours(place, &["hook", "stop"], exit), script(place, exit)?])
@@ -113,20 +117,48 @@ fn hook(place: &Place, of: &Specification, limit_ms: u64) -> anyhow::Result<Row>
         measure::output(&program)?;
     }
     workspace::set_actionable(&place.folder, of, last, false)?;
-    let idle = programs(0)?;
-    let times = measure::in_turns(TURNS, &idle)?;
-    Ok(Row {
-        case: format!("Stop hook, {} × {} kB", of.projects, of.state_bytes / 1_000),
-        ours: times[0],
-        compared: Some(times[1]),
-        peak_bytes: measure::peak_memory(&idle[0])?,
-        limits: Limits {
-            milliseconds: Some(limit_ms),
-            ratio: Some(10.0),
-            megabytes: None,
-        },
-        figures: Vec::new(),
-    })
+    let [idle, script] = programs(0)?;
+    let index = place.folder.join(HOOK_INDEX);
+    until_remembered(&idle, &index)?;
+    let anew = Program {
+        forgotten: Some(index),
+        ..idle.clone()
+    };
+    // The script in both turns: a comparison is of what ran side by side.
+    let remembered = measure::in_turns(TURNS, &[idle.clone(), script.clone()])?;
+    let read = measure::in_turns(TURNS, &[anew.clone(), script])?;
+    let row = |what: &str, program: &Program, times: &[Times], ratio| -> anyhow::Result<Row> {
+        Ok(Row {
+            case: format!(
+                "Stop hook, {} × {} kB, {what}",
+                of.projects,
+                of.state_bytes / 1_000
+            ),
+            ours: times[0],
+            compared: Some(times[1]),
+            peak_bytes: measure::peak_memory(program)?,
+            limits: Limits {
+                milliseconds: Some(limit_ms),
+                ratio,
+                megabytes: None,
+            },
+            figures: Vec::new(),
+        })
+    };
+    Ok(vec![
+        row("none changed since", &idle, &remembered, Some(10.0))?,
+        row("all to be read", &anew, &read, None)?,
+    ])
+}
+
+/// Runs the hook until it has an index: files that changed a moment ago are not remembered.
+fn until_remembered(hook: &Program, index: &Path) -> anyhow::Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !index.exists() {
+        ensure!(Instant::now() < deadline, "the hook writes no index");
+        measure::output(hook)?;
+    }
+    Ok(())
 }
 
 /// `dispatch --dry-run` over 1,000 projects with 5,000 live runs, all of them due.
@@ -260,6 +292,7 @@ fn ours(place: &Place, args: &[&str], exit: i32) -> Program {
         folder: place.folder.clone(),
         input: PAYLOAD,
         exit,
+        forgotten: None,
     }
 }
 
@@ -282,6 +315,7 @@ fn script(place: &Place, exit: i32) -> anyhow::Result<Program> {
         folder: place.folder.clone(),
         input: PAYLOAD,
         exit,
+        forgotten: None,
     })
 }
 

@@ -98,6 +98,7 @@ pub(super) fn status(place: &Place) -> anyhow::Result<Row> {
         folder: place.folder.clone(),
         input: "",
         exit: 0,
+        forgotten: None,
     };
     let script = Program {
         path: PathBuf::from("bash"),

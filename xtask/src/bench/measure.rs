@@ -20,6 +20,8 @@ pub(super) struct Program {
     pub(super) input: &'static str,
     /// The exit code without which the measurement means nothing.
     pub(super) exit: i32,
+    /// A file that is taken away before each run, which is not timed.
+    pub(super) forgotten: Option<PathBuf>,
 }
 
 /// The times of one program.
@@ -46,6 +48,9 @@ pub(super) fn in_turns(turns: usize, programs: &[Program]) -> anyhow::Result<Vec
     let mut times = vec![Vec::new(); programs.len()];
     for turn in 0..=turns {
         for (program, times) in programs.iter().zip(&mut times) {
+            if let Some(file) = &program.forgotten {
+                xshell::Shell::new()?.remove_path(file)?;
+            }
             let start = Instant::now();
             let output = finish(program, spawn(program, Stdio::null())?)?;
             let took = start.elapsed();
@@ -138,6 +143,7 @@ mod tests {
             folder: std::env::temp_dir(),
             input: "hello",
             exit,
+            forgotten: None,
         }
     }
 

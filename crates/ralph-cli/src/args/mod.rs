@@ -36,19 +36,19 @@ pub struct Cli {
 }
 
 /// Options of every verb.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct Global {
     /// The workspace; else the nearest folder upward with `.claude/ralph/` or `projects/`
     #[arg(long, global = true, value_name = "DIR")]
     pub root: Option<PathBuf>,
     /// How results are printed
-    #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
+    #[arg(long, global = true, value_enum, default_value_t)]
     pub format: Format,
     /// The same as --format json
     #[arg(long, global = true, conflicts_with = "format")]
     pub json: bool,
     /// When colours are used (NO_COLOR is honoured)
-    #[arg(long, global = true, value_enum, default_value_t = When::Auto)]
+    #[arg(long, global = true, value_enum, default_value_t)]
     pub color: When,
     /// Say more of what is going on
     #[arg(long, short, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]

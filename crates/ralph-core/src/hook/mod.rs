@@ -26,12 +26,15 @@
 //! the old script read and ignored, is honoured: a stop sooner than that is allowed. When the counter cannot
 //! be written, stopping is allowed too, because nothing would bound the loop.
 //!
+//! A state that has not changed since the hook last looked is not read again; `memory` says how that is known.
+//!
 //! Decisions are pure ([`decide`]); files are touched in [`run`] alone. Nothing here asks a cluster, changes a
 //! project, or fails.
 
 mod decide;
 mod files;
 mod glance;
+mod memory;
 mod run;
 mod scan;
 #[cfg(test)]

@@ -9,10 +9,12 @@ use jiff::tz::TimeZone;
 
 use super::decide::{HookDecision, decide, spent};
 use super::files::{HookConfig, HookInput, LoopState};
-use super::glance::needs_zone;
-use super::scan::{content, scan};
+use super::glance::{ProjectGlance, needs_zone};
+use super::memory::{Memory, Seen, remember};
+use super::scan::{Found, content, scan};
 use crate::env::Env;
 use crate::pipeline::skim;
+use crate::process::boot_id;
 use crate::store::{atomic, layout};
 
 /// What the process does.
@@ -39,7 +41,13 @@ pub fn run(root: &Path, stdin: &[u8], env: &Env, zone: impl FnOnce() -> TimeZone
     if spent(&config, &state, &input, now).is_some() {
         return may_stop(&[]);
     }
-    let projects = scan(root, skim);
+    let boot = boot_id().unwrap_or_default();
+    let index = read(layout::HOOK_INDEX);
+    let found = scan(root, &Memory::parse(&index, boot), skim);
+    if !boot.is_empty() {
+        remember(root, boot, &seen(&found), now);
+    }
+    let projects: Vec<ProjectGlance> = found.into_iter().map(|found| found.project).collect();
     let zoneless = projects
         .iter()
         .any(|project| project.seen.as_ref().is_ok_and(needs_zone));
@@ -51,6 +59,19 @@ pub fn run(root: &Path, stdin: &[u8], env: &Env, zone: impl FnOnce() -> TimeZone
             new_state,
         } => block(root, &new_state, &message_lines),
     }
+}
+
+/// What can be recalled the next time: a state that was read well, of a regular file.
+fn seen(found: &[Found]) -> Vec<Seen<'_>> {
+    let seen = found.iter().filter_map(|found| {
+        Some(Seen {
+            slug: &found.project.slug,
+            identity: found.identity?,
+            skim: found.project.seen.as_ref().ok()?,
+            is_new: found.is_new,
+        })
+    });
+    seen.collect()
 }
 
 fn may_stop(lines: &[String]) -> HookOutcome {

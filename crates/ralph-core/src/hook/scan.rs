@@ -10,14 +10,15 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, fstat, openat, statat};
 use rustix::io::Errno;
 
 use super::glance::{ProjectGlance, glance};
+use super::memory::{Identity, Memory};
 use crate::pipeline::Skim;
 use crate::store::layout;
 
@@ -33,19 +34,30 @@ const WORTH_A_THREAD: usize = 8;
 /// More threads than this wait for the disk together.
 const MOST_THREADS: usize = 8;
 
-/// Glances at all projects, ordered by name.
+/// A project that was looked at.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) project: ProjectGlance,
+    /// Of the file that was read or recalled; `None` where that was no regular file.
+    pub(super) identity: Option<Identity>,
+    /// Whether the file had to be read.
+    pub(super) is_new: bool,
+}
+
+/// Glances at all projects, ordered by name. What is remembered of a file that is still the same is not read.
 pub(super) fn scan<E: Display>(
     root: &Path,
+    memory: &Memory<'_>,
     skim: impl Fn(&[u8]) -> Result<Skim, E> + Sync,
-) -> Vec<ProjectGlance> {
+) -> Vec<Found> {
     let folder = root.join(layout::PROJECTS);
     let (folder, names) = match names(&folder) {
         Ok(Some(found)) => found,
         Ok(None) => return Vec::new(),
-        Err(error) => return vec![glance(layout::PROJECTS, Err(error))],
+        Err(error) => return vec![unremarked(glance(layout::PROJECTS, Err(error)))],
     };
     let next = AtomicUsize::new(0);
-    let work = || share(folder.as_fd(), &names, &next, &skim);
+    let work = || share(folder.as_fd(), &names, &next, memory, &skim);
     let mut found = thread::scope(|scope| {
         let helpers: Vec<_> = (1..threads_for(names.len()))
             .filter_map(|_| thread::Builder::new().spawn_scoped(scope, work).ok())
@@ -60,8 +72,17 @@ pub(super) fn scan<E: Display>(
         );
         found
     });
-    found.sort_by(|one, other| one.slug.cmp(&other.slug));
+    found.sort_by(|one, other| one.project.slug.cmp(&other.project.slug));
     found
+}
+
+/// What must be looked at again each time.
+fn unremarked(project: ProjectGlance) -> Found {
+    Found {
+        project,
+        identity: None,
+        is_new: true,
+    }
 }
 
 fn threads_for(projects: usize) -> usize {
@@ -80,12 +101,14 @@ fn names(folder: &Path) -> io::Result<Option<(File, Vec<OsString>)>> {
         Err(error) if is_absent(&error) => return Ok(None),
         entries => entries?,
     };
-    let names = entries
+    let mut names: Vec<OsString> = entries
         .flatten()
         .filter(|entry| !entry.file_type().is_ok_and(|kind| kind.is_file()))
         .map(|entry| entry.file_name())
         .filter(|name| !name.as_encoded_bytes().starts_with(b"."))
         .collect();
+    // What is found in this order needs hardly any more sorting, and is larger.
+    names.sort_unstable();
     // Files are opened from here: the way to them is long, and the same for all.
     Ok(Some((File::open(folder)?, names)))
 }
@@ -95,33 +118,64 @@ fn share<E: Display>(
     folder: BorrowedFd<'_>,
     names: &[OsString],
     next: &AtomicUsize,
+    memory: &Memory<'_>,
     skim: &impl Fn(&[u8]) -> Result<Skim, E>,
-) -> Vec<ProjectGlance> {
+) -> Vec<Found> {
     let mut buffer = Vec::new();
     let mut found = Vec::new();
+    let mut path = PathBuf::new();
     while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
         let slug = name.to_string_lossy();
-        let path = Path::new(name).join(layout::PIPELINE);
+        path.clear();
+        path.extend([Path::new(name), Path::new(layout::PIPELINE)]);
+        if let Some(recalled) = recalled(folder, &path, &slug, memory) {
+            found.push(recalled);
+            continue;
+        }
         let quick = match read_quickly(folder, &path, &mut buffer) {
             Ok(None) => continue,
-            Ok(Some(bytes)) => caught(skim, bytes).ok().and_then(Result::ok),
+            Ok(Some((identity, bytes))) => caught(skim, bytes)
+                .ok()
+                .and_then(Result::ok)
+                .map(|seen| (identity, seen)),
             Err(_) => None,
         };
-        if let Some(seen) = quick {
-            found.push(glance::<E>(&slug, Ok(seen)));
+        if let Some((identity, seen)) = quick {
+            found.push(Found {
+                project: glance::<E>(&slug, Ok(seen)),
+                identity,
+                is_new: true,
+            });
             continue;
         }
         // What was cut off, or comes from no file, is no whole value: it is read again with care.
         match read(folder, &path, &mut buffer) {
-            Ok(Some(bytes)) => found.push(match caught(skim, bytes) {
+            Ok(Some(bytes)) => found.push(unremarked(match caught(skim, bytes) {
                 Ok(skimmed) => glance(&slug, skimmed),
                 Err(_) => glance(&slug, Err("reading it hit a bug")),
-            }),
+            })),
             Ok(None) => {}
-            Err(error) => found.push(glance(&slug, Err(error))),
+            Err(error) => found.push(unremarked(glance(&slug, Err(error)))),
         }
     }
     found
+}
+
+/// A project whose state is the one that is remembered.
+fn recalled(folder: BorrowedFd<'_>, path: &Path, slug: &str, memory: &Memory<'_>) -> Option<Found> {
+    if memory.is_empty() {
+        return None;
+    }
+    let identity = Identity::of(&statat(folder, path, AtFlags::empty()).ok()?)?;
+    let seen = memory.recall(slug, &identity)?;
+    Some(Found {
+        project: ProjectGlance {
+            slug: slug.to_owned(),
+            seen: Ok(seen),
+        },
+        identity: Some(identity),
+        is_new: false,
+    })
 }
 
 fn caught<E>(
@@ -131,24 +185,28 @@ fn caught<E>(
     catch_unwind(AssertUnwindSafe(|| skim(bytes)))
 }
 
-/// What a file holds, without a look at what kind of file it is where one read brings all of it: with a thousand small
-/// files, calls are what the time goes to.
+/// What a file holds, and which file that was before it was read. With a thousand small files, calls are what the time
+/// goes to.
 fn read_quickly<'a>(
     folder: BorrowedFd<'_>,
     path: &Path,
     buffer: &'a mut Vec<u8>,
-) -> io::Result<Option<&'a [u8]>> {
+) -> io::Result<Option<(Option<Identity>, &'a [u8])>> {
     let Some(file) = open(folder, path)? else {
         return Ok(None);
     };
+    let facts = fstat(&file)?;
     if buffer.len() < AT_ONCE {
         buffer.resize(AT_ONCE, 0);
     }
-    match rustix::io::read(&file, buffer.as_mut_slice()) {
-        Ok(length) if 0 < length && length < buffer.len() => Ok(buffer.get(..length)),
-        Ok(length) => fill(&file, buffer, length).map(Some),
-        Err(_) => fill(&file, buffer, 0).map(Some),
-    }
+    let bytes = match rustix::io::read(&file, buffer.as_mut_slice()) {
+        Ok(length) if 0 < length && length < buffer.len() => {
+            buffer.get(..length).unwrap_or_default()
+        }
+        Ok(length) => fill(&file, &facts, buffer, length)?,
+        Err(_) => fill(&file, &facts, buffer, 0)?,
+    };
+    Ok(Some((Identity::of(&facts), bytes)))
 }
 
 /// A whole file, read with the same care; nothing when it cannot be read.
@@ -169,7 +227,7 @@ fn read<'a>(
     buffer: &'a mut Vec<u8>,
 ) -> io::Result<Option<&'a [u8]>> {
     match open(folder, path)? {
-        Some(file) => fill(&file, buffer, 0).map(Some),
+        Some(file) => fill(&file, &fstat(&file)?, buffer, 0).map(Some),
         None => Ok(None),
     }
 }
@@ -184,8 +242,12 @@ fn open(folder: BorrowedFd<'_>, path: &Path) -> io::Result<Option<OwnedFd>> {
 }
 
 /// Reads the rest of a file of which `filled` bytes are in the buffer.
-fn fill<'a>(file: &OwnedFd, buffer: &'a mut Vec<u8>, mut filled: usize) -> io::Result<&'a [u8]> {
-    let facts = fstat(file)?;
+fn fill<'a>(
+    file: &OwnedFd,
+    facts: &Stat,
+    buffer: &'a mut Vec<u8>,
+    mut filled: usize,
+) -> io::Result<&'a [u8]> {
     if FileType::from_raw_mode(facts.st_mode) != FileType::RegularFile {
         return Err(io::Error::other("expected a file, found something else"));
     }

@@ -58,6 +58,8 @@ pub const CONFIG: &str = ".claude/ralph/config.json";
 pub const ENABLED: &str = ".claude/ralph/enabled";
 /// The Stop hook's counter.
 pub const LOOP_STATE: &str = ".claude/ralph/loop-state.json";
+/// What the Stop hook saw of states that have not changed since.
+pub const HOOK_INDEX: &str = ".claude/ralph/hook-index";
 /// The report of the last dispatch, for `ralph results`.
 pub const LAST_DISPATCH: &str = ".claude/ralph/last-dispatch.json";
 /// The embedded cluster's own files.

@@ -53,11 +53,7 @@ pub(crate) fn run(arguments: &Demo, output: &Output) -> Outcome {
     let root = folder(arguments)?;
     let global = Global {
         root: Some(root.clone()),
-        format: args::Format::Human,
-        json: false,
-        color: args::When::Auto,
-        verbose: 0,
-        quiet: false,
+        ..Global::default()
     };
     printed(output.print(&paint(
         BOLD,

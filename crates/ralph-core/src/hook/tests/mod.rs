@@ -1,5 +1,7 @@
 //! The protocol as the agent sees it, the rules one by one, and real state files.
 
+mod remembered;
+
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -7,7 +9,7 @@ use std::path::{Path, PathBuf};
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
-use super::scan::scan;
+use super::memory::Memory;
 use super::*;
 use crate::env::Env;
 use crate::phase::Phase;
@@ -31,6 +33,15 @@ fn facts(phase: &str) -> Skim {
         live_runs: 0,
         run_polls: Vec::new(),
     }
+}
+
+/// A look at a workspace by someone who remembers nothing.
+fn scan<E: std::fmt::Display>(
+    root: &Path,
+    skim: impl Fn(&[u8]) -> Result<Skim, E> + Sync,
+) -> Vec<ProjectGlance> {
+    let found = super::scan::scan(root, &Memory::default(), skim);
+    found.into_iter().map(|found| found.project).collect()
 }
 
 fn word(skim: &Skim) -> String {
@@ -587,6 +598,7 @@ proptest! {
             ("projects/odd/.state/pipeline.json", &state),
             (".claude/ralph/config.json", &config),
             (".claude/ralph/loop-state.json", &counter),
+            (".claude/ralph/hook-index", &counter),
         ] {
             File::create(workspace.path(path)).unwrap().write_all(bytes).unwrap();
         }

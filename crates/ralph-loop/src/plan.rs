@@ -22,10 +22,8 @@ mod view;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::time::Duration;
 
-use ralph_core::process::lock::LifeLock;
 use ralph_core::store::atomic;
 use ralph_core::time::Timestamp;
 use ralph_docs::fix_plan::{self, Flavour, Mark, RowKey};
@@ -40,7 +38,7 @@ pub use recover::{Recovered, RecoveredClaim};
 pub use view::{Plan, Planned, Standing};
 
 use edit::Written;
-use hold::Turn;
+use hold::{Gate, Turn};
 use pick::Pick;
 use record::{ClaimRecord, Records};
 
@@ -101,8 +99,7 @@ pub struct PlanFile {
     state_dir: PathBuf,
     owner: Owner,
     lock_timeout: Duration,
-    /// The lock while the marks are lifted. Also lets one thread of this process at a time act.
-    lifted: Mutex<Option<LifeLock>>,
+    gate: Gate,
 }
 
 impl PlanFile {
@@ -115,7 +112,7 @@ impl PlanFile {
             state_dir: state_dir.to_owned(),
             owner,
             lock_timeout: DEFAULT_LOCK_TIMEOUT,
-            lifted: Mutex::new(None),
+            gate: Gate::default(),
         }
     }
 
@@ -147,7 +144,7 @@ impl PlanFile {
     pub fn read(&self) -> Result<Plan, PlanError> {
         let mut records = Records::read(&self.state_dir)?;
         for _ in 0..TRIES {
-            let text = self.text()?;
+            let text = self.text_now()?;
             let after = Records::read(&self.state_dir)?;
             // Between a record and its mark a claim looks half done.
             if after == records {
@@ -155,7 +152,7 @@ impl PlanFile {
             }
             records = after;
         }
-        Ok(self.with_problems(&self.text()?, &records))
+        Ok(self.with_problems(&self.text_now()?, &records))
     }
 
     /// The task that a person names, as [`PlanFile::claim`] would take it. Takes no lock and writes nothing.
@@ -180,7 +177,7 @@ impl PlanFile {
     ) -> Result<Claim, PlanError> {
         let turn = self.turn()?;
         for _ in 0..TRIES {
-            let text = self.text()?;
+            let text = self.text_in(&turn)?;
             let plan = self.view(&text, &Records::read(&self.state_dir)?);
             let picked = match pick::pick(&plan, wish, &self.owner, &self.path)? {
                 Pick::Task(planned) => planned,
@@ -215,7 +212,7 @@ impl PlanFile {
         if !self.may_release(&task.key, attempt)? {
             return Ok(Settled::NotOurs);
         }
-        let settled = self.settle(&turn, task, &[Mark::Claimed], Mark::Open)?;
+        let (settled, _turn) = self.settle(turn, task, &[Mark::Claimed], Mark::Open)?;
         record::remove_claim(&self.state_dir, &task.key)?;
         Ok(settled)
     }
@@ -227,7 +224,8 @@ impl PlanFile {
     /// As [`PlanFile::revert`].
     pub fn complete(&self, task: &Task, attempt: &AttemptId) -> Result<Settled, PlanError> {
         let turn = self.turn()?;
-        let settled = self.settle(&turn, task, &[Mark::Open, Mark::Claimed], Mark::Done)?;
+        let from = [Mark::Open, Mark::Claimed];
+        let (settled, _turn) = self.settle(turn, task, &from, Mark::Done)?;
         if self.may_release(&task.key, attempt)? {
             record::remove_claim(&self.state_dir, &task.key)?;
         }
@@ -246,7 +244,7 @@ impl PlanFile {
         delivered: &Delivered,
     ) -> Result<Settled, PlanError> {
         let turn = self.turn()?;
-        let text = self.text()?;
+        let text = self.text_in(&turn)?;
         let plan = self.view(&text, &Records::read(&self.state_dir)?);
         record::write_delivered(
             &self.state_dir,
@@ -260,7 +258,7 @@ impl PlanFile {
         if !self.may_release(&task.key, attempt)? {
             return Ok(Settled::NotOurs);
         }
-        let settled = self.settle(&turn, task, &[Mark::Claimed], Mark::Open)?;
+        let (settled, _turn) = self.settle(turn, task, &[Mark::Claimed], Mark::Open)?;
         record::remove_claim(&self.state_dir, &task.key)?;
         Ok(settled)
     }
@@ -323,6 +321,22 @@ impl PlanFile {
         })
     }
 
+    /// The plan's text for whoever only looks.
+    fn text_now(&self) -> Result<String, PlanError> {
+        let lifted = self.gate.lifted();
+        match lifted.as_ref() {
+            Some(lifted) => Ok(lifted.text.clone()),
+            // The marks are not lifted before this has been read.
+            None => self.text(),
+        }
+    }
+
+    /// The plan's text for whoever acts on it: while git may be writing the file, as it was before.
+    fn text_in(&self, turn: &Turn<'_>) -> Result<String, PlanError> {
+        turn.text()
+            .map_or_else(|| self.text(), |text| Ok(text.to_owned()))
+    }
+
     /// Whether an attempt may give a task back: its claim is the attempt's own, or there is none.
     fn may_release(&self, key: &TaskKey, attempt: &AttemptId) -> Result<bool, PlanError> {
         let records = Records::read(&self.state_dir)?;
@@ -334,26 +348,31 @@ impl PlanFile {
     }
 
     /// Changes the mark of a task, wherever it stands now.
-    fn settle(
-        &self,
-        turn: &Turn<'_>,
+    fn settle<'a>(
+        &'a self,
+        mut turn: Turn<'a>,
         task: &Task,
         from: &[Mark],
         to: Mark,
-    ) -> Result<Settled, PlanError> {
+    ) -> Result<(Settled, Turn<'a>), PlanError> {
         for _ in 0..TRIES {
-            let text = self.text()?;
+            let text = self.text_in(&turn)?;
             let records = Records::read(&self.state_dir)?;
             let plan = self.view(&text, &records);
             let Some(row) = plan.row_of(task, &records, self.flavour) else {
-                return Ok(Settled::Gone);
+                if turn.lifted() {
+                    turn = self.at_rest(turn)?;
+                    continue;
+                }
+                return Ok((Settled::Gone, turn));
             };
-            match self.mark(turn, &text, &row, from, to)? {
-                Written::Yes => return Ok(Settled::Changed),
+            match self.mark(&turn, &text, &row, from, to)? {
+                Written::Yes => return Ok((Settled::Changed, turn)),
                 Written::Needless => {
                     let mark = plan.mark_of(&row).unwrap_or(to);
-                    return Ok(Settled::Already(mark));
+                    return Ok((Settled::Already(mark), turn));
                 }
+                Written::No if turn.lifted() => turn = self.at_rest(turn)?,
                 Written::No => {}
             }
         }
@@ -361,7 +380,7 @@ impl PlanFile {
     }
 
     /// Changes one mark in a text that was just read, and writes it if it is still what the file holds. While the
-    /// marks are lifted a claim's mark is not written; it comes with the others when they are put back.
+    /// marks are lifted nothing is written; a claim's mark comes with the others when they are put back.
     fn mark(
         &self,
         turn: &Turn<'_>,
@@ -375,6 +394,7 @@ impl PlanFile {
         }
         let marked = fix_plan::set_mark(text, self.flavour, row, from, to);
         match marked.map_err(|source| PlanError::document(&self.path, source))? {
+            fix_plan::Marked::Edit(_) if turn.lifted() => Ok(Written::No),
             fix_plan::Marked::Edit(edits) if to == Mark::Done => {
                 edit::write_durably(&self.path, text, &edits)
             }

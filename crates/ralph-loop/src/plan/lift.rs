@@ -6,8 +6,8 @@ use super::{Mark, PlanError, PlanFile, TRIES, fix_plan};
 
 /// The marks of all claims are lifted and the plan's lock is held, until this is put back or dropped.
 ///
-/// This process can go on claiming and giving back meanwhile: the records tell who has what, and the marks follow
-/// when they are put back. Other processes wait.
+/// This process can go on claiming and giving back meanwhile, by the plan as it was: the records tell who has what, and
+/// the marks follow when they are put back. Whoever has to change the file waits, and so do other processes.
 #[derive(Debug)]
 #[must_use = "the marks are put back when this is dropped"]
 pub struct LiftedMarks<'a> {
@@ -50,8 +50,8 @@ impl PlanFile {
                 waited: std::time::Duration::ZERO,
             });
         }
-        self.mark_claims(Mark::Claimed, Mark::Open)?;
-        turn.keep_lock();
+        let text = self.mark_claims(Mark::Claimed, Mark::Open)?;
+        turn.keep_lock(text);
         Ok(LiftedMarks {
             plan: self,
             is_over: false,
@@ -73,12 +73,12 @@ impl PlanFile {
     fn put_marks_back(&self) -> Result<(), PlanError> {
         let mut turn = self.turn()?;
         let outcome = self.mark_claims(Mark::Open, Mark::Claimed);
-        turn.give_lock_back();
-        outcome
+        turn.give_lock_back(&self.gate);
+        outcome.map(drop)
     }
 
-    /// Changes the marks of all tasks that have a claim.
-    fn mark_claims(&self, from: Mark, to: Mark) -> Result<(), PlanError> {
+    /// Changes the marks of all tasks that have a claim; returns the plan as it is then.
+    fn mark_claims(&self, from: Mark, to: Mark) -> Result<String, PlanError> {
         for _ in 0..TRIES {
             let text = self.text()?;
             let records = Records::read(&self.state_dir)?;
@@ -87,7 +87,7 @@ impl PlanFile {
             let edits = fix_plan::set_marks(&text, self.flavour, &rows, &[from], to)
                 .map_err(|source| PlanError::document(&self.path, source))?;
             if edit::write(&self.path, &text, &edits)? != Written::No {
-                return Ok(());
+                return Ok(edits.apply(&text));
             }
         }
         Err(self.changing())

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use ralph_core::error::{Code, Coded as _};
 use ralph_core::process::Identity;
+use ralph_core::process::lock::LifeLock;
 
 use super::*;
 
@@ -423,11 +424,15 @@ fn marks_are_lifted_and_put_back() {
     take(&plan, &any(), "a2").unwrap();
     let lifted = plan.lift_marks().unwrap();
     assert_eq!(place.marks(), " ~  ");
-    // Meanwhile: the base branch brings a tick, this process claims, another one waits, and nothing lifts twice.
-    place.edit(&place.text().replace("[ ] one", "[x] one"));
+    let before = place.text();
+    // Meanwhile git writes the plan anew, and the half of it that is there has a row that looks like another one.
+    place.edit("- [ ] one\n- [~] nobody's\n- [ ] two\n- [ ] th");
+    assert_eq!(plan.read().unwrap().tasks.len(), 4);
     assert_eq!(take(&plan, &any(), "a3").unwrap().id, "three");
+    place.edit(&before.replace("[ ] one", "[x] one"));
     assert_eq!(place.marks(), "x~  ");
     let other = place.plan_of(dead_process());
+    // Another process waits, and nothing lifts twice.
     assert_eq!(
         other
             .claim(&any(), &attempt("b"), now())
@@ -443,6 +448,45 @@ fn marks_are_lifted_and_put_back() {
     assert_eq!(plan.with_marks_lifted(|| place.marks()).unwrap(), "x~  ");
     assert_eq!(place.marks(), "x~~~");
     assert!(take(&other, &any(), "b").is_none());
+}
+
+#[test]
+fn a_task_that_ends_while_the_marks_are_lifted_is_ticked_when_they_are_back() {
+    let place = Place::new("- [ ] one\n- [ ] two\n");
+    let plan = place.plan().with_lock_timeout(Duration::from_secs(60));
+    let one = take(&plan, &any(), "a1").unwrap();
+    let two = take(&plan, &any(), "a2").unwrap();
+    let lifted = plan.lift_marks().unwrap();
+    let whole = place.text();
+    place.edit("- [ ] o");
+    // To give a task back takes nothing but its record; to tick it takes the file.
+    assert_eq!(
+        plan.revert(&two, &attempt("a2")).unwrap(),
+        Settled::Already(Mark::Open)
+    );
+    std::thread::scope(|scope| {
+        // Whether it comes before the marks are back or after: it never goes by half a plan.
+        let ticking = scope.spawn(|| plan.complete(&one, &attempt("a1")));
+        std::thread::yield_now();
+        assert_eq!(place.text(), "- [ ] o");
+        place.edit(&whole);
+        lifted.restore().unwrap();
+        assert_eq!(ticking.join().unwrap().unwrap(), Settled::Changed);
+    });
+    assert_eq!(place.marks(), "x ");
+    assert_eq!(place.standings(), "x.");
+}
+
+#[test]
+fn a_tick_does_not_wait_for_ever() {
+    let place = Place::new("- [ ] one\n");
+    let plan = place.plan();
+    let one = take(&plan, &any(), "a1").unwrap();
+    let lifted = plan.lift_marks().unwrap();
+    let late = plan.complete(&one, &attempt("a1")).unwrap_err();
+    assert_eq!(late.code(), Code::Locked);
+    lifted.restore().unwrap();
+    assert_eq!(place.standings(), "c");
 }
 
 #[test]

@@ -224,10 +224,34 @@ pub(crate) fn swept(report: &SweepReport) -> String {
     if !report.swept.is_empty() {
         text.push_str(&table(&report.swept));
         text.push_str(&tails(&report.swept));
-        for row in &report.swept {
-            for url in &row.pull_requests {
-                line!(text, "{}: {url}", row.repository);
-            }
+    }
+    text.push_str(&changes(report));
+    if text.is_empty() {
+        text.push_str("nothing to sweep\n");
+    }
+    text
+}
+
+/// The same beside a status, whose table and logs say how each loop ended; empty when nothing was swept.
+pub(crate) fn swept_beside(report: &SweepReport) -> String {
+    let names: Vec<&str> = report
+        .swept
+        .iter()
+        .map(|row| row.repository.as_str())
+        .collect();
+    let mut text = String::new();
+    if !names.is_empty() {
+        line!(text, "swept: {}", names.join(", "));
+    }
+    text + &changes(report)
+}
+
+/// What a sweep surfaced and changed, line by line.
+fn changes(report: &SweepReport) -> String {
+    let mut text = String::new();
+    for row in &report.swept {
+        for url in &row.pull_requests {
+            line!(text, "{}: {url}", row.repository);
         }
     }
     for cell in &report.cells {
@@ -235,9 +259,6 @@ pub(crate) fn swept(report: &SweepReport) -> String {
     }
     for file in &report.pid_files {
         line!(text, "removed {file}");
-    }
-    if text.is_empty() {
-        text.push_str("nothing to sweep\n");
     }
     text
 }

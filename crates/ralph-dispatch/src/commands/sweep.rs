@@ -51,16 +51,34 @@ pub(super) fn beside(
     bench: &Workbench,
     jobs: &BTreeMap<String, JobStanding>,
 ) -> Result<(), Failure> {
-    let (swept, rows) = now(bench, jobs)?;
-    let report = SweepReport::new(&swept, rows);
-    for problem in &report.problems {
-        bench.output.note(&format!("warning: {problem}"));
-    }
+    let report = noted(bench, jobs)?;
     if !report.swept.is_empty() || !report.pid_files.is_empty() {
         bench.output.note("swept what had ended:");
         bench.output.note(render::swept(&report).trim_end());
     }
     Ok(())
+}
+
+/// The same before the status is shown, which says how each loop ended.
+pub(super) fn before_status(
+    bench: &Workbench,
+    jobs: &BTreeMap<String, JobStanding>,
+) -> Result<(), Failure> {
+    let report = noted(bench, jobs)?;
+    let text = render::swept_beside(&report);
+    if !text.is_empty() {
+        bench.output.note(text.trim_end());
+    }
+    Ok(())
+}
+
+fn noted(bench: &Workbench, jobs: &BTreeMap<String, JobStanding>) -> Result<SweepReport, Failure> {
+    let (swept, rows) = now(bench, jobs)?;
+    let report = SweepReport::new(&swept, rows);
+    for problem in &report.problems {
+        bench.output.note(&format!("warning: {problem}"));
+    }
+    Ok(report)
 }
 
 /// What ended loops mean for the exit code.

@@ -45,7 +45,7 @@ pub(super) fn wait(bench: &Workbench) -> Outcome {
         return Ok(Some(Code::Interrupted));
     }
     let jobs = cluster::refresh(bench)?;
-    sweep::beside(bench, &jobs)?;
+    sweep::before_status(bench, &jobs)?;
     let (standings, problems) = status::look(bench, &jobs)?;
     let last = standings.iter().map(|s| s.record.launch.clone()).max();
     let report = status::report(bench, &standings, problems);

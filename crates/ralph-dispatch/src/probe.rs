@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ralph_core::act::git::GitSource;
-use ralph_core::process::lock;
+use ralph_core::process::{Identity, lock};
+use ralph_docs::fix_plan::Flavour;
+use ralph_loop::assemble::plan_file;
 use tokio::process::Command;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -29,6 +31,9 @@ const AT_ONCE: usize = 16;
 /// How long git may take; a work tree on a slow disk takes seconds.
 const GIT_LIMIT: Duration = Duration::from_secs(120);
 
+/// How `git status --porcelain` shows a plan that is changed and not added.
+const PLAN_IS_MODIFIED: &str = " M .ralph/fix_plan.md";
+
 /// How long a program may take to print its help.
 const HELP_LIMIT: Duration = Duration::from_secs(20);
 
@@ -41,6 +46,8 @@ pub(crate) struct Site<'a> {
     pub(crate) search_path: &'a [PathBuf],
     /// The running program, beside which the loop's may be.
     pub(crate) own: Option<&'a Path>,
+    /// This machine's name.
+    pub(crate) host: &'a str,
     /// What the cluster says about loops that run there.
     pub(crate) jobs: &'a BTreeMap<String, JobStanding>,
 }
@@ -77,6 +84,14 @@ pub(crate) async fn probe(site: Site<'_>, names: &[String]) -> Found {
     let mut trees: BTreeMap<_, _> = trees.into_iter().collect();
     let mut pushed: BTreeMap<_, _> = pushed.into_iter().collect();
     let look = Look::new(site.layout, site.jobs);
+    for (name, tree) in &mut trees {
+        let folder = name.as_ref().map(|name| site.layout.repository(name));
+        if let Some(folder) = folder
+            && is_dirty_by_claims(tree, &folder, site.host).await
+        {
+            *tree = WorkTree::Clean;
+        }
+    }
     let repositories = names.iter().map(|name| RepositoryProbe {
         name: name.clone(),
         folder: site.layout.repository(name),
@@ -133,6 +148,26 @@ async fn work_tree(folder: &Path, of_its_own: bool) -> WorkTree {
         Err(why) if why.contains("not a git repository") => WorkTree::NoRepository,
         Err(why) => WorkTree::Unknown(why),
     }
+}
+
+/// Whether nothing is changed but the plan, and that by the marks of a loop that was killed. Its next one takes them away,
+/// which a launch must not be refused for.
+async fn is_dirty_by_claims(tree: &WorkTree, folder: &Path, host: &str) -> bool {
+    let WorkTree::Dirty(lines) = tree else {
+        return false;
+    };
+    if lines.iter().any(|line| line != PLAN_IS_MODIFIED) {
+        return false;
+    }
+    let Ok(committed) = git(folder, &["show", "HEAD:./.ralph/fix_plan.md"]).await else {
+        return false;
+    };
+    let Some(owner) = Identity::of(std::process::id()) else {
+        return false;
+    };
+    let plan = plan_file(folder, Flavour::Repository, owner, host);
+    plan.is_committed_but_for_claims(&committed)
+        .unwrap_or(false)
 }
 
 /// What git prints in a folder.

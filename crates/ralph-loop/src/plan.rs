@@ -155,6 +155,20 @@ impl PlanFile {
         Ok(self.with_problems(&self.text_now()?, &records))
     }
 
+    /// Whether the plan is the committed one but for the marks of claims that we know: what a loop leaves that was killed,
+    /// and the next one takes away. Takes no lock and writes nothing.
+    ///
+    /// # Errors
+    /// As [`PlanFile::read`].
+    pub fn is_committed_but_for_claims(&self, committed: &str) -> Result<bool, PlanError> {
+        let text = self.text_now()?;
+        let plan = self.view(&text, &Records::read(&self.state_dir)?);
+        let (rows, from) = (plan.claimed_rows(), [Mark::Claimed]);
+        let edits = fix_plan::set_marks(&text, self.flavour, &rows, &from, Mark::Open)
+            .map_err(|source| PlanError::document(&self.path, source))?;
+        Ok(edits.apply(&text) == committed)
+    }
+
     /// The task that a person names, as [`PlanFile::claim`] would take it. Takes no lock and writes nothing.
     ///
     /// # Errors

@@ -5,9 +5,11 @@ use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 
+use ralph_core::process::Record;
 use ralph_core::process::table::ProcessTable;
-use ralph_tests::binary;
 use ralph_tests::workbench::Workbench;
+use ralph_tests::{binary, wait_until};
+use rustix::process::{Pid, Signal, kill_process};
 
 const NAMES: [&str; 6] = ["svc-a", "svc-b", "svc-c", "svc-d", "svc-bad", "svc-quiet"];
 const WORKERS: usize = 3;
@@ -209,4 +211,49 @@ fn six_repositories_share_three_workers_and_thirty_attempts() {
             "{name}"
         );
     }
+}
+
+/// An agent that works only once it may.
+const WAITING: &str = "#!/bin/bash\ncat >/dev/null\nwhile [ ! -e \"${0%/*}/may-work\" ]; do sleep 0.02; done\necho x >\"$RALPH_TASK_ID.txt\"\n";
+
+#[test]
+fn what_a_killed_loop_left_in_the_plan_does_not_keep_the_next_launch_away() {
+    let bench = Workbench::new(&["svc-a"]);
+    bench.link("ralph", &binary("ralph-tested"));
+    bench.program("agent", WAITING);
+    let conf = bench.read("wb/project.conf");
+    let agent = bench.path("bin/agent").display().to_string();
+    bench.write(
+        "wb/project.conf",
+        &format!("{conf}WB_RALPH_ENGINE=command\nWB_RALPH_AGENT_COMMAND=\"{agent}\"\n"),
+    );
+    bench.commit("wb");
+    let plan = "wb/repos/svc-a/.ralph/fix_plan.md";
+    let rows = "# Plan\n\n- [ ] **R1** one\n- [ ] **R2** two\n";
+    bench.write(plan, rows);
+    bench.commit("wb/repos/svc-a");
+    let launch = ["--parallel", "2", "9"];
+    let _ = bench.run(&launch).ended(0);
+    wait_until("both tasks are claimed", || {
+        bench.read(plan).matches("[~]").count() == 2
+    });
+    let record = bench.read(&format!("{}/record.json", bench.directory("svc-a")));
+    let record: Record = serde_json::from_str(&record).unwrap();
+    let worker = Pid::from_raw(i32::try_from(record.worker.unwrap().pid).unwrap());
+    kill_process(worker.unwrap(), Signal::KILL).unwrap();
+    wait_until("the loop has ended", || bench.state("svc-a") == "failed");
+
+    // A word of a person beside the marks is a change like any other.
+    let left = bench.read(plan);
+    bench.write(plan, &left.replace("one", "one and a half"));
+    let refused = bench.run(&launch).ended(30);
+    assert!(
+        refused.stderr.contains("the work tree is not clean"),
+        "{}",
+        refused.stderr
+    );
+    bench.write(plan, &left);
+    bench.write("bin/may-work", "");
+    let _ = bench.run(&["--wait", "--parallel", "2", "9"]).ended(0);
+    assert_eq!(bench.read(plan), rows.replace("[ ]", "[x]"));
 }

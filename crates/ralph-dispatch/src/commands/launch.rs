@@ -95,6 +95,7 @@ fn plan(
         variables: &variables,
         search_path: &search_path,
         own: own.as_deref(),
+        host: &bench.env.host,
         jobs,
     };
     let found = block_on(probe::probe(site, &selection.repositories))?;

@@ -1,5 +1,7 @@
 //! Looks at everything that a launch depends on, all at once. Reads only; what it means is decided in the gate.
 
+mod own;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::future::Future;
@@ -10,14 +12,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ralph_core::act::git::GitSource;
-use ralph_core::process::{Identity, lock};
-use ralph_docs::fix_plan::Flavour;
-use ralph_loop::assemble::plan_file;
+use ralph_core::process::lock;
 use tokio::process::Command;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::epic;
+use self::own::{is_dirty_by_claims, without_own};
 use crate::gate::{MissingEngine, PlanProbe, Probes, RepositoryProbe, Running, WorkTree};
 use crate::layout::Layout;
 use crate::program::{Capabilities, LoopProgram, name_for};
@@ -30,9 +30,6 @@ const AT_ONCE: usize = 16;
 
 /// How long git may take; a work tree on a slow disk takes seconds.
 const GIT_LIMIT: Duration = Duration::from_secs(120);
-
-/// How `git status --porcelain` shows a plan that is changed and not added.
-const PLAN_IS_MODIFIED: &str = " M .ralph/fix_plan.md";
 
 /// How long a program may take to print its help.
 const HELP_LIMIT: Duration = Duration::from_secs(20);
@@ -150,26 +147,6 @@ async fn work_tree(folder: &Path, of_its_own: bool) -> WorkTree {
     }
 }
 
-/// Whether nothing is changed but the plan, and that by the marks of a loop that was killed. Its next one takes them away,
-/// which a launch must not be refused for.
-async fn is_dirty_by_claims(tree: &WorkTree, folder: &Path, host: &str) -> bool {
-    let WorkTree::Dirty(lines) = tree else {
-        return false;
-    };
-    if lines.iter().any(|line| line != PLAN_IS_MODIFIED) {
-        return false;
-    }
-    let Ok(committed) = git(folder, &["show", "HEAD:./.ralph/fix_plan.md"]).await else {
-        return false;
-    };
-    let Some(owner) = Identity::of(std::process::id()) else {
-        return false;
-    };
-    let plan = plan_file(folder, Flavour::Repository, owner, host);
-    plan.is_committed_but_for_claims(&committed)
-        .unwrap_or(false)
-}
-
 /// What git prints in a folder.
 ///
 /// # Errors
@@ -213,48 +190,6 @@ async fn run(mut command: Command, limit: Duration) -> Result<(bool, String, Str
         text(&output.stdout),
         text(&output.stderr),
     ))
-}
-
-/// What we wrote ourselves is not what a person left uncommitted: our own files where somebody tracks them, and the
-/// Exec cells of a sweep.
-async fn without_own(tree: WorkTree, layout: &Layout) -> WorkTree {
-    let WorkTree::Dirty(lines) = tree else {
-        return tree;
-    };
-    let is_swept = is_swept(layout).await;
-    let is_own = |line: &String| match line.get(3..).unwrap_or_default() {
-        "EPIC-PIPELINE.md" => is_swept,
-        "ralph/" => holds_only_own(layout),
-        path => path.strip_prefix("ralph/").is_some_and(is_own),
-    };
-    let left: Vec<String> = lines.into_iter().filter(|line| !is_own(line)).collect();
-    if left.is_empty() {
-        WorkTree::Clean
-    } else {
-        WorkTree::Dirty(left)
-    }
-}
-
-/// Whether a path below `ralph/` is a launcher's.
-fn is_own(below: &str) -> bool {
-    let (first, rest) = below.split_once('/').unwrap_or((below, ""));
-    matches!(first, "dispatch.log" | "logs" | "state")
-        || (first.ends_with(".pid") && rest.is_empty())
-}
-
-/// Whether all of `ralph/` is: what a launcher before this one left there, and nobody told git about.
-fn holds_only_own(layout: &Layout) -> bool {
-    let Ok(mut listing) = fs::read_dir(layout.pid_files()) else {
-        return false;
-    };
-    listing.all(|entry| entry.is_ok_and(|entry| is_own(&entry.file_name().to_string_lossy())))
-}
-
-/// Whether the pipeline differs from its committed text in Exec cells only.
-async fn is_swept(layout: &Layout) -> bool {
-    let committed = git(&layout.root, &["show", "HEAD:./EPIC-PIPELINE.md"]).await;
-    let now = fs::read_to_string(layout.pipeline());
-    matches!((committed, now), (Ok(committed), Ok(now)) if epic::differ_in_exec_only(&committed, &now))
 }
 
 /// A plan as a launch asks for it: there, and not empty.

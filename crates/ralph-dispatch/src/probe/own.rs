@@ -1,0 +1,78 @@
+//! What launchers and loops have changed themselves in a work tree, which is not what a person left uncommitted.
+
+use std::fs;
+use std::path::Path;
+
+use ralph_core::process::Identity;
+use ralph_docs::fix_plan::Flavour;
+use ralph_loop::assemble::plan_file;
+
+use super::git;
+use crate::epic;
+use crate::gate::WorkTree;
+use crate::layout::Layout;
+
+/// How `git status --porcelain` shows a plan that is changed and not added.
+const PLAN_IS_MODIFIED: &str = " M .ralph/fix_plan.md";
+
+/// Whether nothing is changed but the plan, and that by the marks of a loop that was killed. Its next one takes them away,
+/// which a launch must not be refused for.
+pub(super) async fn is_dirty_by_claims(tree: &WorkTree, folder: &Path, host: &str) -> bool {
+    let WorkTree::Dirty(lines) = tree else {
+        return false;
+    };
+    if lines.iter().any(|line| line != PLAN_IS_MODIFIED) {
+        return false;
+    }
+    let Ok(committed) = git(folder, &["show", "HEAD:./.ralph/fix_plan.md"]).await else {
+        return false;
+    };
+    let Some(owner) = Identity::of(std::process::id()) else {
+        return false;
+    };
+    let plan = plan_file(folder, Flavour::Repository, owner, host);
+    plan.is_committed_but_for_claims(&committed)
+        .unwrap_or(false)
+}
+
+/// What we wrote ourselves is not what a person left uncommitted: our own files where somebody tracks them, and the
+/// Exec cells of a sweep.
+pub(super) async fn without_own(tree: WorkTree, layout: &Layout) -> WorkTree {
+    let WorkTree::Dirty(lines) = tree else {
+        return tree;
+    };
+    let is_swept = is_swept(layout).await;
+    let is_own = |line: &String| match line.get(3..).unwrap_or_default() {
+        "EPIC-PIPELINE.md" => is_swept,
+        "ralph/" => holds_only_own(layout),
+        path => path.strip_prefix("ralph/").is_some_and(is_own),
+    };
+    let left: Vec<String> = lines.into_iter().filter(|line| !is_own(line)).collect();
+    if left.is_empty() {
+        WorkTree::Clean
+    } else {
+        WorkTree::Dirty(left)
+    }
+}
+
+/// Whether a path below `ralph/` is a launcher's.
+fn is_own(below: &str) -> bool {
+    let (first, rest) = below.split_once('/').unwrap_or((below, ""));
+    matches!(first, "dispatch.log" | "logs" | "state")
+        || (first.ends_with(".pid") && rest.is_empty())
+}
+
+/// Whether all of `ralph/` is: what a launcher before this one left there, and nobody told git about.
+fn holds_only_own(layout: &Layout) -> bool {
+    let Ok(mut listing) = fs::read_dir(layout.pid_files()) else {
+        return false;
+    };
+    listing.all(|entry| entry.is_ok_and(|entry| is_own(&entry.file_name().to_string_lossy())))
+}
+
+/// Whether the pipeline differs from its committed text in Exec cells only.
+async fn is_swept(layout: &Layout) -> bool {
+    let committed = git(&layout.root, &["show", "HEAD:./EPIC-PIPELINE.md"]).await;
+    let now = fs::read_to_string(layout.pipeline());
+    matches!((committed, now), (Ok(committed), Ok(now)) if epic::differ_in_exec_only(&committed, &now))
+}

@@ -129,18 +129,18 @@ async fn settle(shop: &Rc<Shop>, record: AttemptRecord) -> Result<bool, PoolErro
 
 /// Worktrees that belong to no attempt.
 async fn sweep_worktrees(shop: &Shop) -> Result<(), PoolError> {
-    let alive: Vec<_> = shop
-        .attempts
-        .list()?
-        .into_iter()
+    let found = shop.attempts.list()?.into_iter();
+    let alive: Vec<_> = found
         .filter_map(|found| match found {
-            Found::Record(record) => record.assigned.map(|assigned| assigned.path),
+            Found::Record(record) => record.assigned,
             Found::Empty(_) | Found::Damaged(..) => None,
         })
         .collect();
     for site in shop.sites.values() {
         // What the settled attempts left clean goes too: a sweep knows no owner but attempts.
         site.close().await?;
+        let alive = alive.iter().filter(|assigned| site.worktrees.has(assigned));
+        let alive: Vec<_> = alive.map(|assigned| assigned.path.clone()).collect();
         for swept in site.worktrees.sweep(&alive, shop.env.now()).await? {
             let what = match (&swept.kept, &swept.problem) {
                 (_, Some(problem)) => format!("{} stays: {problem}", swept.path.display()),

@@ -165,6 +165,32 @@ fn a_push_that_fails_is_tried_again_at_the_next_start_without_the_agent() {
     assert_eq!(repository.status(), "");
 }
 
+/// The loop was killed after that: its worktree was clean by then, and lies there for another task.
+#[test]
+fn a_push_that_failed_is_tried_again_although_its_worktree_is_somebody_else_s() {
+    let (repository, forge) = with_origin(&[TASK]);
+    refuse_pushes(&repository, true);
+    let _ = forge.ralph(&repository, &RUN);
+    assert_eq!(repository.outcomes(), ["delivery_failed"]);
+    let attempts = repository.root().join(".ralph/state/attempts");
+    let mut attempts = std::fs::read_dir(attempts).expect("a folder");
+    let attempt = attempts.next().expect("an attempt").expect("an entry");
+    let record = std::fs::read_to_string(attempt.path().join("attempt.json")).expect("a record");
+    let record: serde_json::Value = serde_json::from_str(&record).expect("JSON");
+    let path = record["assigned"]["path"].as_str().expect("a path");
+    repository.git(&["worktree", "add", "--quiet", "--detach", path]);
+    refuse_pushes(&repository, false);
+    let ran = forge.ralph(&repository, &RUN).ended(0);
+    assert_eq!(
+        repository.outcomes(),
+        ["delivery_failed", "done"],
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(forge.creations(), 1);
+    assert_eq!(repository.worktrees(), Vec::<String>::new());
+}
+
 /// Defect 8.22: an address in `gh`'s words of failure is no pull request. What was pushed is not pushed again.
 #[test]
 fn words_of_failure_are_no_address() {

@@ -102,7 +102,7 @@ pub(crate) async fn finish(
 
 /// Goes on with an attempt that a crash cut off, where it was.
 pub(crate) async fn resume(shop: Rc<Shop>, mut attempt: Finishing) -> Result<Finished, PoolError> {
-    let is_there = attempt.assigned.path.is_dir();
+    let is_there = attempt.site.worktrees.has(&attempt.assigned);
     let end = match (attempt.record.closing.take(), attempt.record.phase) {
         (Some(closing), _) => End::new(closing, Ended::Settled),
         (None, Phase::Checking) if is_there => check(&shop, &mut attempt).await?,

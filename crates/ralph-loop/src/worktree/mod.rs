@@ -326,6 +326,12 @@ impl Worktrees {
         })
     }
 
+    /// Whether the attempt still has its worktree. Once its work was safe, that was cleaned, and may be somebody else's.
+    #[must_use]
+    pub fn has(&self, assigned: &Assigned) -> bool {
+        assigned.path.is_dir() && self.is_of(assigned)
+    }
+
     /// Whether the worktree is still this attempt's: it may have been given to another one since, when the answer
     /// about its release was lost.
     fn is_of(&self, assigned: &Assigned) -> bool {

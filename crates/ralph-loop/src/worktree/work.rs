@@ -64,7 +64,7 @@ impl Worktrees {
     /// # Errors
     /// [`WorktreeError::Gone`]; git gives no answer.
     pub async fn capture(&self, assigned: &Assigned) -> Result<Work, WorktreeError> {
-        if !self.is_of(assigned) || !assigned.path.is_dir() {
+        if !self.has(assigned) {
             return Err(WorktreeError::Gone {
                 path: assigned.path.clone(),
                 branch: assigned.branch.clone(),

@@ -112,6 +112,9 @@ impl Repository {
 fn agent(root: &Path, program: &Path) -> anyhow::Result<PathBuf> {
     let sh = Shell::new()?;
     let source = root.join("tests/src/bin/scripted-agent.rs");
+    if let Some(folder) = program.parent() {
+        sh.create_dir(folder)?;
+    }
     let flags = [
         "--edition",
         "2024",

@@ -186,6 +186,20 @@ fn kill_at(repository: &Repository, words: &[&str], random: &mut Random, kill: f
     });
     std::thread::sleep(Duration::from_millis(random.below(50)));
     kill(&mut running);
+    // A git of the killed loop lives for a moment, and what it writes can be seen half written.
+    wait_until("no git runs on", || gits(repository) == 0);
+}
+
+/// Living gits, by their folder.
+fn gits(repository: &Repository) -> usize {
+    let home = repository.home().canonicalize().expect("a folder");
+    let entries = std::fs::read_dir("/proc").expect("/proc");
+    let is_one = |entry: &std::fs::DirEntry| {
+        let name = std::fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
+        let folder = std::fs::read_link(entry.path().join("cwd")).unwrap_or_default();
+        name.trim_end() == "git" && folder.starts_with(&home)
+    };
+    entries.flatten().filter(is_one).count()
 }
 
 /// The plan has each task once, in one of three states; how many are ticked. No attempt is recorded twice.

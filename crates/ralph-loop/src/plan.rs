@@ -4,8 +4,8 @@
 //! of ours (`state/claims/<key>.json`) that names attempt and process; the `[~]` in the plan is its shadow, for
 //! people and for the loop that came before. So the record is written before the mark and removed after it, and a
 //! row with a record is taken even when its mark is gone: somebody may have edited the plan, a crash may have come
-//! in between, and while the base branch is fast-forwarded the marks are lifted. A `[~]` without a record is somebody
-//! else's and stays.
+//! in between, and while the base branch is fast-forwarded the marks are lifted. The file is git's then, which writes it
+//! bit by bit: this process goes by the plan as it was. A `[~]` without a record is somebody else's and stays.
 //!
 //! Every change is made under the advisory lock of `state/plan.lock`, on the file as it is then, and is written only
 //! if the file still has the bytes that were read. What must never be here: a task addressed by its line, a claim

@@ -7,7 +7,7 @@ use ralph_core::job::{Evidence, Finality, JobReport, JobState, Sighting};
 
 use super::merge::Facts;
 
-/// The state of a part that was submitted but is in no row yet: it counts as alive.
+/// The state of a part that was submitted but is in no row yet: it has not ended as far as anybody knows.
 const UNREPORTED: &str = "not reported yet";
 
 /// The verdict about an array or a heterogeneous job as a whole.
@@ -20,6 +20,14 @@ pub(super) fn whole(facts: &Facts<'_>, job: JobId) -> Sighting {
         return facts.single(job);
     };
     let state = overall(&parts);
+    if let Some(part) = unreported(&parts, &state) {
+        // It may have ended long ago: that it cannot be seen is no sign of life.
+        let why = part.reason.as_deref();
+        let why = why.unwrap_or("it is neither in the queue nor in accounting yet");
+        return Sighting::Unknown {
+            why: format!("{}: {why}", part.job),
+        };
+    }
     let all_ended = parts.iter().all(|part| part.finality() != Finality::Alive);
     let told = parts
         .iter()
@@ -65,6 +73,13 @@ fn parts(facts: &Facts<'_>) -> BTreeSet<JobId> {
     rows.filter(|part| part.part() != JobPart::Whole)
         .chain(facts.expected.iter().copied())
         .collect()
+}
+
+/// The first part that nothing is known of, where all others have ended.
+fn unreported<'a>(parts: &'a [JobReport], overall: &JobState) -> Option<&'a JobReport> {
+    let unreported = JobState::Other(UNREPORTED.to_owned());
+    let first = parts.iter().find(|part| part.state == unreported);
+    first.filter(|_| *overall == unreported)
 }
 
 fn verdict(facts: &Facts<'_>, part: JobId) -> JobReport {

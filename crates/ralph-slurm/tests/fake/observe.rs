@@ -229,7 +229,7 @@ async fn an_array_has_ended_when_every_task_that_was_submitted_has() {
     insta::assert_snapshot!(text, @"
     JOB PENDING r0 Alive (squeue) JOB_0=COMPLETED JOB_1=COMPLETED JOB_2=PENDING JOB_3=PENDING
     JOB_2 PENDING r0 Alive (squeue)
-    JOB not reported yet r0 Alive (the job's script) JOB_0=COMPLETED JOB_1=COMPLETED JOB_2=not reported yet JOB_3=not reported yet
+    JOB unknown: JOB_2: it is neither in the queue nor in accounting yet
     JOB_2 absent from squeue, sacct
     JOB FAILED 0:0 r0 Final (sacct) JOB_0=COMPLETED JOB_1=COMPLETED JOB_2=FAILED JOB_3=COMPLETED
     JOB_2 FAILED 0:0 r0 Final (sacct)
@@ -266,8 +266,8 @@ async fn a_heterogeneous_job_has_not_ended_with_its_first_component() {
     let text = seen.join("\n").replace(&job.to_string(), "JOB");
     insta::assert_snapshot!(text, @"
     JOB unknown: it has left the queue, and accounting still says PENDING
-    JOB not reported yet r0 Alive (the job's script) JOB+0=not reported yet JOB+1=not reported yet
-    JOB not reported yet r0 Alive (the job's script) JOB+0=COMPLETED JOB+1=not reported yet
+    JOB unknown: JOB+0: it is neither in the queue nor in accounting yet
+    JOB unknown: JOB+1: it is neither in the queue nor in accounting yet
     JOB FAILED 3:0 r0 Final (sacct) JOB+0=COMPLETED JOB+1=FAILED
     JOB absent from squeue, sacct
     ");
@@ -299,8 +299,8 @@ async fn an_adopted_job_of_several_parts_has_not_ended_before_each_of_them_has()
         seen.extend(look(&cluster, &ask).await);
     }
     insta::assert_snapshot!(seen.join("\n"), @"
-    7 not reported yet r0 Alive (the job's script) 7+0=not reported yet 7+1=not reported yet
-    9 not reported yet r0 Alive (the job's script) 9_4=COMPLETED 9_5=not reported yet
+    7 unknown: 7+0: it is neither in the queue nor in accounting yet
+    9 unknown: 9_5: it is neither in the queue nor in accounting yet
     7 COMPLETED 0:0 r0 Final (sacct) 7+0=COMPLETED 7+1=COMPLETED
     9 FAILED 0:0 r0 Final (sacct) 9_4=COMPLETED 9_5=FAILED
     ");

@@ -8,13 +8,13 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, fstat, openat, statat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, openat, statat};
 use rustix::io::Errno;
 
 use super::glance::{ProjectGlance, glance};
@@ -24,9 +24,6 @@ use crate::store::layout;
 
 /// More than any state that was seen, by a factor of eighty.
 const LARGEST: usize = 64 * 1024 * 1024;
-
-/// Most states are smaller.
-const AT_ONCE: usize = 32 * 1024;
 
 /// Below so many projects, a second thread costs more than it brings.
 const WORTH_A_THREAD: usize = 8;
@@ -132,31 +129,24 @@ fn share<E: Display>(
             found.push(recalled);
             continue;
         }
-        let quick = match read_quickly(folder, &path, &mut buffer) {
+        let (identity, bytes) = match read(folder, &path, &mut buffer) {
+            Ok(Some(read)) => read,
             Ok(None) => continue,
-            Ok(Some((identity, bytes))) => caught(skim, bytes)
-                .ok()
-                .and_then(Result::ok)
-                .map(|seen| (identity, seen)),
-            Err(_) => None,
+            Err(error) => {
+                found.push(unremarked(glance(&slug, Err(error))));
+                continue;
+            }
         };
-        if let Some((identity, seen)) = quick {
-            found.push(Found {
-                project: glance::<E>(&slug, Ok(seen)),
-                identity,
-                is_new: true,
-            });
-            continue;
-        }
-        // What was cut off, or comes from no file, is no whole value: it is read again with care.
-        match read(folder, &path, &mut buffer) {
-            Ok(Some(bytes)) => found.push(unremarked(match caught(skim, bytes) {
+        // One bad state is that project's outcome, also when reading it hits a bug of ours.
+        let skimmed = catch_unwind(AssertUnwindSafe(|| skim(bytes)));
+        found.push(Found {
+            project: match skimmed {
                 Ok(skimmed) => glance(&slug, skimmed),
                 Err(_) => glance(&slug, Err("reading it hit a bug")),
-            })),
-            Ok(None) => {}
-            Err(error) => found.push(unremarked(glance(&slug, Err(error)))),
-        }
+            },
+            identity,
+            is_new: true,
+        });
     }
     found
 }
@@ -178,76 +168,31 @@ fn recalled(folder: BorrowedFd<'_>, path: &Path, slug: &str, memory: &Memory<'_>
     })
 }
 
-fn caught<E>(
-    skim: &impl Fn(&[u8]) -> Result<Skim, E>,
-    bytes: &[u8],
-) -> thread::Result<Result<Skim, E>> {
-    catch_unwind(AssertUnwindSafe(|| skim(bytes)))
-}
-
-/// What a file holds, and which file that was before it was read. With a thousand small files, calls are what the time
-/// goes to.
-fn read_quickly<'a>(
-    folder: BorrowedFd<'_>,
-    path: &Path,
-    buffer: &'a mut Vec<u8>,
-) -> io::Result<Option<(Option<Identity>, &'a [u8])>> {
-    let Some(file) = open(folder, path)? else {
-        return Ok(None);
-    };
-    let facts = fstat(&file)?;
-    if buffer.len() < AT_ONCE {
-        buffer.resize(AT_ONCE, 0);
-    }
-    let bytes = match rustix::io::read(&file, buffer.as_mut_slice()) {
-        Ok(length) if 0 < length && length < buffer.len() => {
-            buffer.get(..length).unwrap_or_default()
-        }
-        Ok(length) => fill(&file, &facts, buffer, length)?,
-        Err(_) => fill(&file, &facts, buffer, 0)?,
-    };
-    Ok(Some((Identity::of(&facts), bytes)))
-}
-
 /// A whole file, read with the same care; nothing when it cannot be read.
 pub(super) fn content(path: &Path) -> Vec<u8> {
     let mut buffer = Vec::new();
     let length = match read(CWD, path, &mut buffer) {
-        Ok(Some(bytes)) => bytes.len(),
+        Ok(Some((_, bytes))) => bytes.len(),
         _ => 0,
     };
     buffer.truncate(length);
     buffer
 }
 
-/// Reads a file below `folder` into `buffer`, which is only ever grown; `None` when there is no such file.
+/// Reads a file below `folder` into `buffer`, which is only ever grown, and says which file that was before it was read;
+/// `None` when there is no such file.
 fn read<'a>(
     folder: BorrowedFd<'_>,
     path: &Path,
     buffer: &'a mut Vec<u8>,
-) -> io::Result<Option<&'a [u8]>> {
-    match open(folder, path)? {
-        Some(file) => fill(&file, &fstat(&file)?, buffer, 0).map(Some),
-        None => Ok(None),
-    }
-}
-
-fn open(folder: BorrowedFd<'_>, path: &Path) -> io::Result<Option<OwnedFd>> {
+) -> io::Result<Option<(Option<Identity>, &'a [u8])>> {
     // Without waiting, so that a pipe in a file's place is found out instead of waited for.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    match openat(folder, path, flags, Mode::empty()) {
-        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
-        file => Ok(Some(file?)),
-    }
-}
-
-/// Reads the rest of a file of which `filled` bytes are in the buffer.
-fn fill<'a>(
-    file: &OwnedFd,
-    facts: &Stat,
-    buffer: &'a mut Vec<u8>,
-    mut filled: usize,
-) -> io::Result<&'a [u8]> {
+    let file = match openat(folder, path, flags, Mode::empty()) {
+        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
+        file => file?,
+    };
+    let facts = fstat(&file)?;
     if FileType::from_raw_mode(facts.st_mode) != FileType::RegularFile {
         return Err(io::Error::other("expected a file, found something else"));
     }
@@ -258,18 +203,20 @@ fn fill<'a>(
     if buffer.len() < length {
         buffer.resize(length, 0);
     }
+    let mut filled = 0;
     while let Some(rest) = buffer
         .get_mut(filled..length)
         .filter(|rest| !rest.is_empty())
     {
-        match rustix::io::read(file, rest) {
+        match rustix::io::read(&file, rest) {
             Ok(0) => break,
             Ok(more) => filled += more,
             Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(buffer.get(..filled).unwrap_or_default())
+    let bytes = buffer.get(..filled).unwrap_or_default();
+    Ok(Some((Identity::of(&facts), bytes)))
 }
 
 fn is_absent(error: &io::Error) -> bool {

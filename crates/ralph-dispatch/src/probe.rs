@@ -65,9 +65,14 @@ pub(crate) async fn probe(site: Site<'_>, names: &[String]) -> Found {
             let folder = site.layout.repository(name);
             (Some(name.clone()), folder)
         }));
-        let trees = folders.into_iter().map(|(name, folder)| async move {
-            let tree = work_tree(&folder, name.is_some()).await;
-            (name, tree)
+        let trees = folders.into_iter().map(|(name, folder)| {
+            let host = site.host.to_owned();
+            async move {
+                let tree = work_tree(&folder, name.is_some()).await;
+                let is_by_claims =
+                    name.is_some() && is_dirty_by_claims(&tree, &folder, &host).await;
+                (name, if is_by_claims { WorkTree::Clean } else { tree })
+            }
         });
         at_once(&permits, trees)
     };
@@ -81,14 +86,6 @@ pub(crate) async fn probe(site: Site<'_>, names: &[String]) -> Found {
     let mut trees: BTreeMap<_, _> = trees.into_iter().collect();
     let mut pushed: BTreeMap<_, _> = pushed.into_iter().collect();
     let look = Look::new(site.layout, site.jobs);
-    for (name, tree) in &mut trees {
-        let folder = name.as_ref().map(|name| site.layout.repository(name));
-        if let Some(folder) = folder
-            && is_dirty_by_claims(tree, &folder, site.host).await
-        {
-            *tree = WorkTree::Clean;
-        }
-    }
     let repositories = names.iter().map(|name| RepositoryProbe {
         name: name.clone(),
         folder: site.layout.repository(name),

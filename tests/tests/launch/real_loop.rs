@@ -32,15 +32,9 @@ const EPIC: &str = "\
 fn bench() -> Workbench {
     let bench = Workbench::new(&NAMES);
     bench.link("ralph", &binary("ralph-tested"));
-    bench.program("agent", AGENT);
     bench.program("gh", GH);
     bench.write("wb/EPIC-PIPELINE.md", EPIC);
-    let conf = bench.read("wb/project.conf");
-    let agent = bench.path("bin/agent").display().to_string();
-    bench.write(
-        "wb/project.conf",
-        &format!("{conf}WB_RALPH_ENGINE=command\nWB_RALPH_AGENT_COMMAND=\"{agent}\"\n"),
-    );
+    agent_is(&bench, AGENT);
     bench.commit("wb");
     for name in NAMES {
         let folder = format!("wb/repos/{name}");
@@ -64,6 +58,17 @@ fn bench() -> Workbench {
         }
     }
     bench
+}
+
+/// Makes a script the agent of a workbench.
+fn agent_is(bench: &Workbench, script: &str) {
+    bench.program("agent", script);
+    let conf = bench.read("wb/project.conf");
+    let agent = bench.path("bin/agent").display().to_string();
+    bench.write(
+        "wb/project.conf",
+        &format!("{conf}WB_RALPH_ENGINE=command\nWB_RALPH_AGENT_COMMAND=\"{agent}\"\n"),
+    );
 }
 
 /// The living agents: the script, and not what it forks.
@@ -220,13 +225,7 @@ const WAITING: &str = "#!/bin/bash\ncat >/dev/null\nwhile [ ! -e \"${0%/*}/may-w
 fn what_a_killed_loop_left_in_the_plan_does_not_keep_the_next_launch_away() {
     let bench = Workbench::new(&["svc-a"]);
     bench.link("ralph", &binary("ralph-tested"));
-    bench.program("agent", WAITING);
-    let conf = bench.read("wb/project.conf");
-    let agent = bench.path("bin/agent").display().to_string();
-    bench.write(
-        "wb/project.conf",
-        &format!("{conf}WB_RALPH_ENGINE=command\nWB_RALPH_AGENT_COMMAND=\"{agent}\"\n"),
-    );
+    agent_is(&bench, WAITING);
     bench.commit("wb");
     let plan = "wb/repos/svc-a/.ralph/fix_plan.md";
     let rows = "# Plan\n\n- [ ] **R1** one\n- [ ] **R2** two\n";

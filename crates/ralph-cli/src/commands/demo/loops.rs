@@ -1,7 +1,6 @@
 //! The second half of the demo: three git repositories, looped by a script that stands where a coding agent would.
 
 use std::path::Path;
-use std::process::Command;
 
 use clap::Parser as _;
 use ralph_core::error::Code;
@@ -9,6 +8,7 @@ use ralph_core::store::atomic;
 use ralph_front::failure::Failure;
 use ralph_front::output::Output;
 
+use super::git;
 use crate::args::{Cli, Verb};
 use crate::commands;
 use crate::exit::printed;
@@ -22,7 +22,7 @@ const CHECK: &str = include_str!("../../templates/demo/loops/check.sh");
 const REPOSITORIES: [&str; 3] = ["counter", "greeter", "weather"];
 
 /// The folder of the repositories, below that of the demo.
-pub(super) const FOLDER: &str = "repositories";
+const FOLDER: &str = "repositories";
 
 /// Makes the repositories, loops until nothing is left to try, shows what came of it. Without git nothing of it is
 /// possible, and the demo says so.
@@ -71,18 +71,6 @@ fn begin(repository: &Path) -> bool {
         ],
     ];
     steps.iter().all(|step| git(repository, step).is_some())
-}
-
-/// What git answers; nothing when it fails.
-fn git(repository: &Path, arguments: &[&str]) -> Option<String> {
-    let output = Command::new("git")
-        .arg("-C")
-        .arg(repository)
-        .args(arguments)
-        .output()
-        .ok()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    output.status.success().then_some(text)
 }
 
 /// The words of the loop's command line, every one of them the user's to repeat, in the lines in which it is shown.

@@ -138,34 +138,37 @@ fn make(global: &Global, root: &Path, output: &Output) -> Result<(), Failure> {
 
 /// A commit, so that `git diff` shows what ralph changed; without git the demo works all the same.
 fn commit(root: &Path) {
-    let git = |arguments: &[&str]| {
-        Command::new("git")
-            .arg("-C")
-            .arg(root)
-            .args(arguments)
-            .output()
-            .is_ok_and(|out| out.status.success())
-    };
-    let identity = [
-        "-c",
-        "user.name=ralph demo",
-        "-c",
-        "user.email=demo@localhost",
-        "-c",
-        "commit.gpgsign=false",
+    let steps: [&[&str]; 3] = [
+        &["init", "--quiet"],
+        &["add", "--all"],
+        &[
+            "-c",
+            "user.name=ralph demo",
+            "-c",
+            "user.email=demo@localhost",
+            "-c",
+            "commit.gpgsign=false",
+            "commit",
+            "--quiet",
+            "--message",
+            "The workspace before the first dispatch",
+        ],
     ];
-    if git(&["init", "--quiet"]) && git(&["add", "--all"]) {
-        git(&[
-            &identity[..],
-            &[
-                "commit",
-                "--quiet",
-                "--message",
-                "The workspace before the first dispatch",
-            ],
-        ]
-        .concat());
-    }
+    // What fails leaves the rest without a meaning.
+    let _ = steps.iter().all(|step| git(root, step).is_some());
+}
+
+/// What git answers in a folder; nothing when it fails.
+fn git(folder: &Path, arguments: &[&str]) -> Option<String> {
+    let mut command = Command::new("git");
+    let output = command
+        .arg("-C")
+        .arg(folder)
+        .args(arguments)
+        .output()
+        .ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    output.status.success().then_some(text)
 }
 
 fn epilogue(root: &Path) -> String {
@@ -173,13 +176,7 @@ fn epilogue(root: &Path) -> String {
     tree(&mut text, &root.join(layout::PROJECTS), 1);
     let document = "projects/matrix-shapes/documentation/debugging.md";
     let _ = writeln!(text, "\n{}", paint(BOLD, &format!("$ git diff {document}")));
-    let diff = Command::new("git")
-        .arg("-C")
-        .arg(root)
-        .args(["diff", "--no-color", "--", document])
-        .output();
-    for line in diff
-        .map(|out| String::from_utf8_lossy(&out.stdout).into_owned())
+    for line in git(root, &["diff", "--no-color", "--", document])
         .unwrap_or_default()
         .lines()
     {

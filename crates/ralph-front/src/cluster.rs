@@ -13,9 +13,12 @@ use ralph_core::process::Supervisor;
 use ralph_core::settings::ClusterKind;
 use ralph_core::store::layout;
 use ralph_slurm::{
-    ClusterSettings, ControlMaster, Rate, Session, SlurmBackend, SlurmOptions, Transport,
+    ClusterSettings, ControlMaster, Rate, Relay, Session, SlurmBackend, SlurmOptions, Transport,
     TransportKind,
 };
+
+/// The program that holds the connection where `ssh.transport` is `libssh2`.
+const LIBSSH2: &str = "ralph-libssh2";
 
 /// Where things are on this machine, as the binary knows from its environment.
 #[derive(Debug)]
@@ -102,7 +105,7 @@ impl Site<'_> {
         }
     }
 
-    #[cfg(feature = "libssh2")]
+    /// The program that speaks SSH by itself, beside the running one, else from the `PATH`.
     fn libssh2(
         &self,
         settings: &ClusterSettings,
@@ -111,19 +114,15 @@ impl Site<'_> {
         let home = self.home.clone().ok_or_else(|| BackendError::NoConfig {
             detail: "HOME is not set".to_owned(),
         })?;
-        Ok(Arc::new(ralph_slurm::Libssh2::new(
+        let beside = self.program.as_ref().ok();
+        let beside = beside.map(|program| program.with_file_name(LIBSSH2));
+        let program = beside.filter(|path| path.exists());
+        Ok(Arc::new(Relay::new(
+            program.unwrap_or_else(|| PathBuf::from(LIBSSH2)),
             settings.ssh.clone(),
             home,
             &env.user,
-            None,
         )))
-    }
-
-    #[cfg(not(feature = "libssh2"))]
-    fn libssh2(&self, _: &ClusterSettings, _: &Env) -> Result<Arc<dyn Transport>, BackendError> {
-        Err(BackendError::NoConfig {
-            detail: "`ssh.transport` is `libssh2`, which this build leaves out".to_owned(),
-        })
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ralph_core::backend::BackendError;
 use ralph_core::env::Env;
+use ralph_core::error::Coded as _;
 use ralph_core::time::Timestamp;
 use tokio::sync::Semaphore;
 
@@ -274,6 +275,13 @@ fn exit_text(exit: &Exit) -> String {
 pub(crate) fn backend_error(error: TransportError) -> BackendError {
     match error {
         TransportError::NoSession { host, .. } => BackendError::NoSession { host },
+        // Asking again does not help; what does is the error's own.
+        program @ TransportError::Program { .. } => BackendError::Unreachable {
+            detail: match program.hint() {
+                Some(hint) => format!("{program}. {hint}"),
+                None => program.to_string(),
+            },
+        },
         other => BackendError::Unreachable {
             detail: other.to_string(),
         },

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use ralph_core::error::{Code, Coded, Hint};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// The cluster as the user configured it.
@@ -22,7 +23,8 @@ pub struct ClusterSettings {
 }
 
 /// Which transport is used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TransportKind {
     /// OpenSSH's client over the session that the user opened.
     Openssh,
@@ -31,7 +33,7 @@ pub enum TransportKind {
 }
 
 /// `ssh`: the connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SshSettings {
     /// Login name; `None` leaves it to OpenSSH's configuration.
     pub user: Option<String>,

@@ -6,6 +6,7 @@
 )]
 
 mod by_hand;
+mod embedded;
 mod exactly_once;
 mod limits;
 mod lives;

@@ -8,6 +8,7 @@ mod control_master;
 mod libssh2;
 #[cfg(any(test, feature = "test-util"))]
 mod local;
+mod relay;
 mod session;
 
 use std::fmt;
@@ -16,12 +17,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ralph_core::error::{Code, Coded, Hint};
+use serde::{Deserialize, Serialize};
 
 pub use control_master::ControlMaster;
 #[cfg(feature = "libssh2")]
 pub use libssh2::{Libssh2, Prompt, Prompter};
 #[cfg(any(test, feature = "test-util"))]
 pub use local::Local;
+pub use relay::{Opening, Relay, serve};
 pub use session::{Connected, Session, SessionError, SessionState};
 
 /// A way to run a command on the login node.
@@ -64,7 +67,7 @@ pub struct ExecRequest<'a> {
 }
 
 /// How a remote command ended, as far as the transport can tell.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exit {
     /// Its exit code; `None` for a signal, or when it was not waited for. OpenSSH reports its own failures as 255, too.
     pub code: Option<i32>,
@@ -73,7 +76,8 @@ pub struct Exit {
 }
 
 /// The connection failed. None of these says anything about the command's effect.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TransportError {
     /// There is no session, and none may be opened without the user.
     #[error("no SSH session to {host} is open: {detail}")]
@@ -131,7 +135,12 @@ impl Coded for TransportError {
             Self::NoSession { .. } => {
                 Some(Hint::new("Run `ralph cluster connect`, then try again."))
             }
-            Self::Program { .. } => Some(Hint::new("Install an OpenSSH client.")),
+            Self::Program { program, .. } if program == "ssh" => {
+                Some(Hint::new("Install an OpenSSH client."))
+            }
+            Self::Program { .. } => Some(Hint::new(
+                "Install it from the same build as `ralph`, beside it or on the PATH; or set `ssh.transport` to `openssh`.",
+            )),
             _ => None,
         }
     }

@@ -22,7 +22,7 @@ use crate::log::Source;
 use crate::outcome::Hang;
 
 /// Bytes that are read at once.
-const PIECE: usize = 32 * 1024;
+const PIECE: usize = 16 * 1024;
 /// How long the rest of the streams is waited for when everything that could write to them is gone.
 const DRAIN: Duration = Duration::from_secs(2);
 /// Where an agent is found again when its guard was killed.

@@ -2,7 +2,8 @@
 
 use super::class::{FailureClass, Rank, Scope};
 use super::log::LogText;
-use super::signatures::{self, SIGNATURES, Weight};
+use super::signatures::{self, Weight};
+use super::texts::SIGNATURES;
 use super::{Case, python, traceback};
 use crate::backend::Stream;
 use crate::job::JobState;

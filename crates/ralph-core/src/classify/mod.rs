@@ -14,10 +14,13 @@ mod explain;
 mod log;
 mod python;
 mod signatures;
+mod texts;
 mod traceback;
 
 #[cfg(test)]
 mod corpus_tests;
+#[cfg(test)]
+mod field_tests;
 #[cfg(test)]
 mod tests;
 

@@ -1,15 +1,15 @@
-//! The texts that explain a failure, as data, and how they are found.
+//! How the texts of [`super::texts`] are found in a log.
 //!
 //! All texts are searched for at once in one pass that is linear in the log. A text only counts on a line that
-//! speaks for itself: not in a commit's subject, a printed configuration or a warning. Python's exceptions are not
-//! here, because only the end of the last traceback decides; they are in [`super::python`].
+//! speaks for itself: not in a commit's subject, a printed configuration or a warning.
 
 use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
-use super::class::FailureClass::{self, *};
+use super::class::FailureClass;
 use super::log::{LogText, floor_boundary};
+use super::texts::{CHECKED_OUT, SIGNATURES};
 
 /// How much of a long line is looked at around a hit, and how often a text is examined in one log: together
 /// they bound the work for any input.
@@ -45,7 +45,11 @@ pub(super) struct Signature {
 }
 
 impl Signature {
-    const fn new(weight: Weight, class: FailureClass, fragments: &'static [&'static str]) -> Self {
+    pub(super) const fn new(
+        weight: Weight,
+        class: FailureClass,
+        fragments: &'static [&'static str],
+    ) -> Self {
         Self {
             class,
             weight,
@@ -58,27 +62,27 @@ impl Signature {
         }
     }
 
-    const fn unless(mut self, others: &'static [&'static str]) -> Self {
+    pub(super) const fn unless(mut self, others: &'static [&'static str]) -> Self {
         self.unless = others;
         self
     }
 
-    const fn cured_by(mut self, text: &'static str) -> Self {
+    pub(super) const fn cured_by(mut self, text: &'static str) -> Self {
         self.cured_by = text;
         self
     }
 
-    const fn at_start(mut self) -> Self {
+    pub(super) const fn at_start(mut self) -> Self {
         self.at_start = true;
         self
     }
 
-    const fn near_end(mut self) -> Self {
+    pub(super) const fn near_end(mut self) -> Self {
         self.near_end = true;
         self
     }
 
-    const fn even_as_warning(mut self) -> Self {
+    pub(super) const fn even_as_warning(mut self) -> Self {
         self.even_as_warning = true;
         self
     }
@@ -88,239 +92,6 @@ impl Signature {
         longest.copied().unwrap_or_default()
     }
 }
-
-const fn fatal(class: FailureClass, fragments: &'static [&'static str]) -> Signature {
-    Signature::new(Weight::Fatal, class, fragments)
-}
-
-const fn tells(class: FailureClass, fragments: &'static [&'static str]) -> Signature {
-    Signature::new(Weight::Telling, class, fragments)
-}
-
-const fn passing(class: FailureClass, fragments: &'static [&'static str]) -> Signature {
-    Signature::new(Weight::Passing, class, fragments)
-}
-
-/// What a successful checkout prints; a script may fetch more and try again.
-const CHECKED_OUT: &str = "HEAD is now at";
-
-/// Within one rank of the precedence, the earlier row wins.
-pub(super) const SIGNATURES: &[Signature] = &[
-    // The scheduler's own lines. Ids in them are raw ids, so they are never compared with the job's.
-    tells(SlurmTimeout, &["DUE TO TIME LIMIT"]),
-    tells(Preempted, &["DUE TO PREEMPTION"]).near_end(),
-    tells(NodeFailure, &["DUE TO NODE FAILURE"]).near_end(),
-    tells(HostOomKill, &["oom_kill event"]),
-    tells(HostOomKill, &["oom-kill event"]),
-    tells(HostOomKill, &["Exceeded job memory limit"]),
-    tells(HostOomKill, &["Exceeded step memory limit"]),
-    tells(HostOomKill, &["Memory cgroup out of memory"]),
-    tells(HostOomKill, &["task ", ": Out Of Memory"]),
-    tells(SlurmSignal, &["CANCELLED AT", "DUE to SIGNAL"]),
-    tells(SlurmSignal, &["CANCELLED AT", "DUE TO SIGNAL"]),
-    tells(Cancelled, &["*** JOB ", " CANCELLED AT ", " ***"])
-        .unless(&[" DUE "])
-        .near_end(),
-    passing(SlurmSignal, &["line ", ": ", " Killed "]),
-    tells(SchedulerLimit, &["QOSMaxSubmitJobPerUserLimit"]),
-    tells(SchedulerLimit, &["Job violates accounting/QOS policy"]),
-    // Submission: what was sent cannot work. The job ends within seconds.
-    fatal(GitMissingCommit, &["reference is not a tree"]).cured_by(CHECKED_OUT),
-    fatal(GitMissingCommit, &["unable to read tree"]).cured_by(CHECKED_OUT),
-    fatal(GitMissingCommit, &["upload-pack: not our ref"]).cured_by(CHECKED_OUT),
-    fatal(GitMissingCommit, &["couldn't find remote ref"]).cured_by(CHECKED_OUT),
-    fatal(GitMissingCommit, &["fatal: bad object"]).cured_by(CHECKED_OUT),
-    fatal(
-        GitMissingCommit,
-        &["pathspec '", "did not match any file(s) known to git"],
-    )
-    .cured_by(CHECKED_OUT),
-    fatal(
-        GitMissingCommit,
-        &["Server does not allow request for unadvertised object"],
-    )
-    .cured_by(CHECKED_OUT),
-    fatal(
-        GitMissingCommit,
-        &["fatal: Remote branch ", " not found in upstream"],
-    )
-    .cured_by(CHECKED_OUT),
-    // A script may only have asked for its version.
-    tells(
-        GitMissingCommit,
-        &["fatal: ambiguous argument '", "unknown revision"],
-    )
-    .cured_by(CHECKED_OUT),
-    tells(GitMissingCommit, &["fatal: Not a valid object name"]).cured_by(CHECKED_OUT),
-    fatal(ShellSyntax, &["unexpected EOF while looking for matching"]),
-    fatal(ShellSyntax, &["syntax error near unexpected token"]),
-    fatal(ShellSyntax, &["syntax error: unexpected end of file"]),
-    fatal(ShellUnboundVariable, &[": unbound variable"]),
-    fatal(ShellUnboundVariable, &["parameter null or not set"]),
-    fatal(ShellUnboundVariable, &[": parameter not set"]),
-    fatal(CliBadArguments, &["error: unrecognized arguments:"]),
-    fatal(
-        CliBadArguments,
-        &["error: the following arguments are required:"],
-    ),
-    fatal(CliBadArguments, &[": error: argument "]),
-    fatal(CliBadArguments, &[": error: ambiguous option"]),
-    fatal(CliBadArguments, &["error: no such option:"]),
-    fatal(CliBadArguments, &["Error: No such option"]),
-    fatal(CliBadArguments, &["Error: Missing option"]),
-    fatal(CliBadArguments, &["Error: Got unexpected extra argument"]),
-    fatal(CliBadArguments, &["FATAL Flags parsing error"]),
-    fatal(CliBadArguments, &[": unrecognized option '"]),
-    fatal(ScriptMissing, &["can't open file '", "[Errno 2]"]),
-    fatal(ScriptMissing, &["sh: 0: cannot open "]),
-    fatal(ScriptMissing, &["sh: 0: Can't open "]),
-    fatal(
-        AccountPartition,
-        &["Invalid account or account/partition combination"],
-    ),
-    // Environment. A script without `errexit` runs on after most of these, so they pass.
-    fatal(ModuleNotFound, &["python", ": No module named "]).unless(&["Error"]),
-    passing(EnvModuleUnknown, &["The following module(s) are unknown"]),
-    passing(EnvModuleUnknown, &["Unable to locate a modulefile for"]),
-    passing(
-        EnvModuleUnknown,
-        &["exist but cannot be loaded as requested"],
-    ),
-    passing(EnvSetupFailed, &["EnvironmentNameNotFound"]),
-    passing(EnvSetupFailed, &["EnvironmentLocationNotFound"]),
-    passing(EnvSetupFailed, &["Could not find conda environment"]),
-    passing(
-        EnvSetupFailed,
-        &["ERROR: No matching distribution found for"],
-    ),
-    passing(EnvSetupFailed, &["ERROR: Could not install packages"]),
-    passing(EnvCommandNotFound, &[": command not found"]),
-    passing(EnvCommandNotFound, &["command not found: "]),
-    passing(
-        EnvCommandNotFound,
-        &["execve(): ", ": No such file or directory"],
-    ),
-    passing(
-        EnvCommandNotFound,
-        &["/env: ", ": No such file or directory"],
-    ),
-    passing(EnvCommandNotFound, &["exec: ", ": not found"]),
-    passing(LibraryMismatch, &["error while loading shared libraries"]),
-    tells(LibraryMismatch, &["version `", "' not found (required by"]),
-    tells(
-        LibraryMismatch,
-        &["no kernel image is available for execution on the device"],
-    )
-    .even_as_warning(),
-    tells(LibraryMismatch, &["CUDA driver version is insufficient"]).even_as_warning(),
-    tells(
-        LibraryMismatch,
-        &["NVIDIA driver on your system is too old"],
-    )
-    .even_as_warning(),
-    passing(GitAccess, &["Permission denied (publickey"]),
-    passing(GitAccess, &["fatal: could not read Username for"]),
-    passing(GitAccess, &["Host key verification failed"]),
-    passing(GitAccess, &["remote: Repository not found"]),
-    passing(GitAccess, &["fatal: Authentication failed for"]),
-    // Storage. Data may be lost even when the script reports success.
-    fatal(DiskQuota, &["Disk quota exceeded"]),
-    fatal(DiskQuota, &["No space left on device"]),
-    fatal(WriteFailed, &["PytorchStreamWriter failed writing file"]),
-    fatal(WriteFailed, &["RuntimeError: File ", " cannot be opened"]),
-    fatal(RsyncPartial, &["rsync error: "]).unless(&["(code 20)", "(code 24)"]),
-    tells(NfsStale, &["tale file handle"]),
-    tells(NfsStale, &["tale NFS file handle"]),
-    tells(FilesystemError, &["Input/output error"]),
-    tells(FilesystemError, &["Read-only file system"]),
-    tells(FilesystemError, &["Transport endpoint is not connected"]),
-    // Node, GPU and network. A caught error and a fatal one read the same, so nothing here is proof.
-    tells(GpuErrState, &["uncorrectable ECC error"]),
-    tells(GpuErrState, &["Unable to determine the device handle for"]),
-    tells(GpuErrState, &["GPU has fallen off the bus"]),
-    tells(GpuErrState, &["| ", "ERR!", "|"]),
-    tells(
-        CudaDeviceBusy,
-        &["CUDA-capable device(s) is/are busy or unavailable"],
-    ),
-    tells(NcclDuplicateGpu, &["Duplicate GPU detected"]),
-    tells(
-        CudaIllegalAccess,
-        &["an illegal memory access was encountered"],
-    ),
-    tells(
-        CudaIllegalAccess,
-        &["CUDA error: unspecified launch failure"],
-    ),
-    tells(CudaIllegalAccess, &["CUDA error: misaligned address"]),
-    tells(CudaDriverInit, &["CUDA driver initialization failed"]).even_as_warning(),
-    tells(CudaDriverInit, &["CUDA error: initialization error"]),
-    tells(CudaDriverInit, &["No CUDA GPUs are available"]),
-    tells(CudaDriverInit, &["no CUDA-capable device is detected"]),
-    tells(CudaDriverInit, &["Found no NVIDIA driver on your system"]).even_as_warning(),
-    tells(CudaDriverInit, &["Failed to initialize NVML"]),
-    tells(
-        CudaDriverInit,
-        &["couldn't communicate with the NVIDIA driver"],
-    ),
-    tells(TorchrunPort, &["EADDRINUSE"]),
-    tells(TorchrunPort, &["ddress already in use"]),
-    tells(
-        NcclWatchdog,
-        &["Watchdog caught collective operation timeout"],
-    ),
-    tells(NcclWatchdog, &["NCCL watchdog thread terminated"]),
-    tells(NcclWatchdog, &["NCCL ", "watchdog timeout"]),
-    tells(NcclWatchdog, &["NCCL communicator was aborted"]),
-    tells(NcclWatchdog, &["ncclRemoteError"]),
-    tells(NcclWatchdog, &["ncclSystemError"]),
-    tells(FilesystemHang, &["JOB NOT ENDING WITH SIGNALS"]),
-    passing(Network, &["Temporary failure in name resolution"]),
-    passing(Network, &["Could not resolve host"]),
-    passing(Network, &["Failed to connect to ", " port "]),
-    passing(Network, &["error: RPC failed"]),
-    passing(Network, &["fatal: early EOF"]),
-    passing(Network, &["fatal: the remote end hung up unexpectedly"]),
-    // Memory of the GPU; many programs catch this and go on with a smaller batch.
-    tells(CudaOom, &["CUDA out of memory"]),
-    tells(CudaOom, &["HIP out of memory"]),
-    tells(CudaOom, &["OutOfMemoryError: "]).unless(&["java"]),
-    tells(CudaOom, &["torch.cuda.OutOfMemoryError"]),
-    tells(CudaOom, &["CUDA error: out of memory"]),
-    tells(CudaOom, &["CUBLAS_STATUS_ALLOC_FAILED"]),
-    tells(CudaOom, &["RESOURCE_EXHAUSTED: Out of memory"]),
-    // Python without a traceback.
-    tells(
-        DataloaderWorker,
-        &["DataLoader worker (pid", "killed by signal"],
-    ),
-    tells(
-        DataloaderWorker,
-        &["DataLoader worker (pid", "exited unexpectedly"],
-    ),
-    fatal(LossNan, &["oss is nan, stopping"]),
-    fatal(LossNan, &["oss is NaN, stopping"]),
-    fatal(PyException, &["SyntaxError: "]).at_start(),
-    fatal(PyException, &["IndentationError: "]).at_start(),
-    fatal(PyException, &["TabError: "]).at_start(),
-    // What explains only what nothing else explains: healthy jobs print these too.
-    tells(CrashSignal, &["Segmentation fault"]),
-    tells(CrashSignal, &["Bus error"]),
-    tells(CrashSignal, &["(core dumped)"]),
-    tells(
-        CrashSignal,
-        &["terminate called after throwing an instance"],
-    ),
-    tells(CrashSignal, &["Fatal Python error:"]),
-    tells(PermissionDenied, &[": Permission denied"]),
-    tells(ShellNoSuchFile, &[": No such file or directory"]).unless(&[
-        "ls: ",
-        "rm: ",
-        "grep: ",
-        "[Errno 2]",
-        "Error: ",
-    ]),
-];
 
 static SEARCH: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
     AhoCorasick::builder()
@@ -434,6 +205,7 @@ fn is_quotation(line: &str) -> bool {
 mod tests {
     use super::*;
     use crate::backend::Stream;
+    use crate::classify::class::FailureClass::{GitMissingCommit, Preempted};
 
     fn classes(text: &str) -> Vec<FailureClass> {
         let log = LogText::from_bytes("job.err", Stream::Err, text.as_bytes());

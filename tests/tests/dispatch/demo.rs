@@ -43,6 +43,7 @@ fn the_demo_ends_as_it_says_and_leaves_nothing_running() {
         let worktrees = git(&["worktree", "list", "--porcelain"]).ended(0).stdout;
         assert_eq!(worktrees.matches("worktree ").count(), 1, "{worktrees}");
     }
+    reported(&folder);
     // Somebody's workspace is not made a demo.
     let mut again = Command::new(binary("ralph"));
     let again = Ran::of_command(again.arg("demo").arg(&folder)).ended(1);
@@ -50,5 +51,48 @@ fn the_demo_ends_as_it_says_and_leaves_nothing_running() {
         again.stderr.contains("there is a workspace already"),
         "{}",
         again.stderr
+    );
+}
+
+/// The page about it: of the workspace into a file, of the loops onto standard output, and both as data.
+fn reported(folder: &std::path::Path) {
+    let report = |folder: &std::path::Path, words: &[&str]| {
+        let mut report = Command::new(binary("ralph"));
+        Ran::of_command(report.arg("report").args(words).current_dir(folder)).ended(0)
+    };
+    let written = report(folder, &["-o", "report.html"]).stdout;
+    assert!(written.ends_with("/a demo/report.html\n"), "{written}");
+    let page = std::fs::read_to_string(folder.join("report.html")).expect("the page");
+    for text in [
+        "3</b>projects",
+        "<rect class=\"failed\"",
+        "needs you",
+        "py_shape_mismatch",
+        "</html>",
+    ] {
+        assert!(page.contains(text), "{text}: {page}");
+    }
+    let data = report(folder, &["--json"]).stdout;
+    let data: serde_json::Value = serde_json::from_str(&data).expect("JSON");
+    let runs = data["runs"].as_array().expect("runs");
+    assert_eq!(runs.len(), 3, "{data:#}");
+    assert!(
+        runs.iter().all(|run| run["ended_at"].is_string()),
+        "{data:#}"
+    );
+    assert!(data["attempts"].is_null(), "{data:#}");
+
+    let loops = folder.join("repositories");
+    let page = report(&loops, &[]).stdout;
+    for text in ["7</b>attempts", "gates_failed", "<code>no_change</code> 2"] {
+        assert!(page.contains(text), "{text}: {page}");
+    }
+    let nowhere = tempfile::tempdir().expect("a folder");
+    let mut report = Command::new(binary("ralph"));
+    let ran = Ran::of_command(report.arg("report").current_dir(nowhere.path())).ended(1);
+    assert!(
+        ran.stderr.contains("is there a workspace"),
+        "{}",
+        ran.stderr
     );
 }

@@ -150,6 +150,11 @@ pub enum Verb {
         after_help = "It makes throw-away repositories below the temporary folder and touches nothing of yours. Each run is a real run of your agent\nand may cost money: eight small ones, or one with --quick. Exit 1 when something would not work.\n\nExamples:\n  ralph selftest --agent-command './my-agent --fast'\n  ralph selftest --engine claude --quick\n  ralph selftest --agent-command ./my-agent --json | jq '.checks[] | select(.mark != \"pass\")'"
     )]
     Selftest(Selftest),
+    /// One self-contained HTML page: projects, runs on a timeline, failures, attempts, cost
+    #[command(
+        after_help = "Examples:\n  ralph report -o report.html\n  ralph report > report.html\n  ralph report --json | jq '.runs[] | select(.standing == \"failed\")'"
+    )]
+    Report(Report),
     /// What is installed, configured and reachable, and what to do about what is not
     #[command(
         after_help = "Examples:\n  ralph doctor\n  ralph doctor --json | jq '.checks[] | select(.verdict != \"ok\")'"

@@ -240,6 +240,14 @@ pub struct OpArg {
     pub id: String,
 }
 
+/// `report`.
+#[derive(Debug, Args)]
+pub struct Report {
+    /// Where the page is written; default: standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
 /// `demo`.
 #[derive(Debug, Args)]
 pub struct Demo {

@@ -12,6 +12,7 @@ mod logs;
 mod looping;
 mod new;
 mod ops;
+mod report;
 mod results;
 mod runs;
 mod schema;
@@ -58,6 +59,7 @@ pub(crate) fn run(cli: Cli, output: &Output) -> Outcome {
         Verb::Ops(arguments) => ops::run(global, &arguments, output),
         Verb::Loop(arguments) => looping::run(global, &arguments, output),
         Verb::Selftest(arguments) => selftest::run(global, &arguments, output),
+        Verb::Report(arguments) => report::run(global, &arguments, output),
         Verb::Doctor => doctor::run(global, output),
         Verb::Demo(arguments) => demo::run(&arguments, output),
         Verb::Completions(arguments) => shell::completions(&arguments, output),

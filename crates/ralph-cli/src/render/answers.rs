@@ -48,6 +48,17 @@ pub(crate) struct NewReport {
     pub(crate) folder: String,
 }
 
+/// `ralph report -o FILE --json`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct WrittenReport {
+    /// Version of this shape.
+    pub(crate) schema_version: u32,
+    /// The page.
+    pub(crate) path: String,
+    /// Its length in bytes.
+    pub(crate) bytes: usize,
+}
+
 /// `ralph on --json` and `ralph off --json`.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct SwitchReport {

@@ -8,6 +8,7 @@ pub(crate) mod loop_checks;
 pub(crate) mod looping;
 pub(crate) mod loops;
 pub(crate) mod ops;
+pub(crate) mod page;
 pub(crate) mod report;
 pub(crate) mod runs;
 pub(crate) mod schemas;

@@ -65,6 +65,19 @@ pub(crate) fn rows_of(facts: &Facts) -> impl Iterator<Item = RunRow> {
 }
 
 fn row(facts: &Facts, run: &RunView, list: &str) -> RunRow {
+    RunRow {
+        project: facts.slug.to_string(),
+        run_id: run.key.run_id.clone(),
+        job: job_text(run),
+        status: run.status_text.clone(),
+        queue_id: run.queue_id.clone(),
+        submitted_at: run.submitted_text.clone(),
+        list: list.to_owned(),
+    }
+}
+
+/// The jobs of a run in one word, or what stands in their place.
+pub(crate) fn job_text(run: &RunView) -> Option<String> {
     let numbers = jobs_of(&run.jobs);
     let jobs = numbers.map(|jobs| {
         jobs.iter()
@@ -72,15 +85,7 @@ fn row(facts: &Facts, run: &RunView, list: &str) -> RunRow {
             .collect::<Vec<_>>()
             .join(",")
     });
-    RunRow {
-        project: facts.slug.to_string(),
-        run_id: run.key.run_id.clone(),
-        job: jobs.or_else(|| run.key.job_id.clone()),
-        status: run.status_text.clone(),
-        queue_id: run.queue_id.clone(),
-        submitted_at: run.submitted_text.clone(),
-        list: list.to_owned(),
-    }
+    jobs.or_else(|| run.key.job_id.clone())
 }
 
 /// The table.

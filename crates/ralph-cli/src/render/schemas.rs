@@ -9,7 +9,7 @@ use ralph_core::report::DispatchReport;
 use schemars::{JsonSchema, Schema, schema_for};
 
 use crate::render::{
-    answers, cluster, doctor, lock, loop_checks, loops, ops, runs, selftest, status, validate,
+    answers, cluster, doctor, lock, loop_checks, loops, ops, page, runs, selftest, status, validate,
 };
 
 /// Name and schema of each output.
@@ -38,6 +38,8 @@ pub(crate) fn all() -> BTreeMap<&'static str, Schema> {
         of::<ops::OpDiffsReport>("ops-show"),
         of::<ops::OpsReport>("ops-list"),
         of::<ops::ResultsReport>("results"),
+        of::<page::PageReport>("report"),
+        of::<answers::WrittenReport>("report-written"),
         of::<runs::RunsReport>("runs"),
         of::<selftest::SelftestReport>("selftest"),
         of::<status::StatusReport>("status"),

@@ -189,19 +189,38 @@ fn epilogue(root: &Path) -> String {
     }
     let at = root.display();
     let _ = writeln!(text, "\n{}", paint(BOLD, "Where to look"));
-    for (command, what) in [
-        ("ralph status --watch", "where every project stands"),
+    let places = [
+        ("", "ralph status --watch", "where every project stands"),
         (
+            "",
             "ralph results --compare-last",
             "what the last dispatch changed, file by file",
         ),
         (
+            "",
             "ralph ops list",
             "every operation, each can be shown and undone",
         ),
-        ("ralph logs RUN_ID", "a job's output (run ids: ralph runs)"),
-    ] {
-        let _ = writeln!(text, "  cd {at} && {command:<30} {}", paint(DIM, what));
+        (
+            "",
+            "ralph logs RUN_ID",
+            "a job's output (run ids: ralph runs)",
+        ),
+        ("", "ralph report -o report.html", "all of it on one page"),
+        (
+            "/repositories",
+            "ralph loop --workspace --status",
+            "what the loops did",
+        ),
+    ];
+    let command = |folder: &str, verb: &str| format!("cd {at}{folder} && {verb}");
+    let width = places
+        .iter()
+        .map(|(folder, verb, _)| command(folder, verb).len());
+    let width = width.max().unwrap_or(0);
+    for (folder, verb, what) in places {
+        let command = command(folder, verb);
+        let _ = writeln!(text, "  {command:<width$}  {}", paint(DIM, what));
     }
     text
 }

@@ -7,8 +7,11 @@ mod panes;
 mod run;
 mod show;
 
+use std::path::PathBuf;
+
 use ralph_front::failure::Failure;
 use ralph_front::output::Output;
+use ralph_loop::record::{AttemptLine, Records};
 use ralph_loop::settings::{CommandLine, Settings};
 
 use crate::args::{Global, Loop};
@@ -85,6 +88,19 @@ fn typed(arguments: &Loop) -> CommandLine {
 pub(crate) fn settings_for(global: &Global, typed: &CommandLine) -> Result<Settings, Failure> {
     let here = Here::of_folder(global)?;
     Ok(here.resolve_typed(typed)?.settings)
+}
+
+/// The folder with a plan that holds the current one, and the attempts of its loops, oldest first.
+pub(crate) fn attempts_of_folder(
+    global: &Global,
+) -> Option<Result<(PathBuf, Vec<AttemptLine>), Failure>> {
+    let here = Here::of_loop(global)?;
+    let attempts = Records::new(&here.folder()).attempts();
+    Some(
+        attempts
+            .map(|attempts| (here.root, attempts))
+            .map_err(Into::into),
+    )
 }
 
 /// A loop's status where a person asks for `ralph status` in a repository that is no workspace of projects.

@@ -178,6 +178,8 @@ pub struct RunView {
     pub status_text: Option<String>,
     /// When it was submitted, as far as that can be read.
     pub submitted_at: Option<LooseTime>,
+    /// When it ended, as far as that can be read.
+    pub ended_at: Option<LooseTime>,
     /// When this run is asked about again.
     pub next_poll_after: Option<LooseTime>,
     /// The queue item, where it is named on its own.
@@ -222,6 +224,7 @@ impl RunView {
             status_text,
             submitted_at: time(members.submitted_at)
                 .or_else(|| time(members.submitted_to_slurm_at)),
+            ended_at: members.ended_at.into_iter().find_map(time),
             next_poll_after: time(members.next_poll_after),
             queue_id: text(members.queue_id),
             submitted_text: text(members.submitted_at),
@@ -265,6 +268,8 @@ struct Members {
     experiment: Option<NodeId>,
     submitted_at: Option<NodeId>,
     submitted_to_slurm_at: Option<NodeId>,
+    /// As a success, a failure, a cancelled one.
+    ended_at: [Option<NodeId>; 3],
     next_poll_after: Option<NodeId>,
     queue_id: Option<NodeId>,
     partition: Option<NodeId>,
@@ -286,6 +291,9 @@ impl Members {
                 "experiment" => &mut found.experiment,
                 "submitted_at" => &mut found.submitted_at,
                 "submitted_to_slurm_at" => &mut found.submitted_to_slurm_at,
+                "completed_at" => &mut found.ended_at[0],
+                "failed_at" => &mut found.ended_at[1],
+                "cancelled_at" => &mut found.ended_at[2],
                 "next_poll_after" => &mut found.next_poll_after,
                 "queue_id" => &mut found.queue_id,
                 "partition" => &mut found.partition,

@@ -11,6 +11,7 @@ pub mod backend;
 pub mod change;
 pub mod classify;
 pub mod cluster;
+pub mod digest;
 pub mod env;
 pub mod error;
 #[cfg(test)]

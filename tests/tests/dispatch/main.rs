@@ -9,3 +9,4 @@ mod demo;
 mod exactly_once;
 mod killed;
 mod lifecycle;
+mod mcp;

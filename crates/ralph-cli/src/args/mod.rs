@@ -150,6 +150,11 @@ pub enum Verb {
         after_help = "It makes throw-away repositories below the temporary folder and touches nothing of yours. Each run is a real run of your agent\nand may cost money: eight small ones, or one with --quick. Exit 1 when something would not work.\n\nExamples:\n  ralph selftest --agent-command './my-agent --fast'\n  ralph selftest --engine claude --quick\n  ralph selftest --agent-command ./my-agent --json | jq '.checks[] | select(.mark != \"pass\")'"
     )]
     Selftest(Selftest),
+    /// The verbs as tools for an agent, over standard input and output
+    #[command(
+        after_help = "Examples:\n  claude mcp add ralph -- ralph mcp\n  ralph --root ~/research mcp"
+    )]
+    Mcp,
     /// One self-contained HTML page: projects, runs on a timeline, failures, attempts, cost
     #[command(
         after_help = "Examples:\n  ralph report -o report.html\n  ralph report > report.html\n  ralph report --json | jq '.runs[] | select(.standing == \"failed\")'"

@@ -10,6 +10,7 @@ mod init;
 mod lock;
 mod logs;
 mod looping;
+mod mcp;
 mod new;
 mod ops;
 mod report;
@@ -59,6 +60,7 @@ pub(crate) fn run(cli: Cli, output: &Output) -> Outcome {
         Verb::Ops(arguments) => ops::run(global, &arguments, output),
         Verb::Loop(arguments) => looping::run(global, &arguments, output),
         Verb::Selftest(arguments) => selftest::run(global, &arguments, output),
+        Verb::Mcp => mcp::run(global, output),
         Verb::Report(arguments) => report::run(global, &arguments, output),
         Verb::Doctor => doctor::run(global, output),
         Verb::Demo(arguments) => demo::run(&arguments, output),

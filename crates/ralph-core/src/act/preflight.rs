@@ -7,12 +7,12 @@ use std::path::{Component, Path};
 use std::time::Duration;
 
 use ralph_docs::queue::QueueItem;
-use sha2::{Digest as _, Sha256};
 
 use crate::act::child::{Program, run};
 use crate::act::git::GitSource;
 use crate::act::limits::{names, partition_of};
 use crate::backend::GitCommit;
+use crate::digest::sha256;
 use crate::sbatch::{self, Directive};
 use crate::settings::PartitionPolicy;
 use crate::store::layout;
@@ -76,7 +76,7 @@ pub async fn prepare(
     if !problems.is_empty() {
         return Err(problems);
     }
-    let script_sha256 = format!("{:x}", Sha256::digest(script.as_bytes()));
+    let script_sha256 = sha256(script.as_bytes());
     Ok(Prepared {
         script_path,
         script,

@@ -12,12 +12,12 @@ use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use super::JournalError;
 use super::folder::{self, Stage};
 use crate::change::FileEdit;
 use crate::crash_point;
+use crate::digest::sha256;
 use crate::id::{OpId, Slug};
 use crate::store::{atomic, layout};
 use crate::time::Timestamp;
@@ -133,10 +133,6 @@ impl Image {
             bytes: bytes.len() as u64,
         }
     }
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    format!("{:x}", Sha256::digest(bytes))
 }
 
 /// The bytes of a file, or that there is none, to be compared with images; hashed at most once.

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use ralph_core::backend::{ClusterBackend, GitCommit, SubmitRequest};
 use ralph_core::crash_point;
+use ralph_core::digest::sha256;
 use ralph_core::error::Code;
 use ralph_core::id::{IdError, JobId};
 use ralph_core::store::atomic;
 use ralph_core::time::Timestamp;
 use ralph_front::failure::Failure;
 use ralph_front::machine::block_on;
-use sha2::{Digest as _, Sha256};
 
 use super::{backend, named};
 use crate::probe;
@@ -183,7 +183,7 @@ async fn request(
             .map_err(wrong)?,
         script_path: "slurm/jobs/loop.sbatch".to_owned(),
         script: script.to_owned(),
-        script_sha256: hash(script.as_bytes()),
+        script_sha256: sha256(script.as_bytes()),
         config_path: None,
         config: None,
         variables: variables
@@ -217,11 +217,6 @@ fn script(options: Option<&str>) -> Result<String, Failure> {
     }
     text.push_str(rest);
     Ok(text)
-}
-
-fn hash(bytes: &[u8]) -> String {
-    let digest = Sha256::digest(bytes);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -333,6 +333,7 @@ fn a_run_is_read_whole_when_active_and_by_its_ids_when_completed() {
                         2026-07-06T00:00:00,
                     ),
                 ),
+                ended_at: None,
                 next_poll_after: None,
                 queue_id: None,
                 submitted_text: Some(
@@ -373,6 +374,7 @@ fn a_run_is_read_whole_when_active_and_by_its_ids_when_completed() {
                     "completed",
                 ),
                 submitted_at: None,
+                ended_at: None,
                 next_poll_after: None,
                 queue_id: None,
                 submitted_text: None,

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
-use ralph_tests::Workspace;
+use ralph_tests::{Workspace, wait_until};
 use serde_json::{Value, json};
 
 /// A server and both ends of the line to it.
@@ -83,4 +83,36 @@ fn an_agent_advances_a_project_by_tools_and_is_told_what_fails() {
     let Agent { mut child, to, .. } = agent;
     drop(to);
     assert!(child.wait().expect("its end").success());
+}
+
+#[test]
+fn a_call_that_is_not_wanted_any_more_is_interrupted_and_keeps_nothing_waiting() {
+    let workspace = Workspace::new();
+    let _ = workspace.ralph(&["init", "--cluster", "local"]).ended(0);
+    workspace.project("slow", "TEST", &[]);
+    let started = workspace.path("started");
+    let command = format!("echo > '{}'; exec sleep 600", started.display());
+    let config = json!({"cluster": {"kind": "local"}, "test_command": ["sh", "-c", command]});
+    workspace.write(".claude/ralph/config.json", &config.to_string());
+    let mut agent = Agent::of(&workspace);
+    let call = json!({"name": "dispatch", "arguments": {}});
+    agent.say(&json!({"jsonrpc": "2.0", "id": "long", "method": "tools/call", "params": call}));
+    wait_until("the command runs", || started.exists());
+    let pong = agent.ask("ping", &json!({}));
+    assert_eq!(pong["id"], 1, "{pong}");
+    agent.say(&json!({
+        "jsonrpc": "2.0",
+        "method": "notifications/cancelled",
+        "params": {"requestId": "long"},
+    }));
+    let Agent {
+        mut child,
+        to,
+        mut from,
+    } = agent;
+    drop(to);
+    assert!(child.wait().expect("its end").success());
+    let mut rest = String::new();
+    from.read_line(&mut rest).expect("its output");
+    assert_eq!(rest, "", "what was cancelled has no answer");
 }

@@ -4,11 +4,9 @@
 //! hours, asks a person or draws on a terminal is no tool.
 
 use std::any::TypeId;
-use std::sync::Arc;
 
 use clap::{Arg, ArgAction, Command};
-use rmcp::model::{JsonObject, Tool, ToolAnnotations};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// What a tool does to the world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,42 +86,40 @@ impl Verb {
     }
 
     /// As an agent sees it.
-    pub(super) fn tool(&self) -> Tool {
-        let annotations = ToolAnnotations::new()
-            .read_only(self.effect == Reads)
-            .destructive(self.effect == Ends);
-        Tool::new(self.name(), self.about.clone(), Arc::new(self.schema())).annotate(annotations)
+    pub(super) fn tool(&self) -> Value {
+        json!({
+            "name": self.name(),
+            "description": self.about,
+            "inputSchema": self.schema(),
+            "annotations": {
+                "readOnlyHint": self.effect == Reads,
+                "destructiveHint": self.effect == Ends,
+            },
+        })
     }
 
-    fn schema(&self) -> JsonObject {
-        let properties: JsonObject = self
-            .arguments
-            .iter()
+    fn schema(&self) -> Value {
+        let arguments = || self.arguments.iter();
+        let properties: Map<String, Value> = arguments()
             .map(|argument| (name(argument), property(argument)))
             .collect();
-        let required: Vec<String> = self
-            .arguments
-            .iter()
+        let required: Vec<String> = arguments()
             .filter(|argument| argument.is_required_set())
             .map(name)
             .collect();
-        let schema = json!({
+        json!({
             "type": "object",
             "properties": properties,
             "required": required,
             "additionalProperties": false,
-        });
-        match schema {
-            Value::Object(schema) => schema,
-            _ => JsonObject::new(),
-        }
+        })
     }
 
     /// The words of the command line behind `ralph`.
     ///
     /// # Errors
     /// What is wrong with the values, for whoever called.
-    pub(super) fn words(&self, given: &JsonObject) -> Result<Vec<String>, String> {
+    pub(super) fn words(&self, given: &Map<String, Value>) -> Result<Vec<String>, String> {
         let mut words: Vec<String> = self.path.iter().map(ToString::to_string).collect();
         words.push("--json".to_owned());
         let mut positional = Vec::new();
@@ -253,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_tool_is_described_by_the_command_line_itself() {
-        let dispatch = serde_json::to_value(verb("dispatch").tool()).expect("JSON");
+        let dispatch = verb("dispatch").tool();
         insta::assert_json_snapshot!(dispatch, @r#"
         {
           "name": "dispatch",

@@ -18,6 +18,13 @@ const REJECTED: [&str; 4] = [
     "stale info",
 ];
 
+/// What git says when another push holds the branch at this moment, such as that of a loop that was killed right after it had
+/// started it.
+const BUSY: [&str; 2] = ["cannot lock ref", "failed to update ref"];
+
+/// The pause before a branch that is busy is pushed again.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
 /// What git says when it may not push.
 const FORBIDDEN: [&str; 6] = [
     "Permission denied",
@@ -88,19 +95,21 @@ impl DeliveryError {
     }
 
     pub(super) fn push(branch: &str, remote: &str, words: &str) -> Self {
-        let is_final = REJECTED
-            .iter()
-            .chain(&FORBIDDEN)
-            .any(|word| words.contains(word));
+        let says = |known: &[&str]| known.iter().any(|word| words.contains(word));
+        let retry = if says(&FORBIDDEN) {
+            Retry::Never
+        } else if says(&BUSY) {
+            Retry::After(AT_ONCE)
+        } else if says(&REJECTED) {
+            Retry::Never
+        } else {
+            Retry::After(SOON)
+        };
         Self::Push {
             branch: branch.to_owned(),
             remote: remote.to_owned(),
             message: without_passwords(words),
-            retry: if is_final {
-                Retry::Never
-            } else {
-                Retry::After(SOON)
-            },
+            retry,
         }
     }
 }

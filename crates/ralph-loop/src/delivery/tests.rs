@@ -280,6 +280,23 @@ async fn a_remote_that_is_away_is_tried_again_and_no_password_is_shown() {
     assert_eq!(clean, "fatal: 'https://host/x' and https://d:1/e f@g");
 }
 
+/// A push of a loop that was killed may still go on while the next one sends the same work.
+#[tokio::test]
+async fn a_branch_that_another_push_holds_is_tried_again() {
+    let bench = Bench::new(Duration::ZERO).await;
+    let lock = format!("../origin.git/refs/heads/{BRANCH}.lock");
+    bench.sandbox.write(&lock, "");
+    let error = bench.deliver(&Delivered::default()).await.unwrap_err();
+    assert!(
+        matches!(error.retry(), Retry::After(pause) if pause < Duration::from_secs(5)),
+        "{error}"
+    );
+    assert!(error.to_string().contains("cannot lock ref"), "{error}");
+    fs::remove_file(bench.sandbox.top().join(lock)).unwrap();
+    let sent = bench.deliver(&Delivered::default()).await.unwrap();
+    assert_eq!(sent.pushed.as_ref(), Some(&bench.commit));
+}
+
 #[tokio::test]
 async fn failed_gates_are_shown_by_a_label_and_drafts_are_drafts() {
     let bench = Bench::new(Duration::ZERO).await;

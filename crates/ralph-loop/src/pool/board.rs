@@ -2,8 +2,12 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
 
 use ralph_core::time::{Timestamp, stamp};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
 
 use super::shop::Shop;
 use crate::event::Event;
@@ -14,6 +18,9 @@ use crate::record::{
     WorkerStatus,
 };
 use crate::task::Task;
+
+/// How often the status is written, at most.
+const PUBLISH: Duration = Duration::from_millis(500);
 
 /// What is known of the loop now.
 #[derive(Debug)]
@@ -28,6 +35,8 @@ pub(super) struct Board {
     last: String,
     exit_code: Option<u8>,
     is_stale: bool,
+    /// Told whenever there is something new, so that nobody has to look.
+    news: Rc<Notify>,
 }
 
 impl Board {
@@ -43,7 +52,13 @@ impl Board {
             last: "started".to_owned(),
             exit_code: None,
             is_stale: true,
+            news: Rc::default(),
         }
+    }
+
+    fn is_new(&mut self) {
+        self.is_stale = true;
+        self.news.notify_one();
     }
 
     /// A worker has begun.
@@ -65,7 +80,7 @@ impl Board {
         };
         self.running.insert(worker, status);
         self.last = format!("started {}", task.id);
-        self.is_stale = true;
+        self.is_new();
     }
 
     /// A worker's agent told something.
@@ -73,7 +88,7 @@ impl Board {
         if let Some(status) = self.running.get_mut(&worker) {
             status.usage = usage.unwrap_or(status.usage);
             status.doing = doing.or(status.doing.take());
-            self.is_stale = true;
+            self.is_new();
         }
     }
 
@@ -88,7 +103,7 @@ impl Board {
     /// A worker's agent has ended.
     pub(super) fn ended(&mut self, worker: usize) {
         self.running.remove(&worker);
-        self.is_stale = true;
+        self.is_new();
     }
 
     /// An attempt is over.
@@ -96,7 +111,7 @@ impl Board {
         self.totals.add(line);
         self.totals.skipped = skipped as u64;
         self.last = format!("{}: {}", line.task_id, line.outcome);
-        self.is_stale = true;
+        self.is_new();
     }
 
     /// The loop waits, goes on, drains or has ended.
@@ -109,12 +124,12 @@ impl Board {
         self.state = state;
         self.reason = reason;
         self.wakes = wakes;
-        self.is_stale = true;
+        self.is_new();
     }
 
     pub(super) fn exits(&mut self, code: u8) {
         self.exit_code = Some(code);
-        self.is_stale = true;
+        self.is_new();
     }
 
     /// Looks at the plan again.
@@ -130,7 +145,7 @@ impl Board {
             }
         }
         self.tasks = tasks;
-        self.is_stale = true;
+        self.is_new();
     }
 
     /// Whether no agent runs.
@@ -216,6 +231,37 @@ pub(super) fn publish(shop: &Shop, board: &RefCell<Board>) -> Result<(), RecordE
     shop.records.write_status(&status)
 }
 
+/// When the status is to be written again. While nothing happens nothing wakes this process.
+#[derive(Debug)]
+pub(super) struct News {
+    of: Rc<Notify>,
+    /// When what came is due.
+    at: Option<Instant>,
+}
+
+impl News {
+    /// Of this board.
+    pub(super) fn of(board: &Board) -> Self {
+        Self {
+            of: Rc::clone(&board.news),
+            at: None,
+        }
+    }
+
+    /// Waits for something new, and then until the status may be written. One that is given up goes on where it was.
+    pub(super) async fn are_due(&mut self) {
+        let at = match self.at {
+            Some(at) => at,
+            None => {
+                self.of.notified().await;
+                *self.at.insert(Instant::now() + PUBLISH)
+            }
+        };
+        sleep_until(at).await;
+        self.at = None;
+    }
+}
+
 /// Tells a wait, and shows it.
 pub(super) fn waits(shop: &Shop, board: &RefCell<Board>, reason: &str, until: Option<Timestamp>) {
     board
@@ -239,5 +285,33 @@ pub(super) fn resumes(shop: &Shop, board: &RefCell<Board>) {
 fn show(shop: &Shop, board: &RefCell<Board>) {
     if let Err(error) = publish(shop, board) {
         shop.note(error.to_string());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn many_changes_are_one_writing_and_none_is_none() {
+        let mut board = Board::new(Timestamp::UNIX_EPOCH);
+        let mut news = News::of(&board);
+        let begun = Instant::now();
+        let minute = Duration::from_secs(60);
+        assert!(
+            tokio::time::timeout(minute, news.are_due()).await.is_err(),
+            "nothing is new"
+        );
+        for _ in 0..3 {
+            board.turned(State::Running, None, None);
+            // Given up again and again, as by a loop that has other things to do.
+            let soon = Duration::from_millis(100);
+            assert!(tokio::time::timeout(soon, news.are_due()).await.is_err());
+        }
+        news.are_due().await;
+        assert_eq!(begun.elapsed(), minute + PUBLISH);
+        // What came while the first one waited is told with it, or right after it.
+        let _ = tokio::time::timeout(PUBLISH, news.are_due()).await;
+        assert!(tokio::time::timeout(minute, news.are_due()).await.is_err());
     }
 }

@@ -50,8 +50,6 @@ use work::Worked;
 
 /// How often somebody who has nothing to do looks whether there is something now.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// How often the status is written, at most.
-const PUBLISH: Duration = Duration::from_millis(500);
 /// Attempts that cannot even be made ready, one after the other, before that is why the loop stops.
 const FAILURES: u32 = 3;
 
@@ -126,8 +124,7 @@ impl Pool {
 
     async fn run(mut self) -> Result<LoopEnd, PoolError> {
         self.begin()?;
-        let mut publish = tokio::time::interval(PUBLISH);
-        publish.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut news = board::News::of(&self.board.borrow());
         // Kept over the rounds of this loop: a sleep begun anew in each would never end beside the other one.
         let mut look = tokio::time::interval(LOOK_AGAIN);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -141,9 +138,7 @@ impl Pool {
                 Some(happened) = self.tasks.join_next() => self.take_in(happened?),
                 Ok(()) = self.stop.changed() => self.told(),
                 _ = look.tick(), if looks => self.schedule.look_again(),
-                _ = publish.tick(), if self.schedule.running() > 0 => {
-                    board::publish(&self.shop, &self.board)?;
-                }
+                () = news.are_due() => board::publish(&self.shop, &self.board)?,
             }
         }
         self.end().await

@@ -74,7 +74,8 @@ pub(super) fn orphans(place: &Place, signal: &str) -> anyhow::Result<Row> {
 /// The loop is killed at random moments, each third time with its guards, and started again each time.
 pub(super) fn kills(place: &Place) -> anyhow::Result<Row> {
     let mut random = Random(SEED);
-    let tasks: Vec<String> = (0..KILLS * 2)
+    // More than are done until the last kill.
+    let tasks: Vec<String> = (0..KILLS * 3)
         .map(|number| {
             let pause = random.below(80);
             format!(
@@ -91,7 +92,11 @@ pub(super) fn kills(place: &Place) -> anyhow::Result<Row> {
         let mut child = repository.command(&words)?.spawn()?;
         let moment = Duration::from_millis(random.below(600));
         std::thread::sleep(moment);
-        if child.try_wait()?.is_some() {
+        if let Some(status) = child.try_wait()? {
+            ensure!(
+                status.success(),
+                "kill {kill}: the loop ended with {status}"
+            );
             finished += 1;
             continue;
         }

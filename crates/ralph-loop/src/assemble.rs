@@ -27,7 +27,7 @@ use crate::gates::Gates;
 use crate::git::{Git, GitProgram};
 use crate::integrate::Integrator;
 use crate::plan::{Owner, PlanFile};
-use crate::pool::{Brakes, PoolError, PoolSettings, Shop, Site, Stop};
+use crate::pool::{Brakes, Line, PoolError, PoolSettings, Shop, Site, Stop};
 use crate::record::Records;
 use crate::redact::Redactor;
 use crate::settings::Settings;
@@ -241,6 +241,7 @@ async fn site(
     Ok(Site {
         label: label(&git),
         spares: Mutex::default(),
+        line: Line::default(),
         worktrees: Worktrees::open(&git, &base, &work.branch_prefix.value).await?,
         integrator: Arc::new(Integrator::new(&git, &base, strategy, lock)),
         gates: gates_of(git.top(), assembly.settings, assembly.guard.clone()),

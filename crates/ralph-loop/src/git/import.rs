@@ -1,9 +1,9 @@
 //! Commits without an index, a work tree or a hook: one run of `git fast-import` writes new blobs, trees and
-//! commits and moves one reference (git-fast-import(1)). Commits are not signed: that may ask for a password.
+//! commits and moves their references (git-fast-import(1)). Commits are not signed: that may ask for a password.
 
 use ralph_core::time::Timestamp;
 
-use super::{Git, GitError, ObjectId};
+use super::{Git, GitError, ObjectId, Signature};
 
 /// A commit to be made.
 #[derive(Debug, Clone)]
@@ -11,10 +11,10 @@ pub struct NewCommit<'a> {
     /// The full name of the reference that will be at it.
     pub reference: &'a str,
     /// Its parents, the first one first.
-    pub parents: Vec<&'a ObjectId>,
-    /// Its files, before `changes`.
-    pub tree: &'a ObjectId,
-    /// Files that differ from the tree.
+    pub parents: Vec<Parent<'a>>,
+    /// Its files, before `changes`; `None` for those of its first parent.
+    pub tree: Option<&'a ObjectId>,
+    /// Files that differ from these.
     pub changes: Vec<FileChange>,
     /// Its message.
     pub message: &'a str,
@@ -22,15 +22,43 @@ pub struct NewCommit<'a> {
     pub when: Timestamp,
 }
 
+/// A parent of a commit that is to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parent<'a> {
+    /// A commit that is there.
+    Known(&'a ObjectId),
+    /// The one that is made before it in the same run.
+    Previous,
+}
+
 /// A file that is to be different.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileChange {
-    /// From the top of the work tree.
-    pub path: String,
-    /// As git writes it: `100644`, `100755`, `120000`.
-    pub mode: String,
-    /// The new content.
-    pub content: Vec<u8>,
+    /// From the top of the work tree; git knows no encoding of it.
+    pub path: Vec<u8>,
+    /// What it is to be.
+    pub file: NewFile,
+}
+
+/// What a file is to be. Modes are as git writes them: `100644`, `100755`, `120000`, `160000`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NewFile {
+    /// New bytes.
+    Content {
+        /// The mode.
+        mode: String,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+    /// What the repository has already.
+    Known {
+        /// The mode.
+        mode: String,
+        /// The blob, or the commit of a submodule.
+        id: ObjectId,
+    },
+    /// Not there any more.
+    Gone,
 }
 
 impl Git {
@@ -39,6 +67,15 @@ impl Git {
     /// # Errors
     /// Git refuses; then neither the commit nor the move is visible.
     pub async fn commit(&self, commit: &NewCommit<'_>) -> Result<ObjectId, GitError> {
+        let made = self.commits(std::slice::from_ref(commit)).await?;
+        made.into_iter().next().ok_or_else(|| answer(""))
+    }
+
+    /// As [`Git::commit`], for several in one run, in this order. Each gets its name in the answer.
+    ///
+    /// # Errors
+    /// Git refuses. References that were set before it was cut off stay set.
+    pub async fn commits(&self, commits: &[NewCommit<'_>]) -> Result<Vec<ObjectId>, GitError> {
         let arguments = [
             "fast-import",
             "--quiet",
@@ -46,47 +83,38 @@ impl Git {
             "--done",
             "--date-format=raw",
         ];
-        let call = self
-            .call(&arguments)
-            .input(stream(commit, self.signature()));
-        let command = call.shown();
-        let found = call.run().await?.text();
-        found.parse().map_err(|_| GitError::Answer {
-            command,
-            found,
-            expected: "the name of the new commit",
-        })
+        let call = self.call(&arguments);
+        let output = call.input(stream(commits, self.signature())).run().await?;
+        let text = output.text();
+        let made: Result<Vec<ObjectId>, _> = text.lines().map(str::parse).collect();
+        match made {
+            Ok(made) if made.len() == commits.len() => Ok(made),
+            _ => Err(answer(&text)),
+        }
     }
 }
 
-impl Git {
-    /// Makes a commit that nothing refers to, for questions about it; git removes it in time.
-    ///
-    /// # Errors
-    /// Git refuses.
-    pub async fn loose_commit(
-        &self,
-        tree: &ObjectId,
-        parent: &ObjectId,
-    ) -> Result<ObjectId, GitError> {
-        let arguments = ["commit-tree", "--no-gpg-sign", "-m", "ralph", "-p"];
-        let call = self
-            .call(&arguments)
-            .arg(parent.as_str())
-            .arg(tree.as_str());
-        let call = call.setting(&format!("user.name={}", self.signature().name));
-        let call = call.setting(&format!("user.email={}", self.signature().email));
-        let command = call.shown();
-        let found = call.run().await?.text();
-        found.parse().map_err(|_| GitError::Answer {
-            command,
-            found,
-            expected: "the name of the new commit",
-        })
+fn answer(found: &str) -> GitError {
+    GitError::Answer {
+        command: "git fast-import".to_owned(),
+        found: found.chars().take(120).collect(),
+        expected: "the names of the new commits",
     }
 }
 
-fn stream(commit: &NewCommit<'_>, signature: &super::Signature) -> Vec<u8> {
+fn stream(commits: &[NewCommit<'_>], signature: &Signature) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (index, commit) in commits.iter().enumerate() {
+        one(&mut bytes, index + 1, commit, signature);
+    }
+    for mark in 1..=commits.len() {
+        bytes.extend_from_slice(format!("get-mark :{mark}\n").as_bytes());
+    }
+    bytes.extend_from_slice(b"done\n");
+    bytes
+}
+
+fn one(bytes: &mut Vec<u8>, mark: usize, commit: &NewCommit<'_>, signature: &Signature) {
     // A name with these would end the line or the address.
     let plain = |text: &str| text.replace(['<', '>', '\n', '\0'], " ");
     let (name, email) = (plain(&signature.name), plain(&signature.email));
@@ -94,45 +122,62 @@ fn stream(commit: &NewCommit<'_>, signature: &super::Signature) -> Vec<u8> {
     let message = commit.message.trim_end();
     let mut lines = vec![
         format!("commit {}", commit.reference),
-        "mark :1".to_owned(),
+        format!("mark :{mark}"),
         format!("committer {name} <{email}> {seconds} +0000"),
         format!("data {}", message.len() + 1),
         message.to_owned(),
     ];
     for (index, parent) in commit.parents.iter().enumerate() {
         let word = if index == 0 { "from" } else { "merge" };
-        lines.push(format!("{word} {parent}"));
+        lines.push(match parent {
+            Parent::Known(id) => format!("{word} {id}"),
+            Parent::Previous => format!("{word} :{}", mark - 1),
+        });
     }
-    lines.push(format!("M 040000 {} \"\"\n", commit.tree));
-    let mut bytes = lines.join("\n").into_bytes();
-    for change in &commit.changes {
-        let head = format!(
-            "M {} inline {}\ndata {}\n",
-            change.mode,
-            quoted(&change.path),
-            change.content.len()
-        );
-        bytes.extend_from_slice(head.as_bytes());
-        bytes.extend_from_slice(&change.content);
+    if let Some(tree) = commit.tree {
+        lines.push(format!("M 040000 {tree} \"\""));
+    }
+    lines.push(String::new());
+    bytes.extend_from_slice(lines.join("\n").as_bytes());
+    // What goes comes first: a file may take the place of a folder, and the other way round.
+    let (gone, there): (Vec<_>, Vec<_>) = commit
+        .changes
+        .iter()
+        .partition(|change| change.file == NewFile::Gone);
+    for change in gone.into_iter().chain(there) {
+        changed(bytes, change);
+    }
+    bytes.push(b'\n');
+}
+
+fn changed(bytes: &mut Vec<u8>, change: &FileChange) {
+    let (head, content) = match &change.file {
+        NewFile::Gone => ("D ".to_owned(), None),
+        NewFile::Known { mode, id } => (format!("M {mode} {id} "), None),
+        NewFile::Content { mode, bytes } => (format!("M {mode} inline "), Some(bytes)),
+    };
+    bytes.extend_from_slice(head.as_bytes());
+    quote(bytes, &change.path);
+    bytes.push(b'\n');
+    if let Some(content) = content {
+        bytes.extend_from_slice(format!("data {}\n", content.len()).as_bytes());
+        bytes.extend_from_slice(content);
         bytes.push(b'\n');
     }
-    bytes.extend_from_slice(b"\nget-mark :1\ndone\n");
-    bytes
 }
 
 /// A path as git quotes it in C style.
-fn quoted(path: &str) -> String {
-    let mut text = String::from("\"");
-    for c in path.chars() {
-        match c {
-            '"' => text.push_str("\\\""),
-            '\\' => text.push_str("\\\\"),
-            '\n' => text.push_str("\\n"),
-            other => text.push(other),
+fn quote(bytes: &mut Vec<u8>, path: &[u8]) {
+    bytes.push(b'"');
+    for byte in path {
+        match byte {
+            b'"' => bytes.extend_from_slice(b"\\\""),
+            b'\\' => bytes.extend_from_slice(b"\\\\"),
+            b'\n' => bytes.extend_from_slice(b"\\n"),
+            other => bytes.push(*other),
         }
     }
-    text.push('"');
-    text
+    bytes.push(b'"');
 }
 
 #[cfg(test)]
@@ -140,26 +185,36 @@ mod tests {
     use super::super::sandbox::Sandbox;
     use super::*;
 
+    fn id(text: &str) -> ObjectId {
+        text.parse().unwrap()
+    }
+
+    fn content(path: &str, text: &str) -> FileChange {
+        FileChange {
+            path: path.as_bytes().to_owned(),
+            file: NewFile::Content {
+                mode: "100644".to_owned(),
+                bytes: text.as_bytes().to_owned(),
+            },
+        }
+    }
+
     #[tokio::test]
     async fn a_commit_has_its_tree_its_changes_its_parents_and_its_message() {
         let sandbox = Sandbox::new();
         let git = sandbox.open().await;
         sandbox.git(&["checkout", "-q", "-b", "side"]);
         sandbox.write("a file", "a\n");
-        let side: ObjectId = sandbox.commit_all("Side").parse().unwrap();
-        let tree: ObjectId = sandbox.git(&["rev-parse", "HEAD^{tree}"]).parse().unwrap();
+        let side = id(&sandbox.commit_all("Side"));
+        let tree = id(&sandbox.git(&["rev-parse", "HEAD^{tree}"]));
         sandbox.git(&["checkout", "-q", "main"]);
-        let main: ObjectId = sandbox.git(&["rev-parse", "HEAD"]).parse().unwrap();
+        let main = id(&sandbox.git(&["rev-parse", "HEAD"]));
         let path = "sub/we\"ird \\ ü.md";
         let commit = NewCommit {
             reference: "refs/heads/made",
-            parents: vec![&main, &side],
-            tree: &tree,
-            changes: vec![FileChange {
-                path: path.to_owned(),
-                mode: "100644".to_owned(),
-                content: b"no newline at the end".to_vec(),
-            }],
+            parents: vec![Parent::Known(&main), Parent::Known(&side)],
+            tree: Some(&tree),
+            changes: vec![content(path, "no newline at the end")],
             message: "Title\n\nBody: ä\n\n",
             when: "2026-01-02T03:04:05Z".parse().unwrap(),
         };
@@ -181,14 +236,76 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_line_of_commits_is_made_in_one_run_each_on_the_one_before() {
+        let sandbox = Sandbox::new();
+        sandbox.write("old/file", "x");
+        sandbox.write("plain", "x");
+        sandbox.commit_all("Files");
+        let git = sandbox.open().await;
+        let main = id(&sandbox.git(&["rev-parse", "HEAD"]));
+        let blob = id(&sandbox.git(&["rev-parse", "HEAD:plain"]));
+        let gone = |path: &str| FileChange {
+            path: path.as_bytes().to_owned(),
+            file: NewFile::Gone,
+        };
+        let known = FileChange {
+            path: b"plain/\xff".to_vec(),
+            file: NewFile::Known {
+                mode: "100755".to_owned(),
+                id: blob,
+            },
+        };
+        let new = |reference, parent, changes| NewCommit {
+            reference,
+            parents: vec![parent],
+            tree: None,
+            changes,
+            message: reference,
+            when: Timestamp::UNIX_EPOCH,
+        };
+        let line = [
+            new(
+                "refs/heads/a",
+                Parent::Known(&main),
+                vec![content("a", "a")],
+            ),
+            // A folder takes the place of a file, and a file that of a folder.
+            new(
+                "refs/heads/b",
+                Parent::Previous,
+                vec![
+                    known,
+                    content("old", "file"),
+                    gone("plain"),
+                    gone("old/file"),
+                ],
+            ),
+        ];
+        let before = git.calls();
+        let made = git.commits(&line).await.unwrap();
+        assert_eq!(git.calls() - before, 1);
+        for (name, commit) in ["a", "b"].into_iter().zip(&made) {
+            assert_eq!(sandbox.git(&["rev-parse", name]), commit.as_str());
+        }
+        let log = sandbox.git(&["log", "--format=%s", "b"]);
+        assert_eq!(log, "refs/heads/b\nrefs/heads/a\nFiles\nBegin");
+        let listed = sandbox.git(&["ls-tree", "-r", "--format=%(objectmode) %(path)", "b"]);
+        assert_eq!(
+            listed,
+            "100644 README.md\n100644 a\n100644 old\n100755 \"plain/\\377\""
+        );
+        assert_eq!(sandbox.git(&["fsck", "--strict", "--no-dangling"]), "");
+    }
+
+    #[tokio::test]
     async fn a_parent_that_is_none_is_refused_and_leaves_no_reference() {
         let sandbox = Sandbox::new();
         let git = sandbox.open().await;
         let missing: ObjectId = "1".repeat(40).parse().unwrap();
         let commit = NewCommit {
             reference: "refs/heads/made",
-            parents: vec![&missing],
-            tree: &missing,
+            parents: vec![Parent::Known(&missing)],
+            tree: Some(&missing),
             changes: Vec::new(),
             message: "x",
             when: Timestamp::UNIX_EPOCH,

@@ -1,12 +1,13 @@
 //! The git program: run with a deadline, never asking, its failures as errors.
 //!
 //! [`Git`] is one repository, found once; a [`Call`] is one run of the program. [`facts`] asks, [`refs`] reads and
-//! moves branches, [`import`] makes commits without an index, a work tree or a hook. What must never be here: a
+//! moves branches, [`import`] makes commits without an index, a work tree or a hook, [`lineage`] remembers them. What must never be here: a
 //! decision about a task, a shell, and a change of the user's checkout, index or stash.
 
 mod call;
 pub mod facts;
 pub mod import;
+pub mod lineage;
 mod locks;
 mod object;
 pub mod refs;
@@ -22,6 +23,7 @@ use ralph_core::error::{Code, Coded, Hint};
 use ralph_core::store::atomic::StoreError;
 
 pub use call::{Call, Output};
+use lineage::Lineage;
 pub use object::{ObjectId, Signature};
 
 /// Which program is git, and what its environment gets on top of ours.
@@ -55,6 +57,7 @@ struct Inner {
     git_dir: PathBuf,
     common_dir: PathBuf,
     signature: Signature,
+    lineage: Lineage,
     calls: AtomicU64,
 }
 
@@ -96,6 +99,7 @@ impl Git {
                 git_dir: PathBuf::new(),
                 common_dir: PathBuf::new(),
                 signature: Signature::ours(),
+                lineage: Lineage::default(),
                 calls: AtomicU64::new(0),
             }),
         }
@@ -123,6 +127,12 @@ impl Git {
     #[must_use]
     pub fn signature(&self) -> &Signature {
         &self.inner.signature
+    }
+
+    /// The commits that were made by this process.
+    #[must_use]
+    pub fn lineage(&self) -> &Lineage {
+        &self.inner.lineage
     }
 
     /// How many git processes were started so far; speed is judged by it.

@@ -182,7 +182,7 @@ impl Git {
     /// # Errors
     /// Git gives no answer.
     pub async fn is_ancestor(&self, old: &ObjectId, new: &ObjectId) -> Result<bool, GitError> {
-        if old == new {
+        if self.lineage().between(old, new).is_some() {
             return Ok(true);
         }
         Ok(self.ancestor_call(old, new).accepting(&[0, 1]).await?.code == 0)
@@ -193,7 +193,8 @@ impl Git {
         old: &ObjectId,
         new: &ObjectId,
     ) -> Result<bool, GitError> {
-        Ok(old == new || self.ancestor_call(old, new).blocking(&[0, 1])?.code == 0)
+        let is_known = self.lineage().between(old, new).is_some();
+        Ok(is_known || self.ancestor_call(old, new).blocking(&[0, 1])?.code == 0)
     }
 
     fn ancestor_call(&self, old: &ObjectId, new: &ObjectId) -> super::Call<'_> {

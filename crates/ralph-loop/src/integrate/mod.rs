@@ -3,13 +3,17 @@
 //! One commit on top of the base's tip is computed from objects alone, with the tick of the task's row in it, and the
 //! attempt's branch is set to it ([`Integrator::onto_base`]). Then the base moves there, where that takes nothing
 //! from anybody ([`Integrator::fast_forward`]): in a clean checkout of it, or where nobody has it checked out. In
-//! every other case, and on a conflict, the branch stays. One at a time, under a lock of the repository.
+//! every other case, and on a conflict, the branch stays. One at a time, under a lock of the repository; those that
+//! wait for it and touch other files than the base has touched since go together, a commit each
+//! ([`Integrator::in_line`]).
 //!
 //! What must never be here: a stash, a forced checkout, a merge commit in the user's work tree, a base that moves
 //! other than forward.
 
 mod error;
 mod fast_forward;
+mod fit;
+mod line;
 mod rebase;
 #[cfg(test)]
 mod tests;
@@ -31,7 +35,7 @@ pub use fast_forward::{Forwarded, Left};
 pub use tick::Tick;
 
 use self::tick::Plans;
-use crate::git::import::NewCommit;
+use crate::git::import::{FileChange, NewCommit, Parent};
 use crate::git::refs::Base;
 use crate::git::{Git, ObjectId};
 use crate::worktree::{Assigned, Work, Worktrees, is_protected};
@@ -132,6 +136,8 @@ pub struct Integrator {
     lock: PathBuf,
     here: Arc<Mutex<()>>,
     plans: Plans,
+    /// Where the base was seen last.
+    seen: std::sync::Mutex<Option<ObjectId>>,
 }
 
 impl Integrator {
@@ -145,6 +151,7 @@ impl Integrator {
             lock,
             here: Arc::default(),
             plans: Plans::default(),
+            seen: std::sync::Mutex::default(),
         }
     }
 
@@ -203,24 +210,14 @@ impl Integrator {
         {
             return Ok(Integrated::Made(made));
         }
-        match (&work.tree, self.strategy) {
-            (Some(tree), Strategy::Squash | Strategy::Rebase) if !has_moved => {
-                self.clear_the_way(worktrees, order).await?;
-                let made = self
-                    .finish(worktrees, order, vec![&tip], tree, &tip)
-                    .await?;
-                Ok(Integrated::Made(made))
-            }
-            (Some(tree), Strategy::Squash) => {
-                // Only to be asked about; the branch gets the merged one.
-                let commit = self.git.loose_commit(tree, &work.head).await?;
-                self.on_merged(worktrees, order, &tip, &commit).await
-            }
-            _ => {
-                let commit = self.plain_commit(worktrees, order).await?;
-                self.on_merged(worktrees, order, &tip, &commit).await
-            }
+        if self.strategy != Strategy::Merge && !has_moved {
+            self.clear_the_way(worktrees, order).await?;
+            let made = self
+                .finish(worktrees, order, vec![&tip], work.tree.as_ref(), &tip)
+                .await?;
+            return Ok(Integrated::Made(made));
         }
+        self.on_merged(worktrees, order, &tip).await
     }
 
     /// Whether the work's own commit is what would be made: it is in the base, or on its tip and ticked.
@@ -238,21 +235,19 @@ impl Integrator {
         worktrees: &Worktrees,
         order: &Order<'_>,
         tip: &ObjectId,
-        commit: &ObjectId,
     ) -> Result<Integrated, IntegrateError> {
-        let Merged { tree, conflicts } = self.merged(tip, commit).await?;
+        let commit = self.plain_commit(worktrees, order).await?;
+        let Merged { tree, conflicts } = self.merged(tip, &commit).await?;
         if !conflicts.is_empty() && !self.is_only_our_tick(order, tip, &conflicts).await? {
-            let commit = self.plain_commit(worktrees, order).await?;
             let paths = conflicts;
             return Ok(Integrated::Conflict { commit, paths });
         }
         let parents = match self.strategy {
-            Strategy::Merge => vec![tip, commit],
+            Strategy::Merge => vec![tip, &commit],
             Strategy::Squash | Strategy::Rebase => vec![tip],
         };
-        self.clear_the_way(worktrees, order).await?;
-        let made = self.finish(worktrees, order, parents, &tree, tip).await?;
-        Ok(Integrated::Made(made))
+        let made = self.finish(worktrees, order, parents, Some(&tree), tip);
+        Ok(Integrated::Made(made.await?))
     }
 
     /// Commits the work on its branch with the tick of its row, for a pull request. The base is not looked at.
@@ -270,8 +265,8 @@ impl Integrator {
         } else {
             &assigned.start
         };
-        let tick = self.plans.tick(&self.git, with_plan, order.tick).await?;
-        let more = tick.into_iter().collect();
+        let ticked = self.plans.tick(&self.git, with_plan, order.tick).await?;
+        let more = change(ticked.as_ref(), order.tick).into_iter().collect();
         let made = worktrees.commit(assigned, work, order.message, more, order.now);
         Ok(made.await?)
     }
@@ -301,43 +296,50 @@ impl Integrator {
         Ok(made.await?)
     }
 
-    /// Makes the commit that the base is to be at.
+    /// Makes the commit that the base is to be at: with the files of `tree`, or with the changes of the work where
+    /// there is none.
     async fn finish(
         &self,
         worktrees: &Worktrees,
         order: &Order<'_>,
         parents: Vec<&ObjectId>,
-        tree: &ObjectId,
+        tree: Option<&ObjectId>,
         tip: &ObjectId,
     ) -> Result<Made, IntegrateError> {
         let reference = order.assigned.reference();
-        let tick = self.plans.tick(&self.git, tip, order.tick).await?;
-        let plan = match (&tick, order.tick) {
+        let ticked = self.plans.tick(&self.git, tip, order.tick).await?;
+        let plan = match (&ticked, order.tick) {
             (Some(ticked), _) => Some(ticked.clone()),
             // What was made on an older base has its plan.
             (None, Some(at)) if order.work.is_committed => {
-                self.plans.as_it_is(&self.git, tip, at).await?
+                self.plans.read(&self.git, tip, at.path).await?
             }
             (None, _) => None,
         };
         let branch = self.git.tip(&reference).await?;
         worktrees.announce(order.assigned, branch.as_ref())?;
+        let mut changes = match tree {
+            Some(_) => Vec::new(),
+            None => order.work.file_changes(),
+        };
+        changes.extend(change(plan.as_ref(), order.tick));
         let commit = NewCommit {
             reference: &reference,
-            parents,
+            parents: parents.into_iter().map(Parent::Known).collect(),
             tree,
-            changes: plan.into_iter().collect(),
+            changes,
             message: order.message,
             when: order.now,
         };
         let commit = self.git.commit(&commit).await?;
-        if let Some(change) = &tick {
-            self.plans.made(&commit, change);
+        let is_ticked = ticked.is_some();
+        if let Some(plan) = ticked {
+            self.plans.made(&commit, plan);
         }
         Ok(Made {
             commit,
             onto: tip.clone(),
-            is_ticked: tick.is_some(),
+            is_ticked,
         })
     }
 
@@ -353,7 +355,7 @@ impl Integrator {
             return Ok(false);
         };
         let is_possible = order.work.is_committed && conflicts.iter().all(|path| path == tick.path);
-        let plan = self.plans.as_it_is(&self.git, tip, tick);
+        let plan = self.plans.read(&self.git, tip, tick.path);
         Ok(is_possible && plan.await?.is_some())
     }
 
@@ -377,6 +379,11 @@ impl Integrator {
         let conflicts = parts.filter(|path| !path.is_empty()).collect();
         Ok(Merged { tree, conflicts })
     }
+}
+
+/// A plan as a change of a commit that completes a row of it.
+fn change(plan: Option<&tick::Plan>, tick: Option<Tick<'_>>) -> Option<FileChange> {
+    Some(plan?.change(tick?.path))
 }
 
 fn object_id(found: &str) -> Result<ObjectId, IntegrateError> {

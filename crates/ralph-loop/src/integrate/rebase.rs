@@ -71,7 +71,7 @@ impl Integrator {
         if self.plans.tick(&self.git, tip, order.tick).await?.is_some() {
             let tree = worktrees.tree_of(&head).await?;
             let made = self
-                .finish(worktrees, order, vec![&head], &tree, tip)
+                .finish(worktrees, order, vec![&head], Some(&tree), tip)
                 .await?;
             return Ok(Some(made));
         }

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use ralph_docs::fix_plan::{Flavour, Mark, Marked, RowKey, set_mark};
 
-use crate::git::import::FileChange;
+use crate::git::import::{FileChange, NewFile};
 use crate::git::{Git, GitError, ObjectId};
 
 /// The modes of a regular file. A plan that is a link is not followed into a commit.
@@ -20,10 +20,36 @@ pub struct Tick<'a> {
 }
 
 /// A plan as a commit has it.
-#[derive(Debug, Clone)]
-struct Plan {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Plan {
     mode: String,
     text: String,
+}
+
+impl Plan {
+    /// The plan with the row ticked; `None` where there is no such row, or it is ticked already.
+    pub(super) fn ticked(&self, row: &RowKey) -> Option<Self> {
+        let from = [Mark::Open, Mark::Claimed];
+        let marked = set_mark(&self.text, Flavour::Repository, row, &from, Mark::Done);
+        let Ok(Marked::Edit(edit)) = marked else {
+            return None;
+        };
+        Some(Self {
+            mode: self.mode.clone(),
+            text: edit.apply(&self.text),
+        })
+    }
+
+    /// The plan as a change of a commit.
+    pub(super) fn change(&self, path: &str) -> FileChange {
+        FileChange {
+            path: path.as_bytes().to_owned(),
+            file: NewFile::Content {
+                mode: self.mode.clone(),
+                bytes: self.text.clone().into_bytes(),
+            },
+        }
+    }
 }
 
 /// The plan of the commit that was last looked at or made: in a quiet repository the next one stands on it.
@@ -33,57 +59,27 @@ pub(super) struct Plans {
 }
 
 impl Plans {
-    /// The change that ticks the row in the plan of a commit; `None` where there is no plan, no such row, or it is
-    /// ticked already.
+    /// The plan of a commit with the row ticked; `None` where there is no plan, no such row, or it is ticked already.
     pub(super) async fn tick(
         &self,
         git: &Git,
         commit: &ObjectId,
         tick: Option<Tick<'_>>,
-    ) -> Result<Option<FileChange>, GitError> {
+    ) -> Result<Option<Plan>, GitError> {
         let Some(tick) = tick else {
             return Ok(None);
         };
-        let Some(plan) = self.read(git, commit, tick.path).await? else {
-            return Ok(None);
-        };
-        let from = [Mark::Open, Mark::Claimed];
-        let marked = set_mark(&plan.text, Flavour::Repository, tick.row, &from, Mark::Done);
-        let Ok(Marked::Edit(edit)) = marked else {
-            return Ok(None);
-        };
-        Ok(Some(FileChange {
-            path: tick.path.to_owned(),
-            mode: plan.mode,
-            content: edit.apply(&plan.text).into_bytes(),
-        }))
-    }
-
-    /// The plan of a commit as it is there, to be put over another one; `None` where there is no plan.
-    pub(super) async fn as_it_is(
-        &self,
-        git: &Git,
-        commit: &ObjectId,
-        tick: Tick<'_>,
-    ) -> Result<Option<FileChange>, GitError> {
         let plan = self.read(git, commit, tick.path).await?;
-        Ok(plan.map(|plan| FileChange {
-            path: tick.path.to_owned(),
-            mode: plan.mode,
-            content: plan.text.into_bytes(),
-        }))
+        Ok(plan.and_then(|plan| plan.ticked(tick.row)))
     }
 
-    /// Remembers the plan of a commit that was made with this change.
-    pub(super) fn made(&self, commit: &ObjectId, change: &FileChange) {
-        let plan = Plan {
-            mode: change.mode.clone(),
-            text: String::from_utf8_lossy(&change.content).into_owned(),
-        };
+    /// Remembers the plan of a commit that was made with it.
+    pub(super) fn made(&self, commit: &ObjectId, plan: Plan) {
         *self.last() = Some((commit.clone(), Some(plan)));
     }
 
-    async fn read(
+    /// The plan of a commit; `None` where there is none.
+    pub(super) async fn read(
         &self,
         git: &Git,
         commit: &ObjectId,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::PoolError;
 use super::judge::Judgement;
+use super::line::Shipment;
 use super::schedule::{Ended, Stop};
 use super::shop::{Shop, Site};
 use crate::agent::Ending;
@@ -14,7 +15,6 @@ use crate::attempt::{AttemptRecord, Closing, ForTask, Phase};
 use crate::budget::Settlement;
 use crate::gates::{GateReport, GateResult, GateRun};
 use crate::git::ObjectId;
-use crate::integrate::{Order, Tick};
 use crate::outcome::Outcome;
 use crate::record::{AttemptLine, SCHEMA_VERSION};
 use crate::worktree::{Assigned, Safe, Work};
@@ -232,21 +232,18 @@ fn nothing_done(denials: &[String]) -> (Outcome, String) {
 }
 
 async fn deliver(shop: &Shop, attempt: &mut Finishing, work: Work) -> Result<End, PoolError> {
-    let message = message(&attempt.record);
-    let row = attempt.record.task.row.clone();
-    let tracked = attempt.site.tracked_plan.clone();
-    let assigned = attempt.assigned.clone();
-    let order = Order {
-        assigned: &assigned,
-        work: &work,
-        message: &message,
-        tick: tracked.as_deref().map(|path| Tick { path, row: &row }),
+    let shipment = Arc::new(Shipment {
+        assigned: attempt.assigned.clone(),
+        work,
+        message: message(&attempt.record),
+        row: attempt.record.task.row.clone(),
+        tracked_plan: attempt.site.tracked_plan.clone(),
         now: shop.env.now(),
-    };
+    });
     if attempt.site.delivery.is_some() {
-        super::push::push(shop, attempt, &order).await
+        super::push::push(shop, attempt, &shipment.order()).await
     } else {
-        super::merge::integrate(shop, attempt, &order).await
+        super::merge::integrate(shop, attempt, &shipment).await
     }
 }
 

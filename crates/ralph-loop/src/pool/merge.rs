@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::PoolError;
 use super::finish::{End, Finishing, Release};
+use super::line::{Shipment, Waiting};
 use super::schedule::Ended;
 use super::shop::{Shop, Site};
 use crate::attempt::{Closing, ForTask};
@@ -15,12 +16,85 @@ use crate::plan::Delivered;
 /// How often work is put on top of a base that moves meanwhile.
 const TRIES: u32 = 10;
 
-/// Onto the base branch of this repository.
+/// Onto the base branch of this repository: with all others that wait for it, or alone.
 pub(super) async fn integrate(
     shop: &Shop,
     attempt: &Finishing,
-    order: &Order<'_>,
+    shipment: &Arc<Shipment>,
 ) -> Result<End, PoolError> {
+    let order = shipment.order();
+    match together(shop, &attempt.site, shipment).await? {
+        Some(made) => Ok(merged(&order, made)),
+        None => alone(shop, attempt, &order).await,
+    }
+}
+
+/// With those that wait; `None` for a work that has to go alone.
+async fn together(
+    shop: &Shop,
+    site: &Site,
+    shipment: &Arc<Shipment>,
+) -> Result<Option<Made>, PoolError> {
+    let mut answer = site.line.join(shipment);
+    let turn = tokio::select! {
+        biased;
+        answer = &mut answer => return Ok(answer.unwrap_or(None)),
+        turn = site.integrator.turn() => turn,
+    };
+    let turn = match turn {
+        Ok(turn) => turn,
+        Err(error) => {
+            site.line.leave(shipment);
+            // The sender is gone where nobody has taken it along.
+            return answer.await.map_err(|_| error.into());
+        }
+    };
+    // Whoever had the turn may have taken it along.
+    if let Ok(answer) = answer.try_recv() {
+        return Ok(answer);
+    }
+    lead(shop, site, turn, site.line.take()).await?;
+    Ok(answer.await.unwrap_or(None))
+}
+
+/// Moves the base to all of these works that go together, and tells each what became of it.
+async fn lead(
+    shop: &Shop,
+    site: &Site,
+    mut turn: Turn,
+    group: Vec<Waiting>,
+) -> Result<(), PoolError> {
+    let orders: Vec<Order<'_>> = group
+        .iter()
+        .map(|waiting| waiting.shipment.order())
+        .collect();
+    let mut answers = vec![None; group.len()];
+    for _ in 0..TRIES {
+        let made = site.integrator.in_line(&turn, &site.worktrees, &orders);
+        let made = made.await?;
+        let Some(last) = made.iter().flatten().next_back().cloned() else {
+            break;
+        };
+        let forwarded;
+        (forwarded, turn) = forward(shop, site, turn, last).await?;
+        if forwarded == Forwarded::Moved {
+            answers = made;
+            break;
+        }
+        site.integrator.step_back(&turn, &orders, &made).await?;
+        if forwarded != Forwarded::Left(Left::BaseMoved) {
+            break;
+        }
+    }
+    drop(turn);
+    for (waiting, made) in group.into_iter().zip(answers) {
+        // One that is not there any more needs no answer.
+        let _ = waiting.answer.send(made);
+    }
+    Ok(())
+}
+
+async fn alone(shop: &Shop, attempt: &Finishing, order: &Order<'_>) -> Result<End, PoolError> {
     let site = &attempt.site;
     let mut turn = site.integrator.turn().await?;
     for remaining in (0..TRIES).rev() {

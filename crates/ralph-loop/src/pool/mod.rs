@@ -13,6 +13,7 @@ mod error;
 mod finish;
 mod happened;
 pub mod judge;
+mod line;
 mod merge;
 mod permit;
 mod push;
@@ -33,6 +34,7 @@ use tokio::task::{JoinSet, LocalSet};
 pub use brakes::Brakes;
 pub use error::PoolError;
 pub(crate) use finish::{Finishing, resume};
+pub use line::Line;
 pub use schedule::Stop;
 pub use shop::{PoolSettings, Shop, Site};
 

@@ -14,6 +14,7 @@ use ralph_core::process::guard::GuardProgram;
 use tokio::sync::watch;
 
 use super::brakes::Brakes;
+use super::line::Line;
 use super::schedule::Stop;
 use crate::account::AccountGate;
 use crate::agent::Limits;
@@ -49,6 +50,8 @@ pub struct Site {
     pub spares: Mutex<Vec<Prepared>>,
     /// Puts work onto the base.
     pub integrator: Arc<Integrator>,
+    /// Works that wait for the base.
+    pub line: Line,
     /// Its own checks.
     pub gates: Gates,
     /// Pushes and opens pull requests; `None` where work goes onto the base here.

@@ -32,6 +32,7 @@ pub use error::WorktreeError;
 pub use notes::is_protected;
 pub use sweep::Swept;
 pub use work::{Change, Work};
+pub(crate) use work::{raw_changes, touched};
 
 use self::mark::Mark;
 use self::place::{place, plain};

@@ -7,7 +7,7 @@ use ralph_core::time::Timestamp;
 
 use super::mark::Mark;
 use super::{Assigned, Safe, WorktreeError, Worktrees};
-use crate::git::import::FileChange;
+use crate::git::import::{FileChange, NewFile};
 use crate::git::sandbox::Sandbox;
 use crate::git::{Git, ObjectId};
 
@@ -257,9 +257,11 @@ async fn control_files_are_as_they_were_in_the_commit_and_notes_are_not() {
     write(&assigned.path, "real.txt", "work");
     let work = bench.worktrees.capture(&assigned).await.unwrap();
     let tick = FileChange {
-        path: ".ralph/fix_plan.md".to_owned(),
-        mode: "100644".to_owned(),
-        content: b"- [x] one\n- [ ] two\n".to_vec(),
+        path: b".ralph/fix_plan.md".to_vec(),
+        file: NewFile::Content {
+            mode: "100644".to_owned(),
+            bytes: b"- [x] one\n- [ ] two\n".to_vec(),
+        },
     };
     let commit = bench
         .worktrees

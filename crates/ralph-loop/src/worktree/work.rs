@@ -9,7 +9,8 @@ use ralph_core::time::Timestamp;
 use super::mark::{Found, Mark};
 use super::notes::{is_note, is_protected};
 use super::{Assigned, WorktreeError, Worktrees};
-use crate::git::import::{FileChange, NewCommit};
+use crate::git::import::{FileChange, NewCommit, NewFile, Parent};
+use crate::git::lineage::Touched;
 use crate::git::refs::loose;
 use crate::git::{GitError, ObjectId};
 
@@ -30,6 +31,7 @@ pub struct Change {
     old_mode: String,
     new_mode: String,
     old: String,
+    new: ObjectId,
 }
 
 /// The work of an attempt, all of it in the object store of the repository. Nothing refers to it yet.
@@ -39,7 +41,8 @@ pub struct Work {
     pub head: ObjectId,
     /// What has changed since the start, committed or not.
     pub changes: Vec<Change>,
-    /// The files with these changes as a tree; `None` where nothing has changed.
+    /// The files with these changes as a tree, where the agent has made commits; else they are those of the start
+    /// with the changes.
     pub tree: Option<ObjectId>,
     /// Files of the loop that the agent changed; the tree has them as they were.
     pub protected: Vec<String>,
@@ -55,11 +58,30 @@ impl Work {
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
     }
+
+    /// The changes for a commit on top of any other one.
+    pub(crate) fn file_changes(&self) -> Vec<FileChange> {
+        self.changes.iter().map(Change::file_change).collect()
+    }
+}
+
+/// Which files changes are about.
+pub(crate) fn touched(changes: &[Change]) -> Touched {
+    let mut touched = Touched::default();
+    for change in changes {
+        let paths = if change.status == 'D' {
+            &mut touched.deleted
+        } else {
+            &mut touched.changed
+        };
+        paths.push(change.raw_path.clone());
+    }
+    touched
 }
 
 impl Worktrees {
-    /// Finds what was done. The agent and all that it started have ended. Two runs of git where nothing was done,
-    /// three otherwise, one more where files of the loop were changed.
+    /// Finds what was done. The agent and all that it started have ended. Two runs of git, one more where the agent
+    /// has made commits, and one where files of the loop were changed.
     ///
     /// # Errors
     /// [`WorktreeError::Gone`]; git gives no answer.
@@ -100,7 +122,7 @@ impl Worktrees {
         if !others.is_empty() {
             self.put_back(assigned, &others).await?;
         }
-        let tree = if changes.is_empty() {
+        let tree = if changes.is_empty() || head == assigned.start {
             None
         } else {
             Some(self.write_tree(assigned).await?)
@@ -136,6 +158,7 @@ impl Worktrees {
             "-r",
             "--raw",
             "-z",
+            "--no-abbrev",
             "--no-renames",
             start,
             tip.as_str(),
@@ -257,29 +280,31 @@ impl Worktrees {
         if let Some(tip) = &branch {
             self.set_aside(assigned, work, tip).await?;
         }
-        let tree = match &work.tree {
-            Some(tree) if work.head == assigned.start => Some(tree.clone()),
+        let (changes, is_new) = match &work.tree {
             Some(tree) => {
-                let committed = self.tree_of(&work.head).await?;
-                Some(tree.clone()).filter(|tree| *tree != committed || !more.is_empty())
+                let is_new = !more.is_empty() || *tree != self.tree_of(&work.head).await?;
+                (more, is_new)
             }
-            None if more.is_empty() => None,
-            None => Some(self.tree_of(&assigned.start).await?),
+            None => {
+                let changes: Vec<_> = work.file_changes().into_iter().chain(more).collect();
+                let is_new = !changes.is_empty();
+                (changes, is_new)
+            }
         };
-        let Some(tree) = tree else {
+        if !is_new {
             if branch.as_ref() != Some(&work.head) {
                 self.git
                     .move_ref(&reference, branch.as_ref(), &work.head)
                     .await?;
             }
             return Ok(work.head.clone());
-        };
+        }
         self.announce(assigned, branch.as_ref())?;
         let commit = NewCommit {
             reference: &reference,
-            parents: vec![&work.head],
-            tree: &tree,
-            changes: more,
+            parents: vec![Parent::Known(&work.head)],
+            tree: work.tree.as_ref(),
+            changes,
             message,
             when: now,
         };
@@ -328,6 +353,21 @@ impl Worktrees {
 }
 
 impl Change {
+    fn file_change(&self) -> FileChange {
+        let file = if self.status == 'D' {
+            NewFile::Gone
+        } else {
+            NewFile::Known {
+                mode: self.new_mode.clone(),
+                id: self.new.clone(),
+            }
+        };
+        FileChange {
+            path: self.raw_path.clone(),
+            file,
+        }
+    }
+
     fn is_new_repository(&self) -> bool {
         self.new_mode == GITLINK && self.old_mode != GITLINK
     }
@@ -340,11 +380,11 @@ pub(crate) fn raw_changes(answer: &[u8]) -> Vec<Change> {
     while let (Some(head), Some(path)) = (parts.next(), parts.next()) {
         let head = String::from_utf8_lossy(head);
         let mut words = head.trim_start_matches(':').split(' ').map(str::to_owned);
-        let (Some(old_mode), Some(new_mode), Some(old), Some(_), Some(status)) = (
+        let (Some(old_mode), Some(new_mode), Some(old), Some(Ok(new)), Some(status)) = (
             words.next(),
             words.next(),
             words.next(),
-            words.next(),
+            words.next().map(|id| id.parse()),
             words.next().and_then(|word| word.chars().next()),
         ) else {
             continue;
@@ -356,6 +396,7 @@ pub(crate) fn raw_changes(answer: &[u8]) -> Vec<Change> {
             old_mode,
             new_mode,
             old,
+            new,
         });
     }
     changes

@@ -19,6 +19,7 @@ pub mod delivery;
 pub mod engine;
 pub mod event;
 pub mod gates;
+mod gathering;
 pub mod git;
 pub mod integrate;
 pub mod log;

@@ -25,7 +25,10 @@ fn kill_with_guards(running: &mut Child) {
     let pid = running.id();
     signal("-STOP", &[&pid.to_string()]);
     // Each thread lists its own children, and guards are started by several.
-    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("a process");
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else {
+        // It has come to its own end.
+        return;
+    };
     let children: String = threads
         .flatten()
         .map(|thread| {

@@ -11,6 +11,7 @@ pub mod lineage;
 mod locks;
 mod object;
 pub mod refs;
+mod removal;
 #[cfg(test)]
 pub(crate) mod sandbox;
 
@@ -25,6 +26,7 @@ use ralph_core::store::atomic::StoreError;
 pub use call::{Call, Output};
 use lineage::Lineage;
 pub use object::{ObjectId, Signature};
+use removal::Removals;
 
 /// Which program is git, and what its environment gets on top of ours.
 #[derive(Debug, Clone)]
@@ -58,6 +60,7 @@ struct Inner {
     common_dir: PathBuf,
     signature: Signature,
     lineage: Lineage,
+    removals: Removals,
     calls: AtomicU64,
 }
 
@@ -100,6 +103,7 @@ impl Git {
                 common_dir: PathBuf::new(),
                 signature: Signature::ours(),
                 lineage: Lineage::default(),
+                removals: Removals::default(),
                 calls: AtomicU64::new(0),
             }),
         }

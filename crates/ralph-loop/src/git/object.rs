@@ -24,6 +24,17 @@ impl ObjectId {
         self.0.get(..12).unwrap_or(&self.0)
     }
 
+    /// The name of the object with this hash; `None` where it has no such length.
+    pub(crate) fn of_bytes(hash: &[u8]) -> Option<Self> {
+        let digits: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        digits.parse().ok()
+    }
+
+    /// The name for "no object", of so many digits.
+    pub(crate) fn null(digits: usize) -> Self {
+        Self("0".repeat(digits))
+    }
+
     /// Whether it is the name that stands for "no object" in git's answers.
     #[must_use]
     pub fn is_null(&self) -> bool {

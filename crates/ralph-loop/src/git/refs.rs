@@ -215,18 +215,6 @@ impl Git {
         let call = self.call(&["update-ref", "-m", "ralph", reference, new.as_str(), old]);
         call.run().await.map(drop)
     }
-
-    /// Removes a reference that is at `old`; one that is not there is no error.
-    ///
-    /// # Errors
-    /// It is elsewhere; git gives no answer.
-    pub async fn remove_ref(&self, reference: &str, old: &ObjectId) -> Result<(), GitError> {
-        let call = self.call(&["update-ref", "-d", reference, old.as_str()]);
-        match call.run().await {
-            Err(_) if self.tip(reference).await?.is_none() => Ok(()),
-            ended => ended.map(drop),
-        }
-    }
 }
 
 /// A reference that has a file of its own with a commit in it.

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::PoolError;
 use super::finish::{End, Finishing, Release};
-use super::line::{Shipment, Waiting};
+use super::line::Shipment;
 use super::schedule::Ended;
 use super::shop::{Shop, Site};
 use crate::attempt::{Closing, ForTask};
+use crate::gathering::Waiting;
 use crate::git::ObjectId;
 use crate::integrate::{Forwarded, Integrated, Left, Made, Order, Turn};
 use crate::outcome::Outcome;
@@ -62,11 +63,11 @@ async fn lead(
     shop: &Shop,
     site: &Site,
     mut turn: Turn,
-    group: Vec<Waiting>,
+    group: Vec<Waiting<Shipment, Option<Made>>>,
 ) -> Result<(), PoolError> {
     let orders: Vec<Order<'_>> = group
         .iter()
-        .map(|waiting| waiting.shipment.order())
+        .map(|waiting| waiting.request.order())
         .collect();
     let mut answers = vec![None; group.len()];
     for _ in 0..TRIES {

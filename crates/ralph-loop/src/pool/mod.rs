@@ -34,7 +34,7 @@ use tokio::task::{JoinSet, LocalSet};
 pub use brakes::Brakes;
 pub use error::PoolError;
 pub(crate) use finish::{Finishing, resume};
-pub use line::Line;
+pub(crate) use line::Line;
 pub use schedule::Stop;
 pub use shop::{PoolSettings, Shop, Site};
 

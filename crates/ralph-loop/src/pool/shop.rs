@@ -51,7 +51,7 @@ pub struct Site {
     /// Puts work onto the base.
     pub integrator: Arc<Integrator>,
     /// Works that wait for the base.
-    pub line: Line,
+    pub(crate) line: Line,
     /// Its own checks.
     pub gates: Gates,
     /// Pushes and opens pull requests; `None` where work goes onto the base here.

@@ -33,7 +33,12 @@ pub(super) enum Mark {
         /// Where the branch was before.
         head: ObjectId,
     },
-    /// Its work is safe, and it is being removed or cleaned.
+    /// It is being cleaned for an attempt to come, and set to the branch of that. Nobody has worked on it.
+    Cleaning {
+        /// The branch.
+        branch: String,
+    },
+    /// Its work is safe, and what lies there is none.
     Released {
         /// The branch of the attempt that had it; `None` where no attempt did.
         branch: Option<String>,
@@ -70,6 +75,7 @@ impl Mark {
         match self {
             Self::Assigned { branch, .. } | Self::Committing { branch, .. } => Some(branch),
             Self::Released { branch } => branch.as_deref(),
+            Self::Cleaning { .. } => None,
         }
     }
 
@@ -86,11 +92,6 @@ impl Mark {
         let bytes = serde_json::to_vec(self).unwrap_or_default();
         let staged = atomic::stage_unsynced(&git_dir.join(FILE), &bytes, None)?;
         staged.publish().map(drop)
-    }
-
-    /// Takes the file away: nobody works there.
-    pub(super) fn clear(git_dir: &Path) -> Result<(), StoreError> {
-        atomic::remove_unsynced(&git_dir.join(FILE)).map(drop)
     }
 
     pub(super) fn read(git_dir: &Path) -> Found {

@@ -9,6 +9,7 @@
 //! somebody's commits, a copy of the plan into a worktree.
 
 mod error;
+mod index;
 mod mark;
 mod notes;
 mod place;
@@ -48,7 +49,16 @@ const CHECKOUT_LIMIT: Duration = Duration::from_secs(1800);
 pub struct Prepared {
     path: PathBuf,
     git_dir: PathBuf,
-    commit: ObjectId,
+    holds: Holds,
+}
+
+/// What lies in a worktree that nobody works in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Holds {
+    /// The files of a commit.
+    Commit(ObjectId),
+    /// What the last attempt has left.
+    Leavings,
 }
 
 impl Prepared {
@@ -169,7 +179,7 @@ impl Worktrees {
             Ok(Prepared {
                 git_dir: self.git_dir_of(&path).ok_or_else(|| no_git_dir(&path))?,
                 path: path.clone(),
-                commit: commit.clone(),
+                holds: Holds::Commit(commit.clone()),
             })
         }) {
             Ok(prepared) => prepared,
@@ -197,26 +207,38 @@ impl Worktrees {
                 branch,
                 start: tip.clone(),
             };
-            // The mark comes first: from now on the worktree may hold work.
-            Mark::assigned(&assigned).write(&assigned.git_dir)?;
-            let call = self.git.call(&["checkout", "--quiet", "--no-track", "-b"]);
-            let mut call = call
-                .at(&prepared.path)
-                .without_hooks()
-                .arg(&assigned.branch);
-            if prepared.commit != tip {
-                call = call.arg(tip.as_str());
-            }
-            match call.run().await {
-                Ok(_) => return Ok(assigned),
+            let made = match &prepared.holds {
+                Holds::Leavings => self.renew(&prepared, &assigned.branch, &tip).await,
+                Holds::Commit(commit) => self.switch(&assigned, *commit != tip).await,
+            };
+            match made {
+                Ok(()) => {
+                    index::keep(&assigned.git_dir)?;
+                    Mark::assigned(&assigned).write(&assigned.git_dir)?;
+                    return Ok(assigned);
+                }
                 // Somebody else has made a branch of that name meanwhile.
                 Err(_) if self.git.tip(&assigned.reference()).await?.is_some() => {}
                 Err(error) => {
                     self.forget(&prepared.path).await;
-                    return Err(error.into());
+                    return Err(error);
                 }
             }
         }
+    }
+
+    /// Puts a worktree that is at a commit on a new branch.
+    async fn switch(&self, assigned: &Assigned, has_moved: bool) -> Result<(), WorktreeError> {
+        // From now on it may hold work.
+        Mark::assigned(assigned).write(&assigned.git_dir)?;
+        let call = self.git.call(&["checkout", "--quiet", "--no-track", "-b"]);
+        let call = call.at(&assigned.path).without_hooks();
+        let mut call = call.arg(&assigned.branch);
+        if has_moved {
+            call = call.arg(assigned.start.as_str());
+        }
+        call.run().await?;
+        Ok(())
     }
 
     /// Removes a prepared worktree that is not needed any more.
@@ -262,8 +284,8 @@ impl Worktrees {
     }
 
     /// Gives back the worktree of an attempt whose work is safe, and removes the branch where the base holds the
-    /// work. The worktree is cleaned and set to the base's tip, for another attempt; where that is not certain to
-    /// leave nothing of the last one it is removed, and the answer is `None`. Can be done again after a crash.
+    /// work. The worktree is for another attempt then; where cleaning it is not certain to leave nothing of this one it
+    /// is removed, and the answer is `None`. Can be done again after a crash.
     ///
     /// # Errors
     /// [`WorktreeError::NotSafe`] when the work is not where it is said to be, and [`WorktreeError::Embedded`] when
@@ -284,7 +306,7 @@ impl Worktrees {
         self.prove(assigned, branch.as_ref(), safe).await?;
         let mut prepared = None;
         if self.is_of(assigned) {
-            prepared = self.reuse(assigned).await;
+            prepared = self.reuse(assigned, safe).await;
             if prepared.is_none() {
                 self.remove(&assigned.path, Some(assigned)).await?;
             }

@@ -1,4 +1,4 @@
-//! A worktree whose work is safe becomes one for another attempt: two light runs of git instead of removing all files
+//! A worktree whose work is safe becomes one for another attempt: one light run of git instead of removing all files
 //! and writing them again, and no moment in which another git finds a half-made worktree.
 //!
 //! Only where nothing of the last attempt can stay: no state of git's own beside the usual (a rebase, a sparse
@@ -7,11 +7,13 @@
 use std::fs;
 use std::path::Path;
 
+use super::index::{Index, START_INDEX};
 use super::mark::Mark;
-use super::{Assigned, Prepared, WorktreeError, Worktrees, notes};
+use super::{Assigned, CHECKOUT_LIMIT, Holds, Prepared, Safe, WorktreeError, Worktrees, notes};
+use crate::git::{Call, ObjectId};
 
-/// What the git folder of a worktree holds when nothing is going on (gitrepository-layout(5)); `ralph.json` is ours.
-const USUAL: [&str; 9] = [
+/// What the git folder of a worktree holds when nothing is going on (gitrepository-layout(5)), and two files of ours.
+const USUAL: [&str; 10] = [
     "COMMIT_EDITMSG",
     "FETCH_HEAD",
     "HEAD",
@@ -20,43 +22,83 @@ const USUAL: [&str; 9] = [
     "gitdir",
     "index",
     "logs",
+    START_INDEX,
     "ralph.json",
 ];
 
 impl Worktrees {
-    /// Cleans a worktree and sets it to the base's tip; `None` where it has to be removed instead.
-    pub(super) async fn reuse(&self, assigned: &Assigned) -> Option<Prepared> {
+    /// Gives up a worktree for another attempt; `None` where it has to be removed instead. What lies in it is no work
+    /// from now on. It is cleaned when it is assigned again, in the same run of git that gives it its branch; one whose
+    /// branch stays leaves it at once, so that the user can check it out.
+    pub(super) async fn reuse(&self, assigned: &Assigned, safe: Safe<'_>) -> Option<Prepared> {
         let digits = assigned.start.as_str().len();
-        if !is_usual(&assigned.git_dir, &assigned.path) || !is_plain(&assigned.git_dir, digits) {
+        if !is_usual(&assigned.git_dir, &assigned.path)
+            || Index::read(&assigned.git_dir.join("index"), digits).is_none()
+        {
             return None;
         }
-        match self.clean(assigned).await {
-            Ok(prepared) => Some(prepared),
-            Err(error) => {
-                tracing::warn!(path = %assigned.path.display(), %error, "a worktree is not used again");
-                None
-            }
-        }
-    }
-
-    async fn clean(&self, assigned: &Assigned) -> Result<Prepared, WorktreeError> {
-        // What lies there from now on is no work.
-        Mark::released(assigned).write(&assigned.git_dir)?;
-        let tip = self.git.base_tip(&self.base).await?;
-        let within = |arguments: &[&str]| {
-            let call = self.git.call(arguments).without_hooks();
-            call.within(&assigned.path, &assigned.git_dir)
-        };
-        let checkout = ["checkout", "--quiet", "--force", "--detach", tip.as_str()];
-        within(&checkout).run().await?;
-        within(&["clean", "-ffdxq"]).run().await?;
-        notes::bring(self.git.top(), &assigned.path)?;
-        Mark::clear(&assigned.git_dir)?;
-        Ok(Prepared {
+        let prepared = Prepared {
             path: assigned.path.clone(),
             git_dir: assigned.git_dir.clone(),
-            commit: tip,
-        })
+            holds: Holds::Leavings,
+        };
+        let left = Mark::released(assigned).write(&assigned.git_dir);
+        let left = match (left, safe) {
+            (Ok(()), Safe::OnBranch(commit)) => self.leave(&prepared, commit).await,
+            (left, _) => left.map_err(WorktreeError::from),
+        };
+        if let Err(error) = left {
+            tracing::warn!(path = %assigned.path.display(), %error, "a worktree is not used again");
+            return None;
+        }
+        Some(prepared)
+    }
+
+    async fn leave(&self, prepared: &Prepared, commit: &ObjectId) -> Result<(), WorktreeError> {
+        let checkout = [
+            "checkout",
+            "--quiet",
+            "--force",
+            "--detach",
+            commit.as_str(),
+        ];
+        self.within(prepared, &checkout).run().await?;
+        Ok(())
+    }
+
+    /// Cleans a worktree and sets it to a commit, on a new branch.
+    ///
+    /// # Errors
+    /// Git refuses, such as because there is a branch of that name.
+    pub(super) async fn renew(
+        &self,
+        prepared: &Prepared,
+        branch: &str,
+        tip: &ObjectId,
+    ) -> Result<(), WorktreeError> {
+        // Until it is clean, what lies there is no work of the new attempt.
+        let mark = Mark::Cleaning {
+            branch: branch.to_owned(),
+        };
+        mark.write(&prepared.git_dir)?;
+        let checkout = ["checkout", "--quiet", "--force", "--no-track", "-b", branch];
+        let checkout = self.within(prepared, &checkout).arg(tip.as_str());
+        checkout.limit(CHECKOUT_LIMIT).run().await?;
+        let (path, git_dir) = (prepared.path.clone(), prepared.git_dir.clone());
+        let digits = tip.as_str().len();
+        let is_clean = tokio::task::spawn_blocking(move || {
+            let index = Index::read(&git_dir.join("index"), digits);
+            index.is_some_and(|index| index.is_all_of(&path))
+        });
+        if !is_clean.await.unwrap_or(false) {
+            self.within(prepared, &["clean", "-ffdxq"]).run().await?;
+        }
+        Ok(notes::bring(self.git.top(), &prepared.path)?)
+    }
+
+    fn within(&self, prepared: &Prepared, arguments: &[&str]) -> Call<'_> {
+        let call = self.git.call(arguments).without_hooks();
+        call.within(&prepared.path, &prepared.git_dir)
     }
 }
 
@@ -76,71 +118,11 @@ fn is_usual(git_dir: &Path, path: &Path) -> bool {
         })
 }
 
-/// Whether the index has no entry that git was told to take as unchanged or to leave out.
-fn is_plain(git_dir: &Path, digits: usize) -> bool {
-    fs::read(git_dir.join("index")).is_ok_and(|bytes| index_is_plain(&bytes, digits / 2))
-}
-
-/// Walks through an index of version 2 (gitformat-index(5)). Other versions are there for what must not be: version 3
-/// for `skip-worktree`; version 4 compresses names, which is not read here.
-fn index_is_plain(bytes: &[u8], hash: usize) -> bool {
-    /// Up to the hash: times, device, inode, mode, owner, size.
-    const STAT: usize = 40;
-    const ASSUME_VALID: u8 = 0x80;
-    let number = |at: usize| {
-        let word = bytes.get(at..at + 4)?;
-        Some(u32::from_be_bytes(word.try_into().ok()?))
-    };
-    if bytes.get(..4) != Some(b"DIRC") || number(4) != Some(2) {
-        return false;
-    }
-    let Some(count) = number(8) else {
-        return false;
-    };
-    let mut at = 12;
-    for _ in 0..count {
-        let flags = at + STAT + hash;
-        let name = flags + 2;
-        let Some(length) = bytes
-            .get(name..)
-            .and_then(|rest| rest.iter().position(|b| *b == 0))
-        else {
-            return false;
-        };
-        if bytes.get(flags).is_none_or(|high| high & ASSUME_VALID != 0) {
-            return false;
-        }
-        // One to eight zeros, up to a multiple of eight.
-        at += (STAT + hash + 2 + length + 8) / 8 * 8;
-    }
-    true
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::{Safe, Worktrees};
     use super::*;
     use crate::git::sandbox::Sandbox;
-
-    #[test]
-    fn an_index_is_walked_through_and_flags_are_found() {
-        let sandbox = Sandbox::new();
-        for number in 0..20 {
-            sandbox.write(&format!("d/{}", "x".repeat(number + 1)), "");
-        }
-        sandbox.git(&["add", "-A"]);
-        let is_good = || is_plain(&sandbox.top().join(".git"), 40);
-        assert!(is_good());
-        sandbox.git(&["update-index", "--assume-unchanged", "d/xxxxx"]);
-        assert!(!is_good());
-        sandbox.git(&["update-index", "--no-assume-unchanged", "d/xxxxx"]);
-        assert!(is_good());
-        sandbox.git(&["update-index", "--skip-worktree", "d/xxxxxxxxxxxxxxxxxxxx"]);
-        assert!(!is_good());
-        for broken in [&b""[..], b"DIRC", b"DIRC\0\0\0\x02\0\0\0\x09short"] {
-            assert!(!index_is_plain(broken, 20));
-        }
-    }
 
     async fn bench() -> (Sandbox, Worktrees, Assigned) {
         let sandbox = Sandbox::new();
@@ -176,9 +158,8 @@ mod tests {
         sandbox.write("late.txt", "late");
         let tip = sandbox.commit_all("Move the base");
         let prepared = released(&worktrees, &assigned).await.unwrap();
-        assert_eq!(prepared.commit.as_str(), tip);
         let next = worktrees.assign(prepared, "two").await.unwrap();
-        assert_eq!(next.path, assigned.path);
+        assert_eq!((&next.path, next.start.as_str()), (&assigned.path, &*tip));
         assert_eq!(
             sandbox.git_at(&next.path, &["status", "--porcelain", "--ignored"]),
             ""

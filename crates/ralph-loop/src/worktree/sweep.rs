@@ -88,6 +88,14 @@ impl Worktrees {
                 self.remove(&entry.path, None).await?;
                 return Ok(None);
             }
+            Found::Mark(Mark::Cleaning { branch }) => {
+                self.remove(&entry.path, None).await?;
+                // Only one that was made here; a name may be taken.
+                if entry.branch.as_ref() == Some(&branch) {
+                    self.remove_if_merged(&branch).await?;
+                }
+                return Ok(None);
+            }
             Found::Mark(
                 Mark::Assigned { branch, start } | Mark::Committing { branch, start, .. },
             ) => (branch, Some(start)),

@@ -157,12 +157,12 @@ async fn a_branch_that_exists_here_or_at_the_remote_is_never_taken() {
 }
 
 #[tokio::test]
-async fn nothing_done_is_seen_with_two_runs_of_git_and_leaves_nothing() {
+async fn nothing_done_is_seen_with_one_run_of_git_and_leaves_nothing() {
     let bench = Bench::new().await;
     let assigned = bench.assigned().await;
     let before = bench.git.calls();
     let work = bench.worktrees.capture(&assigned).await.unwrap();
-    assert_eq!(bench.git.calls(), before + 2);
+    assert_eq!(bench.git.calls(), before + 1);
     assert!(work.is_empty() && work.tree.is_none());
     assert_eq!(
         bench.worktrees.keep(&assigned, "m", NOW).await.unwrap().0,
@@ -187,7 +187,7 @@ async fn committed_and_uncommitted_work_is_one_work_and_is_kept_on_the_branch() 
     write(bench.git.common_dir(), &lock, "");
     let before = bench.git.calls();
     let work = bench.worktrees.capture(&assigned).await.unwrap();
-    assert_eq!(bench.git.calls(), before + 3);
+    assert_eq!(bench.git.calls(), before + 2);
     let seen: Vec<_> = work.changes.iter().map(|c| (c.status, &*c.path)).collect();
     assert_eq!(
         seen,

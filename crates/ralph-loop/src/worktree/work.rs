@@ -6,6 +6,7 @@ use std::time::Duration;
 use ralph_core::store::atomic;
 use ralph_core::time::Timestamp;
 
+use super::index::{Index, START_INDEX};
 use super::mark::{Found, Mark};
 use super::notes::{is_note, is_protected};
 use super::{Assigned, WorktreeError, Worktrees};
@@ -30,7 +31,7 @@ pub struct Change {
     raw_path: Vec<u8>,
     old_mode: String,
     new_mode: String,
-    old: String,
+    old: ObjectId,
     new: ObjectId,
 }
 
@@ -80,7 +81,7 @@ pub(crate) fn touched(changes: &[Change]) -> Touched {
 }
 
 impl Worktrees {
-    /// Finds what was done. The agent and all that it started have ended. Two runs of git, one more where the agent
+    /// Finds what was done. The agent and all that it started have ended. One run of git, one more where the agent
     /// has made commits, and one where files of the loop were changed.
     ///
     /// # Errors
@@ -102,21 +103,7 @@ impl Worktrees {
             .setting("core.safecrlf=false")
             .setting("advice.addEmbeddedRepo=false");
         add.within(&assigned.path, &assigned.git_dir).run().await?;
-        let question = [
-            "diff-index",
-            "--cached",
-            "--raw",
-            "-z",
-            "--no-abbrev",
-            "--no-renames",
-            "--ignore-submodules=none",
-            assigned.start.as_str(),
-        ];
-        let call = self
-            .git
-            .call(&question)
-            .within(&assigned.path, &assigned.git_dir);
-        let all = raw_changes(&call.run().await?.stdout);
+        let all = self.changes(assigned).await?;
         let (changes, others): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|change| self.is_work(change));
         if !others.is_empty() {
@@ -139,6 +126,32 @@ impl Worktrees {
             embedded: named(Change::is_new_repository),
             is_committed: false,
         })
+    }
+
+    /// What differs between the start and the index of a worktree: seen in the index as it was at the start, and asked
+    /// of git where that is not there or nothing usual.
+    async fn changes(&self, assigned: &Assigned) -> Result<Vec<Change>, WorktreeError> {
+        let (digits, git_dir) = (assigned.start.as_str().len(), assigned.git_dir.clone());
+        let seen = tokio::task::spawn_blocking(move || {
+            let before = Index::read(&git_dir.join(START_INDEX), digits)?;
+            Some(Index::read(&git_dir.join("index"), digits)?.since(&before))
+        });
+        if let Ok(Some(changes)) = seen.await {
+            return Ok(changes);
+        }
+        let question = [
+            "diff-index",
+            "--cached",
+            "--raw",
+            "-z",
+            "--no-abbrev",
+            "--no-renames",
+            "--ignore-submodules=none",
+            assigned.start.as_str(),
+        ];
+        let call = self.git.call(&question);
+        let call = call.within(&assigned.path, &assigned.git_dir);
+        Ok(raw_changes(&call.run().await?.stdout))
     }
 
     /// The commit on the branch that holds the work already, made before a crash.
@@ -353,6 +366,24 @@ impl Worktrees {
 }
 
 impl Change {
+    /// A change of a path, with mode and object before and after it.
+    pub(super) fn new(
+        path: Vec<u8>,
+        status: char,
+        (old_mode, old): (String, ObjectId),
+        (new_mode, new): (String, ObjectId),
+    ) -> Self {
+        Self {
+            path: String::from_utf8_lossy(&path).into_owned(),
+            status,
+            raw_path: path,
+            old_mode,
+            new_mode,
+            old,
+            new,
+        }
+    }
+
     fn file_change(&self) -> FileChange {
         let file = if self.status == 'D' {
             NewFile::Gone
@@ -380,24 +411,18 @@ pub(crate) fn raw_changes(answer: &[u8]) -> Vec<Change> {
     while let (Some(head), Some(path)) = (parts.next(), parts.next()) {
         let head = String::from_utf8_lossy(head);
         let mut words = head.trim_start_matches(':').split(' ').map(str::to_owned);
-        let (Some(old_mode), Some(new_mode), Some(old), Some(Ok(new)), Some(status)) = (
-            words.next(),
-            words.next(),
-            words.next(),
-            words.next().map(|id| id.parse()),
-            words.next().and_then(|word| word.chars().next()),
-        ) else {
+        let mut next = || words.next();
+        let (Some(old_mode), Some(new_mode), Some(old), Some(new), Some(status)) =
+            (next(), next(), next(), next(), next())
+        else {
             continue;
         };
-        changes.push(Change {
-            path: String::from_utf8_lossy(path).into_owned(),
-            status,
-            raw_path: path.to_owned(),
-            old_mode,
-            new_mode,
-            old,
-            new,
-        });
+        let (Ok(old), Ok(new), Some(status)) = (old.parse(), new.parse(), status.chars().next())
+        else {
+            continue;
+        };
+        let (old, new) = ((old_mode, old), (new_mode, new));
+        changes.push(Change::new(path.to_owned(), status, old, new));
     }
     changes
 }

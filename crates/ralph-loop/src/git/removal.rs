@@ -1,0 +1,122 @@
+//! Branches that are done with: those that end at about the same time go in one run of git, since each such run reads
+//! and locks what all of them share (git-update-ref(1)).
+
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+use super::{Git, GitError, ObjectId};
+use crate::gathering::{Gathering, Waiting};
+
+/// References to be removed.
+#[derive(Debug, Default)]
+pub(super) struct Removals {
+    waiting: Gathering<Removal, ()>,
+    turn: Mutex<()>,
+}
+
+#[derive(Debug)]
+struct Removal {
+    reference: String,
+    old: ObjectId,
+}
+
+impl Git {
+    /// Removes a reference that is at `old`; one that is not there is no error.
+    ///
+    /// # Errors
+    /// It is elsewhere; git gives no answer.
+    pub async fn remove_ref(&self, reference: &str, old: &ObjectId) -> Result<(), GitError> {
+        let removal = Arc::new(Removal {
+            reference: reference.to_owned(),
+            old: old.clone(),
+        });
+        let removals = &self.inner.removals;
+        let mut answer = removals.waiting.join(&removal);
+        let done = tokio::select! {
+            biased;
+            done = &mut answer => done,
+            _turn = removals.turn.lock() => {
+                let waiting = removals.waiting.take();
+                if !waiting.is_empty() {
+                    self.remove_together(waiting).await;
+                }
+                answer.await
+            }
+        };
+        match done {
+            Ok(()) => Ok(()),
+            // One of them could not go, and then none has.
+            Err(_) => self.remove_alone(&removal).await,
+        }
+    }
+
+    /// Removes all or none; each that was removed is told so.
+    async fn remove_together(&self, waiting: Vec<Waiting<Removal, ()>>) {
+        let lines: String = waiting
+            .iter()
+            .map(|one| format!("delete {} {}\n", one.request.reference, one.request.old))
+            .collect();
+        let call = self.call(&["update-ref", "--stdin"]);
+        if let Err(error) = call.input(lines.into_bytes()).run().await {
+            tracing::debug!(%error, "branches are removed one by one");
+            return;
+        }
+        for one in waiting {
+            // One that is not there any more needs no answer.
+            let _ = one.answer.send(());
+        }
+    }
+
+    async fn remove_alone(&self, removal: &Removal) -> Result<(), GitError> {
+        let (reference, old) = (&removal.reference, &removal.old);
+        let call = self.call(&["update-ref", "-d", reference, old.as_str()]);
+        match call.run().await {
+            Err(_) if self.tip(reference).await?.is_none() => Ok(()),
+            ended => ended.map(drop),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sandbox::Sandbox;
+    use super::*;
+
+    #[tokio::test]
+    async fn many_go_in_two_runs_and_one_that_cannot_go_holds_up_no_other() {
+        let sandbox = Sandbox::new();
+        let git = sandbox.open().await;
+        let tip: ObjectId = sandbox.git(&["rev-parse", "HEAD"]).parse().unwrap();
+        let names: Vec<String> = (0..10)
+            .map(|number| format!("refs/heads/b{number}"))
+            .collect();
+        let make = || {
+            for name in &names {
+                sandbox.git(&["update-ref", name, "HEAD"]);
+            }
+        };
+        let remove = async || {
+            let mut removing = tokio::task::JoinSet::new();
+            for name in names.clone() {
+                let (git, tip) = (git.clone(), tip.clone());
+                removing.spawn(async move { git.remove_ref(&name, &tip).await });
+            }
+            removing.join_all().await
+        };
+        let left = || sandbox.git(&["for-each-ref", "--format=%(refname)", "refs/heads/b*"]);
+        make();
+        let before = git.calls();
+        assert!(remove().await.iter().all(Result::is_ok));
+        assert_eq!(left(), "");
+        assert_eq!(git.calls() - before, 2, "the first one, then all others");
+        // Done again: they are not there any more.
+        assert!(remove().await.iter().all(Result::is_ok));
+        make();
+        sandbox.commit_all("Elsewhere");
+        sandbox.git(&["update-ref", &names[4], "HEAD"]);
+        let ended = remove().await;
+        assert_eq!(ended.iter().filter(|ended| ended.is_err()).count(), 1);
+        assert_eq!(left(), names[4]);
+    }
+}

@@ -1,4 +1,5 @@
-//! One attempt as it stands on disk: `.ralph/state/attempts/<id>/attempt.json`, written before each effect.
+//! One attempt as it stands on disk: `.ralph/state/attempts/<id>/attempt.jsonl`, whose last whole line is the record. A
+//! line is added before each effect.
 //!
 //! Whoever finds such a folder without a living owner knows from it what was begun and what is to be kept
 //! ([`crate::recovery`]). What must never be here: a process, git, a decision about what comes next.
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use ralph_core::error::{Code, Coded, Hint};
 use ralph_core::process::Identity;
-use ralph_core::store::{StoreError, atomic};
+use ralph_core::store::{StoreError, append, atomic};
 use ralph_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +24,7 @@ use crate::worktree::Assigned;
 
 /// Version of the record.
 const SCHEMA_VERSION: u32 = 1;
-const RECORD: &str = "attempt.json";
+const RECORD: &str = "attempt.jsonl";
 
 /// How far an attempt has come. Each is written before what it names is begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -255,9 +256,8 @@ impl Attempts {
     /// # Errors
     /// The file cannot be written.
     pub fn write(&self, record: &AttemptRecord) -> Result<(), AttemptError> {
-        let (path, bytes) = self.content(record)?;
-        atomic::stage_unsynced(&path, &bytes, None)?.publish()?;
-        Ok(())
+        let (path, line) = self.content(record)?;
+        Ok(append::append_line_unsynced(&path, &line)?)
     }
 
     /// The same for the first time, when its folder has to be made: that is brought to disk, and the caller's thread
@@ -276,19 +276,19 @@ impl Attempts {
     /// # Errors
     /// The file cannot be written.
     pub async fn write_durably(&self, record: &AttemptRecord) -> Result<(), AttemptError> {
-        let (path, bytes) = self.content(record)?;
-        aside(move || Ok(atomic::replace(&path, &bytes)?)).await
+        let (path, line) = self.content(record)?;
+        aside(move || Ok(append::append_line(&path, &line)?)).await
     }
 
-    fn content(&self, record: &AttemptRecord) -> Result<(PathBuf, Vec<u8>), AttemptError> {
+    fn content(&self, record: &AttemptRecord) -> Result<(PathBuf, String), AttemptError> {
         let folder = self.folder(&record.attempt);
         atomic::create_dir(&folder)?;
         let path = folder.join(RECORD);
-        let bytes = serde_json::to_vec_pretty(record).map_err(|source| AttemptError::Shape {
+        let line = serde_json::to_string(record).map_err(|source| AttemptError::Shape {
             path: path.clone(),
             source,
         })?;
-        Ok((path, bytes))
+        Ok((path, line))
     }
 
     /// Forgets an attempt that is over. One that is not there is forgotten already.
@@ -336,12 +336,19 @@ impl Attempts {
 
     fn read(&self, attempt: &AttemptId) -> Result<Option<AttemptRecord>, AttemptError> {
         let path = self.folder(attempt).join(RECORD);
-        let Some(bytes) = atomic::read(&path)? else {
-            return Ok(None);
-        };
-        serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|source| AttemptError::Shape { path, source })
+        let lines = append::read_lines(&path)?;
+        // What a crash has cut off was not written; the line before it holds.
+        let last = lines.complete.iter().rev();
+        let record = last
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .next();
+        match (record, lines.torn.as_ref().or(lines.complete.last())) {
+            (Some(record), _) => Ok(Some(record)),
+            (None, None) => Ok(None),
+            (None, Some(damaged)) => serde_json::from_str(damaged)
+                .map(Some)
+                .map_err(|source| AttemptError::Shape { path, source }),
+        }
     }
 }
 
@@ -425,11 +432,18 @@ mod tests {
         std::fs::create_dir(attempts.folder(&damaged)).expect("made");
         let path = attempts.folder(&damaged).join(RECORD);
         atomic::replace(&path, b"{\"attempt\": ").expect("written");
+        // A crash has cut off the last thing that was written of the other one.
+        let path = attempts.folder(&id).join(RECORD);
+        append::append_bytes(&path, b"{\"attempt\": \"2026").expect("written");
         let found = attempts.list().expect("read");
         assert!(
             matches!(&found[2], Found::Damaged(id, problem) if *id == damaged && problem.contains("torn")),
             "{found:?}"
         );
+        assert_eq!(found[0], Found::Record(Box::new(record.clone())));
+        record.phase = Phase::Running;
+        attempts.write(&record).expect("written after it");
+        let found = attempts.list().expect("read");
         assert_eq!(found[0], Found::Record(Box::new(record)));
         assert_eq!(found[1], Found::Empty("empty".parse().expect("an id")));
         attempts.close(&id).expect("closed");

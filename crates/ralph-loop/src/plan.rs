@@ -24,7 +24,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ralph_core::store::atomic;
+use ralph_core::store::{StoreError, atomic};
 use ralph_core::time::Timestamp;
 use ralph_docs::fix_plan::{self, Flavour, Mark, RowKey};
 
@@ -40,7 +40,7 @@ pub use view::{Plan, Planned, Standing};
 use edit::Written;
 use hold::{Gate, Turn};
 use pick::Pick;
-use record::{ClaimRecord, Records};
+use record::{ClaimRecord, Memory, Records};
 
 /// How long a lock is waited for, unless told otherwise. Who holds it writes two small files.
 pub const DEFAULT_LOCK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -100,6 +100,7 @@ pub struct PlanFile {
     owner: Owner,
     lock_timeout: Duration,
     gate: Gate,
+    memory: Memory,
 }
 
 impl PlanFile {
@@ -113,6 +114,7 @@ impl PlanFile {
             owner,
             lock_timeout: DEFAULT_LOCK_TIMEOUT,
             gate: Gate::default(),
+            memory: Memory::default(),
         }
     }
 
@@ -142,10 +144,10 @@ impl PlanFile {
     /// # Errors
     /// [`PlanError::Missing`], and [`PlanError::Store`] for a plan that cannot be read or is not UTF-8.
     pub fn read(&self) -> Result<Plan, PlanError> {
-        let mut records = Records::read(&self.state_dir)?;
+        let mut records = self.records()?;
         for _ in 0..TRIES {
             let text = self.text_now()?;
-            let after = Records::read(&self.state_dir)?;
+            let after = self.records()?;
             // Between a record and its mark a claim looks half done.
             if after == records {
                 return Ok(self.with_problems(&text, &records));
@@ -162,7 +164,7 @@ impl PlanFile {
     /// As [`PlanFile::read`].
     pub fn is_committed_but_for_claims(&self, committed: &str) -> Result<bool, PlanError> {
         let text = self.text_now()?;
-        let plan = self.view(&text, &Records::read(&self.state_dir)?);
+        let plan = self.view(&text, &self.records()?);
         let (rows, from) = (plan.claimed_rows(), [Mark::Claimed]);
         let edits = fix_plan::set_marks(&text, self.flavour, &rows, &from, Mark::Open)
             .map_err(|source| PlanError::document(&self.path, source))?;
@@ -192,7 +194,7 @@ impl PlanFile {
         let turn = self.turn()?;
         for _ in 0..TRIES {
             let text = self.text_in(&turn)?;
-            let plan = self.view(&text, &Records::read(&self.state_dir)?);
+            let plan = self.view(&text, &self.records()?);
             let picked = match pick::pick(&plan, wish, &self.owner, &self.path)? {
                 Pick::Task(planned) => planned,
                 Pick::Nothing(claim) => return Ok(claim),
@@ -259,7 +261,7 @@ impl PlanFile {
     ) -> Result<Settled, PlanError> {
         let turn = self.turn()?;
         let text = self.text_in(&turn)?;
-        let plan = self.view(&text, &Records::read(&self.state_dir)?);
+        let plan = self.view(&text, &self.records()?);
         record::write_delivered(
             &self.state_dir,
             &record::DeliveredRecord {
@@ -293,7 +295,7 @@ impl PlanFile {
     /// As [`PlanFile::forget_delivered`].
     pub fn adopt(&self, key: &TaskKey, attempt: &AttemptId) -> Result<bool, PlanError> {
         let _turn = self.turn()?;
-        let records = Records::read(&self.state_dir)?;
+        let records = self.records()?;
         let Some(claim) = records.claim(key) else {
             return Ok(false);
         };
@@ -307,6 +309,10 @@ impl PlanFile {
         };
         record::write_claim(&self.state_dir, &adopted)?;
         Ok(true)
+    }
+
+    fn records(&self) -> Result<Records, StoreError> {
+        Records::read(&self.state_dir, &self.memory)
     }
 
     fn view(&self, text: &str, records: &Records) -> Plan {
@@ -353,8 +359,7 @@ impl PlanFile {
 
     /// Whether an attempt may give a task back: its claim is the attempt's own, or there is none.
     fn may_release(&self, key: &TaskKey, attempt: &AttemptId) -> Result<bool, PlanError> {
-        let records = Records::read(&self.state_dir)?;
-        let Some(found) = records.claims.get(key) else {
+        let Some(found) = record::read_claim(&self.state_dir, key)? else {
             return Ok(true);
         };
         let claim = found.record.as_ref();
@@ -371,7 +376,7 @@ impl PlanFile {
     ) -> Result<(Settled, Turn<'a>), PlanError> {
         for _ in 0..TRIES {
             let text = self.text_in(&turn)?;
-            let records = Records::read(&self.state_dir)?;
+            let records = self.records()?;
             let plan = self.view(&text, &records);
             let Some(row) = plan.row_of(task, &records, self.flavour) else {
                 if turn.lifted() {

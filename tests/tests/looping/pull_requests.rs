@@ -175,8 +175,9 @@ fn a_push_that_failed_is_tried_again_although_its_worktree_is_somebody_else_s() 
     let attempts = repository.root().join(".ralph/state/attempts");
     let mut attempts = std::fs::read_dir(attempts).expect("a folder");
     let attempt = attempts.next().expect("an attempt").expect("an entry");
-    let record = std::fs::read_to_string(attempt.path().join("attempt.json")).expect("a record");
-    let record: serde_json::Value = serde_json::from_str(&record).expect("JSON");
+    let record = std::fs::read_to_string(attempt.path().join("attempt.jsonl")).expect("a record");
+    let record = record.lines().next_back().expect("a line");
+    let record: serde_json::Value = serde_json::from_str(record).expect("JSON");
     let path = record["assigned"]["path"].as_str().expect("a path");
     repository.git(&["worktree", "add", "--quiet", "--detach", path]);
     refuse_pushes(&repository, false);

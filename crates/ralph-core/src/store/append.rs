@@ -18,6 +18,25 @@ use crate::crash_point;
 /// # Errors
 /// As [`atomic::replace`]; a part of the line may be there, and [`read_lines`] passes over it.
 pub fn append_line(path: &Path, line: &str) -> Result<(), StoreError> {
+    let (file, is_new) = append(path, line)?;
+    file.sync_all()
+        .map_err(|source| StoreError::io("append to", path, source))?;
+    if is_new {
+        atomic::sync_dir(atomic::folder(path))?;
+    }
+    Ok(())
+}
+
+/// As [`append_line`], without bringing it to disk: it survives the end of this process, not a power cut.
+///
+/// # Errors
+/// As [`append_line`].
+pub fn append_line_unsynced(path: &Path, line: &str) -> Result<(), StoreError> {
+    append(path, line).map(drop)
+}
+
+/// The file with its new last line, and whether it was made for that.
+fn append(path: &Path, line: &str) -> Result<(File, bool), StoreError> {
     let fail = |source| StoreError::io("append to", path, source);
     let is_new =
         matches!(fs::metadata(path), Err(failure) if failure.kind() == io::ErrorKind::NotFound);
@@ -41,11 +60,7 @@ pub fn append_line(path: &Path, line: &str) -> Result<(), StoreError> {
     // One write, so that lines of two processes do not mix.
     file.write_all(text.as_bytes()).map_err(fail)?;
     crash_point!("lines.appended");
-    file.sync_all().map_err(fail)?;
-    if is_new {
-        atomic::sync_dir(atomic::folder(path))?;
-    }
-    Ok(())
+    Ok((file, is_new))
 }
 
 fn last_byte(file: &mut File) -> io::Result<u8> {

@@ -2,6 +2,7 @@
 //!
 //! - [`atomic`]: a reader sees the old file or the new one, also after a power cut.
 //! - [`append`]: files that only grow, and may end in the middle of a line.
+//! - [`link`]: a second name for a file that is only ever replaced.
 //! - [`lock`]: one writer per project and one dispatcher per workspace, also against old shell scripts.
 //! - [`layout`]: every path of the contract, once.
 //! - [`crash`]: named points at which a test can kill the process.
@@ -13,6 +14,7 @@ pub mod append;
 pub mod atomic;
 pub mod crash;
 pub mod layout;
+pub mod link;
 pub mod lock;
 
 pub use atomic::StoreError;

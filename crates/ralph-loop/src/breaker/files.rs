@@ -66,14 +66,22 @@ pub fn save_calls(control: &Path, calls: &Calls) -> Result<(), StoreError> {
     let (count, hour) = calls.texts();
     // The hour first: a crash in between leaves too many calls counted, never too few.
     for (name, text) in [(LAST_RESET, hour), (CALL_COUNT, count)] {
-        let _folder =
-            atomic::stage_unsynced(&control.join(name), text.as_bytes(), None)?.publish()?;
+        put(&control.join(name), &text)?;
     }
     Ok(())
 }
 
 fn write(path: &Path, value: &impl serde::Serialize) -> Result<(), StoreError> {
-    let text = serde_json::to_string_pretty(value).unwrap_or_default() + "\n";
-    let _folder = atomic::stage_unsynced(path, text.as_bytes(), None)?.publish()?;
+    put(
+        path,
+        &(serde_json::to_string_pretty(value).unwrap_or_default() + "\n"),
+    )
+}
+
+/// Writes a file where it says something else: most of the time it does not.
+fn put(path: &Path, text: &str) -> Result<(), StoreError> {
+    if atomic::read(path)?.as_deref() != Some(text.as_bytes()) {
+        atomic::stage_unsynced(path, text.as_bytes(), None)?.publish()?;
+    }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Integration on real repositories: each strategy, a base that moves, whatever is in the way, and crashes.
 
+mod line;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

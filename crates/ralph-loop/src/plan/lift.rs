@@ -1,7 +1,6 @@
 //! The marks of claims taken away for a moment, so that git sees the plan as it is committed.
 
 use super::edit::{self, Written};
-use super::record::Records;
 use super::{Mark, PlanError, PlanFile, TRIES, fix_plan};
 
 /// The marks of all claims are lifted and the plan's lock is held, until this is put back or dropped.
@@ -81,7 +80,7 @@ impl PlanFile {
     fn mark_claims(&self, from: Mark, to: Mark) -> Result<String, PlanError> {
         for _ in 0..TRIES {
             let text = self.text()?;
-            let records = Records::read(&self.state_dir)?;
+            let records = self.records()?;
             let plan = self.view(&text, &records);
             let rows = plan.claimed_rows();
             let edits = fix_plan::set_marks(&text, self.flavour, &rows, &[from], to)

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs::Metadata;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ralph_core::process::Identity;
 use ralph_core::process::identity::{boot_id, pid_namespace};
@@ -48,6 +52,9 @@ impl Owner {
     /// of its own, nothing is known.
     #[must_use]
     pub fn life(&self, here: &Self) -> Life {
+        if self == here {
+            return Life::Alive;
+        }
         if boot_id().is_some_and(|now| now != self.process.boot_id) {
             let rebooted = self.host == here.host;
             return if rebooted { Life::Gone } else { Life::Unknown };
@@ -157,16 +164,15 @@ pub(super) struct Found<T> {
 /// All records, by the key in their name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Records {
-    pub(super) claims: BTreeMap<TaskKey, Found<ClaimRecord>>,
-    pub(super) delivered: BTreeMap<TaskKey, Found<DeliveredRecord>>,
+    pub(super) claims: BTreeMap<TaskKey, Arc<Found<ClaimRecord>>>,
+    pub(super) delivered: BTreeMap<TaskKey, Arc<Found<DeliveredRecord>>>,
 }
 
 impl Records {
     /// Reads what is there. A record that cannot be read still keeps its task from being taken.
-    pub(super) fn read(state_dir: &Path) -> Result<Self, StoreError> {
-        let claims = read_all(&state_dir.join(CLAIMS), |claim: &ClaimRecord| claim.version)?;
-        let folder = state_dir.join(DELIVERED);
-        let delivered = read_all(&folder, |delivered: &DeliveredRecord| delivered.version)?;
+    pub(super) fn read(state_dir: &Path, memory: &Memory) -> Result<Self, StoreError> {
+        let claims = read_all(&state_dir.join(CLAIMS), &memory.claims)?;
+        let delivered = read_all(&state_dir.join(DELIVERED), &memory.delivered)?;
         Ok(Self { claims, delivered })
     }
 
@@ -175,10 +181,55 @@ impl Records {
     }
 }
 
-fn read_all<T: DeserializeOwned>(
+/// The records that were read last. One is replaced as a whole, by a new file under its name, and never changed in
+/// place: as long as the file is the same, so is what it says, and it is not read again.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    claims: Known<ClaimRecord>,
+    delivered: Known<DeliveredRecord>,
+}
+
+type Known<T> = Mutex<BTreeMap<TaskKey, (FileId, Arc<Found<T>>)>>;
+
+/// Which file it was. A name and its inode can come back; with the time to the nanosecond and the size they do not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileId {
+    inode: (u64, u64),
+    size: u64,
+    changed: (i64, i64),
+}
+
+impl FileId {
+    fn of(file: &Metadata) -> Self {
+        Self {
+            inode: (file.dev(), file.ino()),
+            size: file.len(),
+            changed: (file.ctime(), file.ctime_nsec()),
+        }
+    }
+}
+
+/// A record that says which form it has.
+trait Versioned {
+    fn version(&self) -> u32;
+}
+
+impl Versioned for ClaimRecord {
+    fn version(&self) -> u32 {
+        self.version
+    }
+}
+
+impl Versioned for DeliveredRecord {
+    fn version(&self) -> u32 {
+        self.version
+    }
+}
+
+fn read_all<T: DeserializeOwned + Versioned>(
     folder: &Path,
-    version: impl Fn(&T) -> u32,
-) -> Result<BTreeMap<TaskKey, Found<T>>, StoreError> {
+    known: &Known<T>,
+) -> Result<BTreeMap<TaskKey, Arc<Found<T>>>, StoreError> {
     let fail = |source| StoreError::Io {
         action: "list the folder",
         path: folder.to_owned(),
@@ -186,27 +237,57 @@ fn read_all<T: DeserializeOwned>(
     };
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(failure) if failure.kind() == std::io::ErrorKind::NotFound => {
+        Err(failure) if failure.kind() == ErrorKind::NotFound => {
             return Ok(BTreeMap::new());
         }
         Err(failure) => return Err(fail(failure)),
     };
+    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
     let mut all = BTreeMap::new();
     for entry in entries {
-        let path = entry.map_err(fail)?.path();
-        let name = path.file_name().and_then(|name| name.to_str());
-        let Some(key) = name.and_then(|name| name.strip_suffix(".json")?.parse().ok()) else {
+        let entry = entry.map_err(fail)?;
+        let name = entry.file_name();
+        let name = name.to_str().and_then(|name| name.strip_suffix(".json"));
+        let Some(key) = name.and_then(|name| name.parse().ok()) else {
             continue;
         };
         // It may have been removed since the folder was listed.
-        let Some(bytes) = atomic::read(&path)? else {
-            continue;
+        let Ok(file) = entry.metadata() else { continue };
+        let file = FileId::of(&file);
+        let found = match known.remove(&key) {
+            Some((of, found)) if of == file => found,
+            _ => match read_one(entry.path())? {
+                Some(found) => Arc::new(found),
+                None => continue,
+            },
         };
-        let record: Option<T> = serde_json::from_slice(&bytes).ok();
-        let record = record.filter(|record| version(record) <= VERSION);
-        all.insert(key, Found { path, record });
+        all.insert(key, (file, found));
     }
-    Ok(all)
+    let found = all
+        .iter()
+        .map(|(key, (_, found))| (key.clone(), Arc::clone(found)));
+    let found = found.collect();
+    *known = all;
+    Ok(found)
+}
+
+fn read_one<T: DeserializeOwned + Versioned>(
+    path: PathBuf,
+) -> Result<Option<Found<T>>, StoreError> {
+    let Some(bytes) = atomic::read(&path)? else {
+        return Ok(None);
+    };
+    let record: Option<T> = serde_json::from_slice(&bytes).ok();
+    let record = record.filter(|record| record.version() <= VERSION);
+    Ok(Some(Found { path, record }))
+}
+
+/// The claim of one task.
+pub(super) fn read_claim(
+    state_dir: &Path,
+    key: &TaskKey,
+) -> Result<Option<Found<ClaimRecord>>, StoreError> {
+    read_one(claim_path(state_dir, key))
 }
 
 pub(super) fn claim_path(state_dir: &Path, key: &TaskKey) -> PathBuf {

@@ -54,7 +54,7 @@ impl PlanFile {
         if let Some(folder) = self.path.parent() {
             atomic::remove_leftovers(folder);
         }
-        let records = Records::read(&self.state_dir)?;
+        let records = self.records()?;
         let mut recovered = Recovered::default();
         for (key, found) in &records.claims {
             let Some(claim) = &found.record else {
@@ -92,7 +92,7 @@ impl PlanFile {
     fn reopen(&self, claims: &[RecoveredClaim]) -> Result<Plan, PlanError> {
         for _ in 0..TRIES {
             let text = self.text()?;
-            let records = Records::read(&self.state_dir)?;
+            let records = self.records()?;
             let plan = self.view(&text, &records);
             let rows: Vec<_> = claims
                 .iter()

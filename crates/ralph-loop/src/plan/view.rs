@@ -1,6 +1,7 @@
 //! The plan as it stands: its rows and our records put together. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use ralph_docs::fix_plan::{self, Flavour, Mark, Row, RowKey};
 
@@ -211,7 +212,7 @@ impl<'a, T> Matching<'a, T> {
         flavour: Flavour,
         rows: &[Row],
         own: &[TaskKey],
-        found: &'a BTreeMap<TaskKey, Found<T>>,
+        found: &'a BTreeMap<TaskKey, Arc<Found<T>>>,
         parts: impl Fn(&T) -> (&RowKey, usize),
         accept: impl Fn(usize, &Row) -> bool,
     ) -> Self {
@@ -219,7 +220,7 @@ impl<'a, T> Matching<'a, T> {
         let mut matched = BTreeSet::new();
         for (index, key) in own.iter().enumerate() {
             if let Some((key, found)) = found.get_key_value(key) {
-                by_row.insert(index, (key, found));
+                by_row.insert(index, (key, &**found));
                 matched.insert(key);
             }
         }

@@ -35,6 +35,8 @@ pub(super) struct Board {
     last: String,
     exit_code: Option<u8>,
     is_stale: bool,
+    /// Whether the tasks are to be counted before they are shown: whoever looks twice a second needs no more.
+    is_uncounted: bool,
     /// Told whenever there is something new, so that nobody has to look.
     news: Rc<Notify>,
 }
@@ -52,6 +54,7 @@ impl Board {
             last: "started".to_owned(),
             exit_code: None,
             is_stale: true,
+            is_uncounted: true,
             news: Rc::default(),
         }
     }
@@ -111,6 +114,7 @@ impl Board {
         self.totals.add(line);
         self.totals.skipped = skipped as u64;
         self.last = format!("{}: {}", line.task_id, line.outcome);
+        self.is_uncounted = true;
         self.is_new();
     }
 
@@ -124,6 +128,7 @@ impl Board {
         self.state = state;
         self.reason = reason;
         self.wakes = wakes;
+        self.is_uncounted = true;
         self.is_new();
     }
 
@@ -132,8 +137,11 @@ impl Board {
         self.is_new();
     }
 
-    /// Looks at the plan again.
+    /// Looks at the plan again, if that may say something else than the last time.
     pub(super) fn count(&mut self, plan: &PlanFile) {
+        if !std::mem::take(&mut self.is_uncounted) {
+            return;
+        }
         let Ok(plan) = plan.read() else { return };
         let mut tasks = TaskCounts::default();
         for planned in &plan.tasks {
@@ -145,7 +153,6 @@ impl Board {
             }
         }
         self.tasks = tasks;
-        self.is_new();
     }
 
     /// Whether no agent runs.
@@ -226,6 +233,7 @@ pub(super) fn publish(shop: &Shop, board: &RefCell<Board>) -> Result<(), RecordE
         if !std::mem::take(&mut board.is_stale) {
             return Ok(());
         }
+        board.count(&shop.plan);
         board.status(shop)
     };
     shop.records.write_status(&status)

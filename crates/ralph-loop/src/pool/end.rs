@@ -20,7 +20,6 @@ impl Pool {
         let code = self.code();
         let totals = {
             let mut board = self.board.borrow_mut();
-            board.count(&self.shop.plan);
             board.turned(State::Ended, Some(reason.clone()), None);
             board.exits(code.map_or(0, Code::exit_code));
             board.totals.clone()

@@ -175,7 +175,10 @@ async fn check(shop: &Shop, attempt: &mut Finishing) -> Result<End, PoolError> {
         return put_aside(shop, attempt, closing, Ended::Tried).await;
     }
     attempt.record.phase = Phase::Delivering;
-    shop.attempts.write_durably(&attempt.record).await?;
+    if !report.gates.is_empty() {
+        // After a crash no check is run again. Where there are none, that is so in any case.
+        shop.attempts.write_durably(&attempt.record).await?;
+    }
     // Checks may have written files; what is delivered is what the agent left.
     deliver(shop, attempt, work).await
 }

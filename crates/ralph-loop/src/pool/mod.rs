@@ -387,7 +387,6 @@ impl Pool {
         let totals = {
             let mut board = self.board.borrow_mut();
             board.recorded(&finished.line, skipped);
-            board.count(&self.shop.plan);
             board.totals.clone()
         };
         self.shop.tell(&Event::AttemptEnded {

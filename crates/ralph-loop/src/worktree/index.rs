@@ -8,7 +8,8 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use ralph_core::store::atomic::{self, StoreError};
+use ralph_core::store::StoreError;
+use ralph_core::store::link::second_name;
 
 use super::work::Change;
 use crate::git::ObjectId;
@@ -43,14 +44,9 @@ struct Entry {
 }
 
 /// Keeps the index as it is now for [`Index::since`]: a second name of its file, since git never changes one in place.
-/// A file system without such names keeps nothing, and git is asked later.
+/// Where none can be given, git is asked later.
 pub(super) fn keep(git_dir: &Path) -> Result<(), StoreError> {
-    let kept = git_dir.join(START_INDEX);
-    atomic::remove_unsynced(&kept)?;
-    if let Err(error) = fs::hard_link(git_dir.join("index"), &kept) {
-        tracing::debug!(path = %kept.display(), %error, "the index is not kept");
-    }
-    Ok(())
+    second_name(&git_dir.join("index"), &git_dir.join(START_INDEX)).map(drop)
 }
 
 /// What a path is.

@@ -33,12 +33,7 @@ pub(super) enum Mark {
         /// Where the branch was before.
         head: ObjectId,
     },
-    /// It is being cleaned for an attempt to come, and set to the branch of that. Nobody has worked on it.
-    Cleaning {
-        /// The branch.
-        branch: String,
-    },
-    /// Its work is safe, and what lies there is none.
+    /// Its work is safe, and what lies there is none, also while it is made ready for another attempt.
     Released {
         /// The branch of the attempt that had it; `None` where no attempt did.
         branch: Option<String>,
@@ -75,7 +70,6 @@ impl Mark {
         match self {
             Self::Assigned { branch, .. } | Self::Committing { branch, .. } => Some(branch),
             Self::Released { branch } => branch.as_deref(),
-            Self::Cleaning { .. } => None,
         }
     }
 

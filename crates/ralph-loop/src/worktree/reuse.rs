@@ -66,7 +66,7 @@ impl Worktrees {
         Ok(())
     }
 
-    /// Cleans a worktree and sets it to a commit, on a new branch.
+    /// Cleans a worktree and sets it to a commit, on a new branch. Its mark still says that what lies there is no work.
     ///
     /// # Errors
     /// Git refuses, such as because there is a branch of that name.
@@ -76,11 +76,6 @@ impl Worktrees {
         branch: &str,
         tip: &ObjectId,
     ) -> Result<(), WorktreeError> {
-        // Until it is clean, what lies there is no work of the new attempt.
-        let mark = Mark::Cleaning {
-            branch: branch.to_owned(),
-        };
-        mark.write(&prepared.git_dir)?;
         let checkout = ["checkout", "--quiet", "--force", "--no-track", "-b", branch];
         let checkout = self.within(prepared, &checkout).arg(tip.as_str());
         checkout.limit(CHECKOUT_LIMIT).run().await?;

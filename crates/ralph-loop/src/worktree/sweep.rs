@@ -84,15 +84,11 @@ impl Worktrees {
             .filter(|name| name.starts_with(&prefix));
         let start = || entry.head.clone();
         let (branch, start) = match Mark::read(&git_dir) {
-            Found::Mark(Mark::Released { .. }) => {
+            Found::Mark(Mark::Released { branch }) => {
                 self.remove(&entry.path, None).await?;
-                return Ok(None);
-            }
-            Found::Mark(Mark::Cleaning { branch }) => {
-                self.remove(&entry.path, None).await?;
-                // Only one that was made here; a name may be taken.
-                if entry.branch.as_ref() == Some(&branch) {
-                    self.remove_if_merged(&branch).await?;
+                // On another branch than it had, it was being made ready for another attempt.
+                if let Some(next) = on_ours.filter(|next| branch.as_ref() != Some(*next)) {
+                    self.remove_if_merged(next).await?;
                 }
                 return Ok(None);
             }

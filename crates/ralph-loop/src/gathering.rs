@@ -1,5 +1,5 @@
-//! Requests that wait for the same turn: whoever gets it serves all of them, so that many at once cost hardly more than
-//! one. Who has the turn is decided elsewhere.
+//! Requests that wait for the same turn: whoever gets it serves others along with its own, so that many at once cost
+//! hardly more than one. Who has the turn is decided elsewhere.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -43,9 +43,11 @@ impl<T, A> Gathering<T, A> {
             .retain(|waiting| !Arc::ptr_eq(&waiting.request, request));
     }
 
-    /// Takes all that wait, the first one first.
-    pub(crate) fn take(&self) -> Vec<Waiting<T, A>> {
-        std::mem::take(&mut *self.lock())
+    /// Takes those that have waited longest, the first one first, and no more than `most`.
+    pub(crate) fn take(&self, most: usize) -> Vec<Waiting<T, A>> {
+        let mut waiting = self.lock();
+        let most = most.min(waiting.len());
+        waiting.drain(..most).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Waiting<T, A>>> {
@@ -63,10 +65,13 @@ mod tests {
         let requests: Vec<Arc<u32>> = (1..=3).map(Arc::new).collect();
         let mut answers: Vec<_> = requests.iter().map(|one| gathering.join(one)).collect();
         gathering.leave(&requests[1]);
-        for waiting in gathering.take() {
-            waiting.answer.send(*waiting.request * 10).unwrap();
+        assert!(gathering.take(0).is_empty());
+        for _ in 0..2 {
+            for waiting in gathering.take(1) {
+                waiting.answer.send(*waiting.request * 10).unwrap();
+            }
         }
-        assert!(gathering.take().is_empty());
+        assert!(gathering.take(9).is_empty());
         let third = answers.pop().unwrap();
         let second = answers.pop().unwrap();
         assert_eq!(answers.pop().unwrap().await, Ok(10));
@@ -74,7 +79,7 @@ mod tests {
         assert_eq!(third.await, Ok(30));
         // Whoever took it along has failed.
         let lost = gathering.join(&requests[0]);
-        drop(gathering.take());
+        drop(gathering.take(1));
         assert!(lost.await.is_err());
     }
 }

@@ -8,6 +8,9 @@ use tokio::sync::Mutex;
 use super::{Git, GitError, ObjectId};
 use crate::gathering::{Gathering, Waiting};
 
+/// How many go at once.
+const MOST: usize = 64;
+
 /// References to be removed.
 #[derive(Debug, Default)]
 pub(super) struct Removals {
@@ -33,26 +36,26 @@ impl Git {
         });
         let removals = &self.inner.removals;
         let mut answer = removals.waiting.join(&removal);
-        let done = tokio::select! {
-            biased;
-            done = &mut answer => done,
-            _turn = removals.turn.lock() => {
-                let waiting = removals.waiting.take();
-                if !waiting.is_empty() {
-                    self.remove_together(waiting).await;
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut answer => return match done {
+                    Ok(()) => Ok(()),
+                    // One of them could not go, and then none has.
+                    Err(_) => self.remove_alone(&removal).await,
+                },
+                _turn = removals.turn.lock() => {
+                    self.remove_together(removals.waiting.take(MOST)).await;
                 }
-                answer.await
             }
-        };
-        match done {
-            Ok(()) => Ok(()),
-            // One of them could not go, and then none has.
-            Err(_) => self.remove_alone(&removal).await,
         }
     }
 
     /// Removes all or none; each that was removed is told so.
     async fn remove_together(&self, waiting: Vec<Waiting<Removal, ()>>) {
+        if waiting.is_empty() {
+            return;
+        }
         let lines: String = waiting
             .iter()
             .map(|one| format!("delete {} {}\n", one.request.reference, one.request.old))

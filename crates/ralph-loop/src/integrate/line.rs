@@ -4,9 +4,9 @@ use std::sync::{Arc, PoisonError};
 
 use super::fit::{fits, touches};
 use super::tick::Plan;
-use super::{IntegrateError, Integrator, Made, Order, Strategy, Turn, change};
+use super::{IntegrateError, Integrator, Made, Order, Strategy, Turn};
 use crate::git::ObjectId;
-use crate::git::import::{NewCommit, Parent};
+use crate::git::import::{FileChange, NewCommit, Parent};
 use crate::git::lineage::Touched;
 use crate::worktree::{Worktrees, raw_changes, touched};
 
@@ -17,7 +17,8 @@ struct Place<'a> {
     reference: String,
     /// Where the attempt's branch is.
     branch: ObjectId,
-    plan: Option<Plan>,
+    changes: Vec<FileChange>,
+    is_ticked: bool,
     touched: Touched,
 }
 
@@ -39,7 +40,7 @@ impl Integrator {
         if let Some(order) = orders.first() {
             self.catch_up(&order.assigned.start, &tip).await?;
         }
-        let (places, plan) = self.places(&tip, orders).await?;
+        let (mut places, plan) = self.places(&tip, orders).await?;
         let mut answers = vec![None; orders.len()];
         if places.is_empty() {
             return Ok(answers);
@@ -49,24 +50,27 @@ impl Integrator {
         }
         let parents =
             std::iter::once(Parent::Known(&tip)).chain(std::iter::repeat(Parent::Previous));
-        let commits: Vec<NewCommit<'_>> = places
-            .iter()
-            .zip(parents)
-            .map(|(place, parent)| place.commit(parent))
+        let changes: Vec<_> = places
+            .iter_mut()
+            .map(|place| std::mem::take(&mut place.changes))
+            .collect();
+        let parts = places.iter().zip(parents).zip(changes);
+        let commits: Vec<NewCommit<'_>> = parts
+            .map(|((place, parent), changes)| place.commit(parent, changes))
             .collect();
         let made = self.git.commits(&commits).await?;
+        drop(commits);
         if let (Some(last), Some(plan)) = (made.last(), plan) {
             self.plans.made(last, plan);
         }
         let mut parent = &tip;
         for (place, commit) in places.into_iter().zip(&made) {
-            let is_ticked = place.plan.is_some();
             self.git.lineage().remember(commit, parent, place.touched);
             parent = commit;
             answers[place.at] = Some(Made {
                 commit: commit.clone(),
                 onto: tip.clone(),
-                is_ticked,
+                is_ticked: place.is_ticked,
             });
         }
         Ok(answers)
@@ -145,17 +149,20 @@ impl Integrator {
                 continue;
             };
             let ticked = order.tick.and_then(|tick| plan.as_ref()?.ticked(tick.row));
-            let mut touched = touched;
-            if let (Some(ticked), Some(tick)) = (&ticked, order.tick) {
-                plan = Some(ticked.clone());
+            let (mut touched, mut changes) = (touched, order.work.file_changes());
+            let is_ticked = ticked.is_some();
+            if let (Some(ticked), Some(tick)) = (ticked, order.tick) {
                 touched.changed.push(tick.path.as_bytes().to_owned());
+                changes.push(ticked.change(tick.path));
+                plan = Some(ticked);
             }
             places.push(Place {
                 at,
                 order,
                 reference: order.assigned.reference(),
                 branch,
-                plan: ticked,
+                changes,
+                is_ticked,
                 touched,
             });
         }
@@ -200,9 +207,7 @@ impl Integrator {
 }
 
 impl Place<'_> {
-    fn commit<'a>(&'a self, parent: Parent<'a>) -> NewCommit<'a> {
-        let mut changes = self.order.work.file_changes();
-        changes.extend(change(self.plan.as_ref(), self.order.tick));
+    fn commit<'a>(&'a self, parent: Parent<'a>, changes: Vec<FileChange>) -> NewCommit<'a> {
         NewCommit {
             reference: &self.reference,
             parents: vec![parent],

@@ -17,6 +17,9 @@ use crate::plan::Delivered;
 /// How often work is put on top of a base that moves meanwhile.
 const TRIES: u32 = 10;
 
+/// How many go onto the base together. Each commit has a plan of its own, and all of them are in memory.
+const TOGETHER: usize = 8;
+
 /// Onto the base branch of this repository: with all others that wait for it, or alone.
 pub(super) async fn integrate(
     shop: &Shop,
@@ -37,25 +40,22 @@ async fn together(
     shipment: &Arc<Shipment>,
 ) -> Result<Option<Made>, PoolError> {
     let mut answer = site.line.join(shipment);
-    let turn = tokio::select! {
-        biased;
-        answer = &mut answer => return Ok(answer.unwrap_or(None)),
-        turn = site.integrator.turn() => turn,
-    };
-    let turn = match turn {
-        Ok(turn) => turn,
-        Err(error) => {
-            site.line.leave(shipment);
-            // The sender is gone where nobody has taken it along.
-            return answer.await.map_err(|_| error.into());
+    loop {
+        let turn = tokio::select! {
+            biased;
+            // Whoever took it along and failed has left it as it was.
+            answer = &mut answer => return Ok(answer.unwrap_or(None)),
+            turn = site.integrator.turn() => turn,
+        };
+        match turn {
+            Ok(turn) => lead(shop, site, turn, site.line.take(TOGETHER)).await?,
+            Err(error) => {
+                site.line.leave(shipment);
+                // The sender is gone where nobody has taken it along.
+                return answer.await.map_err(|_| error.into());
+            }
         }
-    };
-    // Whoever had the turn may have taken it along.
-    if let Ok(answer) = answer.try_recv() {
-        return Ok(answer);
     }
-    lead(shop, site, turn, site.line.take()).await?;
-    Ok(answer.await.unwrap_or(None))
 }
 
 /// Moves the base to all of these works that go together, and tells each what became of it.

@@ -38,7 +38,7 @@ const DRAW: Duration = Duration::from_millis(500);
 
 /// Threads that wait for the disk, for the plan's lock and for programs to start; none of them waits for another, so
 /// that a few are enough. Each costs memory.
-const BLOCKING_THREADS: usize = 4;
+const BLOCKING_THREADS: usize = 2;
 
 /// Runs the loop to its end.
 pub(super) fn run(

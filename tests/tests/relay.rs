@@ -264,6 +264,36 @@ async fn what_is_no_such_program_is_told_with_what_to_do() {
     }
 }
 
+/// The clock stands still but for what is waited for: it goes on to the limit at once.
+#[tokio::test(start_paused = true)]
+async fn a_program_that_reads_and_never_answers_is_given_up_and_ended() {
+    let home = home();
+    let (program, pid) = (home.path().join("mute"), home.path().join("pid"));
+    let text = format!(
+        "#!/bin/sh\necho $$ >'{}'\nexec cat >/dev/null\n",
+        pid.display()
+    );
+    write_program(&program, &text);
+    let begun = tokio::time::Instant::now();
+    let error = relay_to(program.clone(), &home).check().await;
+    let error = error.expect_err("no answer");
+    assert_eq!(begun.elapsed().as_secs(), 30);
+    let TransportError::Program {
+        program: named,
+        detail,
+    } = &error
+    else {
+        panic!("{error:?}");
+    };
+    assert_eq!(named, &program.display().to_string());
+    assert!(detail.contains("did not answer within 30 s"), "{detail}");
+    assert!(error.hint().is_some());
+    // It may have been ended before it had come to write.
+    if let Some(pid) = written(&pid) {
+        until("it is ended", || !runs(&pid)).await;
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "a test's own program")]
 fn write_program(path: &Path, text: &str) {
     fs::write(path, text).expect("a script");

@@ -27,6 +27,9 @@ pub use wire::Opening;
 /// limits of its own.
 const TO_LOG_IN: Duration = Duration::from_secs(180);
 
+/// What it may take to say that it is there. It has looked at nothing by then.
+const TO_GREET: Duration = Duration::from_secs(30);
+
 /// Runs commands through a program that holds the connection.
 #[derive(Debug)]
 pub struct Relay {
@@ -62,13 +65,17 @@ impl Relay {
         }
         let mut peer =
             Peer::start(&self.program).map_err(|error| self.unusable(error.to_string()))?;
-        match peer.open(&self.opening).await {
-            Ok(version) if version == self.opening.version => Ok(peer),
-            Ok(version) => Err(self.unusable(format!(
+        match tokio::time::timeout(TO_GREET, peer.open(&self.opening)).await {
+            Ok(Ok(version)) if version == self.opening.version => Ok(peer),
+            Ok(Ok(version)) => Err(self.unusable(format!(
                 "it is of version {version}, expected {}",
                 self.opening.version
             ))),
-            Err(error) => Err(self.unusable(peer.last_words(&error).await)),
+            Ok(Err(error)) => Err(self.unusable(peer.last_words(&error).await)),
+            Err(_) => Err(self.unusable(format!(
+                "it did not answer within {} s; it may be another program of that name",
+                TO_GREET.as_secs()
+            ))),
         }
     }
 

@@ -16,6 +16,8 @@ use ralph_docs::ansi::visible;
 
 use crate::redact::{KeyLines, Redactor};
 
+/// Bytes that are held back before they are written; each agent has such a buffer.
+const BUFFER: usize = 4 * 1024;
 /// Bytes of one of the three files.
 pub const SEGMENT_BYTES: u64 = 4 * 1024 * 1024;
 
@@ -86,7 +88,7 @@ impl AttemptLog {
         let written = file.metadata().map_or(0, |found| found.len());
         Ok(Self {
             path: path.to_owned(),
-            file: BufWriter::new(file),
+            file: BufWriter::with_capacity(BUFFER, file),
             written,
             limit: segment_bytes,
             segments: u64::from(beside(path, "first").exists()),
@@ -153,7 +155,7 @@ impl AttemptLog {
         };
         let target = beside(&self.path, name);
         atomic::move_entry(&self.path, &target).map_err(|source| self.failed(source))?;
-        self.file = BufWriter::new(open(&self.path)?);
+        self.file = BufWriter::with_capacity(BUFFER, open(&self.path)?);
         self.segments += 1;
         self.written = 0;
         let note = match self.segments {

@@ -385,6 +385,10 @@ impl PlanFile {
                 }
                 return Ok((Settled::Gone, turn));
             };
+            // As after a commit that has ticked it: no need to look for its place in the text.
+            if let Some(mark) = plan.mark_of(&row).filter(|mark| !from.contains(mark)) {
+                return Ok((Settled::Already(mark), turn));
+            }
             match self.mark(&turn, &text, &row, from, to)? {
                 Written::Yes => return Ok((Settled::Changed, turn)),
                 Written::Needless => {

@@ -23,6 +23,8 @@ use crate::outcome::Hang;
 
 /// Bytes that are read at once.
 const PIECE: usize = 16 * 1024;
+/// How much before it has said as much at once: most agents never do, and there are many.
+const SMALL_PIECE: usize = 4 * 1024;
 /// How long the rest of the streams is waited for when everything that could write to them is gone.
 const DRAIN: Duration = Duration::from_secs(2);
 /// Where an agent is found again when its guard was killed.
@@ -176,7 +178,7 @@ impl Streams {
         Self {
             stdout: guarded.stdout.take(),
             stderr: guarded.stderr.take(),
-            out: Vec::with_capacity(PIECE),
+            out: Vec::new(),
             err: Vec::new(),
         }
     }
@@ -216,8 +218,13 @@ async fn read(stream: &mut Option<impl AsyncRead + Unpin>, piece: &mut Vec<u8>) 
     let Some(open) = stream else {
         return pending().await;
     };
+    let room = if piece.len() < SMALL_PIECE {
+        SMALL_PIECE
+    } else {
+        PIECE
+    };
     piece.clear();
-    piece.reserve(PIECE);
+    piece.reserve(room);
     if !matches!(open.read_buf(piece).await, Ok(count) if count > 0) {
         *stream = None;
     }

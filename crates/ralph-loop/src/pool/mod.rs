@@ -100,7 +100,7 @@ impl Pool {
             ahead: if settings.is_budget_shared {
                 1
             } else {
-                settings.workers.clamp(1, 8)
+                settings.workers.clamp(1, 16)
             },
             preparing: settings.workers.clamp(1, 4),
             unfinished: settings.workers.saturating_mul(4).max(8),

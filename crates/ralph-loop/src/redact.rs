@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 /// What stands in the place of a secret.
 const MASK: &str = "[masked]";
@@ -114,7 +114,9 @@ impl Redactor {
         patterns.extend(SCHEMES.map(str::to_owned));
         let signs = [KEY_BEGIN, "://"].into_iter().chain(SECRET_NAMES);
         let triggers = AhoCorasick::new(patterns.iter().map(String::as_str).chain(signs)).ok();
+        // Small rather than fast: it is asked about few lines.
         let finder = AhoCorasick::builder()
+            .kind(Some(AhoCorasickKind::ContiguousNFA))
             .match_kind(MatchKind::LeftmostLongest)
             .build(patterns)
             .ok();

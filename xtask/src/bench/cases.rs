@@ -32,6 +32,8 @@ pub(super) struct Place {
     pub(super) root: PathBuf,
     /// The case's own folder.
     pub(super) folder: PathBuf,
+    /// Where programs are that a case starts: not every folder may hold some.
+    pub(super) programs: PathBuf,
 }
 
 /// The Stop hook's index, in a workspace.
@@ -334,6 +336,7 @@ mod tests {
             ralph: PathBuf::from("ralph"),
             root: crate::workspace::root(),
             folder: folder.path().join("workspace"),
+            programs: folder.path().to_owned(),
         };
         let of = Specification {
             projects: 3,

@@ -48,6 +48,7 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> anyhow::Result<ExitCode> {
             ralph: ralph.clone(),
             root: root.to_path_buf(),
             folder: target.join("bench").join(case.name),
+            programs: target.join("bench"),
         };
         rows.extend((case.run)(&place).with_context(|| format!("in the case {}", case.name))?);
     }

@@ -61,6 +61,22 @@ pub enum NewFile {
     Gone,
 }
 
+/// What the lines of a commit take beside its message and its changes, in bytes.
+const HEAD: usize = 1024;
+/// The same for a change beside its path and its content.
+const CHANGE: usize = 128;
+
+impl FileChange {
+    /// About how much it takes, in bytes.
+    fn length(&self) -> usize {
+        let content = match &self.file {
+            NewFile::Content { bytes, .. } => bytes.len(),
+            NewFile::Known { .. } | NewFile::Gone => 0,
+        };
+        CHANGE + self.path.len() + content
+    }
+}
+
 impl Git {
     /// Makes the commit and sets its reference to it, wherever that was: the caller knows that it may.
     ///
@@ -103,7 +119,11 @@ fn answer(found: &str) -> GitError {
 }
 
 fn stream(commits: &[NewCommit<'_>], signature: &Signature) -> Vec<u8> {
-    let mut bytes = Vec::new();
+    // Known beforehand: each commit may carry a whole plan, and a growing buffer is there twice.
+    let contents = commits.iter().flat_map(|commit| &commit.changes);
+    let length: usize = contents.map(FileChange::length).sum();
+    let messages: usize = commits.iter().map(|commit| commit.message.len()).sum();
+    let mut bytes = Vec::with_capacity(length + messages + commits.len() * HEAD);
     for (index, commit) in commits.iter().enumerate() {
         one(&mut bytes, index + 1, commit, signature);
     }

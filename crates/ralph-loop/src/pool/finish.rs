@@ -93,7 +93,7 @@ pub(crate) async fn finish(
             halt,
         } => {
             let closing = Closing::new(outcome, Some(reason), ForTask::Open);
-            let end = put_aside(&shop, &attempt, closing, ended).await?;
+            let end = Box::pin(put_aside(&shop, &attempt, closing, ended)).await?;
             End { halt, ..end }
         }
     };
@@ -163,7 +163,7 @@ async fn check(shop: &Shop, attempt: &mut Finishing) -> Result<End, PoolError> {
         let closing = Closing::new(outcome, Some(reason), ForTask::Open);
         return put_aside(shop, attempt, closing, Ended::Tried).await;
     }
-    let Some(report) = gates(shop, attempt).await? else {
+    let Some(report) = Box::pin(gates(shop, attempt)).await? else {
         let reason = Some("stopped while its checks ran".to_owned());
         let closing = Closing::new(Outcome::Interrupted, reason, ForTask::Open);
         return put_aside(shop, attempt, closing, Ended::Untried).await;
@@ -244,7 +244,8 @@ async fn deliver(shop: &Shop, attempt: &mut Finishing, work: Work) -> Result<End
         now: shop.env.now(),
     });
     if attempt.site.delivery.is_some() {
-        super::push::push(shop, attempt, &shipment.order()).await
+        let order = shipment.order();
+        Box::pin(super::push::push(shop, attempt, &order)).await
     } else {
         super::merge::integrate(shop, attempt, &shipment).await
     }

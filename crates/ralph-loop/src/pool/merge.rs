@@ -29,7 +29,8 @@ pub(super) async fn integrate(
     let order = shipment.order();
     match together(shop, &attempt.site, shipment).await? {
         Some(made) => Ok(merged(&order, made)),
-        None => alone(shop, attempt, &order).await,
+        // Set apart: it is much larger than the usual way, and rare.
+        None => Box::pin(alone(shop, attempt, &order)).await,
     }
 }
 

@@ -14,7 +14,7 @@ use super::cases::Case;
 pub(super) const SHORT: [Case; 3] = [
     Case {
         name: "loop-pace-4",
-        run: |place| Ok(vec![pace::pace(place, &pace::FOUR)?]),
+        run: |place| Ok(vec![pace::pace(place, &pace::FOUR, pace::ON_DISK)?]),
     },
     Case {
         name: "plan-pick",
@@ -30,7 +30,7 @@ pub(super) const SHORT: [Case; 3] = [
 pub(super) const LONG: [Case; 8] = [
     Case {
         name: "loop-pace-32",
-        run: |place| Ok(vec![pace::pace(place, &pace::MANY)?]),
+        run: pace::many,
     },
     Case {
         name: "loop-idle",

@@ -1,9 +1,11 @@
 //! Dead time between agents and the use of the workers, beside what only starts programs: `xargs -P` and GNU `parallel`.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
+use xshell::Shell;
 
 use super::process;
 use super::repository::Repository;
@@ -31,15 +33,45 @@ pub(super) const FOUR: Crew = Crew {
     used: 0.97,
 };
 
-/// As many as the loop has to hold.
-pub(super) const MANY: Crew = Crew {
+/// As many as the loop has to hold, often enough that the first start and the last end count little.
+const MANY: Crew = Crew {
     workers: 32,
-    tasks: 384,
+    tasks: 512,
     used: 0.95,
 };
 
+/// Where the repository is, for the name of the case.
+pub(super) const ON_DISK: &str = "on disk";
+const IN_MEMORY: &str = "in memory";
+/// A file system in memory, where there is one (shm_overview(7)).
+const MEMORY: &str = "/dev/shm";
+
+/// Sixty attempts a second, twice: in memory, which shows what the loop takes, and on the disk, which shows what this
+/// disk makes of it. Each attempt makes some eighty files in forty worktrees, and a file system may be slow at that: ext4
+/// without a journal looks, for each file that is made, at all that were deleted in the last minutes.
+pub(super) fn many(place: &Place) -> anyhow::Result<Vec<Row>> {
+    let sh = Shell::new()?;
+    let mut rows = Vec::new();
+    let folder = Path::new(MEMORY).join(format!("ralph-bench-{}", std::process::id()));
+    if sh.create_dir(&folder).is_ok() {
+        let place = Place {
+            ralph: place.ralph.clone(),
+            root: place.root.clone(),
+            folder: folder.join("pace"),
+            programs: place.programs.clone(),
+        };
+        let row = pace(&place, &MANY, IN_MEMORY);
+        sh.remove_path(&folder)?;
+        rows.push(row?);
+    } else {
+        eprintln!("{MEMORY}: no folder to write in, left out");
+    }
+    rows.push(pace(place, &MANY, ON_DISK)?);
+    Ok(rows)
+}
+
 /// A loop over the tasks of a plan, worktrees on, no checks, each result on the base branch; then its peers.
-pub(super) fn pace(place: &Place, crew: &Crew) -> anyhow::Result<Row> {
+pub(super) fn pace(place: &Place, crew: &Crew, ground: &str) -> anyhow::Result<Row> {
     let task = |number| format!("Task {number} :: write f{number}.txt x; sleep 500");
     let tasks: Vec<String> = (0..crew.tasks).map(task).collect();
     let repository = Repository::new(place, &tasks)?;
@@ -86,7 +118,7 @@ pub(super) fn pace(place: &Place, crew: &Crew) -> anyhow::Result<Row> {
     }
     Ok(Row {
         case: format!(
-            "loop, {} workers × {} tasks of 0.5 s: dead time",
+            "loop, {} workers × {} tasks of 0.5 s, {ground}: dead time",
             crew.workers, crew.tasks
         ),
         ours: times(&gaps),

@@ -25,7 +25,7 @@ impl Repository {
         let repository = Self {
             home: place.folder.clone(),
             ralph: place.ralph.clone(),
-            agent: agent(&place.root, &place.folder.with_file_name("agent"))?,
+            agent: agent(&place.root, &place.programs.join("agent"))?,
         };
         let root = repository.root();
         let rows: String = tasks.iter().map(|task| format!("- [ ] {task}\n")).collect();

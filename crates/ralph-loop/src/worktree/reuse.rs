@@ -166,6 +166,55 @@ mod tests {
         assert!(worktrees.capture(&next).await.unwrap().is_empty());
     }
 
+    /// Released as one whose work the base holds, which it is taken for.
+    async fn given_up(worktrees: &Worktrees, assigned: &Assigned) -> Prepared {
+        let work = worktrees.capture(assigned).await.unwrap();
+        let safe = Safe::Merged(&assigned.start);
+        let prepared = worktrees.release(assigned, &work, safe).await.unwrap();
+        prepared.unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_was_merged_is_cleaned_when_the_next_attempt_comes_and_in_one_run_where_it_can() {
+        let (sandbox, worktrees, assigned) = bench().await;
+        let prepared = given_up(&worktrees, &assigned).await;
+        let branches = || sandbox.git(&["branch", "--format=%(refname:short)"]);
+        assert_eq!(branches(), "main");
+        // With an ignored file in it: a checkout, and a look by git at what is left.
+        let before = worktrees.git.calls();
+        let next = worktrees.assign(prepared, "two").await.unwrap();
+        assert_eq!(worktrees.git.calls() - before, 2);
+        let status = ["status", "--porcelain", "--ignored"];
+        assert_eq!(sandbox.git_at(&next.path, &status), "");
+        sandbox.write("../repo-worktrees/w1/new", "x");
+        let prepared = given_up(&worktrees, &next).await;
+        let before = worktrees.git.calls();
+        let last = worktrees.assign(prepared, "three").await.unwrap();
+        assert_eq!(worktrees.git.calls() - before, 1);
+        assert_eq!(sandbox.git_at(&last.path, &status), "");
+        assert_eq!(branches(), "main\nralph-x/three");
+        assert!(worktrees.capture(&last).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn one_that_was_made_ready_when_the_loop_was_killed_leaves_nothing() {
+        for is_on_its_branch in [false, true] {
+            let (sandbox, worktrees, assigned) = bench().await;
+            let prepared = given_up(&worktrees, &assigned).await;
+            if is_on_its_branch {
+                let tip = &assigned.start;
+                let renewed = worktrees.renew(&prepared, "ralph-x/two", tip);
+                renewed.await.unwrap();
+            }
+            let now = ralph_core::time::Timestamp::UNIX_EPOCH;
+            let swept = worktrees.sweep(&[], now).await.unwrap();
+            assert!(swept[0].kept.is_none() && swept[0].problem.is_none());
+            assert!(!prepared.path.exists());
+            let branches = sandbox.git(&["branch", "--format=%(refname:short)"]);
+            assert_eq!(branches, "main", "{is_on_its_branch}");
+        }
+    }
+
     #[tokio::test]
     async fn a_worktree_with_something_unusual_is_removed_instead() {
         for command in [

@@ -11,7 +11,7 @@ use super::ObjectId;
 /// How many paths of changed files are remembered altogether.
 const MOST_PATHS: usize = 8_192;
 /// How many commits are.
-const MOST_COMMITS: usize = 1_024;
+const MOST_COMMITS: usize = 256;
 
 /// The paths that a commit changes, in bytes as git has them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

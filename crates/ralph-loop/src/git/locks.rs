@@ -5,6 +5,7 @@
 //! older than the lock. What must never be here: a lock broken because of its age alone.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
@@ -58,8 +59,11 @@ impl Git {
     /// A process works in this repository when its folder is in the work tree or beside it. One whose folder cannot be
     /// seen may.
     fn may_be_ours(&self, pid: u32) -> bool {
-        let Ok(folder) = fs::read_link(format!("/proc/{pid}/cwd")) else {
-            return true;
+        let folder = match fs::read_link(format!("/proc/{pid}/cwd")) {
+            Ok(folder) => folder,
+            // It has ended since it was listed.
+            Err(gone) if gone.kind() == ErrorKind::NotFound => return false,
+            Err(_) => return true,
         };
         let around = self.top().parent().unwrap_or(self.top());
         folder.starts_with(around) || folder.starts_with(self.common_dir())

@@ -61,13 +61,17 @@ async fn run(relay: &Relay, request: ExecRequest<'_>) -> (Vec<u8>, Result<Exit, 
     (output, ended)
 }
 
-/// The process ids that commands wrote down. A process that is gone, or waits to be reaped, runs no more.
+/// The process ids that commands wrote down. A process that is gone, or waits to be reaped, runs no more; it does as
+/// long as one of its threads is there, even if its first one is over.
 fn runs(pid: &str) -> bool {
-    fs::read_to_string(format!("/proc/{}/stat", pid.trim())).is_ok_and(|stat| {
-        !stat
-            .rsplit_once(") ")
+    let pid = pid.trim();
+    let is_over = |stat: &str| {
+        stat.rsplit_once(") ")
             .is_some_and(|(_, rest)| rest.starts_with('Z'))
-    })
+    };
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+    threads > 1 || stat.is_ok_and(|stat| !is_over(&stat))
 }
 
 async fn until(what: &str, mut is_so: impl FnMut() -> bool) {

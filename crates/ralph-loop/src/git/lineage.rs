@@ -1,4 +1,5 @@
-//! Commits that this process has made, one on top of the other: questions about them cost no run of git.
+//! Commits of the base that this process has made or asked about, each with one that it stands on: questions about them
+//! cost no run of git.
 //!
 //! What is remembered of a commit never changes, so that no answer can be out of date. What must never be here: a
 //! guess. What is not remembered is "not known", never "no".
@@ -31,23 +32,23 @@ impl Touched {
 #[derive(Debug, Clone)]
 struct Step {
     commit: ObjectId,
-    parent: ObjectId,
+    ancestor: ObjectId,
     touched: Arc<Touched>,
 }
 
-/// The memory of a process for the commits that it made.
+/// The memory of a process for the commits that the base was at.
 #[derive(Debug, Default)]
 pub struct Lineage {
     steps: Mutex<VecDeque<Step>>,
 }
 
 impl Lineage {
-    /// Remembers a commit, its first parent, and what differs between the two.
-    pub fn remember(&self, commit: &ObjectId, parent: &ObjectId, touched: Touched) {
+    /// Remembers a commit, its parent or an older ancestor, and what differs between the two.
+    pub fn remember(&self, commit: &ObjectId, ancestor: &ObjectId, touched: Touched) {
         let mut steps = self.steps();
         steps.push_back(Step {
             commit: commit.clone(),
-            parent: parent.clone(),
+            ancestor: ancestor.clone(),
             touched: Arc::new(touched),
         });
         let mut paths: usize = steps.iter().map(|step| step.touched.len()).sum();
@@ -59,20 +60,20 @@ impl Lineage {
         }
     }
 
-    /// What every commit after `old` up to `new` changes, the newest first; `None` where one of them is not known.
+    /// What differs in each step from `old` to `new`, the newest first; `None` where one of them is not known.
     #[must_use]
     pub fn between(&self, old: &ObjectId, new: &ObjectId) -> Option<Vec<Arc<Touched>>> {
         let steps = self.steps();
         let mut at = new;
         let mut touched = Vec::new();
-        // A parent is remembered before its child.
+        // An ancestor is remembered before what stands on it.
         for step in steps.iter().rev() {
             if at == old {
                 break;
             }
             if step.commit == *at {
                 touched.push(Arc::clone(&step.touched));
-                at = &step.parent;
+                at = &step.ancestor;
             }
         }
         (at == old).then_some(touched)

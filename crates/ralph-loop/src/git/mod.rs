@@ -1,8 +1,8 @@
 //! The git program: run with a deadline, never asking, its failures as errors.
 //!
 //! [`Git`] is one repository, found once; a [`Call`] is one run of the program. [`facts`] asks, [`refs`] reads and
-//! moves branches, [`import`] makes commits without an index, a work tree or a hook, [`lineage`] remembers them. What must never be here: a
-//! decision about a task, a shell, and a change of the user's checkout, index or stash.
+//! moves branches, [`import`] makes commits without an index, a work tree or a hook, [`lineage`] remembers where the base
+//! was. What must never be here: a decision about a task, a shell, and a change of the user's checkout, index or stash.
 
 mod call;
 pub mod facts;
@@ -133,7 +133,7 @@ impl Git {
         &self.inner.signature
     }
 
-    /// The commits that were made by this process.
+    /// What this process knows of the base's commits.
     #[must_use]
     pub fn lineage(&self) -> &Lineage {
         &self.inner.lineage

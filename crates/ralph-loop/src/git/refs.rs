@@ -7,9 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Git, GitError, ObjectId};
 
-/// The name for "nothing there yet" in a move.
-const NULL: &str = "0000000000000000000000000000000000000000";
-
 /// The branch that attempts start from and work goes to. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Base {
@@ -211,7 +208,8 @@ impl Git {
         old: Option<&ObjectId>,
         new: &ObjectId,
     ) -> Result<(), GitError> {
-        let old = old.map_or(NULL, ObjectId::as_str);
+        let nowhere = ObjectId::null(new.as_str().len());
+        let old = old.unwrap_or(&nowhere).as_str();
         let call = self.call(&["update-ref", "-m", "ralph", reference, new.as_str(), old]);
         call.run().await.map(drop)
     }

@@ -8,7 +8,7 @@ use super::{IntegrateError, Integrator, Made, Order, Strategy, Turn};
 use crate::git::ObjectId;
 use crate::git::import::{FileChange, NewCommit, Parent};
 use crate::git::lineage::Touched;
-use crate::worktree::{Worktrees, raw_changes, touched};
+use crate::worktree::{Worktrees, touched};
 
 /// A work that goes with the others.
 struct Place<'a> {
@@ -38,7 +38,8 @@ impl Integrator {
     ) -> Result<Vec<Option<Made>>, IntegrateError> {
         let tip = self.git.base_tip(&self.base).await?;
         if let Some(order) = orders.first() {
-            self.catch_up(&order.assigned.start, &tip).await?;
+            let first = &order.assigned.start;
+            self.catch_up(worktrees, first, &tip).await?;
         }
         let (mut places, plan) = self.places(&tip, orders).await?;
         let mut answers = vec![None; orders.len()];
@@ -99,7 +100,12 @@ impl Integrator {
 
     /// Learns how the base came here from where it was seen last: somebody else may have moved it, and what was merged
     /// is not known by its parts.
-    async fn catch_up(&self, first: &ObjectId, tip: &ObjectId) -> Result<(), IntegrateError> {
+    async fn catch_up(
+        &self,
+        worktrees: &Worktrees,
+        first: &ObjectId,
+        tip: &ObjectId,
+    ) -> Result<(), IntegrateError> {
         let seen = self.seen().replace(tip.clone());
         let seen = seen.unwrap_or_else(|| first.clone());
         if self.git.lineage().between(&seen, tip).is_some()
@@ -107,20 +113,7 @@ impl Integrator {
         {
             return Ok(());
         }
-        let question = [
-            "diff-tree",
-            "-r",
-            "--raw",
-            "-z",
-            "--no-abbrev",
-            "--no-renames",
-        ];
-        let call = self
-            .git
-            .call(&question)
-            .arg(seen.as_str())
-            .arg(tip.as_str());
-        let changes = raw_changes(&call.run().await?.stdout);
+        let changes = worktrees.changes_between(&seen, tip).await?;
         self.git.lineage().remember(tip, &seen, touched(&changes));
         Ok(())
     }

@@ -163,6 +163,7 @@ async fn check(shop: &Shop, attempt: &mut Finishing) -> Result<End, PoolError> {
         let closing = Closing::new(outcome, Some(reason), ForTask::Open);
         return put_aside(shop, attempt, closing, Ended::Tried).await;
     }
+    // Set apart, as whatever is large and not the usual way: there is such a future for each attempt that ends.
     let Some(report) = Box::pin(gates(shop, attempt)).await? else {
         let reason = Some("stopped while its checks ran".to_owned());
         let closing = Closing::new(Outcome::Interrupted, reason, ForTask::Open);

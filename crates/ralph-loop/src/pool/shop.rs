@@ -46,7 +46,7 @@ pub struct Site {
     pub base: Base,
     /// Its worktrees.
     pub worktrees: Worktrees,
-    /// Worktrees that are clean and that nobody works in.
+    /// Worktrees that nobody works in; what lies in them is no work.
     pub spares: Mutex<Vec<Prepared>>,
     /// Puts work onto the base.
     pub integrator: Arc<Integrator>,
@@ -61,12 +61,12 @@ pub struct Site {
 }
 
 impl Site {
-    /// A clean worktree that another attempt has left, if there is one.
+    /// A worktree that another attempt has left, if there is one.
     pub(crate) fn spare(&self) -> Option<Prepared> {
         self.lock().pop()
     }
 
-    /// Keeps a clean worktree for the next attempt.
+    /// Keeps a worktree for the next attempt.
     pub(crate) fn put_by(&self, spare: Option<Prepared>) {
         self.lock().extend(spare);
     }

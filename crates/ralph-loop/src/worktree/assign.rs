@@ -5,7 +5,8 @@ use super::{Assigned, Holds, Prepared, WorktreeError, Worktrees, index};
 
 impl Worktrees {
     /// Gives a prepared worktree a branch of its own at the current tip of the base: `<prefix>/<name>`, or with `-2`,
-    /// `-3` behind it where that is taken. One run of git.
+    /// `-3` behind it where that is taken. One run of git, and one more where the last attempt has left files that git
+    /// does not know.
     ///
     /// # Errors
     /// Git refuses; the worktree is removed then.
@@ -25,8 +26,11 @@ impl Worktrees {
             };
             match made {
                 Ok(()) => {
+                    // Before the mark: that of the last attempt would say that the base's own changes are work.
                     index::keep(&assigned.git_dir)?;
-                    Mark::assigned(&assigned).write(&assigned.git_dir)?;
+                    if prepared.holds == Holds::Leavings {
+                        Mark::assigned(&assigned).write(&assigned.git_dir)?;
+                    }
                     return Ok(assigned);
                 }
                 // Somebody else has made a branch of that name meanwhile.

@@ -33,8 +33,8 @@ use serde::{Deserialize, Serialize};
 pub use error::WorktreeError;
 pub use notes::is_protected;
 pub use sweep::Swept;
+pub(crate) use work::touched;
 pub use work::{Change, Work};
-pub(crate) use work::{raw_changes, touched};
 
 use self::mark::Mark;
 use self::place::{place, plain};

@@ -165,18 +165,7 @@ impl Worktrees {
 
     /// The work as it was committed.
     async fn recall(&self, assigned: &Assigned, tip: ObjectId) -> Result<Work, WorktreeError> {
-        let start = assigned.start.as_str();
-        let question = [
-            "diff-tree",
-            "-r",
-            "--raw",
-            "-z",
-            "--no-abbrev",
-            "--no-renames",
-            start,
-            tip.as_str(),
-        ];
-        let changes = raw_changes(&self.git.call(&question).run().await?.stdout);
+        let changes = self.changes_between(&assigned.start, &tip).await?;
         let tree = self.tree_of(&tip).await?;
         Ok(Work {
             head: tip,
@@ -186,6 +175,24 @@ impl Worktrees {
             embedded: Vec::new(),
             is_committed: true,
         })
+    }
+
+    /// What differs between two commits.
+    pub(crate) async fn changes_between(
+        &self,
+        old: &ObjectId,
+        new: &ObjectId,
+    ) -> Result<Vec<Change>, GitError> {
+        let question = [
+            "diff-tree",
+            "-r",
+            "--raw",
+            "-z",
+            "--no-abbrev",
+            "--no-renames",
+        ];
+        let call = self.git.call(&question).arg(old.as_str()).arg(new.as_str());
+        Ok(raw_changes(&call.run().await?.stdout))
     }
 
     /// Whether a change belongs into the commit. A note that the user keeps out of git stays out of it.
@@ -405,7 +412,7 @@ impl Change {
 }
 
 /// Reads `:OLDMODE NEWMODE OLD NEW STATUS NUL PATH NUL` (git-diff-index(1), raw output format).
-pub(crate) fn raw_changes(answer: &[u8]) -> Vec<Change> {
+pub(super) fn raw_changes(answer: &[u8]) -> Vec<Change> {
     let mut changes = Vec::new();
     let mut parts = answer.split(|byte| *byte == 0);
     while let (Some(head), Some(path)) = (parts.next(), parts.next()) {

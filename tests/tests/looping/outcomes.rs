@@ -166,6 +166,26 @@ fn a_dirty_checkout_is_not_touched_and_the_work_is_named() {
     assert_eq!(repository.attempts().len(), 1);
 }
 
+/// They would have gone onto the base together.
+#[test]
+fn several_works_that_a_dirty_checkout_keeps_from_the_base_are_each_on_a_branch_of_their_own() {
+    let names = ["a", "b", "c"];
+    let tasks = names.map(|name| format!("- [ ] Task {name} :: write {name}.txt {name}; sleep 50"));
+    let repository = Repository::with_plan(&tasks.each_ref().map(String::as_str));
+    repository.write("README.md", "# being edited\n");
+    let words = ["--parallel", "3", "--quality-gates", "none"];
+    let _ = repository.ralph(&words).ended(0);
+    let branches = repository.branches();
+    assert_eq!(branches.len(), names.len(), "{branches:?}");
+    for (branch, name) in branches.iter().zip(names) {
+        let range = format!("main..{branch}");
+        assert_eq!(repository.git(&["rev-list", "--count", &range]), "1");
+        let changed = repository.git(&["diff", "--name-only", "main", branch]);
+        assert_eq!(changed, format!(".ralph/fix_plan.md\n{name}.txt"));
+    }
+    assert_eq!(repository.read("README.md"), "# being edited\n");
+}
+
 #[test]
 fn with_a_remote_the_branch_is_pushed_and_a_way_to_the_pull_request_is_named() {
     let repository = Repository::with_plan(&["- [ ] One :: write a.txt one"]);

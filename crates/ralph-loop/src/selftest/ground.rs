@@ -103,9 +103,10 @@ impl Ground {
             tree: self.folder.join("trees").join(name),
             branch: format!("selftest/{name}"),
         };
+        // `-B`: a run that meets another work tree half made is repeated, and may have made the branch already.
         let call = self
             .git
-            .call(&["worktree", "add", "-q", "-b", &plot.branch]);
+            .call(&["worktree", "add", "-q", "-B", &plot.branch]);
         call.arg(&plot.tree).run().await?;
         Ok(plot)
     }

@@ -5,18 +5,19 @@
 //! and neither does a box without a text. Sections and order are what people made of them: there are no
 //! priorities here. What must never be here: a task addressed by its line, and a change to anything but the mark.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::document::Document;
-use crate::edit::{Edit, EditSet};
 use crate::error::{DocError, DocErrorCode};
 use crate::lines::LineKind;
 use crate::problems::{sorted, unclosed};
-use crate::verify::checked;
 
+mod reading;
 mod select;
 
+pub use reading::{Marked, Reading};
 pub use select::{SelectError, select};
 
 /// The longest id that is made from a text, in characters; all of them are ASCII.
@@ -102,37 +103,31 @@ pub struct Row {
     pub indent: usize,
 }
 
-/// What [`set_mark`] found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Marked {
-    /// The change of one character.
-    Edit(EditSet),
-    /// The mark is not one of those that may change, or is what was asked for already; this is the mark.
-    Already(Mark),
-    /// There is no such task any more.
-    Gone,
-}
-
 /// The tasks, in the order of their lines.
 #[must_use]
 pub fn rows(doc: &str, flavour: Flavour) -> Vec<Row> {
-    read(&Document::new(doc), flavour)
+    rows_of(&Document::new(doc), flavour).0
 }
 
 /// The task with this key. In the plan of one repository a task may have been moved below another heading: then
 /// the only task with its text is meant, unless its old section still has one.
 #[must_use]
-pub fn find<'r>(rows: &'r [Row], flavour: Flavour, key: &RowKey) -> Option<&'r Row> {
-    if let Some(row) = rows.iter().find(|row| row.key == *key) {
-        return Some(row);
+pub fn find<'r, R: Borrow<Row>>(rows: &'r [R], flavour: Flavour, key: &RowKey) -> Option<&'r R> {
+    let found = rows.iter().find(|row| key_of(*row) == key);
+    if found.is_some() {
+        return found;
     }
     if flavour == Flavour::Workspace {
         // Below another heading it would be the task of another repository.
         return None;
     }
-    let mut equal = rows.iter().filter(|row| row.key.text == key.text);
+    let mut equal = rows.iter().filter(|row| key_of(*row).text == key.text);
     let only = equal.next().filter(|_| equal.next().is_none())?;
-    (only.key.section != key.section).then_some(only)
+    (key_of(only).section != key.section).then_some(only)
+}
+
+fn key_of<R: Borrow<Row>>(row: &R) -> &RowKey {
+    &row.borrow().key
 }
 
 /// Whether there are tasks and all of them are done. A claimed one is not.
@@ -141,63 +136,12 @@ pub fn is_complete(rows: &[Row]) -> bool {
     !rows.is_empty() && rows.iter().all(|row| row.mark == Mark::Done)
 }
 
-/// Changes the mark of a task if it is one of `from`.
-///
-/// # Errors
-/// The edit would change how the text is read, which no change of a mark does in any document that is known.
-pub fn set_mark(
-    doc: &str,
-    flavour: Flavour,
-    key: &RowKey,
-    from: &[Mark],
-    to: Mark,
-) -> Result<Marked, DocError> {
-    let document = Document::new(doc);
-    let rows = read(&document, flavour);
-    let Some(row) = find(&rows, flavour, key) else {
-        return Ok(Marked::Gone);
-    };
-    if row.mark == to || !from.contains(&row.mark) {
-        return Ok(Marked::Already(row.mark));
-    }
-    let edit = mark_edit(&document, row, to);
-    Ok(Marked::Edit(checked(&document, vec![edit])?))
-}
-
-/// Changes the marks of many tasks at once; those that are gone, or whose mark is not one of `from`, stay.
-///
-/// # Errors
-/// As [`set_mark`].
-pub fn set_marks(
-    doc: &str,
-    flavour: Flavour,
-    keys: &[&RowKey],
-    from: &[Mark],
-    to: Mark,
-) -> Result<EditSet, DocError> {
-    let document = Document::new(doc);
-    let rows = read(&document, flavour);
-    let mut found: Vec<&Row> = keys
-        .iter()
-        .filter_map(|key| find(&rows, flavour, key))
-        .filter(|row| row.mark != to && from.contains(&row.mark))
-        .collect();
-    found.sort_by_key(|row| row.line);
-    found.dedup_by_key(|row| row.line);
-    let edits = found.iter().map(|row| mark_edit(&document, row, to));
-    checked(&document, edits.collect())
-}
-
-/// What a person should mend: a fence or comment that hides the tasks below it, and, in the plan of a workspace,
-/// tasks before the first repository.
-#[must_use]
-pub fn problems(doc: &str, flavour: Flavour) -> Vec<DocError> {
-    let document = Document::new(doc);
-    let mut found: Vec<DocError> = unclosed(&document).into_iter().collect();
+fn problems_of(document: &Document<'_>, flavour: Flavour) -> Vec<DocError> {
+    let mut found: Vec<DocError> = unclosed(document).into_iter().collect();
     if flavour == Flavour::Workspace {
-        let first = headings(&document, flavour).map(|(line, _)| line).next();
+        let first = headings(document, flavour).map(|(line, _)| line).next();
         let before = (0..first.unwrap_or(document.count()))
-            .find(|&line| box_of(&document, line, flavour).is_some());
+            .find(|&line| box_of(document, line, flavour).is_some());
         found.extend(before.map(|line| {
             DocError::new(
                 DocErrorCode::Malformed,
@@ -209,11 +153,13 @@ pub fn problems(doc: &str, flavour: Flavour) -> Vec<DocError> {
     sorted(found)
 }
 
-fn read(document: &Document<'_>, flavour: Flavour) -> Vec<Row> {
+/// The tasks, and the bytes in which their marks stand.
+fn rows_of(document: &Document<'_>, flavour: Flavour) -> (Vec<Row>, Vec<usize>) {
     let mut headings = headings(document, flavour).peekable();
     let mut section = None;
     let mut seen: BTreeMap<(&str, &str), u32> = BTreeMap::new();
     let mut rows: Vec<Row> = Vec::new();
+    let mut places = Vec::new();
     for line in 0..document.count() {
         while let Some((_, title)) = headings.next_if(|(first, _)| *first <= line) {
             section = Some(title);
@@ -233,6 +179,7 @@ fn read(document: &Document<'_>, flavour: Flavour) -> Vec<Row> {
         };
         *count += 1;
         let bead = bead(task.text);
+        places.push(document.start_of(line) + task.indent + "- [".len());
         rows.push(Row {
             key,
             mark: task.mark,
@@ -243,7 +190,7 @@ fn read(document: &Document<'_>, flavour: Flavour) -> Vec<Row> {
             indent: task.indent,
         });
     }
-    rows
+    (rows, places)
 }
 
 /// The headings that open a section, by their first line.
@@ -291,11 +238,6 @@ fn box_of<'a>(document: &Document<'a>, line: usize, flavour: Flavour) -> Option<
     let mark = Mark::of(inside.next()?)?;
     let text = inside.as_str().strip_prefix("] ")?.trim_end();
     (!text.trim_start().is_empty()).then_some(TaskBox { mark, text, indent })
-}
-
-fn mark_edit(document: &Document<'_>, row: &Row, to: Mark) -> Edit {
-    let at = document.start_of(row.line - 1) + row.indent + "- [".len();
-    Edit::replace(at..at + 1, to.character())
 }
 
 /// The id in brackets that a text begins with; a link is none.

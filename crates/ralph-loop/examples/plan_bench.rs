@@ -168,12 +168,8 @@ impl Place {
 
     fn completion_worker(&self, worker: usize) -> Outcome<()> {
         let (plan, attempt) = (self.plan()?, attempt()?);
-        let tasks: Vec<Task> = plan
-            .read()?
-            .tasks
-            .into_iter()
-            .map(|planned| planned.task)
-            .collect();
+        let tasks = plan.read()?.tasks.into_iter().map(|planned| planned.task);
+        let tasks: Vec<_> = tasks.collect();
         for task in tasks.iter().skip(worker).step_by(PROCESSES) {
             if plan.complete(task, &attempt)? != Settled::Changed {
                 return Err(format!("{} was ticked by another", task.id).into());

@@ -14,6 +14,7 @@
 mod edit;
 mod error;
 mod hold;
+mod known;
 mod lift;
 mod pick;
 mod record;
@@ -26,7 +27,7 @@ use std::time::Duration;
 
 use ralph_core::store::{StoreError, atomic};
 use ralph_core::time::Timestamp;
-use ralph_docs::fix_plan::{self, Flavour, Mark, RowKey};
+use ralph_docs::fix_plan::{Flavour, Mark, Marked, RowKey};
 
 use crate::outcome::AttemptId;
 use crate::task::{Task, TaskKey};
@@ -39,6 +40,7 @@ pub use view::{Plan, Planned, Standing};
 
 use edit::Written;
 use hold::{Gate, Turn};
+use known::{Known, Last};
 use pick::Pick;
 use record::{ClaimRecord, Memory, Records};
 
@@ -101,6 +103,7 @@ pub struct PlanFile {
     lock_timeout: Duration,
     gate: Gate,
     memory: Memory,
+    last: Last,
 }
 
 impl PlanFile {
@@ -115,6 +118,7 @@ impl PlanFile {
             lock_timeout: DEFAULT_LOCK_TIMEOUT,
             gate: Gate::default(),
             memory: Memory::default(),
+            last: Last::default(),
         }
     }
 
@@ -150,11 +154,11 @@ impl PlanFile {
             let after = self.records()?;
             // Between a record and its mark a claim looks half done.
             if after == records {
-                return Ok(self.with_problems(&text, &records));
+                return Ok(self.view(&self.known(text), &records));
             }
             records = after;
         }
-        Ok(self.with_problems(&self.text_now()?, &records))
+        Ok(self.view(&self.known(self.text_now()?), &records))
     }
 
     /// Whether the plan is the committed one but for the marks of claims that we know: what a loop leaves that was killed,
@@ -163,12 +167,11 @@ impl PlanFile {
     /// # Errors
     /// As [`PlanFile::read`].
     pub fn is_committed_but_for_claims(&self, committed: &str) -> Result<bool, PlanError> {
-        let text = self.text_now()?;
-        let plan = self.view(&text, &self.records()?);
-        let (rows, from) = (plan.claimed_rows(), [Mark::Claimed]);
-        let edits = fix_plan::set_marks(&text, self.flavour, &rows, &from, Mark::Open)
-            .map_err(|source| PlanError::document(&self.path, source))?;
-        Ok(edits.apply(&text) == committed)
+        let known = self.known(self.text_now()?);
+        let plan = self.view(&known, &self.records()?);
+        let rows = plan.claimed_rows();
+        let lifted = known.reading.set_marks(&rows, &[Mark::Claimed], Mark::Open);
+        Ok(lifted.text() == committed)
     }
 
     /// The task that a person names, as [`PlanFile::claim`] would take it. Takes no lock and writes nothing.
@@ -193,22 +196,22 @@ impl PlanFile {
     ) -> Result<Claim, PlanError> {
         let turn = self.turn()?;
         for _ in 0..TRIES {
-            let text = self.text_in(&turn)?;
-            let plan = self.view(&text, &self.records()?);
+            let known = self.known(self.text_in(&turn)?);
+            let plan = self.view(&known, &self.records()?);
             let picked = match pick::pick(&plan, wish, &self.owner, &self.path)? {
                 Pick::Task(planned) => planned,
                 Pick::Nothing(claim) => return Ok(claim),
             };
             let claim = ClaimRecord {
                 version: record::VERSION,
-                task: picked.task.clone(),
+                task: Task::clone(&picked.task),
                 attempt: attempt.clone(),
                 owner: self.owner.clone(),
                 claimed_at: now,
                 twins: plan.twins(&picked.task.row),
             };
             record::write_claim(&self.state_dir, &claim)?;
-            let marked = self.mark(&turn, &text, &claim.task.row, &[Mark::Open], Mark::Claimed);
+            let marked = self.mark(&turn, &known, &claim.task.row, &[Mark::Open], Mark::Claimed);
             if matches!(marked, Ok(Written::Yes | Written::Needless)) {
                 return Ok(Claim::Taken(claim.task));
             }
@@ -260,8 +263,8 @@ impl PlanFile {
         delivered: &Delivered,
     ) -> Result<Settled, PlanError> {
         let turn = self.turn()?;
-        let text = self.text_in(&turn)?;
-        let plan = self.view(&text, &self.records()?);
+        let known = self.known(self.text_in(&turn)?);
+        let plan = self.view(&known, &self.records()?);
         record::write_delivered(
             &self.state_dir,
             &record::DeliveredRecord {
@@ -315,16 +318,12 @@ impl PlanFile {
         Records::read(&self.state_dir, &self.memory)
     }
 
-    fn view(&self, text: &str, records: &Records) -> Plan {
-        view::view(text, self.flavour, records, &self.owner)
+    fn known(&self, text: String) -> Known {
+        self.last.read(text, self.flavour)
     }
 
-    fn with_problems(&self, text: &str, records: &Records) -> Plan {
-        let problems = fix_plan::problems(text, self.flavour);
-        Plan {
-            problems: problems.iter().map(ToString::to_string).collect(),
-            ..self.view(text, records)
-        }
+    fn view(&self, known: &Known, records: &Records) -> Plan {
+        view::view(known, records, &self.owner)
     }
 
     /// The plan's text. git, which moves a checkout forward, removes a file and writes it anew: one that is not there,
@@ -375,9 +374,9 @@ impl PlanFile {
         to: Mark,
     ) -> Result<(Settled, Turn<'a>), PlanError> {
         for _ in 0..TRIES {
-            let text = self.text_in(&turn)?;
+            let known = self.known(self.text_in(&turn)?);
             let records = self.records()?;
-            let plan = self.view(&text, &records);
+            let plan = self.view(&known, &records);
             let Some(row) = plan.row_of(task, &records, self.flavour) else {
                 if turn.lifted() {
                     turn = self.at_rest(turn)?;
@@ -389,7 +388,7 @@ impl PlanFile {
             if let Some(mark) = plan.mark_of(&row).filter(|mark| !from.contains(mark)) {
                 return Ok((Settled::Already(mark), turn));
             }
-            match self.mark(&turn, &text, &row, from, to)? {
+            match self.mark(&turn, &known, &row, from, to)? {
                 Written::Yes => return Ok((Settled::Changed, turn)),
                 Written::Needless => {
                     let mark = plan.mark_of(&row).unwrap_or(to);
@@ -407,7 +406,7 @@ impl PlanFile {
     fn mark(
         &self,
         turn: &Turn<'_>,
-        text: &str,
+        known: &Known,
         row: &RowKey,
         from: &[Mark],
         to: Mark,
@@ -415,14 +414,13 @@ impl PlanFile {
         if turn.lifted() && to == Mark::Claimed {
             return Ok(Written::Needless);
         }
-        let marked = fix_plan::set_mark(text, self.flavour, row, from, to);
-        match marked.map_err(|source| PlanError::document(&self.path, source))? {
-            fix_plan::Marked::Edit(_) if turn.lifted() => Ok(Written::No),
-            fix_plan::Marked::Edit(edits) if to == Mark::Done => {
-                edit::write_durably(&self.path, text, &edits)
+        match known.reading.set_mark(row, from, to) {
+            Marked::Changed(_) if turn.lifted() => Ok(Written::No),
+            Marked::Changed(changed) if to == Mark::Done => {
+                edit::write_durably(&self.path, known.text(), changed.text())
             }
-            fix_plan::Marked::Edit(edits) => edit::write(&self.path, text, &edits),
-            fix_plan::Marked::Already(_) | fix_plan::Marked::Gone => Ok(Written::Needless),
+            Marked::Changed(changed) => edit::write(&self.path, known.text(), changed.text()),
+            Marked::Already(_) | Marked::Gone => Ok(Written::Needless),
         }
     }
 

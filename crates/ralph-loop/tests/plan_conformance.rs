@@ -23,7 +23,7 @@ use ralph_core::error::{Code, Coded as _};
 use ralph_core::process::Identity;
 use ralph_core::process::lock::LifeLock;
 use ralph_core::time::Timestamp;
-use ralph_docs::fix_plan::{self, Flavour, Mark, Marked, Row};
+use ralph_docs::fix_plan::{self, Flavour, Mark, Marked, Reading, Row};
 use ralph_loop::outcome::AttemptId;
 use ralph_loop::plan::{Claim, Owner, Plan, PlanError, PlanFile, Settled, Wish};
 use ralph_loop::task::{Task, TaskKey};
@@ -403,7 +403,7 @@ fn case_28_fifty_repositories() {
         .read()
         .tasks
         .into_iter()
-        .filter_map(|planned| planned.task.repository);
+        .filter_map(|planned| planned.task.repository.clone());
     assert_eq!(all.collect::<BTreeSet<_>>().len(), 50);
 }
 
@@ -553,8 +553,8 @@ fn bring_back(main: &str, text: &str) -> Option<String> {
     let rows = rows(main);
     let key = &rows.iter().find(|row| row.key.text == text)?.key;
     let from = [Mark::Open, Mark::Claimed];
-    match fix_plan::set_mark(main, Flavour::Repository, key, &from, Mark::Done).unwrap() {
-        Marked::Edit(edits) => Some(edits.apply(main)),
+    match Reading::new(main.to_owned(), Flavour::Repository).set_mark(key, &from, Mark::Done) {
+        Marked::Changed(changed) => Some(changed.text().to_owned()),
         Marked::Already(_) | Marked::Gone => None,
     }
 }

@@ -5,7 +5,13 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 
 use super::*;
+use crate::edit::Edit;
 use crate::test_support::{corpus_documents, corpus_of};
+use crate::verify::checked;
+
+fn read(doc: &str, flavour: Flavour) -> Reading {
+    Reading::new(doc.to_owned(), flavour)
+}
 
 const PLAN: &str = "\
 # Plan
@@ -87,23 +93,25 @@ fn a_plan_of_one_repository() {
 #[test]
 fn a_plan_of_a_workspace() {
     insta::assert_snapshot!(show(&rows(WORKSPACE, Flavour::Workspace)));
-    let problems: Vec<_> = problems(WORKSPACE, Flavour::Workspace)
-        .into_iter()
-        .map(|problem| problem.line)
-        .collect();
-    assert_eq!(problems, [Some(1)]);
+    let reading = read(WORKSPACE, Flavour::Workspace);
+    let problems = reading.problems().iter().map(|problem| problem.line);
+    assert_eq!(problems.collect::<Vec<_>>(), [Some(1)]);
 }
 
 #[test]
 fn what_hides_tasks_is_a_problem() {
     let doc = "- [ ] a\n\n```\n- [ ] b\n";
     assert_eq!(rows(doc, Flavour::Repository).len(), 1);
-    let found = problems(doc, Flavour::Repository);
+    let reading = read(doc, Flavour::Repository);
     assert_eq!(
-        found.iter().map(|p| (p.code, p.line)).collect::<Vec<_>>(),
+        reading
+            .problems()
+            .iter()
+            .map(|p| (p.code, p.line))
+            .collect::<Vec<_>>(),
         [(DocErrorCode::Malformed, Some(3))]
     );
-    assert!(problems(PLAN, Flavour::Repository).is_empty());
+    assert!(read(PLAN, Flavour::Repository).problems().is_empty());
 }
 
 #[test]
@@ -132,27 +140,20 @@ fn ids_are_names_for_branches() {
 #[test]
 fn one_character_changes() {
     let doc = "## A\r\n- [ ] twice\r\n- [ ] twice";
-    let rows = rows(doc, Flavour::Repository);
-    let Marked::Edit(set) = set_mark(
-        doc,
-        Flavour::Repository,
-        &rows[1].key,
-        &[Mark::Open],
-        Mark::Claimed,
-    )
-    .unwrap() else {
+    let plan = read(doc, Flavour::Repository);
+    let second = &plan.rows()[1].key;
+    let Marked::Changed(changed) = plan.set_mark(second, &[Mark::Open], Mark::Claimed) else {
         panic!("the second one is open")
     };
-    assert_eq!(set.apply(doc), "## A\r\n- [ ] twice\r\n- [~] twice");
+    assert_eq!(changed.text(), "## A\r\n- [ ] twice\r\n- [~] twice");
 }
 
 #[test]
 fn a_mark_that_may_not_change_stays() {
     let doc = "- [x] a\n- [X] b\n- [~] c\n";
-    let rows = rows(doc, Flavour::Repository);
-    let set = |index: usize, from: &[Mark], to| {
-        set_mark(doc, Flavour::Repository, &rows[index].key, from, to).unwrap()
-    };
+    let plan = read(doc, Flavour::Repository);
+    let rows = plan.rows();
+    let set = |index: usize, from: &[Mark], to| plan.set_mark(&rows[index].key, from, to);
     let done = Marked::Already(Mark::Done);
     assert_eq!(set(0, &[Mark::Claimed], Mark::Open), done);
     assert_eq!(set(1, &[Mark::Claimed, Mark::Done], Mark::Done), done);
@@ -164,24 +165,27 @@ fn a_mark_that_may_not_change_stays() {
         text: "d".to_owned(),
         ..rows[0].key.clone()
     };
-    let found = set_mark(doc, Flavour::Repository, &gone, &[Mark::Open], Mark::Done);
-    assert_eq!(found.unwrap(), Marked::Gone);
+    let found = plan.set_mark(&gone, &[Mark::Open], Mark::Done);
+    assert_eq!(found, Marked::Gone);
 }
 
 #[test]
 fn many_marks_change_at_once() {
     let doc = "- [~] a\n- [ ] b\n- [~] c\n";
-    let rows = rows(doc, Flavour::Repository);
-    let keys: Vec<&RowKey> = rows.iter().chain(&rows).map(|row| &row.key).collect();
-    let set = set_marks(
-        doc,
-        Flavour::Repository,
-        &keys,
-        &[Mark::Claimed],
-        Mark::Open,
-    )
-    .unwrap();
-    assert_eq!(set.apply(doc), "- [ ] a\n- [ ] b\n- [ ] c\n");
+    let plan = read(doc, Flavour::Repository);
+    let rows = plan.rows();
+    let keys: Vec<&RowKey> = rows.iter().chain(rows).map(|row| &row.key).collect();
+    let changed = plan.set_marks(&keys, &[Mark::Claimed], Mark::Open);
+    assert_eq!(changed.text(), "- [ ] a\n- [ ] b\n- [ ] c\n");
+}
+
+#[test]
+fn a_capital_letter_that_is_done_already_stays() {
+    let doc = "- [X] a\n- [~] b\n";
+    let plan = read(doc, Flavour::Repository);
+    let keys: Vec<&RowKey> = plan.rows().iter().map(|row| &row.key).collect();
+    let changed = plan.set_marks(&keys, &ALL, Mark::Done);
+    assert_eq!(changed.text(), "- [X] a\n- [x] b\n");
 }
 
 #[test]
@@ -267,7 +271,6 @@ fn check_laws(doc: &str) -> usize {
     let mut done = 0;
     for flavour in FLAVOURS {
         let rows = rows(doc, flavour);
-        let _ = problems(doc, flavour);
         for row in &rows {
             assert_eq!(find(&rows, flavour, &row.key), Some(row));
             assert_eq!(
@@ -285,13 +288,14 @@ fn check_laws(doc: &str) -> usize {
 }
 
 fn check_mark(doc: &str, flavour: Flavour, before: &[Row], row: &Row, to: Mark) {
-    let marked = set_mark(doc, flavour, &row.key, &ALL, to).unwrap();
-    let Marked::Edit(set) = marked else {
+    let plan = read(doc, flavour);
+    let marked = plan.set_mark(&row.key, &ALL, to);
+    let Marked::Changed(changed) = marked else {
         assert_eq!(marked, Marked::Already(to));
         assert_eq!(row.mark, to);
         return;
     };
-    let after = set.apply(doc);
+    let after = changed.text();
     // Locality: one byte differs.
     let differing = doc.bytes().zip(after.bytes()).filter(|(a, b)| a != b);
     assert_eq!((after.len(), differing.count()), (doc.len(), 1));
@@ -307,12 +311,19 @@ fn check_mark(doc: &str, flavour: Flavour, before: &[Row], row: &Row, to: Mark) 
             ..other.clone()
         })
         .collect();
-    assert_eq!(rows(&after, flavour), wanted);
+    assert_eq!(rows(after, flavour), wanted);
+    // What is not scanned again is what a scan would have found, and every other line is read as before.
+    assert_eq!(changed, read(after, flavour));
+    assert_eq!(plan.follow(after.to_owned()), changed);
+    let place = doc.bytes().zip(after.bytes()).position(|(a, b)| a != b);
+    let place = place.unwrap();
+    let edit = Edit::replace(place..place + 1, to.character());
+    assert!(checked(&Document::new(doc), vec![edit]).is_ok());
     // Idempotence, and the way back.
-    let again = set_mark(&after, flavour, &row.key, &ALL, to).unwrap();
+    let again = changed.set_mark(&row.key, &ALL, to);
     assert_eq!(again, Marked::Already(to));
-    if let Marked::Edit(back) = set_mark(&after, flavour, &row.key, &ALL, row.mark).unwrap() {
-        assert_eq!(back.apply(&after).replace('X', "x"), doc.replace('X', "x"));
+    if let Marked::Changed(back) = changed.set_mark(&row.key, &ALL, row.mark) {
+        assert_eq!(back.text().replace('X', "x"), doc.replace('X', "x"));
     }
 }
 
@@ -408,6 +419,27 @@ proptest! {
     #[test]
     fn laws_hold_on_random_plans(doc in document()) {
         check_laws(&doc);
+    }
+
+    #[test]
+    fn a_plan_that_is_followed_is_a_plan_that_is_read(
+        doc in document(),
+        other in document(),
+        at in any::<prop::sample::Index>(),
+        put in prop::sample::select(vec!["", " ", "~", "x", "X", "!", "\n", "```", "- [ ] z\n", "\u{e9}"]),
+        is_cut in any::<bool>(),
+    ) {
+        // One character is put in, or in the place of another: in a box, in a text, between lines.
+        let mut changed: Vec<char> = doc.chars().collect();
+        let at = at.index(changed.len() + 1);
+        let end = (at + usize::from(is_cut)).min(changed.len());
+        changed.splice(at..end, put.chars());
+        let changed: String = changed.into_iter().collect();
+        for flavour in FLAVOURS {
+            let before = read(&doc, flavour);
+            prop_assert_eq!(before.follow(changed.clone()), read(&changed, flavour));
+            prop_assert_eq!(before.follow(other.clone()), read(&other, flavour));
+        }
     }
 
     #[test]

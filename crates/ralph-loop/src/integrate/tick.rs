@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use ralph_docs::fix_plan::{Flavour, Mark, Marked, RowKey, set_mark};
+use ralph_docs::fix_plan::{Flavour, Mark, Marked, Reading, RowKey};
 
 use crate::git::import::{FileChange, NewFile};
 use crate::git::{Git, GitError, ObjectId};
@@ -23,20 +23,19 @@ pub struct Tick<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Plan {
     mode: String,
-    text: String,
+    reading: Reading,
 }
 
 impl Plan {
     /// The plan with the row ticked; `None` where there is no such row, or it is ticked already.
     pub(super) fn ticked(&self, row: &RowKey) -> Option<Self> {
         let from = [Mark::Open, Mark::Claimed];
-        let marked = set_mark(&self.text, Flavour::Repository, row, &from, Mark::Done);
-        let Ok(Marked::Edit(edit)) = marked else {
+        let Marked::Changed(reading) = self.reading.set_mark(row, &from, Mark::Done) else {
             return None;
         };
         Some(Self {
             mode: self.mode.clone(),
-            text: edit.apply(&self.text),
+            reading,
         })
     }
 
@@ -46,7 +45,7 @@ impl Plan {
             path: path.as_bytes().to_owned(),
             file: NewFile::Content {
                 mode: self.mode.clone(),
-                bytes: self.text.clone().into_bytes(),
+                bytes: self.reading.text().as_bytes().to_owned(),
             },
         }
     }
@@ -113,7 +112,7 @@ async fn read(git: &Git, commit: &ObjectId, path: &str) -> Result<Option<Plan>, 
     let bytes = git.call(&["cat-file", "blob", blob]).run().await?.stdout;
     let plan = String::from_utf8(bytes).ok().map(|text| Plan {
         mode: mode.to_owned(),
-        text,
+        reading: Reading::new(text, Flavour::Repository),
     });
     Ok(plan)
 }

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use ralph_core::store::atomic;
-use ralph_docs::EditSet;
 
 use super::PlanError;
 
@@ -18,23 +17,19 @@ pub(super) enum Written {
     No,
 }
 
-/// Puts the edited text in the file's place, keeping its mode and following links, if the file still holds `text`.
+/// Puts the edited text in the file's place, keeping its mode and following links, if the file still holds `before`.
 /// The text is on disk before it has its name, so no power cut leaves half a plan; which of two whole ones it leaves is
 /// not promised, since the record of a claim tells.
 ///
 /// The bytes are compared when the new file is complete and only its name is missing, which leaves some
 /// microseconds in which a write of somebody else would be lost. No file system offers less.
-pub(super) fn write(path: &Path, text: &str, edits: &EditSet) -> Result<Written, PlanError> {
-    Ok(publish(path, text, edits)?.0)
+pub(super) fn write(path: &Path, before: &str, after: &str) -> Result<Written, PlanError> {
+    Ok(publish(path, before, after)?.0)
 }
 
 /// As [`write`], and when it returns the new text survives a power cut: for a tick.
-pub(super) fn write_durably(
-    path: &Path,
-    text: &str,
-    edits: &EditSet,
-) -> Result<Written, PlanError> {
-    let (written, folder) = publish(path, text, edits)?;
+pub(super) fn write_durably(path: &Path, before: &str, after: &str) -> Result<Written, PlanError> {
+    let (written, folder) = publish(path, before, after)?;
     if let Some(folder) = folder {
         atomic::sync_dir(&folder)?;
     }
@@ -43,14 +38,14 @@ pub(super) fn write_durably(
 
 fn publish(
     path: &Path,
-    text: &str,
-    edits: &EditSet,
+    before: &str,
+    after: &str,
 ) -> Result<(Written, Option<PathBuf>), PlanError> {
-    if edits.is_empty() {
+    if after == before {
         return Ok((Written::Needless, None));
     }
-    let staged = atomic::stage(path, edits.apply(text).as_bytes(), None)?;
-    if atomic::read(path)?.as_deref() != Some(text.as_bytes()) {
+    let staged = atomic::stage(path, after.as_bytes(), None)?;
+    if atomic::read(path)?.as_deref() != Some(before.as_bytes()) {
         return Ok((Written::No, None));
     }
     Ok((Written::Yes, Some(staged.publish()?)))

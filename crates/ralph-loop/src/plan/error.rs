@@ -1,12 +1,11 @@
 //! Why a plan could not be read, or a task not be taken.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ralph_core::error::{Code, Coded, Hint};
 use ralph_core::store::StoreError;
 use ralph_core::time::span_text;
-use ralph_docs::DocError;
 use ralph_docs::fix_plan::SelectError;
 
 use super::record::{Claimant, Life};
@@ -35,15 +34,6 @@ pub enum PlanError {
         path: PathBuf,
         /// How often it was tried.
         tries: u32,
-    },
-    /// The plan's text does not allow the change.
-    #[error("{}: the mark of a task cannot be changed", path.display())]
-    Document {
-        /// The plan.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: DocError,
     },
     /// The task that was named is not in the plan.
     #[error("{}: {source}", path.display())]
@@ -92,21 +82,12 @@ pub enum PlanError {
     Store(#[from] StoreError),
 }
 
-impl PlanError {
-    pub(super) fn document(path: &Path, source: DocError) -> Self {
-        Self::Document {
-            path: path.to_owned(),
-            source,
-        }
-    }
-}
-
 impl Coded for PlanError {
     fn code(&self) -> Code {
         match self {
             Self::Missing { .. } => Code::NoFixPlan,
             Self::Locked { .. } | Self::Held { .. } => Code::Locked,
-            Self::Changing { .. } | Self::Document { .. } => Code::Conflict,
+            Self::Changing { .. } => Code::Conflict,
             Self::NotFound { .. } | Self::Completed { .. } | Self::Delivered { .. } => Code::Failed,
             Self::Store(source) => source.code(),
         }
@@ -122,7 +103,6 @@ impl Coded for PlanError {
             }
             Self::Locked { .. } => "Run it again; if it persists, look for a `ralph` that hangs.",
             Self::Changing { .. } => "Run it again when the other program is done with the plan.",
-            Self::Document { .. } => "Mend the place that is named, or change the mark by hand.",
             Self::NotFound { .. } => {
                 "Give a task's number in the plan, counted over all states, or its id."
             }

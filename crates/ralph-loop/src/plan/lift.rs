@@ -1,7 +1,7 @@
 //! The marks of claims taken away for a moment, so that git sees the plan as it is committed.
 
 use super::edit::{self, Written};
-use super::{Mark, PlanError, PlanFile, TRIES, fix_plan};
+use super::{Mark, PlanError, PlanFile, TRIES};
 
 /// The marks of all claims are lifted and the plan's lock is held, until this is put back or dropped.
 ///
@@ -79,14 +79,11 @@ impl PlanFile {
     /// Changes the marks of all tasks that have a claim; returns the plan as it is then.
     fn mark_claims(&self, from: Mark, to: Mark) -> Result<String, PlanError> {
         for _ in 0..TRIES {
-            let text = self.text()?;
-            let records = self.records()?;
-            let plan = self.view(&text, &records);
-            let rows = plan.claimed_rows();
-            let edits = fix_plan::set_marks(&text, self.flavour, &rows, &[from], to)
-                .map_err(|source| PlanError::document(&self.path, source))?;
-            if edit::write(&self.path, &text, &edits)? != Written::No {
-                return Ok(edits.apply(&text));
+            let known = self.known(self.text()?);
+            let plan = self.view(&known, &self.records()?);
+            let marked = known.reading.set_marks(&plan.claimed_rows(), &[from], to);
+            if edit::write(&self.path, known.text(), marked.text())? != Written::No {
+                return Ok(marked.text().to_owned());
             }
         }
         Err(self.changing())

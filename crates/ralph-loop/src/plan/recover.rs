@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ralph_core::store::atomic;
-use ralph_docs::fix_plan::{self, Mark};
+use ralph_docs::fix_plan::Mark;
 
 use super::edit::{self, Written};
 use super::record::{self, CLAIMS, Claimant, DELIVERED, Delivered, Life, Owner, Records};
@@ -91,18 +91,16 @@ impl PlanFile {
     /// Takes the marks of lost claims away; returns the plan as it was before.
     fn reopen(&self, claims: &[RecoveredClaim]) -> Result<Plan, PlanError> {
         for _ in 0..TRIES {
-            let text = self.text()?;
+            let known = self.known(self.text()?);
             let records = self.records()?;
-            let plan = self.view(&text, &records);
+            let plan = self.view(&known, &records);
             let rows: Vec<_> = claims
                 .iter()
                 .filter_map(|claim| plan.row_of(&claim.task, &records, self.flavour))
                 .collect();
             let keys: Vec<_> = rows.iter().collect();
-            let edits =
-                fix_plan::set_marks(&text, self.flavour, &keys, &[Mark::Claimed], Mark::Open)
-                    .map_err(|source| PlanError::document(&self.path, source))?;
-            if edit::write(&self.path, &text, &edits)? != Written::No {
+            let marked = known.reading.set_marks(&keys, &[Mark::Claimed], Mark::Open);
+            if edit::write(&self.path, known.text(), marked.text())? != Written::No {
                 return Ok(plan);
             }
         }

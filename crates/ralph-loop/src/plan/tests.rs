@@ -309,7 +309,7 @@ fn a_named_task_that_cannot_be_taken_says_why() {
 fn a_task_has_names_that_we_print() {
     let place = Place::new("- [ ] one\n- [ ] two\n");
     let plan = place.plan();
-    let two = plan.read().unwrap().tasks[1].task.clone();
+    let two = Task::clone(&plan.read().unwrap().tasks[1].task);
     let by_key = take(&plan, &named(two.key.as_str()), "a").unwrap();
     assert_eq!(by_key, two);
     plan.revert(&two, &attempt("a")).unwrap();

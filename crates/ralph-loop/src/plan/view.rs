@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ralph_docs::fix_plan::{self, Flavour, Mark, Row, RowKey};
 
+use super::known::Known;
 use super::record::{
     ClaimRecord, Claimant, Delivered, DeliveredRecord, Found, Life, Owner, Records,
 };
@@ -29,7 +30,7 @@ pub enum Standing {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Planned {
     /// The task. Of one that was moved while somebody has it, this is the key under which it is had.
-    pub task: Task,
+    pub task: Arc<Task>,
     /// What stands in its box.
     pub mark: Mark,
     /// Where it stands.
@@ -115,32 +116,27 @@ pub(super) fn row(planned: &Planned) -> Row {
 }
 
 /// Puts rows and records together.
-pub(super) fn view(text: &str, flavour: Flavour, records: &Records, here: &Owner) -> Plan {
-    let rows = fix_plan::rows(text, flavour);
-    let own: Vec<TaskKey> = rows.iter().map(|row| key_of(row, flavour)).collect();
+pub(super) fn view(known: &Known, records: &Records, here: &Owner) -> Plan {
     let claims = Matching::new(
-        flavour,
-        &rows,
-        &own,
+        known,
         &records.claims,
         |claim| (&claim.task.row, claim.twins),
         // A task that was moved took its mark with it.
         |twins, row| twins == 0 || row.mark == Mark::Claimed,
     );
     let delivered = Matching::new(
-        flavour,
-        &rows,
-        &own,
+        known,
         &records.delivered,
         |delivered| (&delivered.task.row, delivered.twins),
         |twins, _| twins == 0,
     );
-    let tasks = rows.iter().zip(own).enumerate().map(|(index, (row, own))| {
+    let rows = known.reading.rows().iter().zip(&*known.tasks);
+    let tasks = rows.enumerate().map(|(index, (row, task))| {
         let claim = claims.of(index);
         let delivery = delivered.of(index);
         let key = claim.map(|(key, _)| key).or(delivery.map(|(key, _)| key));
         Planned {
-            task: task(row, key.cloned().unwrap_or(own), flavour),
+            task: under(task, key),
             mark: row.mark,
             standing: standing(row, claim, delivery, here),
             ordinal: row.ordinal,
@@ -148,25 +144,23 @@ pub(super) fn view(text: &str, flavour: Flavour, records: &Records, here: &Owner
     });
     Plan {
         tasks: tasks.collect(),
-        problems: Vec::new(),
+        problems: known
+            .reading
+            .problems()
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
     }
 }
 
-fn key_of(row: &Row, flavour: Flavour) -> TaskKey {
-    TaskKey::of(repository(row, flavour), &row.key)
-}
-
-fn repository(row: &Row, flavour: Flavour) -> Option<&str> {
-    (flavour == Flavour::Workspace).then_some(row.key.section.as_str())
-}
-
-fn task(row: &Row, key: TaskKey, flavour: Flavour) -> Task {
-    Task {
-        key,
-        id: row.id.clone(),
-        row: row.key.clone(),
-        repository: repository(row, flavour).map(str::to_owned),
-        line: row.line,
+/// A task under the key by which it is had.
+fn under(task: &Arc<Task>, key: Option<&TaskKey>) -> Arc<Task> {
+    match key {
+        Some(key) if *key != task.key => Arc::new(Task {
+            key: key.clone(),
+            ..Task::clone(task)
+        }),
+        _ => Arc::clone(task),
     }
 }
 
@@ -209,17 +203,16 @@ impl<'a, T> Matching<'a, T> {
     /// A record belongs to the row of its key. One whose row is gone belongs to the only row of its text that no
     /// other record belongs to, where `accept` says that this is no guess.
     fn new(
-        flavour: Flavour,
-        rows: &[Row],
-        own: &[TaskKey],
+        known: &Known,
         found: &'a BTreeMap<TaskKey, Arc<Found<T>>>,
         parts: impl Fn(&T) -> (&RowKey, usize),
         accept: impl Fn(usize, &Row) -> bool,
     ) -> Self {
+        let (rows, flavour) = (known.reading.rows(), known.reading.flavour());
         let mut by_row = BTreeMap::new();
         let mut matched = BTreeSet::new();
-        for (index, key) in own.iter().enumerate() {
-            if let Some((key, found)) = found.get_key_value(key) {
+        for (index, task) in known.tasks.iter().enumerate() {
+            if let Some((key, found)) = found.get_key_value(&task.key) {
                 by_row.insert(index, (key, &**found));
                 matched.insert(key);
             }

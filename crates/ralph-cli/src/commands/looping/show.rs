@@ -71,9 +71,9 @@ pub(super) fn plan(
         is_open && is_chosen(&planned.task.repository)
     });
     let tasks = tasks.into_iter().map(|planned| PlannedTask {
-        id: planned.task.id,
-        text: planned.task.row.text,
-        repository: planned.task.repository,
+        id: planned.task.id.clone(),
+        text: planned.task.row.text.clone(),
+        repository: planned.task.repository.clone(),
         line: planned.task.line,
     });
     let report = LoopPlan::new(

@@ -113,13 +113,17 @@ impl Redactor {
         patterns.extend(TOKENS.iter().map(|(prefix, _)| (*prefix).to_owned()));
         patterns.extend(SCHEMES.map(str::to_owned));
         let signs = [KEY_BEGIN, "://"].into_iter().chain(SECRET_NAMES);
-        let triggers = AhoCorasick::new(patterns.iter().map(String::as_str).chain(signs)).ok();
-        // Small rather than fast: it is asked about few lines.
-        let finder = AhoCorasick::builder()
-            .kind(Some(AhoCorasickKind::ContiguousNFA))
+        // Small rather than fast: a table for each state and byte would be a quarter of a megabyte.
+        let small = || {
+            let mut builder = AhoCorasick::builder();
+            builder.kind(Some(AhoCorasickKind::ContiguousNFA));
+            builder
+        };
+        let triggers = small().build(patterns.iter().map(String::as_str).chain(signs));
+        let finder = small()
             .match_kind(MatchKind::LeftmostLongest)
-            .build(patterns)
-            .ok();
+            .build(patterns);
+        let (triggers, finder) = (triggers.ok(), finder.ok());
         Self {
             triggers,
             finder,

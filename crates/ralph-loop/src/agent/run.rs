@@ -1,8 +1,9 @@
 //! The run itself: one task that reads two streams, waits for the guard, and keeps four limits.
 
 use std::collections::BTreeSet;
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::path::Path;
+use std::pin::Pin;
 use std::time::Duration;
 
 use ralph_core::job::ExitInfo;
@@ -10,7 +11,7 @@ use ralph_core::process::Identity;
 use ralph_core::process::guard::{
     Guard, GuardEnd, GuardError, GuardRequest, Guarded, Leftovers, sweep,
 };
-use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
 use tokio::process::{ChildStderr, ChildStdout};
 use tokio::time::{sleep_until, timeout};
 
@@ -23,7 +24,7 @@ use crate::outcome::Hang;
 
 /// Bytes that are read at once.
 const PIECE: usize = 16 * 1024;
-/// How much before it has said as much at once: most agents never do, and there are many.
+/// The same, before it has said as much at once: most agents never do, and there are many.
 const SMALL_PIECE: usize = 4 * 1024;
 /// How long the rest of the streams is waited for when everything that could write to them is gone.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -218,14 +219,33 @@ async fn read(stream: &mut Option<impl AsyncRead + Unpin>, piece: &mut Vec<u8>) 
     let Some(open) = stream else {
         return pending().await;
     };
-    let room = if piece.len() < SMALL_PIECE {
-        SMALL_PIECE
-    } else {
-        PIECE
-    };
+    let is_loud = piece.len() >= SMALL_PIECE;
     piece.clear();
-    piece.reserve(room);
-    if !matches!(open.read_buf(piece).await, Ok(count) if count > 0) {
+    let read = if is_loud {
+        piece.reserve(PIECE);
+        open.read_buf(piece).await
+    } else {
+        piece.shrink_to(0);
+        read_small(open, piece).await
+    };
+    if !matches!(read, Ok(count) if count > 0) {
         *stream = None;
     }
+}
+
+/// Reads into room that is there only while there is something to read.
+async fn read_small(
+    stream: &mut (impl AsyncRead + Unpin),
+    piece: &mut Vec<u8>,
+) -> std::io::Result<usize> {
+    poll_fn(|context| {
+        let mut room = [0; SMALL_PIECE];
+        let mut room = ReadBuf::new(&mut room);
+        let read = Pin::new(&mut *stream).poll_read(context, &mut room);
+        read.map_ok(|()| {
+            piece.extend_from_slice(room.filled());
+            room.filled().len()
+        })
+    })
+    .await
 }

@@ -28,9 +28,10 @@ pub(super) enum Line {
 }
 
 /// What became of an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
-    Reserved,
+    /// By this process. Set apart, because most attempts of a long run are over and have no owner any more.
+    Reserved(Box<Identity>),
     Spent,
     Returned,
 }
@@ -38,7 +39,6 @@ enum State {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Entry {
     repository: String,
-    owner: Identity,
     state: State,
 }
 
@@ -74,12 +74,10 @@ impl Book {
             } => {
                 let entry = self.entries.entry(attempt.clone()).or_insert(Entry {
                     repository: String::new(),
-                    owner: owner.clone(),
                     state: State::Returned,
                 });
                 entry.repository.clone_from(repository);
-                entry.owner.clone_from(owner);
-                self.set(attempt, State::Reserved);
+                self.set(attempt, State::Reserved(Box::new(owner.clone())));
             }
             Line::Spent { attempt } => self.set(attempt, State::Spent),
             Line::Returned { attempt } | Line::Lapsed { attempt } => {
@@ -94,12 +92,12 @@ impl Book {
         };
         self.spent -= u64::from(entry.state == State::Spent);
         self.spent += u64::from(state == State::Spent);
-        entry.state = state;
-        if state == State::Reserved {
+        if matches!(state, State::Reserved(_)) {
             self.reserved.insert(attempt.clone());
         } else {
             self.reserved.remove(attempt);
         }
+        entry.state = state;
     }
 
     /// What a reservation would get now, and the lines to write for it. The same process may ask twice for the same
@@ -111,12 +109,12 @@ impl Book {
         is_alive: IsAlive<'_>,
     ) -> (Vec<Line>, Reserved) {
         let before = self.entries.get(request.attempt);
-        match before.map(|entry| (entry.state, &entry.owner)) {
-            Some((State::Spent, _)) => return (Vec::new(), Reserved::AlreadySpent),
-            Some((State::Reserved, owner)) if owner == request.owner => {
+        match before.map(|entry| &entry.state) {
+            Some(State::Spent) => return (Vec::new(), Reserved::AlreadySpent),
+            Some(State::Reserved(owner)) if **owner == *request.owner => {
                 return (Vec::new(), Reserved::Granted);
             }
-            Some((State::Reserved, owner)) if is_alive(owner) => {
+            Some(State::Reserved(owner)) if is_alive(owner) => {
                 return (Vec::new(), Reserved::HeldElsewhere);
             }
             _ => {}
@@ -155,15 +153,14 @@ impl Book {
             Settlement::Spent => Line::Spent { attempt },
             Settlement::Returned => Line::Returned { attempt },
         };
-        let is_held = entry.state == State::Reserved && is_alive(&entry.owner);
-        match (entry.state, settlement) {
-            (State::Reserved, _) if is_held => (vec![line], Settled::Recorded),
-            (State::Reserved, Settlement::Returned) => (vec![line], Settled::Recorded),
+        match (&entry.state, settlement) {
+            (State::Reserved(owner), _) if is_alive(owner) => (vec![line], Settled::Recorded),
+            (State::Reserved(_), Settlement::Returned) => (vec![line], Settled::Recorded),
             (State::Spent, Settlement::Spent) | (State::Returned, Settlement::Returned) => {
                 (Vec::new(), Settled::Recorded)
             }
             (State::Spent, Settlement::Returned) => (Vec::new(), Settled::NotReserved),
-            (State::Reserved | State::Returned, Settlement::Spent) => {
+            (State::Reserved(_) | State::Returned, Settlement::Spent) => {
                 if self.available(limit, is_alive) == Reserved::Granted {
                     (vec![line], Settled::Recorded)
                 } else {
@@ -202,16 +199,16 @@ impl Book {
     pub(super) fn standing(&self, limit: Option<u64>, is_alive: IsAlive<'_>) -> Standing {
         let mut standing = Standing::default();
         for entry in self.entries.values() {
-            let share = match entry.state {
+            let share = match &entry.state {
                 State::Spent => Share {
                     spent: 1,
                     reserved: 0,
                 },
-                State::Reserved if is_alive(&entry.owner) => Share {
+                State::Reserved(owner) if is_alive(owner) => Share {
                     spent: 0,
                     reserved: 1,
                 },
-                State::Reserved | State::Returned => Share::default(),
+                State::Reserved(_) | State::Returned => Share::default(),
             };
             standing.spent += share.spent;
             standing.reserved += share.reserved;
@@ -228,8 +225,8 @@ impl Book {
 
     fn lapsed(&self, is_alive: IsAlive<'_>) -> impl Iterator<Item = &AttemptId> {
         self.reserved.iter().filter(move |attempt| {
-            let entry = self.entries.get(*attempt);
-            entry.is_some_and(|entry| !is_alive(&entry.owner))
+            let state = self.entries.get(*attempt).map(|entry| &entry.state);
+            matches!(state, Some(State::Reserved(owner)) if !is_alive(owner))
         })
     }
 }

@@ -8,6 +8,7 @@ use std::io::{self, Write as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
@@ -62,7 +63,7 @@ pub struct Call<'a> {
     git: &'a Git,
     global: Vec<OsString>,
     arguments: Vec<OsString>,
-    input: Vec<u8>,
+    input: Arc<Vec<u8>>,
     limit: Duration,
 }
 
@@ -127,7 +128,7 @@ impl<'a> Call<'a> {
                 .chain(SETTINGS.map(OsString::from))
                 .collect(),
             arguments: arguments.iter().map(OsString::from).collect(),
-            input: Vec::new(),
+            input: Arc::default(),
             limit: LIMIT,
         }
     }
@@ -168,7 +169,7 @@ impl<'a> Call<'a> {
 
     /// What it reads on standard input.
     pub fn input(mut self, bytes: Vec<u8>) -> Self {
-        self.input = bytes;
+        self.input = Arc::new(bytes);
         self
     }
 
@@ -291,7 +292,7 @@ impl<'a> Call<'a> {
         let started = start(self.command()).await;
         let (mut child, mut group) = started.map_err(|source| self.started(source))?;
         if let Some(mut stdin) = child.stdin.take() {
-            let input = self.input.clone();
+            let input = Arc::clone(&self.input);
             // Git may end before it has read everything; its exit code tells.
             tokio::spawn(async move {
                 let _ = stdin.write_all(&input).await;
@@ -320,7 +321,7 @@ impl<'a> Call<'a> {
             .map_err(|source| self.started(source))?;
         let mut group = Group::of(Some(child.id()));
         if let Some(mut stdin) = child.stdin.take() {
-            let input = self.input.clone();
+            let input = Arc::clone(&self.input);
             std::thread::spawn(move || {
                 let _ = stdin.write_all(&input);
             });

@@ -183,9 +183,10 @@ impl Pool {
     fn prepare(&mut self) {
         let skip = self.schedule.skipped() | &self.under_way;
         let failures = self.schedule.tries().clone();
-        let made = ready::prepare(Rc::clone(&self.shop), skip, move |task| {
+        // Set apart, as the other long ones: a future that is moved into another one has its place twice.
+        let made = Box::pin(ready::prepare(Rc::clone(&self.shop), skip, move |task| {
             failures.get(task).copied().unwrap_or(0) + 1
-        });
+        }));
         let ends = self.ends;
         self.tasks.spawn_local(async move {
             Happened::Prepared(ends, made.await.map(|ready| ready.map(Box::new)))
@@ -227,14 +228,14 @@ impl Pool {
         if let Err(error) = counted {
             self.shop.note(error.to_string());
         }
-        let worked = work::work(
+        let worked = Box::pin(work::work(
             Rc::clone(&self.shop),
             Rc::clone(&self.board),
             worker,
             *ready,
             *permit,
             self.stop.clone(),
-        );
+        ));
         self.tasks
             .spawn_local(async move { Happened::Worked(Box::new(worked.await)) });
     }

@@ -222,6 +222,17 @@ impl Circuit {
         }
     }
 
+    /// Whether it and another one differ in nothing but what is counted for people: how many attempts there were.
+    #[must_use]
+    pub fn decides_as(&self, other: &Self) -> bool {
+        let counted = Self {
+            current_loop: other.current_loop,
+            last_progress_loop: other.last_progress_loop,
+            ..self.clone()
+        };
+        counted == *other
+    }
+
     /// Takes in how an attempt ended.
     pub fn record(
         &mut self,

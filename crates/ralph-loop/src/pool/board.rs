@@ -226,7 +226,7 @@ impl Board {
     }
 }
 
-/// Writes the status where something of it has changed.
+/// Writes the status where something of it has changed, and the other files that readers look into.
 pub(super) fn publish(shop: &Shop, board: &RefCell<Board>) -> Result<(), RecordError> {
     let status = {
         let mut board = board.borrow_mut();
@@ -236,6 +236,9 @@ pub(super) fn publish(shop: &Shop, board: &RefCell<Board>) -> Result<(), RecordE
         board.count(&shop.plan);
         board.status(shop)
     };
+    if let Err(error) = shop.brakes.borrow_mut().save() {
+        shop.note(error.to_string());
+    }
     shop.records.write_status(&status)
 }
 

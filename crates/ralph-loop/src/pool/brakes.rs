@@ -22,6 +22,8 @@ pub struct Brakes {
     calls: Calls,
     calls_per_hour: Option<u32>,
     cost: CostCeiling,
+    /// Whether the files lag behind, by numbers that no later loop needs.
+    is_unsaved: bool,
 }
 
 /// Whether an agent may start.
@@ -62,6 +64,7 @@ impl Brakes {
             calls: files::load_calls(folder)?,
             calls_per_hour,
             cost,
+            is_unsaved: false,
         })
     }
 
@@ -98,10 +101,23 @@ impl Brakes {
         format!("circuit breaker open: {}{until}", self.circuit.reason)
     }
 
-    /// An agent starts.
+    /// An agent starts. Where the calls of an hour are limited, that is written down at once.
     pub(super) fn started(&mut self, now: &Zoned) -> Result<(), StoreError> {
         self.calls.count(now);
-        files::save_calls(&self.folder, &self.calls)
+        self.is_unsaved = true;
+        if self.calls_per_hour.is_some() {
+            files::save_calls(&self.folder, &self.calls)?;
+        }
+        Ok(())
+    }
+
+    /// Brings the files up to date.
+    pub(super) fn save(&mut self) -> Result<(), StoreError> {
+        if std::mem::take(&mut self.is_unsaved) {
+            files::save_calls(&self.folder, &self.calls)?;
+            files::save(&self.folder, &self.circuit, None)?;
+        }
+        Ok(())
     }
 
     /// Agents started in this hour.
@@ -126,12 +142,84 @@ impl Brakes {
             .reason
             .as_deref()
             .filter(|_| line.outcome != Outcome::Done);
-        let Some(observation) = Observation::of(line.outcome, changed, error) else {
-            return Ok(None);
-        };
-        let transition = self.circuit.record(&observation, &self.thresholds, now);
-        files::save(&self.folder, &self.circuit, transition.as_ref())?;
+        match Observation::of(line.outcome, changed, error) {
+            Some(observation) => self.observed(&observation, now),
+            None => Ok(None),
+        }
+    }
+
+    /// What decides about the next attempt is written down at once, what only counts attempts with the next status.
+    fn observed(
+        &mut self,
+        observation: &Observation,
+        now: Timestamp,
+    ) -> Result<Option<String>, StoreError> {
+        let before = self.circuit.clone();
+        let transition = self.circuit.record(observation, &self.thresholds, now);
+        self.is_unsaved = true;
+        if !self.circuit.decides_as(&before) {
+            files::save(&self.folder, &self.circuit, transition.as_ref())?;
+        }
         let is_open = self.circuit.admits() == Admission::Refused;
         Ok(is_open.then(|| self.open_words()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn brakes(folder: &Path, calls_per_hour: Option<u32>) -> Brakes {
+        let thresholds = Thresholds {
+            no_progress: 3,
+            same_error: 5,
+            permission_denials: 2,
+            cooldown: Duration::from_secs(60),
+            auto_reset: false,
+        };
+        let cost = CostCeiling::new(None, None);
+        Brakes::open(folder, thresholds, calls_per_hour, cost, NOW).unwrap()
+    }
+
+    fn observation(progress: bool) -> Observation {
+        Observation {
+            progress,
+            error: None,
+            denied: false,
+        }
+    }
+
+    #[test]
+    fn what_a_later_loop_has_to_know_is_written_at_once_and_numbers_for_people_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = NOW.to_zoned(jiff::tz::TimeZone::UTC);
+        let written = || {
+            let calls = files::load_calls(folder.path()).unwrap();
+            (files::load(folder.path(), NOW).unwrap(), calls.made(&now))
+        };
+        let mut brakes = brakes(folder.path(), None);
+        brakes.started(&now).unwrap();
+        brakes.observed(&observation(true), NOW).unwrap();
+        assert_eq!(written(), (Circuit::new(NOW), 0));
+        brakes.save().unwrap();
+        assert_eq!(written(), (brakes.circuit.clone(), 1));
+        // An attempt without progress counts for the next loop as well.
+        brakes.observed(&observation(false), NOW).unwrap();
+        assert_eq!(written().0, brakes.circuit);
+        assert_eq!(written().0.consecutive_no_progress, 1);
+    }
+
+    #[test]
+    fn calls_that_are_limited_are_counted_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = NOW.to_zoned(jiff::tz::TimeZone::UTC);
+        brakes(folder.path(), Some(9)).started(&now).unwrap();
+        let mut next = brakes(folder.path(), Some(1));
+        assert!(matches!(
+            next.ask(&"a1".parse().unwrap(), &now),
+            Leave::NextHour(_)
+        ));
     }
 }

@@ -1,8 +1,10 @@
 //! What a worktree is used for, in a file of its git folder: whoever finds it after a crash knows whether it may hold
-//! work. Without the file nobody has worked there.
+//! work. Without the file nobody has worked there. Its last line counts: a new file for each of the three words of an
+//! attempt costs more than the words.
 
 use std::path::Path;
 
+use ralph_core::store::append;
 use ralph_core::store::atomic::{self, StoreError};
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +13,8 @@ use crate::git::ObjectId;
 
 /// The name of the file.
 const FILE: &str = "ralph.json";
+/// How long it may get before it is begun anew, in bytes: some twenty attempts.
+const LONGEST: u64 = 8 * 1024;
 
 /// What the file says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,21 +85,73 @@ impl Mark {
         }
     }
 
-    /// Writes the file. Not synced: after a power cut a worktree that is on a branch counts as assigned anyway.
+    /// Writes a line. Not synced: after a power cut a worktree that is on a branch counts as assigned anyway.
     pub(super) fn write(&self, git_dir: &Path) -> Result<(), StoreError> {
-        let bytes = serde_json::to_vec(self).unwrap_or_default();
-        let staged = atomic::stage_unsynced(&git_dir.join(FILE), &bytes, None)?;
-        staged.publish().map(drop)
+        let path = git_dir.join(FILE);
+        let line = serde_json::to_string(self).unwrap_or_default();
+        let is_long = std::fs::metadata(&path).is_ok_and(|file| file.len() > LONGEST);
+        if is_long {
+            let staged = atomic::stage_unsynced(&path, (line + "\n").as_bytes(), None)?;
+            return staged.publish().map(drop);
+        }
+        append::append_line_unsynced(&path, &line)
     }
 
     pub(super) fn read(git_dir: &Path) -> Found {
         match atomic::read(&git_dir.join(FILE)) {
             Ok(None) => Found::Nothing,
-            Ok(Some(bytes)) => match serde_json::from_slice(&bytes) {
-                Ok(mark) => Found::Mark(mark),
-                Err(_) => Found::Unreadable,
-            },
+            Ok(Some(bytes)) => last(&bytes).map_or(Found::Unreadable, Found::Mark),
             Err(_) => Found::Unreadable,
         }
+    }
+}
+
+/// The last line's mark; none where it was torn, whatever the line before it says.
+fn last(bytes: &[u8]) -> Option<Mark> {
+    let lines = bytes.split(|byte| *byte == b'\n');
+    serde_json::from_slice(lines.rev().find(|line| !line.is_empty())?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn released(name: &str) -> Mark {
+        let branch = Some(name.to_owned());
+        Mark::Released { branch }
+    }
+
+    #[test]
+    fn the_last_word_counts_and_one_that_was_torn_may_hold_work() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(Mark::read(folder.path()), Found::Nothing);
+        for name in ["a", "b"] {
+            released(name).write(folder.path()).unwrap();
+            assert_eq!(Mark::read(folder.path()), Found::Mark(released(name)));
+        }
+        let path = folder.path().join(FILE);
+        let mut torn = std::fs::read(&path).unwrap();
+        torn.extend_from_slice(b"{\"state\":\"rel");
+        #[expect(clippy::disallowed_methods, reason = "a power cut")]
+        std::fs::write(&path, &torn).unwrap();
+        assert_eq!(Mark::read(folder.path()), Found::Unreadable);
+        released("c").write(folder.path()).unwrap();
+        assert_eq!(Mark::read(folder.path()), Found::Mark(released("c")));
+    }
+
+    #[test]
+    fn the_file_stays_small() {
+        let folder = tempfile::tempdir().unwrap();
+        for number in 0..2_000 {
+            released(&format!("branch-{number}"))
+                .write(folder.path())
+                .unwrap();
+        }
+        assert_eq!(
+            Mark::read(folder.path()),
+            Found::Mark(released("branch-1999"))
+        );
+        let length = std::fs::metadata(folder.path().join(FILE)).unwrap().len();
+        assert!(length <= LONGEST + 100, "{length} bytes");
     }
 }

@@ -204,20 +204,39 @@ impl Integrator {
                 is_ticked: order.tick.is_some(),
             }));
         }
-        let has_moved = tip != order.assigned.start || work.is_committed;
+        match worktrees.alone(order.assigned, work).await? {
+            Some(alone) => {
+                let order = Order {
+                    work: &alone,
+                    ..*order
+                };
+                self.on_tip(worktrees, &order, &tip).await
+            }
+            None => self.on_tip(worktrees, order, &tip).await,
+        }
+    }
+
+    async fn on_tip(
+        &self,
+        worktrees: &Worktrees,
+        order: &Order<'_>,
+        tip: &ObjectId,
+    ) -> Result<Integrated, IntegrateError> {
+        let work = order.work;
+        let has_moved = *tip != order.assigned.start || work.is_committed;
         if self.strategy == Strategy::Rebase
-            && let Some(made) = self.rebased(worktrees, order, &tip, has_moved).await?
+            && let Some(made) = self.rebased(worktrees, order, tip, has_moved).await?
         {
             return Ok(Integrated::Made(made));
         }
         if self.strategy != Strategy::Merge && !has_moved {
             self.clear_the_way(worktrees, order).await?;
             let made = self
-                .finish(worktrees, order, vec![&tip], work.tree.as_ref(), &tip)
+                .finish(worktrees, order, vec![tip], work.tree.as_ref(), tip)
                 .await?;
             return Ok(Integrated::Made(made));
         }
-        self.on_merged(worktrees, order, &tip).await
+        self.on_merged(worktrees, order, tip).await
     }
 
     /// Whether the work's own commit is what would be made: it is in the base, or on its tip and ticked.

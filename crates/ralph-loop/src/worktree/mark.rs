@@ -36,6 +36,9 @@ pub(super) enum Mark {
         start: ObjectId,
         /// Where the branch was before.
         head: ObjectId,
+        /// Whether the commit may stand on that of another attempt: its own changes are those since its parent.
+        #[serde(default)]
+        in_line: bool,
     },
     /// Its work is safe, and what lies there is none, also while it is made ready for another attempt.
     Released {
@@ -77,11 +80,12 @@ impl Mark {
         }
     }
 
-    pub(super) fn committing(assigned: &Assigned, head: &ObjectId) -> Self {
+    pub(super) fn committing(assigned: &Assigned, head: &ObjectId, in_line: bool) -> Self {
         Self::Committing {
             branch: assigned.branch.clone(),
             start: assigned.start.clone(),
             head: head.clone(),
+            in_line,
         }
     }
 

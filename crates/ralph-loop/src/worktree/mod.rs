@@ -8,6 +8,7 @@
 //! written beside it. What must never be here: a removal of what is on no branch, a branch deleted or moved over
 //! somebody's commits, a copy of the plan into a worktree.
 
+mod alone;
 mod assign;
 mod error;
 mod index;

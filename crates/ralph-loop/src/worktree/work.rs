@@ -196,7 +196,7 @@ impl Worktrees {
     }
 
     /// Whether a change belongs into the commit. A note that the user keeps out of git stays out of it.
-    fn is_work(&self, change: &Change) -> bool {
+    pub(super) fn is_work(&self, change: &Change) -> bool {
         let is_users_own = || {
             change.status == 'A'
                 && is_note(&change.path)
@@ -273,7 +273,7 @@ impl Worktrees {
         Ok(())
     }
 
-    fn id(&self, command: &str, found: &str) -> Result<ObjectId, GitError> {
+    pub(super) fn id(&self, command: &str, found: &str) -> Result<ObjectId, GitError> {
         found.parse().map_err(|_| GitError::Answer {
             command: format!("git {command}"),
             found: found.to_owned(),
@@ -338,7 +338,16 @@ impl Worktrees {
         branch: Option<&ObjectId>,
     ) -> Result<(), WorktreeError> {
         let head = branch.unwrap_or(&assigned.start);
-        Ok(Mark::committing(assigned, head).write(&assigned.git_dir)?)
+        Ok(Mark::committing(assigned, head, false).write(&assigned.git_dir)?)
+    }
+
+    /// The same for a commit that may stand on that of another attempt.
+    pub(crate) fn announce_in_line(
+        &self,
+        assigned: &Assigned,
+        branch: &ObjectId,
+    ) -> Result<(), WorktreeError> {
+        Ok(Mark::committing(assigned, branch, true).write(&assigned.git_dir)?)
     }
 
     pub(crate) async fn set_aside(

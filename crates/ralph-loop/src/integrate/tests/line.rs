@@ -217,6 +217,55 @@ async fn a_line_that_cannot_go_forward_leaves_each_work_for_itself() {
     assert_eq!(branches, "main\nralph-codex/one\nralph-codex/two");
 }
 
+/// Another process, which knows nothing of the commits but what git knows.
+async fn after_a_crash(bench: Bench) -> Bench {
+    let git = bench.sandbox.open().await;
+    let base = git.base(None, None).await.unwrap();
+    let lock = bench.sandbox.folder().join("merge.lock");
+    Bench {
+        worktrees: Worktrees::open(&git, &base, "ralph-codex").await.unwrap(),
+        integrator: Integrator::new(&git, &base, Strategy::Squash, lock),
+        git,
+        sandbox: bench.sandbox,
+    }
+}
+
+#[tokio::test]
+async fn where_the_base_has_moved_after_a_crash_each_takes_only_its_own() {
+    for order in [[0, 1, 2], [2, 0, 1], [1, 2, 0]] {
+        let bench = Bench::new(Strategy::Squash).await;
+        let mut line = Waiting::at(&bench, &["one", "two", "three"]).await;
+        let files = ["a.txt", "b.txt", "c.txt"];
+        for (at, file) in files.into_iter().enumerate() {
+            write(&line.assigned[at].path, file, file);
+        }
+        // One whose agent has made commits itself.
+        for command in [&["add", "-A"][..], &["commit", "-q", "-m", "Own"]] {
+            bench.sandbox.git_at(&line.assigned[1].path, command);
+        }
+        line.capture(&bench).await;
+        let made = line.in_line(&bench).await;
+        assert!(made.iter().all(Option::is_some));
+        bench.sandbox.write("theirs.txt", "theirs");
+        bench.sandbox.commit_all("Theirs");
+        let bench = after_a_crash(bench).await;
+        for at in order {
+            let work = bench.capture(&line.assigned[at]).await;
+            let found = bench.onto_base(&line.assigned[at], &work, &line.rows[at]);
+            let Integrated::Made(found) = found.await else {
+                panic!("a conflict");
+            };
+            let expected = format!("{PLAN}\n{}", files[at]);
+            assert_eq!(files_of(&bench, found.commit.as_str()), expected);
+            assert_eq!(bench.forward(&found).await, Forwarded::Moved);
+        }
+        let log = bench.sandbox.git(&["log", "--format=%s"]);
+        assert_eq!(log.matches("ralph: do it").count(), 3, "{log}");
+        assert_eq!(bench.plan("main").matches("[x]").count(), 3);
+        bench.is_clean();
+    }
+}
+
 #[tokio::test]
 async fn after_a_crash_each_of_them_is_found_whoever_comes_first() {
     for order in [[0, 1, 2], [2, 0, 1], [1, 2, 0]] {
@@ -227,16 +276,7 @@ async fn after_a_crash_each_of_them_is_found_whoever_comes_first() {
         }
         line.capture(&bench).await;
         let made = line.in_line(&bench).await;
-        // Another process knows nothing of the commits but what git knows.
-        let git = bench.sandbox.open().await;
-        let base = git.base(None, None).await.unwrap();
-        let lock = bench.sandbox.folder().join("merge.lock");
-        let bench = Bench {
-            worktrees: Worktrees::open(&git, &base, "ralph-codex").await.unwrap(),
-            integrator: Integrator::new(&git, &base, Strategy::Squash, lock),
-            git,
-            sandbox: bench.sandbox,
-        };
+        let bench = after_a_crash(bench).await;
         for at in order {
             let work = bench.capture(&line.assigned[at]).await;
             assert!(work.is_committed);

@@ -1,5 +1,6 @@
 //! Dead time between agents and the use of the workers, beside what only starts programs: `xargs -P` and GNU `parallel`.
 
+use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -47,8 +48,9 @@ const IN_MEMORY: &str = "in memory";
 const MEMORY: &str = "/dev/shm";
 
 /// Sixty attempts a second, twice: in memory, which shows what the loop takes, and on the disk, which shows what this
-/// disk makes of it. Each attempt makes some eighty files in forty worktrees, and a file system may be slow at that: ext4
-/// without a journal looks, for each file that is made, at all that were deleted in the last minutes.
+/// disk makes of it. Each attempt makes some forty files in as many worktrees, and a file system may be slow at that: ext4
+/// without a journal looks, for each file that is made, at those that were deleted in the last six minutes, such as by
+/// the end of an earlier run. What a new file takes just before is therefore among the figures.
 pub(super) fn many(place: &Place) -> anyhow::Result<Vec<Row>> {
     let sh = Shell::new()?;
     let mut rows = Vec::new();
@@ -75,6 +77,7 @@ pub(super) fn pace(place: &Place, crew: &Crew, ground: &str) -> anyhow::Result<R
     let task = |number| format!("Task {number} :: write f{number}.txt x; sleep 500");
     let tasks: Vec<String> = (0..crew.tasks).map(task).collect();
     let repository = Repository::new(place, &tasks)?;
+    let new_file = new_file(&repository)?;
     let (timeline, whole, peak) = ours(&repository, crew)?;
     let done = repository.read("project/.ralph/fix_plan.md");
     let done = done.matches("- [x]").count();
@@ -100,6 +103,7 @@ pub(super) fn pace(place: &Place, crew: &Crew, ground: &str) -> anyhow::Result<R
             Bound::AtLeast(crew.used),
         ),
         Figure::new("whole run s", whole.as_secs_f64(), Bound::None),
+        Figure::new("a new file ms", milliseconds(new_file), Bound::None),
     ];
     let peers = [("xargs", Some(&xargs)), ("parallel", parallel.as_ref())];
     for (name, peer) in peers {
@@ -131,6 +135,20 @@ pub(super) fn pace(place: &Place, crew: &Crew, ground: &str) -> anyhow::Result<R
         },
         figures,
     })
+}
+
+/// What it takes to make an empty file beside the repository: the median of some hundreds.
+fn new_file(repository: &Repository) -> anyhow::Result<Duration> {
+    let folder = repository.home().join("new-files");
+    Shell::new()?.create_dir(&folder)?;
+    let mut times = Vec::new();
+    for number in 0..400 {
+        let started = Instant::now();
+        File::create(folder.join(number.to_string()))?;
+        times.push(started.elapsed());
+    }
+    times.sort();
+    Ok(percentile(&times, 50))
 }
 
 fn ours(repository: &Repository, crew: &Crew) -> anyhow::Result<(Timeline, Duration, Option<u64>)> {

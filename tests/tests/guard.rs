@@ -105,6 +105,26 @@ const STUBBORN: &str =
 const NAMES: [&str; 4] = ["stays", "left", "session", "orphan"];
 
 #[tokio::test]
+async fn a_guard_that_was_killed_while_it_waited_is_replaced() {
+    let case = Case::new("echo started");
+    // Some are killed before they have said that they wait, some after.
+    for _ in 0..10 {
+        let waiting = Guard::start(&program()).unwrap();
+        let pid = waiting.identity().unwrap().pid;
+        let as_pid = || Pid::from_raw(i32::try_from(pid).unwrap());
+        until("a session of its own", || {
+            (rustix::process::getsid(as_pid()).ok() == as_pid()).then_some(())
+        });
+        signal(pid, Signal::KILL);
+        until("its end", || (!is_alive(pid)).then_some(()));
+        let guarded = waiting.run(&case.request).await.unwrap();
+        assert_ne!(guarded.guard_identity().unwrap().pid, pid);
+        let (out, _, end) = finish(guarded).await;
+        assert_eq!((out.as_str(), end.exit.code), ("started\n", 0));
+    }
+}
+
+#[tokio::test]
 async fn a_program_gets_its_input_and_its_output_and_exit_come_back() {
     let mut case = Case::new("cat; echo $GREETING >&2; pwd; exit 3");
     case.request.stdin = b"order\n".to_vec();

@@ -37,7 +37,7 @@ const fn trial(
 }
 
 /// Every outcome that spends an attempt, and what agents do to files and processes.
-const TRIALS: [Trial; 17] = [
+const TRIALS: [Trial; 18] = [
     trial("HANG", "hang", "hung", "no sign of life", false),
     trial(
         "SILENCE",
@@ -54,6 +54,13 @@ const TRIALS: [Trial; 17] = [
         true,
     ),
     trial("ABORT", "abort", "crashed", "signal 6", false),
+    trial(
+        "UNGUARD",
+        "write unguard.txt half; child 300; unguard; hang",
+        "crashed",
+        "its guard was killed",
+        true,
+    ),
     trial(
         "FORK",
         "child 300; child 300; write fork.txt x",

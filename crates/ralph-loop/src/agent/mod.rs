@@ -108,6 +108,8 @@ pub enum Ending {
     Hung(Hang),
     /// We did, because we were told to stop, or the machine goes down.
     Stopped,
+    /// We did, because somebody had killed its guard, such as the agent itself: nothing could have ended it later.
+    Unguarded,
 }
 
 /// How an agent ended.

@@ -45,7 +45,7 @@ pub async fn run(guard: Guard, run: AgentRun<'_>) -> Result<AgentEnd, AgentError
         // The guard was killed before it could say whether the agent runs, so it may.
         Err(GuardError::Lost { .. }) => {
             let end = swept(waiting, run.order.attempt.as_str(), run.limits.grace).await;
-            return Ok(ear.end(end, Ending::Stopped, run.env.now(), run.zone, run.tell));
+            return Ok(ear.end(end, Ending::Unguarded, run.env.now(), run.zone, run.tell));
         }
         Err(source) => return Err(AgentError::Start { engine, source }),
     };
@@ -72,7 +72,7 @@ pub async fn run(guard: Guard, run: AgentRun<'_>) -> Result<AgentEnd, AgentError
         Err(GuardError::Lost { .. }) => {
             let guard = guarded.guard_identity().cloned();
             let end = swept(guard, run.order.attempt.as_str(), run.limits.grace).await;
-            (end, Ending::Stopped)
+            (end, watch.ending.unwrap_or(Ending::Unguarded))
         }
         Err(source) => return Err(AgentError::Lost { engine, source }),
     };

@@ -35,6 +35,10 @@ pub fn judge(ending: Ending, verdict: &Verdict) -> Judgement {
         (Ending::Hung(hang), Verdict::Finished | Verdict::Crashed { .. }) => {
             after(Outcome::Hung, words(hang), Ended::Tried)
         }
+        // It counts: an agent that kills its guard does so each time.
+        (Ending::Unguarded, Verdict::Finished | Verdict::Crashed { .. }) => {
+            after(Outcome::Crashed, "its guard was killed", Ended::Tried)
+        }
         (_, verdict) => of_verdict(verdict),
     }
 }
@@ -117,6 +121,17 @@ mod tests {
             outcome(Ending::Hung(Hang::Wall), &Verdict::Finished),
             Some((Outcome::Hung, Ended::Tried))
         );
+    }
+
+    #[test]
+    fn an_agent_that_kills_its_guard_has_had_its_attempt_and_is_not_tried_for_ever() {
+        let killed = Verdict::Crashed {
+            message: "signal 9".to_owned(),
+        };
+        for verdict in [&killed, &Verdict::Finished] {
+            let unguarded = outcome(Ending::Unguarded, verdict);
+            assert_eq!(unguarded, Some((Outcome::Crashed, Ended::Tried)));
+        }
     }
 
     #[test]

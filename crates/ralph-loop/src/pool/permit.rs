@@ -128,7 +128,7 @@ pub(super) fn give_back(shop: &Shop, permit: Permit) {
 pub(super) fn report(shop: &Shop, permit: Permit, ending: Ending, verdict: &Verdict) {
     let report = match ending {
         Ending::Stopped => Report::Withdrawn,
-        Ending::Own | Ending::Hung(_) => Report::Ended(verdict),
+        Ending::Own | Ending::Hung(_) | Ending::Unguarded => Report::Ended(verdict),
     };
     tell_account(shop, &permit.attempt, report);
     drop(permit);

@@ -114,6 +114,12 @@ fn ends_by_itself(end: &AgentEnd, took: Duration) -> Finding {
             "The work counts, but every attempt takes that much longer.",
             "Lower RALPH_AFTER_RESULT_TIMEOUT, or end background work when the result is given.",
         ),
+        Ending::Unguarded => check.finding(
+            Mark::Fail,
+            format!("ralph's process that watches over it was killed after {after}"),
+            "Every attempt would end as `crashed` and be spent.",
+            "Keep it from ending its parent process (`kill $PPID`, `pkill ralph`).",
+        ),
         Ending::Hung(_) | Ending::Stopped => check.finding(
             Mark::Fail,
             format!("it still ran after {after} and was ended"),
@@ -396,6 +402,7 @@ fn how(seen: &Seen) -> String {
         Some(Err(error)) => error.to_string(),
         Some(Ok(end)) => match (&end.ending, &end.verdict) {
             (Ending::Hung(_) | Ending::Stopped, _) => format!("it had to be ended after {after}"),
+            (Ending::Unguarded, _) => format!("its guard was killed after {after}"),
             (Ending::Own, Verdict::Crashed { message }) => format!("{message}, after {after}"),
             (Ending::Own, _) => format!("exit {} after {after}", end.exit.code),
         },

@@ -121,14 +121,17 @@ impl Guard {
     pub async fn run(self, request: &GuardRequest) -> Result<Guarded, GuardError> {
         let line = order(request)?;
         let mut parts = self.parts;
-        if !parts.is_ready().await? {
-            // Until it has a session of its own, an interrupt at the terminal ends a guard too. It had no order.
+        if !parts.has_taken(&line).await? {
+            // Until it has a session of its own, an interrupt at the terminal ends a guard too, and later anybody may
+            // kill one that waits. It had no order.
             parts = Parts::start(&self.program)?;
-            if !parts.is_ready().await? {
+            if !parts.has_taken(&line).await? {
                 return Err(lost(request));
             }
         }
-        parts.give(&line, &request.stdin).await?;
+        if !parts.is_given(&request.stdin).await? {
+            return Err(lost(request));
+        }
         match parts.channel.next().await.map_err(GuardError::Channel)? {
             Some(Said::Started(identity)) => Ok(Guarded::new(parts, identity, request)),
             Some(Said::NotStarted { reason, missing }) => Err(GuardError::Program {
@@ -163,21 +166,31 @@ impl Parts {
         })
     }
 
-    async fn is_ready(&mut self) -> Result<bool, GuardError> {
+    /// Gives the order to a guard that is ready. One that is gone has started nothing.
+    async fn has_taken(&mut self, line: &[u8]) -> Result<bool, GuardError> {
         let said = self.channel.next().await.map_err(GuardError::Channel)?;
-        Ok(said == Some(Said::Ready))
+        Ok(said == Some(Said::Ready) && self.is_given(line).await?)
     }
 
-    async fn give(&self, line: &[u8], input: &[u8]) -> Result<(), GuardError> {
+    /// Writes to the guard; `false` where it is gone.
+    async fn is_given(&self, bytes: &[u8]) -> Result<bool, GuardError> {
         let writer = self.channel.writer().map_err(GuardError::Channel)?;
         // As in `Channel`: the type by which the runtime writes to any descriptor.
         let writer = std::process::ChildStdin::from(writer);
         let mut writer = ChildStdin::from_std(writer).map_err(GuardError::Channel)?;
-        for part in [line, input] {
-            writer.write_all(part).await.map_err(GuardError::Channel)?;
+        match writer.write_all(bytes).await {
+            Ok(()) => Ok(true),
+            Err(error) if is_gone(&error) => Ok(false),
+            Err(error) => Err(GuardError::Channel(error)),
         }
-        Ok(())
     }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+    )
 }
 
 fn order(request: &GuardRequest) -> Result<Vec<u8>, GuardError> {

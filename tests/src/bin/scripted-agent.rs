@@ -1,7 +1,7 @@
 //! An agent that does what its task says after `::`, one step after the other, separated by `;`:
 //! `write FILE WORDS`, `append FILE WORDS`, `remove PATH`, `commit WORDS`, `sleep MILLISECONDS`, `print WORDS`,
 //! `error WORDS`, `exit CODE`, `abort`, `hang`, `child SECONDS` (one that ignores TERM), `orphan SECONDS` (one with an
-//! empty environment), `unguard` (kills its parent, the guard), `flood MEGABYTES`, `wait FILE`, `token` (says one wherever it can say something),
+//! empty environment), `unguard SIGNAL` (for its parent, the guard), `flood MEGABYTES`, `wait FILE`, `token` (says one wherever it can say something),
 //! `limit FILE SECONDS` and `throttle FILE SECONDS` (refused for so long, once: when there is no such file yet).
 //!
 //! With `AGENT_LOG` it appends `begin ID NANOSECONDS` and `end ID NANOSECONDS` (of the machine's clock) there, and
@@ -88,7 +88,7 @@ fn perform(word: &str, rest: &str) {
         "unguard" => {
             let guard = std::os::unix::process::parent_id().to_string();
             Command::new("kill")
-                .args(["-KILL", &guard])
+                .args(["-s", rest, &guard])
                 .status()
                 .expect("kill");
         }

@@ -37,7 +37,7 @@ const fn trial(
 }
 
 /// Every outcome that spends an attempt, and what agents do to files and processes.
-const TRIALS: [Trial; 18] = [
+const TRIALS: [Trial; 19] = [
     trial("HANG", "hang", "hung", "no sign of life", false),
     trial(
         "SILENCE",
@@ -56,10 +56,17 @@ const TRIALS: [Trial; 18] = [
     trial("ABORT", "abort", "crashed", "signal 6", false),
     trial(
         "UNGUARD",
-        "write unguard.txt half; child 300; unguard; hang",
+        "write unguard.txt half; child 300; unguard KILL; hang",
         "crashed",
-        "its guard was killed",
+        "somebody ended its guard",
         true,
+    ),
+    trial(
+        "ENDGUARD",
+        "child 300; unguard TERM; hang",
+        "crashed",
+        "somebody ended its guard",
+        false,
     ),
     trial(
         "FORK",

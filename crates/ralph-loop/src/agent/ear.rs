@@ -178,7 +178,7 @@ fn in_words(end: &GuardEnd, ending: Ending) -> String {
         Ending::Hung(Hang::Idle) => ", ended by ralph: no sign of life",
         Ending::Hung(Hang::AfterResult) => ", ended by ralph: it had given its result and stayed",
         Ending::Stopped => ", ended by ralph: told to stop",
-        Ending::Unguarded => ", ended by ralph: its guard was killed",
+        Ending::Unguarded => ", ended with its guard, by somebody else",
     };
     let exit = if end.exit.signal == 0 {
         format!("exit {}", end.exit.code)

@@ -106,9 +106,10 @@ pub enum Ending {
     Own,
     /// We did, because it hung. After [`Hang::AfterResult`] its verdict is as good as any.
     Hung(Hang),
-    /// We did, because we were told to stop, or the machine goes down.
+    /// We did, because we were told to stop.
     Stopped,
-    /// We did, because somebody had killed its guard, such as the agent itself: nothing could have ended it later.
+    /// Its guard did, told by somebody else, or we, because its guard was killed. That may be the agent itself, a person,
+    /// or the system that goes down and tells everybody.
     Unguarded,
 }
 

@@ -66,8 +66,7 @@ pub async fn run(guard: Guard, run: AgentRun<'_>) -> Result<AgentEnd, AgentError
     )
     .await;
     let (end, ending) = match ended {
-        // Told by nobody here, the guard was told by the system that everything ends.
-        Ok(end) if end.stopped => (end, watch.ending.unwrap_or(Ending::Stopped)),
+        Ok(end) if end.stopped => (end, watch.ending.unwrap_or(Ending::Unguarded)),
         Ok(end) => (end, Ending::Own),
         Err(GuardError::Lost { .. }) => {
             let guard = guarded.guard_identity().cloned();

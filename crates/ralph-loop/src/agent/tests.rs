@@ -323,7 +323,10 @@ async fn a_killed_guard_leaves_nothing_and_it_is_told() {
         Case::new("trap '' TERM; echo $$ > pid; kill -KILL $PPID; while :; do sleep 0.02; done");
     let end = case.run().await;
     assert_eq!((end.ending, end.exit.signal), (Ending::Unguarded, 9));
-    assert!(case.log_text().contains("its guard was killed"));
+    assert!(
+        case.log_text()
+            .contains("ended with its guard, by somebody else")
+    );
     assert!(end.remaining.is_empty());
     let pid = std::fs::read_to_string(case.folder.path().join("work/pid")).expect("a pid");
     let pid: u32 = pid.trim().parse().expect("a pid");

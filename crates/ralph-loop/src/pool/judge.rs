@@ -35,9 +35,9 @@ pub fn judge(ending: Ending, verdict: &Verdict) -> Judgement {
         (Ending::Hung(hang), Verdict::Finished | Verdict::Crashed { .. }) => {
             after(Outcome::Hung, words(hang), Ended::Tried)
         }
-        // It counts: an agent that kills its guard does so each time.
+        // It counts: an agent that ends its guard does so each time.
         (Ending::Unguarded, Verdict::Finished | Verdict::Crashed { .. }) => {
-            after(Outcome::Crashed, "its guard was killed", Ended::Tried)
+            after(Outcome::Crashed, "somebody ended its guard", Ended::Tried)
         }
         (_, verdict) => of_verdict(verdict),
     }
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_that_kills_its_guard_has_had_its_attempt_and_is_not_tried_for_ever() {
+    fn an_agent_that_ends_its_guard_has_had_its_attempt_and_is_not_tried_for_ever() {
         let killed = Verdict::Crashed {
             message: "signal 9".to_owned(),
         };

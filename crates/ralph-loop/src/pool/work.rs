@@ -20,6 +20,9 @@ use crate::engine::Progress;
 use crate::event::Event;
 use crate::outcome::{Usage, Verdict};
 
+/// Within so long a system that goes down has told everybody.
+const ALL_AT_ONCE: Duration = Duration::from_secs(2);
+
 /// An agent that has ended.
 #[derive(Debug)]
 pub(super) struct Worked {
@@ -57,6 +60,7 @@ pub(super) async fn work(
         order,
         guard,
     } = ready;
+    let mut told = stop.clone();
     let mut heard = Heard {
         shop: &shop,
         board: &board,
@@ -85,7 +89,12 @@ pub(super) async fn work(
     record.agent_seconds = rounded(seconds);
     record.guard = guard.or(record.guard);
     let (ending, verdict) = match ended {
-        Ok(end) => take_over(&shop, &mut record, end),
+        Ok(mut end) => {
+            if end.ending == Ending::Unguarded && everything_ends(&mut told).await {
+                end.ending = Ending::Stopped;
+            }
+            take_over(&shop, &mut record, end)
+        }
         Err(error) => (Ending::Own, not_run(&error)),
     };
     permit::report(&shop, permit, ending, &verdict);
@@ -106,6 +115,15 @@ pub(super) async fn work(
         ending,
         verdict,
     }
+}
+
+/// Whether what ended a guard ends the loop as well, now or in a moment: a system that goes down tells everybody, in any
+/// order. Else it was meant for the agent alone.
+async fn everything_ends(stop: &mut watch::Receiver<Stop>) -> bool {
+    let told = stop.wait_for(|stop| *stop > Stop::Run);
+    tokio::time::timeout(ALL_AT_ONCE, told)
+        .await
+        .is_ok_and(|told| told.is_ok())
 }
 
 /// Milliseconds are enough for a record. Never more than it was: the slot is somebody else's a moment later, and by

@@ -116,7 +116,7 @@ fn ends_by_itself(end: &AgentEnd, took: Duration) -> Finding {
         ),
         Ending::Unguarded => check.finding(
             Mark::Fail,
-            format!("ralph's process that watches over it was killed after {after}"),
+            format!("ralph's process that watches over it was ended after {after}"),
             "Every attempt would end as `crashed` and be spent.",
             "Keep it from ending its parent process (`kill $PPID`, `pkill ralph`).",
         ),
@@ -402,7 +402,7 @@ fn how(seen: &Seen) -> String {
         Some(Err(error)) => error.to_string(),
         Some(Ok(end)) => match (&end.ending, &end.verdict) {
             (Ending::Hung(_) | Ending::Stopped, _) => format!("it had to be ended after {after}"),
-            (Ending::Unguarded, _) => format!("its guard was killed after {after}"),
+            (Ending::Unguarded, _) => format!("somebody ended its guard after {after}"),
             (Ending::Own, Verdict::Crashed { message }) => format!("{message}, after {after}"),
             (Ending::Own, _) => format!("exit {} after {after}", end.exit.code),
         },

@@ -17,6 +17,8 @@ pub(crate) enum Purpose {
     Build,
     /// Run all tests and checks as well.
     Test,
+    /// Measure beside what others use.
+    Bench,
 }
 
 /// One thing that a task needs.
@@ -31,7 +33,7 @@ struct Need {
     used_by: &'static str,
 }
 
-const NEEDS: [Need; 6] = [
+const NEEDS: [Need; 7] = [
     Need {
         since: Purpose::Build,
         is_there: openssl::has_headers,
@@ -67,6 +69,12 @@ const NEEDS: [Need; 6] = [
         is_there: || on_path("shellcheck"),
         packages: &["shellcheck"],
         used_by: "the check of shell scripts",
+    },
+    Need {
+        since: Purpose::Bench,
+        is_there: || on_path("parallel"),
+        packages: &["parallel"],
+        used_by: "the bench's comparison of the loop's pace",
     },
 ];
 

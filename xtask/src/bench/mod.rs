@@ -38,7 +38,7 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> anyhow::Result<ExitCode> {
         let names: Vec<&str> = all().map(|case| case.name).collect();
         bail!("no case has such a name; there are {}", names.join(", "));
     }
-    let flags = setup::prepare(root, setup::Purpose::Test)?;
+    let flags = setup::prepare(root, setup::Purpose::Bench)?;
     let ralph = build_binaries(root, Profile::Release, &flags)?.join("ralph");
     let target = target_folder(root)?;
     let mut rows = Vec::new();

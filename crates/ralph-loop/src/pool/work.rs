@@ -88,15 +88,7 @@ pub(super) async fn work(
     let seconds = shop.env.clock.monotonic().saturating_sub(began);
     record.agent_seconds = rounded(seconds);
     record.guard = guard.or(record.guard);
-    let (ending, verdict) = match ended {
-        Ok(mut end) => {
-            if end.ending == Ending::Unguarded && everything_ends(&mut told).await {
-                end.ending = Ending::Stopped;
-            }
-            take_over(&shop, &mut record, end)
-        }
-        Err(error) => (Ending::Own, not_run(&error)),
-    };
+    let (ending, verdict) = conclude(&shop, &mut record, &mut told, ended).await;
     permit::report(&shop, permit, ending, &verdict);
     shop.tell(&Event::AgentEnded {
         worker,
@@ -114,6 +106,24 @@ pub(super) async fn work(
         finishing,
         ending,
         verdict,
+    }
+}
+
+/// What the record keeps of the end, and what is judged.
+async fn conclude(
+    shop: &Shop,
+    record: &mut AttemptRecord,
+    stop: &mut watch::Receiver<Stop>,
+    ended: Result<AgentEnd, AgentError>,
+) -> (Ending, Verdict) {
+    match ended {
+        Ok(mut end) => {
+            if end.ending == Ending::Unguarded && everything_ends(stop).await {
+                end.ending = Ending::Stopped;
+            }
+            take_over(shop, record, end)
+        }
+        Err(error) => (Ending::Own, not_run(&error)),
     }
 }
 

@@ -45,6 +45,38 @@ fn good_work_is_on_the_base_branch_with_its_tick_in_the_same_commit() {
 }
 
 #[test]
+fn one_worker_builds_each_task_on_the_result_of_the_last_one() {
+    let repository = Repository::with_plan(&[
+        "- [ ] First :: write a.txt one",
+        "- [ ] Second :: append a.txt two; commit by the agent itself",
+        "- [ ] Third :: append a.txt three",
+    ]);
+    repository
+        .ralph(&["loop", "--quality-gates", "none"])
+        .ended(0);
+    left_nothing(&repository);
+    assert_eq!(repository.read("a.txt"), "one\ntwo\nthree\n");
+    assert_eq!(repository.outcomes(), ["done", "done", "done"]);
+}
+
+#[test]
+fn what_waited_for_a_worker_begins_on_the_base_as_it_is_then() {
+    // The last one is made ready while the first two run, and begins when the third has ended.
+    let repository = Repository::with_plan(&[
+        "- [ ] First :: sleep 500; write a.txt one",
+        "- [ ] Long :: sleep 3000; write b.txt x",
+        "- [ ] Third :: sleep 1500; write c.txt x",
+        "- [ ] Last :: append a.txt two",
+    ]);
+    repository
+        .ralph(&["--parallel", "2", "--quality-gates", "none"])
+        .ended(0);
+    left_nothing(&repository);
+    assert_eq!(repository.read("a.txt"), "one\ntwo\n");
+    assert_eq!(repository.plan().matches("- [x]").count(), 4);
+}
+
+#[test]
 fn an_agent_that_changes_nothing_is_no_change_and_its_task_stays_open() {
     let repository = Repository::with_plan(&["- [ ] Idle :: print I did a lot"]);
     let ran = repository.ralph(&["loop"]).ended(1);

@@ -74,6 +74,25 @@ pub async fn run(shop: Rc<Shop>) -> Result<LoopEnd, PoolError> {
     LocalSet::new().run_until(Pool::new(shop).run()).await
 }
 
+/// One worker does one task after the other, each on the result of the last one. Several work on what does not depend on
+/// each other: each has its next attempt ready, and what is done with its last one keeps it from nothing.
+fn bounds(settings: &PoolSettings) -> Bounds {
+    let workers = settings.workers;
+    let (ahead, unfinished) = match workers {
+        ..=1 => (0, 1),
+        // With others in line, one that is ready is enough: whoever gets the slot starts at once.
+        _ if settings.is_budget_shared => (1, workers.saturating_mul(4)),
+        _ => (workers.min(16), workers.saturating_mul(4)),
+    };
+    Bounds {
+        workers,
+        ahead,
+        preparing: workers.clamp(1, 4),
+        unfinished,
+        task_attempts: settings.task_attempts,
+    }
+}
+
 struct Pool {
     shop: Rc<Shop>,
     stop: watch::Receiver<Stop>,
@@ -94,18 +113,7 @@ struct Pool {
 impl Pool {
     fn new(shop: Rc<Shop>) -> Self {
         let settings = &shop.settings;
-        let bounds = Bounds {
-            workers: settings.workers,
-            // With others in line, one that is ready is enough: whoever gets the slot starts at once.
-            ahead: if settings.is_budget_shared {
-                1
-            } else {
-                settings.workers.clamp(1, 16)
-            },
-            preparing: settings.workers.clamp(1, 4),
-            unfinished: settings.workers.saturating_mul(4).max(8),
-            task_attempts: settings.task_attempts,
-        };
+        let bounds = bounds(settings);
         let mut board = Board::new(shop.env.now());
         board.totals.pull_requests = shop.recovered_pull_requests.take();
         Self {

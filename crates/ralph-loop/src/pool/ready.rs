@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ralph_core::error::{Code, Coded as _};
 use ralph_core::process::guard::Guard;
@@ -25,7 +26,12 @@ pub(super) struct Ready {
     pub(super) assigned: Assigned,
     pub(super) order: AgentOrder,
     pub(super) guard: Guard,
+    /// When it was, by the clock that is never set.
+    pub(super) since: Duration,
 }
+
+/// A base that has moved within so long is not looked for: short tasks come one right after the other.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// Makes the next attempt ready, of a task that is not to be skipped; `None` when the plan has nothing for us now.
 pub(super) async fn prepare(
@@ -125,7 +131,38 @@ async fn equip(
         assigned,
         order,
         guard,
+        since: shop.env.clock.monotonic(),
     })
+}
+
+/// Brings an attempt that has waited for a worker onto the base as it is now, so that its agent builds on what was merged
+/// meanwhile instead of against it. Where that cannot be done it stays where it is.
+pub(super) async fn freshen(shop: &Shop, ready: &mut Ready) {
+    let waited = shop.env.clock.monotonic().saturating_sub(ready.since);
+    if waited < FRESH {
+        return;
+    }
+    let advanced = advance(shop, ready).await;
+    // Known again, wherever it is.
+    ready.record.assigned = Some(ready.assigned.clone());
+    let written = shop.attempts.write(&ready.record);
+    if let Err(error) = advanced.and(written.map_err(PoolError::from)) {
+        shop.note(format!(
+            "{} begins on the base as it was when it was made ready: {}",
+            ready.record.task.id,
+            words(&error)
+        ));
+    }
+}
+
+async fn advance(shop: &Shop, ready: &mut Ready) -> Result<(), PoolError> {
+    // Whoever finds it in between finds an attempt that has no worktree yet.
+    ready.record.assigned = None;
+    shop.attempts.write(&ready.record)?;
+    if let Some(advanced) = ready.site.worktrees.advance(&ready.assigned).await? {
+        ready.assigned = advanced;
+    }
+    Ok(())
 }
 
 /// A worktree with a branch for the task. A spare one that somebody has removed meanwhile is replaced by a new one.

@@ -1,7 +1,7 @@
 //! What the pool does next. Pure: things happen, actions come out, nothing is waited for here.
 //!
 //! A worker that is free starts an attempt that was made ready beforehand, so that its next agent begins at once;
-//! checks and delivery of the last one go on beside it.
+//! checks and delivery of the last one go on beside it, as far as the bounds allow that.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -176,6 +176,7 @@ impl Schedule {
     fn may_prepare(&self) -> bool {
         let wanted = self.free.len() + self.bounds.ahead;
         !(self.drained || self.starved)
+            && self.finishing < self.bounds.unfinished
             && self.preparing < self.bounds.preparing
             && self.preparing + self.ready < wanted
     }
@@ -489,6 +490,27 @@ mod tests {
         assert_eq!(schedule.next_action(), Some(Action::Ask));
         schedule.permission(Permission::Granted);
         assert_eq!(schedule.next_action(), Some(Action::Start { worker: 1 }));
+    }
+
+    #[test]
+    fn one_worker_begins_nothing_before_its_last_result_is_where_it_belongs() {
+        let mut schedule = Schedule::new(Bounds {
+            workers: 1,
+            ahead: 0,
+            unfinished: 1,
+            ..BOUNDS
+        });
+        assert_eq!(schedule.next_action(), Some(Action::Prepare));
+        schedule.prepared(Prepared::Ready);
+        assert_eq!(schedule.next_action(), Some(Action::Ask));
+        schedule.permission(Permission::Granted);
+        assert_eq!(schedule.next_action(), Some(Action::Start { worker: 1 }));
+        assert_eq!(schedule.next_action(), None);
+        schedule.agent_ended();
+        schedule.freed(1);
+        assert_eq!(schedule.next_action(), None);
+        schedule.finished(&key(1), Ended::Settled);
+        assert_eq!(schedule.next_action(), Some(Action::Prepare));
     }
 
     #[test]

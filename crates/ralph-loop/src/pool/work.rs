@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::board::Board;
 use super::finish::Finishing;
 use super::permit::{self, Permit};
-use super::ready::{Ready, words};
+use super::ready::{self, Ready, words};
 use super::schedule::Stop;
 use super::shop::Shop;
 use crate::agent::{self, AgentEnd, AgentError, AgentEvent, AgentRun, Ending};
@@ -41,6 +41,7 @@ pub(super) async fn work(
     permit: Permit,
     stop: watch::Receiver<Stop>,
 ) -> Worked {
+    ready::freshen(&shop, &mut ready).await;
     let began = shop.env.clock.monotonic();
     let log = log_path(&shop, &ready);
     ready.record.log = relative(&shop, &log);
@@ -59,6 +60,7 @@ pub(super) async fn work(
         assigned,
         order,
         guard,
+        ..
     } = ready;
     let mut told = stop.clone();
     let mut heard = Heard {

@@ -1,7 +1,7 @@
-//! A worktree for an attempt: a branch of its own at the tip of the base.
+//! A worktree for an attempt: a branch of its own at the tip of the base, also when that moves before anybody has begun.
 
 use super::mark::Mark;
-use super::{Assigned, Holds, Prepared, WorktreeError, Worktrees, index};
+use super::{Assigned, CHECKOUT_LIMIT, Holds, Prepared, WorktreeError, Worktrees, index};
 
 impl Worktrees {
     /// Gives a prepared worktree a branch of its own at the current tip of the base: `<prefix>/<name>`, or with `-2`,
@@ -43,6 +43,33 @@ impl Worktrees {
         }
     }
 
+    /// Brings a worktree in which nobody has worked yet, and its branch, to the tip of the base as it is now; `None` where
+    /// it is there. One run of git. While it goes on the worktree counts as holding no work.
+    ///
+    /// # Errors
+    /// Git refuses, such as because somebody has worked there all the same; the worktree is as it was.
+    pub async fn advance(&self, assigned: &Assigned) -> Result<Option<Assigned>, WorktreeError> {
+        let tip = self.git.base_tip(&self.base).await?;
+        if tip == assigned.start {
+            return Ok(None);
+        }
+        Mark::Released { branch: None }.write(&assigned.git_dir)?;
+        let call = self.git.call(&["checkout", "--quiet", "--no-track", "-B"]);
+        let call = call.at(&assigned.path).without_hooks();
+        let call = call.arg(&assigned.branch).arg(tip.as_str());
+        let advanced = Assigned {
+            start: tip,
+            ..assigned.clone()
+        };
+        let done = match call.limit(CHECKOUT_LIMIT).run().await {
+            Ok(_) => index::keep(&assigned.git_dir).map_err(WorktreeError::from),
+            Err(error) => Err(error.into()),
+        };
+        let now = if done.is_ok() { &advanced } else { assigned };
+        Mark::assigned(now).write(&assigned.git_dir)?;
+        done.map(|()| Some(advanced))
+    }
+
     /// Puts a worktree that is at a commit on a new branch.
     async fn switch(&self, assigned: &Assigned, has_moved: bool) -> Result<(), WorktreeError> {
         // From now on it may hold work.
@@ -55,5 +82,82 @@ impl Worktrees {
         }
         call.run().await?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ralph_core::time::Timestamp;
+
+    use super::super::mark::{Found, Mark};
+    use super::super::{Assigned, Worktrees};
+    use crate::git::sandbox::Sandbox;
+
+    async fn bench() -> (Sandbox, Worktrees, Assigned) {
+        let sandbox = Sandbox::new();
+        let git = sandbox.open().await;
+        let base = git.base(None, None).await.unwrap();
+        let worktrees = Worktrees::open(&git, &base, "ralph-x").await.unwrap();
+        let prepared = worktrees.prepare().await.unwrap();
+        let assigned = worktrees.assign(prepared, "one").await.unwrap();
+        (sandbox, worktrees, assigned)
+    }
+
+    #[tokio::test]
+    async fn one_that_waits_goes_where_the_base_went() {
+        let (sandbox, worktrees, assigned) = bench().await;
+        assert_eq!(worktrees.advance(&assigned).await.unwrap(), None);
+        sandbox.write("new.txt", "new");
+        sandbox.write("README.md", "changed\n");
+        let tip = sandbox.commit_all("Move the base");
+        let before = worktrees.git.calls();
+        let advanced = worktrees.advance(&assigned).await.unwrap().unwrap();
+        assert_eq!(worktrees.git.calls() - before, 1);
+        assert_eq!(advanced.start.as_str(), tip);
+        let on = ["symbolic-ref", "--short", "HEAD"];
+        assert_eq!(sandbox.git_at(&advanced.path, &on), "ralph-x/one");
+        assert_eq!(sandbox.git(&["rev-parse", "ralph-x/one"]), tip);
+        let status = ["status", "--porcelain", "--ignored"];
+        assert_eq!(sandbox.git_at(&advanced.path, &status), "");
+        // What the base has seen is no work of its agent.
+        assert!(worktrees.capture(&advanced).await.unwrap().is_empty());
+        sandbox.write("../repo-worktrees/w1/work.txt", "x");
+        let work = worktrees.capture(&advanced).await.unwrap();
+        let paths: Vec<&str> = work.changes.iter().map(|change| &*change.path).collect();
+        assert_eq!(paths, ["work.txt"]);
+    }
+
+    #[tokio::test]
+    async fn one_in_which_somebody_works_stays_and_keeps_it() {
+        let (sandbox, worktrees, assigned) = bench().await;
+        sandbox.write("../repo-worktrees/w1/README.md", "theirs\n");
+        sandbox.write("README.md", "changed\n");
+        sandbox.commit_all("Move the base");
+        assert!(worktrees.advance(&assigned).await.is_err());
+        let found = Mark::read(&assigned.git_dir);
+        assert_eq!(found, Found::Mark(Mark::assigned(&assigned)));
+        let work = worktrees.capture(&assigned).await.unwrap();
+        let paths: Vec<&str> = work.changes.iter().map(|change| &*change.path).collect();
+        assert_eq!(paths, ["README.md"]);
+    }
+
+    #[tokio::test]
+    async fn a_loop_that_was_killed_on_the_way_leaves_nothing() {
+        for has_arrived in [false, true] {
+            let (sandbox, worktrees, assigned) = bench().await;
+            sandbox.write("new.txt", "new");
+            sandbox.commit_all("Move the base");
+            if has_arrived {
+                worktrees.advance(&assigned).await.unwrap();
+            }
+            Mark::Released { branch: None }
+                .write(&assigned.git_dir)
+                .unwrap();
+            let swept = worktrees.sweep(&[], Timestamp::UNIX_EPOCH).await.unwrap();
+            assert!(swept[0].kept.is_none() && swept[0].problem.is_none());
+            assert!(!assigned.path.exists());
+            let branches = sandbox.git(&["branch", "--format=%(refname:short)"]);
+            assert_eq!(branches, "main", "{has_arrived}");
+        }
     }
 }

@@ -211,6 +211,10 @@ async fn site(
 ) -> Result<Site, PoolError> {
     let work = &assembly.settings.work;
     let git = Git::open(assembly.git.clone(), folder).await?;
+    let ralph = git.top().join(FOLDER);
+    atomic::create_dir(&ralph.join(STATE))?;
+    // Before anything is refused, so that a loop that does not begin leaves nothing in `git status` either.
+    git.exclude(&OURS).await?;
     let wished = work.base.value.as_deref();
     let remote = if work.pull_requests.value {
         git.remote(wished).await?
@@ -218,9 +222,6 @@ async fn site(
         None
     };
     let base = git.base(wished, remote.as_deref()).await?;
-    let ralph = git.top().join(FOLDER);
-    atomic::create_dir(&ralph.join(STATE))?;
-    git.exclude(&OURS).await?;
     let tracked_plan = match name {
         None => {
             let path = format!("{FOLDER}/{PLAN}");

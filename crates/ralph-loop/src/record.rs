@@ -146,6 +146,9 @@ pub struct Totals {
     pub input_tokens: u64,
     /// Pull requests, in the order of their making.
     pub pull_requests: Vec<String>,
+    /// Branches whose work is done and neither in the base nor pushed, in the order of their making.
+    #[serde(default)]
+    pub unmerged: Vec<String>,
     /// Tasks on the skip-list.
     pub skipped: u64,
 }
@@ -163,6 +166,11 @@ impl Totals {
             && !self.pull_requests.contains(url)
         {
             self.pull_requests.push(url.clone());
+        }
+        if let (Outcome::Done, Some(branch)) = (line.outcome, &line.branch)
+            && !(line.merged || line.pushed)
+        {
+            self.unmerged.push(branch.clone());
         }
     }
 
@@ -463,6 +471,29 @@ mod tests {
         assert_eq!((totals.ended, totals.spent), (3, 2));
         assert_eq!(totals.pull_requests.len(), 1);
         assert_eq!(totals.count(Outcome::UsageLimit), 1);
+    }
+
+    #[test]
+    fn work_that_is_done_and_waits_on_its_branch_is_named() {
+        let mut totals = Totals::default();
+        let waits = AttemptLine {
+            merged: false,
+            pushed: false,
+            branch: Some("ralph-codex/waits".to_owned()),
+            ..line(Outcome::Done)
+        };
+        let pushed = AttemptLine {
+            pushed: true,
+            ..waits.clone()
+        };
+        let kept = AttemptLine {
+            outcome: Outcome::GatesFailed,
+            ..waits.clone()
+        };
+        for line in [&pushed, &waits, &kept] {
+            totals.add(line);
+        }
+        assert_eq!(totals.unmerged, ["ralph-codex/waits"]);
     }
 
     #[test]

@@ -51,9 +51,10 @@ fn one_worker_builds_each_task_on_the_result_of_the_last_one() {
         "- [ ] Second :: append a.txt two; commit by the agent itself",
         "- [ ] Third :: append a.txt three",
     ]);
-    repository
+    let ran = repository
         .ralph(&["loop", "--quality-gates", "none"])
         .ended(0);
+    assert!(!ran.stdout.contains("merged"), "{}", ran.stdout);
     left_nothing(&repository);
     assert_eq!(repository.read("a.txt"), "one\ntwo\nthree\n");
     assert_eq!(repository.outcomes(), ["done", "done", "done"]);
@@ -68,9 +69,10 @@ fn what_waited_for_a_worker_begins_on_the_base_as_it_is_then() {
         "- [ ] Third :: sleep 1500; write c.txt x",
         "- [ ] Last :: append a.txt two",
     ]);
-    repository
+    let ran = repository
         .ralph(&["--parallel", "2", "--quality-gates", "none"])
         .ended(0);
+    assert!(ran.stdout.contains("4 done of 4"), "{}", ran.stdout);
     left_nothing(&repository);
     assert_eq!(repository.read("a.txt"), "one\ntwo\n");
     assert_eq!(repository.plan().matches("- [x]").count(), 4);

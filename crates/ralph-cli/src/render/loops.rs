@@ -1,103 +1,18 @@
-//! What a loop did, is doing and would do, as data and as text. The live lines are [`super::looping`]'s.
+//! What a loop is doing and would do, as data and as text. The live lines are [`super::looping`]'s, how one ended is
+//! [`super::loop_end`]'s.
 
 use ralph_core::time::{Timestamp, span_text};
-use ralph_loop::outcome::Outcome;
-use ralph_loop::pool::LoopEnd;
 use ralph_loop::record::{AttemptLine, State, Status};
 use ralph_loop::settings::Settings;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::render::loop_end::LoopTotals;
 use crate::render::table::{cell, list, plain};
 use crate::render::{BOLD, CYAN, DIM, GREEN, RED, SCHEMA_VERSION, YELLOW, cut, paint};
 
 /// Attempts that a status shows.
 const RECENT: usize = 10;
-
-/// `ralph loop --json`: how a loop ended.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct LoopReport {
-    /// Version of this shape.
-    pub(crate) schema_version: u32,
-    /// Why it ended.
-    pub(crate) reason: String,
-    /// The exit code.
-    pub(crate) exit_code: u8,
-    /// The sums.
-    pub(crate) totals: LoopTotals,
-}
-
-/// Sums of a run.
-#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
-pub(crate) struct LoopTotals {
-    /// Attempts that were spent.
-    pub(crate) spent: u64,
-    /// Attempts that are over, spent or not.
-    pub(crate) ended: u64,
-    /// How many had which outcome.
-    pub(crate) outcomes: std::collections::BTreeMap<String, u64>,
-    /// US dollars, as far as agents say so.
-    pub(crate) cost_usd: f64,
-    /// Tokens in.
-    pub(crate) input_tokens: u64,
-    /// Tokens out.
-    pub(crate) output_tokens: u64,
-    /// Pull requests.
-    pub(crate) pull_requests: Vec<String>,
-    /// Tasks on the skip-list.
-    pub(crate) skipped: u64,
-}
-
-impl LoopTotals {
-    fn new(totals: &ralph_loop::record::Totals) -> Self {
-        let outcomes = totals.outcomes.iter();
-        Self {
-            spent: totals.spent,
-            ended: totals.ended,
-            outcomes: outcomes
-                .map(|(outcome, count)| (outcome.name().to_owned(), *count))
-                .collect(),
-            cost_usd: totals.cost_usd,
-            input_tokens: totals.input_tokens,
-            output_tokens: totals.output_tokens,
-            pull_requests: totals.pull_requests.clone(),
-            skipped: totals.skipped,
-        }
-    }
-}
-
-impl LoopReport {
-    /// The report of an end.
-    pub(crate) fn new(end: &LoopEnd) -> Self {
-        Self {
-            schema_version: SCHEMA_VERSION,
-            reason: end.reason.clone(),
-            exit_code: end.code.map_or(0, ralph_core::error::Code::exit_code),
-            totals: LoopTotals::new(&end.totals),
-        }
-    }
-}
-
-/// How a loop ended, in words.
-pub(crate) fn ended(end: &LoopEnd) -> String {
-    let totals = &end.totals;
-    let done = totals.count(Outcome::Done);
-    let style = if end.code.is_none() { GREEN } else { YELLOW };
-    let mut text = format!(
-        "{}: {done} done of {} attempts\n",
-        paint(style, &end.reason),
-        totals.ended
-    );
-    for (outcome, count) in &totals.outcomes {
-        if *outcome != Outcome::Done {
-            text = format!("{text}  {count} {outcome}\n");
-        }
-    }
-    if totals.cost_usd > 0.0 {
-        text = format!("{text}  cost ${:.2}\n", totals.cost_usd);
-    }
-    text
-}
 
 /// `ralph loop --status --json`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -323,12 +238,21 @@ fn recent(attempts: &[LoopAttempt], width: usize) -> String {
         } else {
             RED
         };
-        let more = attempt.pull_request.as_ref().or(attempt.reason.as_ref());
+        // The branch comes first: what has no room is cut off.
+        let more = match (&attempt.pull_request, &attempt.branch, &attempt.reason) {
+            (Some(url), ..) => url.clone(),
+            (None, Some(branch), Some(reason)) => format!("{branch}: {reason}"),
+            (None, branch, reason) => branch
+                .as_ref()
+                .or(reason.as_ref())
+                .cloned()
+                .unwrap_or_default(),
+        };
         vec![
             cell(CYAN, &name(&attempt.task_id, width)),
             cell(style, &attempt.outcome),
             plain(&format!("{:.0} s", attempt.seconds)),
-            plain(more.or(attempt.branch.as_ref()).map_or("", String::as_str)),
+            plain(&more),
         ]
     });
     format!(

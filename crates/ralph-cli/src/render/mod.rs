@@ -5,6 +5,7 @@ pub(crate) mod cluster;
 pub(crate) mod doctor;
 pub(crate) mod lock;
 pub(crate) mod loop_checks;
+pub(crate) mod loop_end;
 pub(crate) mod looping;
 pub(crate) mod loops;
 pub(crate) mod ops;

@@ -9,7 +9,8 @@ use ralph_core::report::DispatchReport;
 use schemars::{JsonSchema, Schema, schema_for};
 
 use crate::render::{
-    answers, cluster, doctor, lock, loop_checks, loops, ops, page, runs, selftest, status, validate,
+    answers, cluster, doctor, lock, loop_checks, loop_end, loops, ops, page, runs, selftest,
+    status, validate,
 };
 
 /// Name and schema of each output.
@@ -33,7 +34,7 @@ pub(crate) fn all() -> BTreeMap<&'static str, Schema> {
         of::<loop_checks::ChecksReport>("loop-checks"),
         of::<loop_checks::CircuitReport>("loop-circuit"),
         of::<loops::LoopPlan>("loop-plan"),
-        of::<loops::LoopReport>("loop"),
+        of::<loop_end::LoopReport>("loop"),
         of::<loops::LoopStatus>("loop-status"),
         of::<ops::OpDiffsReport>("ops-show"),
         of::<ops::OpsReport>("ops-list"),

@@ -165,6 +165,11 @@ impl Board {
         self.tasks.open
     }
 
+    /// Delivered tasks when the plan was last looked at.
+    pub(super) fn delivered(&self) -> usize {
+        self.tasks.delivered
+    }
+
     fn status(&self, shop: &Shop) -> Status {
         let now = shop.env.now();
         let settings = &shop.settings;

@@ -39,6 +39,7 @@ impl Pool {
         Ok(LoopEnd {
             reason,
             totals,
+            delivered: self.board.borrow().delivered(),
             code,
         })
     }

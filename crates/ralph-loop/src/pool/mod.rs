@@ -62,6 +62,8 @@ pub struct LoopEnd {
     pub reason: String,
     /// The sums.
     pub totals: Totals,
+    /// Tasks whose work waits to be merged, of this run and of earlier ones.
+    pub delivered: usize,
     /// The exit code of `cli.md`; `None` is success.
     pub code: Option<Code>,
 }

@@ -30,8 +30,8 @@ use super::panes::Panes;
 use crate::args::Loop;
 use crate::env_vars;
 use crate::exit::Outcome;
+use crate::render::loop_end::{LoopReport, ended};
 use crate::render::looping::LoopView;
-use crate::render::loops::{LoopReport, ended};
 
 /// How often the live lines are drawn.
 const DRAW: Duration = Duration::from_millis(500);

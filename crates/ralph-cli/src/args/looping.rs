@@ -30,7 +30,8 @@ Continuous Parallel Execution (ralph loop, also without the word `loop`):
     reason = "one member per flag of the command line"
 )]
 pub struct Loop {
-    /// Workers at once, and how many attempts to spend (default: one pass over the plan)
+    /// Workers at once, and how many attempts to spend (default: one worker, whose tasks build on each other, and one pass
+    /// over the plan)
     #[arg(long, num_args = 1..=2, value_names = ["N", "M"])]
     pub parallel: Vec<String>,
     /// Attempts to spend; the same as the second value of --parallel

@@ -1,6 +1,8 @@
 //! What becomes of each kind of attempt, and that the repository is as clean as before.
 
-use ralph_tests::Repository;
+use std::process::Command;
+
+use ralph_tests::{Repository, wait_until};
 
 /// Everything that must hold when a loop has ended, whatever it did.
 #[track_caller]
@@ -76,6 +78,53 @@ fn what_waited_for_a_worker_begins_on_the_base_as_it_is_then() {
     left_nothing(&repository);
     assert_eq!(repository.read("a.txt"), "one\ntwo\n");
     assert_eq!(repository.plan().matches("- [x]").count(), 4);
+}
+
+#[test]
+fn a_plan_that_a_person_has_changed_and_not_committed_keeps_no_work_from_the_base() {
+    let repository = Repository::with_plan(&["- [ ] First :: write a.txt one"]);
+    let plan = repository.plan();
+    let edited = format!("{plan}\nA note.\n\n- [ ] Second :: append a.txt two\n");
+    repository.write(".ralph/fix_plan.md", &edited);
+    let ran = repository
+        .ralph(&["loop", "--quality-gates", "none"])
+        .ended(0);
+    assert!(ran.stdout.contains("2 done of 2"), "{}", ran.stdout);
+    assert_eq!(repository.read("a.txt"), "one\ntwo\n");
+    // The plan is the person's, with two ticks; the commits have left it alone.
+    assert_eq!(repository.plan(), edited.replace("- [ ]", "- [x]"));
+    assert_eq!(repository.status(), " M .ralph/fix_plan.md");
+    assert_eq!(
+        repository.git(&["show", "HEAD:.ralph/fix_plan.md"]),
+        plan.trim_end()
+    );
+    assert_eq!(repository.branches(), Vec::<String>::new());
+    assert_eq!(repository.outcomes(), ["done", "done"]);
+}
+
+#[test]
+fn a_task_that_a_person_adds_while_agents_work_is_done_and_nothing_waits_on_a_branch() {
+    let repository = Repository::with_plan(&[
+        "- [ ] First :: sleep 700; write a.txt one",
+        "- [ ] Second :: sleep 700; write b.txt two",
+        "- [ ] Third :: write c.txt three",
+    ]);
+    let running = repository.start(&["--parallel", "2", "--quality-gates", "none"]);
+    wait_until("two agents run", || repository.agents().len() == 2);
+    let add = "echo '- [ ] Added :: write d.txt four' >> .ralph/fix_plan.md";
+    let added = Command::new("sh")
+        .args(["-c", add])
+        .current_dir(repository.root())
+        .status();
+    assert!(added.expect("a shell").success());
+    let ended = running.wait_with_output().expect("ended");
+    assert!(ended.status.success(), "{ended:?}");
+    for file in ["a.txt", "b.txt", "c.txt", "d.txt"] {
+        assert!(repository.root().join(file).exists(), "{file}");
+    }
+    assert_eq!(repository.plan().matches("- [x]").count(), 4);
+    assert_eq!(repository.branches(), Vec::<String>::new());
+    assert_eq!(repository.status(), " M .ralph/fix_plan.md");
 }
 
 #[test]

@@ -50,11 +50,17 @@ pub enum Left {
 
 impl Integrator {
     /// Moves the base to the commit. Blocks: it is called where the marks of claims are lifted from the plan, and
-    /// must come to its end there.
+    /// must come to its end there. `beside` is a file that the commit leaves alone and that may have changes of the user:
+    /// the plan, into which people write tasks at any time.
     ///
     /// # Errors
     /// Git gives no answer. Everything that is in the way is no error but [`Left`].
-    pub fn fast_forward(&self, _turn: &Turn, made: &Made) -> Result<Forwarded, IntegrateError> {
+    pub fn fast_forward(
+        &self,
+        _turn: &Turn,
+        made: &Made,
+        beside: Option<&str>,
+    ) -> Result<Forwarded, IntegrateError> {
         let name = self.base.local();
         let Some(branch) = self.look_at(&name)? else {
             return Ok(Forwarded::Left(Left::BaseMoved));
@@ -68,7 +74,7 @@ impl Integrator {
             });
         }
         match branch.checked_out {
-            Some(checkout) => in_checkout(&self.git, checkout, &made.commit),
+            Some(checkout) => in_checkout(&self.git, checkout, &made.commit, beside),
             None => self.nowhere_checked_out(&name, made),
         }
     }
@@ -106,8 +112,14 @@ impl Integrator {
     }
 }
 
-fn in_checkout(git: &Git, checkout: PathBuf, to: &ObjectId) -> Result<Forwarded, IntegrateError> {
+fn in_checkout(
+    git: &Git,
+    checkout: PathBuf,
+    to: &ObjectId,
+    beside: Option<&str>,
+) -> Result<Forwarded, IntegrateError> {
     let mut files = git.changed_files_blocking(&checkout)?;
+    files.retain(|file| Some(file.as_str()) != beside);
     if !files.is_empty() {
         files.truncate(10);
         return Ok(Forwarded::Left(Left::Dirty { checkout, files }));

@@ -76,7 +76,7 @@ impl Bench {
 
     async fn forward(&self, made: &Made) -> Forwarded {
         let turn = self.integrator.turn().await.unwrap();
-        self.integrator.fast_forward(&turn, made).unwrap()
+        self.integrator.fast_forward(&turn, made, None).unwrap()
     }
 
     fn plan(&self, name: &str) -> String {

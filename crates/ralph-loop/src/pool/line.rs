@@ -20,12 +20,18 @@ pub(crate) struct Shipment {
 }
 
 impl Shipment {
+    /// With the tick of its row in a plan that the repository tracks.
     pub(super) fn order(&self) -> Order<'_> {
+        self.order_for(self.tracked_plan.as_deref())
+    }
+
+    /// With the tick of its row in this plan, if there is one.
+    pub(super) fn order_for<'a>(&'a self, plan: Option<&'a str>) -> Order<'a> {
         Order {
             assigned: &self.assigned,
             work: &self.work,
             message: &self.message,
-            tick: self.tracked_plan.as_deref().map(|path| Tick {
+            tick: plan.map(|path| Tick {
                 path,
                 row: &self.row,
             }),

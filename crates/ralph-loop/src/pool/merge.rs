@@ -30,7 +30,7 @@ pub(super) async fn integrate(
     match together(shop, &attempt.site, shipment).await? {
         Some(made) => Ok(merged(&order, made)),
         // Set apart: it is much larger than the usual way, and rare.
-        None => Box::pin(alone(shop, attempt, &order)).await,
+        None => Box::pin(alone(shop, attempt, shipment)).await,
     }
 }
 
@@ -66,25 +66,28 @@ async fn lead(
     mut turn: Turn,
     group: Vec<Waiting<Shipment, Option<Made>>>,
 ) -> Result<(), PoolError> {
-    let orders: Vec<Order<'_>> = group
-        .iter()
-        .map(|waiting| waiting.request.order())
-        .collect();
     let mut answers = vec![None; group.len()];
+    let mut plan = Plan::Committed;
     for _ in 0..TRIES {
+        let orders: Vec<Order<'_>> = group
+            .iter()
+            .map(|waiting| plan.order(&waiting.request))
+            .collect();
         let made = site.integrator.in_line(&turn, &site.worktrees, &orders);
         let made = made.await?;
         let Some(last) = made.iter().flatten().next_back().cloned() else {
             break;
         };
         let forwarded;
-        (forwarded, turn) = forward(shop, site, turn, last).await?;
+        (forwarded, turn) = forward(shop, site, turn, last, plan).await?;
         if forwarded == Forwarded::Moved {
             answers = made;
             break;
         }
         site.integrator.step_back(&turn, &orders, &made).await?;
-        if forwarded != Forwarded::Left(Left::BaseMoved) {
+        if plan.is_why(&forwarded, site) {
+            plan = Plan::Edited;
+        } else if forwarded != Forwarded::Left(Left::BaseMoved) {
             break;
         }
     }
@@ -96,27 +99,65 @@ async fn lead(
     Ok(())
 }
 
-async fn alone(shop: &Shop, attempt: &Finishing, order: &Order<'_>) -> Result<End, PoolError> {
+async fn alone(shop: &Shop, attempt: &Finishing, shipment: &Shipment) -> Result<End, PoolError> {
     let site = &attempt.site;
     let mut turn = site.integrator.turn().await?;
+    let mut plan = Plan::Committed;
     for remaining in (0..TRIES).rev() {
-        let onto = site.integrator.onto_base(&turn, &site.worktrees, order);
+        let order = plan.order(shipment);
+        let onto = site.integrator.onto_base(&turn, &site.worktrees, &order);
         let made = match onto.await? {
             Integrated::Made(made) => made,
             Integrated::Conflict { commit, paths } => {
-                return Ok(conflict(attempt, order, commit, &paths));
+                return Ok(conflict(attempt, &order, commit, &paths));
             }
         };
         let forwarded;
-        (forwarded, turn) = forward(shop, site, turn, made.clone()).await?;
+        (forwarded, turn) = forward(shop, site, turn, made.clone(), plan).await?;
         match forwarded {
             // Somebody committed meanwhile: once more, on top of that.
             Forwarded::Left(Left::BaseMoved) if remaining > 0 => {}
-            Forwarded::Left(left) => return Ok(waiting(shop, attempt, order, made, &left)),
-            Forwarded::Moved => return Ok(merged(order, made)),
+            Forwarded::Left(_) if remaining > 0 && plan.is_why(&forwarded, site) => {
+                plan = Plan::Edited;
+                let integrator = &site.integrator;
+                integrator.step_back(&turn, &[order], &[Some(made)]).await?;
+            }
+            Forwarded::Left(left) => return Ok(waiting(shop, attempt, &order, made, &left)),
+            Forwarded::Moved => return Ok(merged(&order, made)),
         }
     }
     unreachable!("the last round returns")
+}
+
+/// What the user's checkout has of a tracked plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Plan {
+    /// What is committed: the tick of a row goes into the commit that completes it.
+    Committed,
+    /// A person has changed it: the commit leaves it alone, and the tick goes into the plan as the person has it.
+    Edited,
+}
+
+impl Plan {
+    fn order(self, shipment: &Shipment) -> Order<'_> {
+        match self {
+            Self::Committed => shipment.order(),
+            Self::Edited => shipment.order_for(None),
+        }
+    }
+
+    /// Whether the base was not moved because the plan is not the committed one, and nothing else was in the way.
+    fn is_why(self, forwarded: &Forwarded, site: &Site) -> bool {
+        let Forwarded::Left(Left::Dirty { checkout, files }) = forwarded else {
+            return false;
+        };
+        let [file] = files.as_slice() else {
+            return false;
+        };
+        self == Self::Committed
+            && checkout == site.git.top()
+            && site.tracked_plan.as_ref() == Some(file)
+    }
 }
 
 /// The one step that moves the user's branch, while the marks of claims are lifted from a plan that is part of it.
@@ -125,14 +166,17 @@ async fn forward(
     site: &Site,
     turn: Turn,
     made: Made,
+    state: Plan,
 ) -> Result<(Forwarded, Turn), PoolError> {
     let (plan, integrator) = (Arc::clone(&shop.plan), Arc::clone(&site.integrator));
     let is_tracked = site.tracked_plan.is_some();
+    let beside = site.tracked_plan.clone().filter(|_| state == Plan::Edited);
     let moved = tokio::task::spawn_blocking(move || {
+        let move_base = || integrator.fast_forward(&turn, &made, beside.as_deref());
         let forwarded = if is_tracked {
-            plan.with_marks_lifted(|| integrator.fast_forward(&turn, &made))?
+            plan.with_marks_lifted(move_base)?
         } else {
-            integrator.fast_forward(&turn, &made)
+            move_base()
         };
         Ok::<_, PoolError>((forwarded?, turn))
     });

@@ -248,6 +248,7 @@ async fn site(
         gates: gates_of(git.top(), assembly.settings, assembly.guard.clone()),
         delivery,
         tracked_plan,
+        plan_state: Mutex::default(),
         name,
         git,
         base,

@@ -36,6 +36,8 @@ pub enum Left {
         /// Some of the files.
         files: Vec<String>,
     },
+    /// The plan that the commit leaves alone has no changes of the user, or none here: the commit has to tick it.
+    PlanIsCommitted,
     /// The user rebases it at the moment.
     Busy {
         /// The checkout.
@@ -50,8 +52,8 @@ pub enum Left {
 
 impl Integrator {
     /// Moves the base to the commit. Blocks: it is called where the marks of claims are lifted from the plan, and
-    /// must come to its end there. `beside` is a file that the commit leaves alone and that may have changes of the user:
-    /// the plan, into which people write tasks at any time.
+    /// must come to its end there. `beside` is a plan that the commit leaves alone because it has changes of the user, who
+    /// writes tasks into it at any time.
     ///
     /// # Errors
     /// Git gives no answer. Everything that is in the way is no error but [`Left`].
@@ -72,6 +74,9 @@ impl Integrator {
             } else {
                 Forwarded::Left(Left::BaseMoved)
             });
+        }
+        if beside.is_some() && branch.checked_out.as_deref() != Some(self.git.top()) {
+            return Ok(Forwarded::Left(Left::PlanIsCommitted));
         }
         match branch.checked_out {
             Some(checkout) => in_checkout(&self.git, checkout, &made.commit, beside),
@@ -119,10 +124,14 @@ fn in_checkout(
     beside: Option<&str>,
 ) -> Result<Forwarded, IntegrateError> {
     let mut files = git.changed_files_blocking(&checkout)?;
+    let all = files.len();
     files.retain(|file| Some(file.as_str()) != beside);
     if !files.is_empty() {
         files.truncate(10);
         return Ok(Forwarded::Left(Left::Dirty { checkout, files }));
+    }
+    if beside.is_some() && all == 0 {
+        return Ok(Forwarded::Left(Left::PlanIsCommitted));
     }
     let arguments = [
         "merge",

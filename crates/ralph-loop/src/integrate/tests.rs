@@ -75,8 +75,12 @@ impl Bench {
     }
 
     async fn forward(&self, made: &Made) -> Forwarded {
+        self.forward_beside(made, None).await
+    }
+
+    async fn forward_beside(&self, made: &Made, plan: Option<&str>) -> Forwarded {
         let turn = self.integrator.turn().await.unwrap();
-        self.integrator.fast_forward(&turn, made, None).unwrap()
+        self.integrator.fast_forward(&turn, made, plan).unwrap()
     }
 
     fn plan(&self, name: &str) -> String {
@@ -441,6 +445,39 @@ async fn for_a_pull_request_the_branch_has_the_agents_commits_the_rest_and_the_t
     assert_eq!(log, "ralph: three\nAgent's own\nPlan\nBegin");
     assert!(bench.plan(&assigned.branch).ends_with("- [x] three"));
     bench.is_clean();
+}
+
+#[tokio::test]
+async fn a_plan_that_is_left_alone_may_have_changes_and_has_to_have_some() {
+    let bench = Bench::new(Strategy::Squash).await;
+    let assigned = bench.attempt("one").await;
+    write(&assigned.path, "a.txt", "a");
+    let work = bench.capture(&assigned).await;
+    let order = Order {
+        assigned: &assigned,
+        work: &work,
+        message: "ralph: do it",
+        tick: None,
+        now: NOW,
+    };
+    let turn = bench.integrator.turn().await.unwrap();
+    let integrated = bench.integrator.onto_base(&turn, &bench.worktrees, &order);
+    let Integrated::Made(made) = integrated.await.unwrap() else {
+        panic!("a conflict");
+    };
+    drop(turn);
+    let left = bench.forward_beside(&made, Some(PLAN)).await;
+    assert_eq!(left, Forwarded::Left(Left::PlanIsCommitted));
+    let plan = bench.plan("main") + "\nA note.\n";
+    bench.sandbox.write(PLAN, &plan);
+    bench.sandbox.write("README.md", "mine\n");
+    let left = bench.forward_beside(&made, Some(PLAN)).await;
+    assert!(matches!(left, Forwarded::Left(Left::Dirty { files, .. }) if files == ["README.md"]));
+    bench.sandbox.git(&["checkout", "-q", "--", "README.md"]);
+    let moved = bench.forward_beside(&made, Some(PLAN)).await;
+    assert_eq!(moved, Forwarded::Moved);
+    assert_eq!(bench.sandbox.read(PLAN), plan);
+    assert_eq!(bench.sandbox.read("a.txt"), "a");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use super::finish::{End, Finishing, Release};
 use super::line::Shipment;
 use super::schedule::Ended;
 use super::shop::{Shop, Site};
+use super::tracked::PlanState;
 use crate::attempt::{Closing, ForTask};
 use crate::gathering::Waiting;
 use crate::git::ObjectId;
@@ -67,8 +68,8 @@ async fn lead(
     group: Vec<Waiting<Shipment, Option<Made>>>,
 ) -> Result<(), PoolError> {
     let mut answers = vec![None; group.len()];
-    let mut plan = Plan::Committed;
     for _ in 0..TRIES {
+        let plan = site.plan_state();
         let orders: Vec<Order<'_>> = group
             .iter()
             .map(|waiting| plan.order(&waiting.request))
@@ -85,9 +86,7 @@ async fn lead(
             break;
         }
         site.integrator.step_back(&turn, &orders, &made).await?;
-        if plan.is_why(&forwarded, site) {
-            plan = Plan::Edited;
-        } else if forwarded != Forwarded::Left(Left::BaseMoved) {
+        if forwarded != Forwarded::Left(Left::BaseMoved) && !learned(site, plan, &forwarded) {
             break;
         }
     }
@@ -102,8 +101,8 @@ async fn lead(
 async fn alone(shop: &Shop, attempt: &Finishing, shipment: &Shipment) -> Result<End, PoolError> {
     let site = &attempt.site;
     let mut turn = site.integrator.turn().await?;
-    let mut plan = Plan::Committed;
     for remaining in (0..TRIES).rev() {
+        let plan = site.plan_state();
         let order = plan.order(shipment);
         let onto = site.integrator.onto_base(&turn, &site.worktrees, &order);
         let made = match onto.await? {
@@ -117,8 +116,7 @@ async fn alone(shop: &Shop, attempt: &Finishing, shipment: &Shipment) -> Result<
         match forwarded {
             // Somebody committed meanwhile: once more, on top of that.
             Forwarded::Left(Left::BaseMoved) if remaining > 0 => {}
-            Forwarded::Left(_) if remaining > 0 && plan.is_why(&forwarded, site) => {
-                plan = Plan::Edited;
+            Forwarded::Left(_) if remaining > 0 && learned(site, plan, &forwarded) => {
                 let integrator = &site.integrator;
                 integrator.step_back(&turn, &[order], &[Some(made)]).await?;
             }
@@ -129,35 +127,17 @@ async fn alone(shop: &Shop, attempt: &Finishing, shipment: &Shipment) -> Result<
     unreachable!("the last round returns")
 }
 
-/// What the user's checkout has of a tracked plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Plan {
-    /// What is committed: the tick of a row goes into the commit that completes it.
-    Committed,
-    /// A person has changed it: the commit leaves it alone, and the tick goes into the plan as the person has it.
-    Edited,
-}
-
-impl Plan {
-    fn order(self, shipment: &Shipment) -> Order<'_> {
-        match self {
-            Self::Committed => shipment.order(),
-            Self::Edited => shipment.order_for(None),
-        }
+/// Whether the base was not moved because the tracked plan is not as it was thought to be; now it is known.
+fn learned(site: &Site, thought: PlanState, forwarded: &Forwarded) -> bool {
+    let Forwarded::Left(left) = forwarded else {
+        return false;
+    };
+    let plan = site.tracked_plan.as_deref();
+    let instead = thought.instead(left, site.git.top(), plan);
+    if let Some(instead) = instead {
+        site.set_plan_state(instead);
     }
-
-    /// Whether the base was not moved because the plan is not the committed one, and nothing else was in the way.
-    fn is_why(self, forwarded: &Forwarded, site: &Site) -> bool {
-        let Forwarded::Left(Left::Dirty { checkout, files }) = forwarded else {
-            return false;
-        };
-        let [file] = files.as_slice() else {
-            return false;
-        };
-        self == Self::Committed
-            && checkout == site.git.top()
-            && site.tracked_plan.as_ref() == Some(file)
-    }
+    instead.is_some()
 }
 
 /// The one step that moves the user's branch, while the marks of claims are lifted from a plan that is part of it.
@@ -166,11 +146,11 @@ async fn forward(
     site: &Site,
     turn: Turn,
     made: Made,
-    state: Plan,
+    state: PlanState,
 ) -> Result<(Forwarded, Turn), PoolError> {
     let (plan, integrator) = (Arc::clone(&shop.plan), Arc::clone(&site.integrator));
     let is_tracked = site.tracked_plan.is_some();
-    let beside = site.tracked_plan.clone().filter(|_| state == Plan::Edited);
+    let beside = state.beside(site.tracked_plan.as_deref());
     let moved = tokio::task::spawn_blocking(move || {
         let move_base = || integrator.fast_forward(&turn, &made, beside.as_deref());
         let forwarded = if is_tracked {
@@ -212,6 +192,7 @@ fn waiting(shop: &Shop, attempt: &Finishing, order: &Order<'_>, made: Made, left
 fn left_words(left: &Left) -> String {
     match left {
         Left::BaseMoved => "the base branch keeps moving".to_owned(),
+        Left::PlanIsCommitted => "the plan keeps changing".to_owned(),
         Left::Dirty { checkout, files } => format!(
             "{} has changes of yours ({})",
             checkout.display(),

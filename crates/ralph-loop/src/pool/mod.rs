@@ -20,6 +20,7 @@ mod push;
 mod ready;
 pub mod schedule;
 mod shop;
+mod tracked;
 mod work;
 
 use std::cell::RefCell;

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use super::brakes::Brakes;
 use super::line::Line;
 use super::schedule::Stop;
+use super::tracked::PlanState;
 use crate::account::AccountGate;
 use crate::agent::Limits;
 use crate::attempt::Attempts;
@@ -58,9 +59,25 @@ pub struct Site {
     pub delivery: Option<Deliverer>,
     /// The plan as the repository tracks it, from the top of the work tree; `None` where it does not.
     pub tracked_plan: Option<String>,
+    /// What the user's checkout had of it last.
+    pub(crate) plan_state: Mutex<PlanState>,
 }
 
 impl Site {
+    pub(super) fn plan_state(&self) -> PlanState {
+        *self
+            .plan_state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_plan_state(&self, state: PlanState) {
+        *self
+            .plan_state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = state;
+    }
+
     /// A worktree that another attempt has left, if there is one.
     pub(crate) fn spare(&self) -> Option<Prepared> {
         self.lock().pop()

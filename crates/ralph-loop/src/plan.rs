@@ -93,6 +93,21 @@ pub enum Settled {
     NotOurs,
 }
 
+/// The text of a plan; `None` where there is none. git, which moves a checkout forward, removes a file and writes it anew,
+/// also when the loop that has started it was killed: one that is not there, or is empty, is looked at again for a moment.
+///
+/// # Errors
+/// It cannot be read or is not UTF-8.
+pub fn look(path: &Path) -> Result<Option<String>, StoreError> {
+    for _ in 0..LOOKS {
+        match atomic::read_text(path)? {
+            Some(text) if !text.is_empty() => return Ok(Some(text)),
+            _ => std::thread::sleep(BETWEEN_LOOKS),
+        }
+    }
+    atomic::read_text(path)
+}
+
 /// A plan and the state that we keep beside it.
 #[derive(Debug)]
 pub struct PlanFile {
@@ -326,16 +341,8 @@ impl PlanFile {
         view::view(known, records, &self.owner)
     }
 
-    /// The plan's text. git, which moves a checkout forward, removes a file and writes it anew: one that is not there,
-    /// or is empty, is looked at again for a moment.
     fn text(&self) -> Result<String, PlanError> {
-        for _ in 0..LOOKS {
-            match atomic::read_text(&self.path)? {
-                Some(text) if !text.is_empty() => return Ok(text),
-                _ => std::thread::sleep(BETWEEN_LOOKS),
-            }
-        }
-        atomic::read_text(&self.path)?.ok_or_else(|| PlanError::Missing {
+        look(&self.path)?.ok_or_else(|| PlanError::Missing {
             path: self.path.clone(),
         })
     }

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use ralph_core::error::Code;
-use ralph_core::store::atomic;
 use ralph_front::failure::Failure;
 use ralph_loop::assemble::PLAN;
+use ralph_loop::plan::look;
 use ralph_loop::settings::AgentSettings;
 
 use super::here::{Here, Resolved};
@@ -20,7 +20,7 @@ pub(super) fn check(here: &Here, resolved: &Resolved) -> Result<(), Failure> {
 /// That there is a plan with something in it.
 pub(super) fn plan(here: &Here) -> Result<(), Failure> {
     let path = here.folder().join(PLAN);
-    let text = atomic::read_text(&path)?;
+    let text = look(&path)?;
     let found = match &text {
         None => "nothing",
         Some(text) if text.trim().is_empty() => "an empty file",

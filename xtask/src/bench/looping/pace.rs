@@ -48,7 +48,7 @@ const IN_MEMORY: &str = "in memory";
 const MEMORY: &str = "/dev/shm";
 
 /// Sixty attempts a second, twice: in memory, which shows what the loop takes, and on the disk, which shows what this
-/// disk makes of it. Each attempt makes some forty files in as many worktrees, and a file system may be slow at that: ext4
+/// disk makes of it. Each attempt makes some sixty files in forty worktrees, and a file system may be slow at that: ext4
 /// without a journal looks, for each file that is made, at those that were deleted in the last six minutes, such as by
 /// the end of an earlier run. What a new file takes just before is therefore among the figures.
 pub(super) fn many(place: &Place) -> anyhow::Result<Vec<Row>> {

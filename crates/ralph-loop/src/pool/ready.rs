@@ -142,11 +142,7 @@ pub(super) async fn freshen(shop: &Shop, ready: &mut Ready) {
     if waited < FRESH {
         return;
     }
-    let advanced = advance(shop, ready).await;
-    // Known again, wherever it is.
-    ready.record.assigned = Some(ready.assigned.clone());
-    let written = shop.attempts.write(&ready.record);
-    if let Err(error) = advanced.and(written.map_err(PoolError::from)) {
+    if let Err(error) = advance(shop, ready).await {
         shop.note(format!(
             "{} begins on the base as it was when it was made ready: {}",
             ready.record.task.id,
@@ -156,13 +152,27 @@ pub(super) async fn freshen(shop: &Shop, ready: &mut Ready) {
 }
 
 async fn advance(shop: &Shop, ready: &mut Ready) -> Result<(), PoolError> {
+    let worktrees = &ready.site.worktrees;
+    if worktrees.is_at_base(&ready.assigned).await? {
+        return Ok(());
+    }
     // Whoever finds it in between finds an attempt that has no worktree yet.
     ready.record.assigned = None;
-    shop.attempts.write(&ready.record)?;
-    if let Some(advanced) = ready.site.worktrees.advance(&ready.assigned).await? {
-        ready.assigned = advanced;
+    let begun = shop.attempts.write(&ready.record);
+    let advanced = match begun {
+        Ok(()) => worktrees
+            .advance(&ready.assigned)
+            .await
+            .map_err(PoolError::from),
+        Err(error) => Err(error.into()),
+    };
+    if let Ok(Some(advanced)) = &advanced {
+        ready.assigned.clone_from(advanced);
     }
-    Ok(())
+    // Known again, wherever it is.
+    ready.record.assigned = Some(ready.assigned.clone());
+    shop.attempts.write(&ready.record)?;
+    advanced.map(drop)
 }
 
 /// A worktree with a branch for the task. A spare one that somebody has removed meanwhile is replaced by a new one.

@@ -43,6 +43,14 @@ impl Worktrees {
         }
     }
 
+    /// Whether the base is where the attempt starts.
+    ///
+    /// # Errors
+    /// Git gives no answer.
+    pub async fn is_at_base(&self, assigned: &Assigned) -> Result<bool, WorktreeError> {
+        Ok(self.git.base_tip(&self.base).await? == assigned.start)
+    }
+
     /// Brings a worktree in which nobody has worked yet, and its branch, to the tip of the base as it is now; `None` where
     /// it is there. One run of git. While it goes on the worktree counts as holding no work.
     ///

@@ -239,3 +239,21 @@ fn the_last_attempt_whose_end_cannot_be_recorded_does_not_stop_the_end() {
     assert_eq!(interrupted[0], "interrupted", "{interrupted:?}");
     assert_eq!(repository.plan().matches("[ ]").count(), 0);
 }
+
+/// The git of a killed loop removes the plan and writes it anew: a loop that starts just then has a plan all the same.
+#[test]
+fn a_plan_that_is_just_being_written_is_there() {
+    let repository = Repository::with_plan(&["- [ ] One :: write a.txt one"]);
+    let (plan, path) = (
+        repository.plan(),
+        repository.root().join(".ralph/fix_plan.md"),
+    );
+    for _ in 0..5 {
+        std::fs::remove_file(&path).expect("removed");
+        let started = repository.start(&["loop", "--dry-run"]);
+        std::thread::sleep(std::time::Duration::from_millis(80));
+        repository.write(".ralph/fix_plan.md", &plan);
+        let ended = started.wait_with_output().expect("ended");
+        assert!(ended.status.success(), "{ended:?}");
+    }
+}

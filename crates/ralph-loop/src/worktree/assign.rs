@@ -1,7 +1,7 @@
 //! A worktree for an attempt: a branch of its own at the tip of the base, also when that moves before anybody has begun.
 
 use super::mark::Mark;
-use super::{Assigned, CHECKOUT_LIMIT, Holds, Prepared, WorktreeError, Worktrees, index};
+use super::{Assigned, CHECKOUT_LIMIT, Prepared, WorktreeError, Worktrees, index};
 
 impl Worktrees {
     /// Gives a prepared worktree a branch of its own at the current tip of the base: `<prefix>/<name>`, or with `-2`,
@@ -20,17 +20,11 @@ impl Worktrees {
                 branch,
                 start: tip.clone(),
             };
-            let made = match &prepared.holds {
-                Holds::Leavings => self.renew(&prepared, &assigned.branch, &tip).await,
-                Holds::Commit(commit) => self.switch(&assigned, *commit != tip).await,
-            };
-            match made {
+            match self.renew(&prepared, &assigned.branch, &tip).await {
                 Ok(()) => {
                     // Before the mark: that of the last attempt would say that the base's own changes are work.
                     index::keep(&assigned.git_dir)?;
-                    if prepared.holds == Holds::Leavings {
-                        Mark::assigned(&assigned).write(&assigned.git_dir)?;
-                    }
+                    Mark::assigned(&assigned).write(&assigned.git_dir)?;
                     return Ok(assigned);
                 }
                 // Somebody else has made a branch of that name meanwhile.
@@ -76,20 +70,6 @@ impl Worktrees {
         let now = if done.is_ok() { &advanced } else { assigned };
         Mark::assigned(now).write(&assigned.git_dir)?;
         done.map(|()| Some(advanced))
-    }
-
-    /// Puts a worktree that is at a commit on a new branch.
-    async fn switch(&self, assigned: &Assigned, has_moved: bool) -> Result<(), WorktreeError> {
-        // From now on it may hold work.
-        Mark::assigned(assigned).write(&assigned.git_dir)?;
-        let call = self.git.call(&["checkout", "--quiet", "--no-track", "-b"]);
-        let call = call.at(&assigned.path).without_hooks();
-        let mut call = call.arg(&assigned.branch);
-        if has_moved {
-            call = call.arg(assigned.start.as_str());
-        }
-        call.run().await?;
-        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 //! One git worktree and branch per attempt; what a crash left of them.
 //!
-//! A worktree is *prepared* before anybody needs it (detached at the base's tip), *assigned* to an attempt (one run of
-//! git), its work is *captured* ([`Work`]) and *committed* on the branch, and it is *released*: removed once its work
+//! A worktree is *prepared* (made, without any files, or taken over from an attempt that has ended), *assigned* to an
+//! attempt (one run of git, which brings the files), its work is *captured* ([`Work`]) and *committed* on the branch, and it is *released*: removed once its work
 //! is in the base or on a branch. [`Worktrees::sweep`] does the same for what a killed loop left behind.
 //!
 //! Worktrees lie beside the repository, in `<repository>-worktrees/`, or in `.ralph/worktrees/` where nothing may be
@@ -45,22 +45,12 @@ use crate::git::{Git, GitError, ObjectId};
 /// How long a checkout of all files may take.
 const CHECKOUT_LIMIT: Duration = Duration::from_secs(1800);
 
-/// A worktree that nobody works in yet.
+/// A worktree that nobody works in: what lies in it, such as what the last attempt has left, is no work.
 #[derive(Debug)]
 #[must_use = "a prepared worktree is assigned or discarded"]
 pub struct Prepared {
     path: PathBuf,
     git_dir: PathBuf,
-    holds: Holds,
-}
-
-/// What lies in a worktree that nobody works in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Holds {
-    /// The files of a commit.
-    Commit(ObjectId),
-    /// What the last attempt has left.
-    Leavings,
 }
 
 impl Prepared {
@@ -158,40 +148,52 @@ impl Worktrees {
         &self.folder
     }
 
-    /// Makes a worktree at the tip of the base, for an attempt to come.
+    /// Makes a worktree for an attempt to come. It has no files yet: they come once, with its branch.
+    ///
+    /// # Errors
+    /// Git refuses. What was begun is removed.
+    pub async fn prepare(&self) -> Result<Prepared, WorktreeError> {
+        let commit = self.git.base_tip(&self.base).await?;
+        let prepared = self.add(&commit, &["--no-checkout"]).await?;
+        let marked = Mark::Released { branch: None }.write(&prepared.git_dir);
+        if let Err(error) = marked {
+            self.forget(&prepared.path).await;
+            return Err(error.into());
+        }
+        Ok(prepared)
+    }
+
+    /// Makes a worktree with the files of any commit, for a look at it that leaves nothing behind.
     ///
     /// # Errors
     /// Git refuses, such as for a full disk. What was begun is removed.
-    pub async fn prepare(&self) -> Result<Prepared, WorktreeError> {
-        let commit = self.git.base_tip(&self.base).await?;
-        self.prepare_at(&commit).await
+    pub async fn prepare_at(&self, commit: &ObjectId) -> Result<Prepared, WorktreeError> {
+        let prepared = self.add(commit, &[]).await?;
+        notes::bring(self.git.top(), &prepared.path)?;
+        Ok(prepared)
     }
 
-    /// Makes a worktree at any commit; also for a look at it that leaves nothing behind.
-    ///
-    /// # Errors
-    /// As [`Worktrees::prepare`].
-    pub async fn prepare_at(&self, commit: &ObjectId) -> Result<Prepared, WorktreeError> {
+    /// Without hooks: one that fails in a folder where nothing is installed yet would say that git has failed.
+    async fn add(&self, commit: &ObjectId, options: &[&str]) -> Result<Prepared, WorktreeError> {
         atomic::create_dir(&self.folder)?;
         let path = self.free_path();
         let arguments = ["worktree", "add", "--quiet", "--detach"];
-        let call = self.git.call(&arguments).limit(CHECKOUT_LIMIT);
-        let made = call.arg(&path).arg(commit.as_str()).run().await;
-        let prepared = match made.map_err(WorktreeError::from).and_then(|_| {
-            Ok(Prepared {
-                git_dir: self.git_dir_of(&path).ok_or_else(|| no_git_dir(&path))?,
-                path: path.clone(),
-                holds: Holds::Commit(commit.clone()),
-            })
-        }) {
-            Ok(prepared) => prepared,
+        let mut call = self.git.call(&arguments).without_hooks();
+        for option in options {
+            call = call.arg(option);
+        }
+        let call = call.arg(&path).arg(commit.as_str()).limit(CHECKOUT_LIMIT);
+        let made = match call.run().await {
+            Ok(_) => self.git_dir_of(&path).ok_or_else(|| no_git_dir(&path)),
+            Err(error) => Err(error.into()),
+        };
+        match made {
+            Ok(git_dir) => Ok(Prepared { path, git_dir }),
             Err(error) => {
                 self.forget(&path).await;
-                return Err(error);
+                Err(error)
             }
-        };
-        notes::bring(self.git.top(), &prepared.path)?;
-        Ok(prepared)
+        }
     }
 
     /// Removes a prepared worktree that is not needed any more.

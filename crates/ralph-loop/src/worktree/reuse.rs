@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::index::{Index, START_INDEX};
 use super::mark::Mark;
-use super::{Assigned, CHECKOUT_LIMIT, Holds, Prepared, Safe, WorktreeError, Worktrees, notes};
+use super::{Assigned, CHECKOUT_LIMIT, Prepared, Safe, WorktreeError, Worktrees, notes};
 use crate::git::{Call, ObjectId};
 
 /// What the git folder of a worktree holds when nothing is going on (gitrepository-layout(5)), and two files of ours.
@@ -40,7 +40,6 @@ impl Worktrees {
         let prepared = Prepared {
             path: assigned.path.clone(),
             git_dir: assigned.git_dir.clone(),
-            holds: Holds::Leavings,
         };
         let left = Mark::released(assigned).write(&assigned.git_dir);
         let left = match (left, safe) {

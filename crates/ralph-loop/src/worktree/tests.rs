@@ -1,6 +1,7 @@
 //! Worktrees on real repositories: each step, twice, and after a crash before or behind it.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use ralph_core::time::Timestamp;
@@ -129,6 +130,28 @@ async fn assigning_is_one_run_of_git_whether_or_not_the_base_has_moved() {
             .path
             .starts_with(bench.sandbox.folder().join("repo-worktrees"))
     );
+}
+
+/// Such as one of a package that is not installed in a folder that is just being made.
+#[tokio::test]
+async fn a_hook_that_fails_keeps_nobody_from_a_worktree() {
+    let bench = Bench::new().await;
+    let hook = ".git/hooks/post-checkout";
+    bench
+        .sandbox
+        .write(hook, "#!/bin/sh\necho no tool here >&2\nexit 1\n");
+    let hook = bench.sandbox.top().join(hook);
+    fs::set_permissions(hook, fs::Permissions::from_mode(0o755)).unwrap();
+    let assigned = bench.assigned().await;
+    assert_eq!(bench.at(&assigned, &["status", "--porcelain"]), "");
+    let tip = bench.git.tip("refs/heads/main").await.unwrap().unwrap();
+    let look = bench.worktrees.prepare_at(&tip).await.unwrap();
+    assert!(look.path().join("README.md").is_file());
+    // Both were cut off: neither holds work.
+    drop(look);
+    let swept = bench.worktrees.sweep(&[], NOW).await.unwrap();
+    assert_eq!(swept.len(), 2);
+    bench.is_clean_with(&[]).await;
 }
 
 #[tokio::test]

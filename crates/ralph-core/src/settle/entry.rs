@@ -83,6 +83,9 @@ pub fn headline(diagnosis: &Diagnosis) -> String {
     )
 }
 
+/// The longest heading of an entry, in characters; the line that it was cut from is in the entry.
+const LONGEST_TITLE: usize = 120;
+
 fn title(ending: &Ending<'_>) -> String {
     let subject = ending
         .run
@@ -90,10 +93,16 @@ fn title(ending: &Ending<'_>) -> String {
         .clone()
         .or_else(|| ending.run.key.run_id.clone())
         .unwrap_or_default();
-    format!("{subject}: {}", headline(ending.diagnosis))
-        .chars()
-        .take(120)
-        .collect()
+    heading(format!("{subject}: {}", headline(ending.diagnosis)))
+}
+
+/// Cut where it is too long, and seen to be.
+fn heading(whole: String) -> String {
+    if whole.chars().count() <= LONGEST_TITLE {
+        return whole;
+    }
+    let cut: String = whole.chars().take(LONGEST_TITLE - 1).collect();
+    format!("{}…", cut.trim_end())
 }
 
 fn next_words(consequence: Consequence, diagnosis: &Diagnosis) -> String {
@@ -137,5 +146,19 @@ pub fn lost(run: &RunView, since: Timestamp, asked: &[String]) -> Diagnosis {
                 or its records were purged."
             .to_owned(),
         advice: "Look for its output on the cluster before it is submitted again.".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_heading_that_was_cut_is_seen_to_be() {
+        let fits = "ä".repeat(LONGEST_TITLE);
+        assert_eq!(heading(fits.clone()), fits);
+        let cut = heading(fits + "b");
+        assert_eq!(cut.chars().count(), LONGEST_TITLE);
+        assert!(cut.ends_with("ä…"));
     }
 }

@@ -49,7 +49,8 @@ impl CostCeiling {
     /// US dollars set aside for running attempts.
     #[must_use]
     pub fn reserved(&self) -> f64 {
-        self.reserved.values().sum()
+        // The sum of nothing would be -0.
+        self.reserved.values().fold(0.0, |sum, amount| sum + amount)
     }
 
     /// Sets money aside for an attempt. Asking again for the same one changes nothing.

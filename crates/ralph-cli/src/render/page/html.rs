@@ -11,7 +11,7 @@ use ralph_core::time::{Timestamp, span_text};
 use serde::Serialize;
 
 use super::timeline::{self, Item, Timeline};
-use super::{PageAttempt, PageFailure, PageReport, PageRun, RunStanding};
+use super::{PageAttempt, PageAttempts, PageFailure, PageReport, PageRun, RunStanding};
 use crate::render::one_line;
 use crate::render::status::{ProjectStatus, Standing};
 
@@ -43,7 +43,7 @@ pub(crate) fn page(report: &PageReport) -> Result<String, minijinja::Error> {
         open: failures.iter().filter(|failure| failure.open).collect(),
         closed: failures.iter().filter(|failure| !failure.open).count(),
         agents: attempts.map(|attempts| span(attempts.agent_seconds)),
-        cost: attempts.map(|attempts| format!("{:.2}", attempts.cost_usd)),
+        cost: attempts.and_then(cost),
         attempt_timeline: draw(lines.iter().filter_map(item_of_attempt)),
         attempts: lines
             .iter()
@@ -227,6 +227,11 @@ fn attempt_row(attempt: &PageAttempt) -> AttemptRow<'_> {
     }
 }
 
+/// Nothing where no agent says what it cost: 0 would be a statement.
+fn cost(attempts: &PageAttempts) -> Option<String> {
+    (attempts.without_cost < attempts.ended).then(|| format!("{:.2}", attempts.cost_usd))
+}
+
 fn draw(items: impl Iterator<Item = Item>) -> Option<Timeline> {
     timeline::layout(&items.collect::<Vec<_>>())
 }
@@ -241,6 +246,9 @@ fn short(text: &str) -> String {
 }
 
 fn span(seconds: f64) -> String {
+    if (0.0..10.0).contains(&seconds) {
+        return format!("{seconds:.1} s");
+    }
     std::time::Duration::try_from_secs_f64(seconds).map_or_else(|_| String::new(), span_text)
 }
 
@@ -317,6 +325,41 @@ mod tests {
             assert!(page.contains(good), "{good} not in {page}");
         }
         assert!(page.contains("1 run has no time"), "{page}");
+    }
+
+    fn attempts(cost_usd: f64, without_cost: usize) -> PageAttempts {
+        PageAttempts {
+            ended: 2,
+            spent: 2,
+            outcomes: BTreeMap::new(),
+            agent_seconds: 0.5,
+            input_tokens: 0,
+            output_tokens: 0,
+            cost_usd,
+            without_cost,
+            lines: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_no_agent_says_is_no_statement() {
+        assert_eq!(crate::render::page::total([].into_iter()).to_bits(), 0);
+        let shown = |attempts| {
+            let mut report = report();
+            report.attempts = Some(attempts);
+            page(&report).expect("a page")
+        };
+        let silent = shown(attempts(0.0, 2));
+        assert!(
+            !silent.contains("$</b>") && !silent.contains("tokens out"),
+            "{silent}"
+        );
+        assert!(silent.contains("<b>0.5 s</b>of agents"), "{silent}");
+        let one = shown(attempts(1.5, 1));
+        assert!(
+            one.contains("<b>1.50 $</b>without 1 attempt that does not say"),
+            "{one}"
+        );
     }
 
     #[test]

@@ -224,16 +224,21 @@ fn attempts_of(lines: &[AttemptLine]) -> PageAttempts {
         ended: lines.len(),
         spent: lines.iter().filter(|line| line.spent).count(),
         outcomes,
-        agent_seconds: lines.iter().map(|line| line.agent_seconds).sum(),
+        agent_seconds: total(lines.iter().map(|line| line.agent_seconds)),
         input_tokens: sum(|line| line.usage.input_tokens + line.usage.cached_tokens),
         output_tokens: sum(|line| line.usage.output_tokens),
-        cost_usd: lines.iter().filter_map(|line| line.usage.cost_usd).sum(),
+        cost_usd: total(lines.iter().filter_map(|line| line.usage.cost_usd)),
         without_cost: lines
             .iter()
             .filter(|line| line.usage.cost_usd.is_none())
             .count(),
         lines: lines.iter().map(page_attempt).collect(),
     }
+}
+
+/// The sum of nothing is 0 here; that of the standard library is -0.
+fn total(amounts: impl Iterator<Item = f64>) -> f64 {
+    amounts.fold(0.0, |sum, amount| sum + amount)
 }
 
 fn page_attempt(line: &AttemptLine) -> PageAttempt {

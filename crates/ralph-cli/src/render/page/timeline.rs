@@ -18,9 +18,16 @@ const MOST_LETTERS: usize = 24;
 /// Marks on the line of time.
 const MOST_TICKS: i64 = 8;
 
+/// A line of time is never shorter, in milliseconds: a single moment still has a place.
+const SHORTEST: i64 = 5_000;
+
 /// Seconds between two marks, from the shortest that is offered.
-const STEPS: [i64; 16] = [
+const STEPS: [i64; 20] = [
+    1,
+    2,
+    5,
     10,
+    30,
     60,
     300,
     600,
@@ -90,7 +97,7 @@ struct Bar {
     title: String,
 }
 
-/// The line of time from the first start to the last end.
+/// The line of time from the first start to the last end, in milliseconds.
 #[derive(Debug, Clone, Copy)]
 struct Scale {
     first: i64,
@@ -99,24 +106,24 @@ struct Scale {
 
 impl Scale {
     fn of(items: &[Item]) -> Option<Self> {
-        let first = items.iter().map(|item| item.start.as_second()).min()?;
-        let last = items.iter().map(|item| item.end.as_second()).max()?;
-        // A single moment still has a place.
-        let last = last.max(first + 60);
+        let first = items.iter().map(|item| item.start.as_millisecond()).min()?;
+        let last = items.iter().map(|item| item.end.as_millisecond()).max()?;
+        let last = last.max(first + SHORTEST);
         Some(Self { first, last })
     }
 
     #[expect(
         clippy::cast_precision_loss,
-        reason = "a place on a screen; seconds of centuries are exact in it"
+        reason = "a place on a screen; milliseconds of centuries are exact in it"
     )]
-    fn x(self, second: i64) -> f64 {
-        let part = (second - self.first) as f64 / (self.last - self.first) as f64;
+    fn x(self, millisecond: i64) -> f64 {
+        let part = (millisecond - self.first) as f64 / (self.last - self.first) as f64;
         rounded(LEFT + part * (WIDTH - LEFT))
     }
 
     fn ticks(self) -> Vec<Tick> {
-        let span = self.last - self.first;
+        let (first, last) = (self.first.div_euclid(1_000), self.last.div_euclid(1_000));
+        let span = last - first;
         let coarsest = STEPS.last().copied().unwrap_or(1);
         let step = STEPS.into_iter().find(|step| span / step <= MOST_TICKS);
         let step = step.unwrap_or_else(|| coarsest * (span / coarsest / MOST_TICKS + 1));
@@ -125,13 +132,13 @@ impl Scale {
             60..86_400 => "%m-%d %H:%M",
             _ => "%Y-%m-%d",
         };
-        let mut at = (self.first + step - 1).div_euclid(step) * step;
+        let mut at = (first + step - 1).div_euclid(step) * step;
         let mut ticks = Vec::new();
-        while at <= self.last {
+        while at <= last {
             if let Ok(time) = Timestamp::from_second(at) {
                 let label = time.strftime(pattern).to_string();
                 ticks.push(Tick {
-                    x: self.x(at),
+                    x: self.x(at * 1_000),
                     label,
                 });
             }
@@ -163,8 +170,8 @@ pub(super) fn layout(items: &[Item]) -> Option<Timeline> {
         members.sort_by_key(|item| (item.start, item.end));
         let mut rows: Vec<f64> = Vec::new();
         for item in members {
-            let x = scale.x(item.start.as_second()).min(WIDTH - THINNEST);
-            let width = rounded((scale.x(item.end.as_second()) - x).max(THINNEST));
+            let x = scale.x(item.start.as_millisecond()).min(WIDTH - THINNEST);
+            let width = rounded((scale.x(item.end.as_millisecond()) - x).max(THINNEST));
             let Some(row) = free_row(&mut rows, x, x + width) else {
                 hidden += 1;
                 continue;
@@ -256,6 +263,23 @@ mod tests {
         let rows: Vec<f64> = drawn.bars.iter().map(|bar| bar.y).collect();
         assert_eq!(rows, [24.0, 33.0, 24.0, 50.0]);
         assert!(layout(&[]).is_none());
+    }
+
+    #[test]
+    fn what_takes_seconds_fills_the_line_of_time() {
+        let drawn = layout(&[item("one", 60, 4), item("one", 64, 8)]).expect("a drawing");
+        let ticks: Vec<&str> = drawn.ticks.iter().map(|tick| tick.label.as_str()).collect();
+        assert_eq!(ticks.first(), Some(&"00:01:00"));
+        assert_eq!(ticks.last(), Some(&"00:01:12"));
+        let (first, last) = (&drawn.bars[0], &drawn.bars[1]);
+        assert!((first.x - LEFT).abs() < 0.1 && (last.x + last.width - WIDTH).abs() < 0.1);
+        // One moment has a place.
+        let drawn = layout(&[item("one", 60, 0)]).expect("a drawing");
+        assert!(
+            (drawn.bars[0].width - THINNEST).abs() < 0.1,
+            "{:?}",
+            drawn.bars
+        );
     }
 
     proptest! {

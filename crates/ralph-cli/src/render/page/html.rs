@@ -12,12 +12,16 @@ use serde::Serialize;
 
 use super::timeline::{self, Item, Timeline};
 use super::{PageAttempt, PageAttempts, PageFailure, PageReport, PageRun, RunStanding};
-use crate::render::one_line;
 use crate::render::status::{ProjectStatus, Standing};
+use crate::render::{cut, one_line};
 
 const PAGE: &str = include_str!("../../templates/report.html");
 /// Rows of a table; who wants more has `--json`.
 const MOST_ROWS: usize = 500;
+/// Columns of a phase; people write whole reports there. All of it is shown where somebody points at it.
+const LONGEST_PHASE: usize = 60;
+/// Columns of what is next; the rest is folded away.
+const LONGEST_WORDS: usize = 300;
 
 /// The page.
 ///
@@ -82,6 +86,8 @@ struct ProjectRow<'a> {
     status: &'a ProjectStatus,
     standing: &'static str,
     class: &'static str,
+    phase: String,
+    shown: String,
     says: String,
 }
 
@@ -98,11 +104,14 @@ fn project(status: &ProjectStatus) -> ProjectRow<'_> {
     };
     let says = [&status.problem, &status.needs_input, &status.next_action];
     let says = says.into_iter().flatten().next();
+    let says = says.map(|text| one_line(text)).unwrap_or_default();
     ProjectRow {
         status,
         standing,
         class,
-        says: says.map(|text| one_line(text)).unwrap_or_default(),
+        phase: cut(&status.phase, LONGEST_PHASE),
+        shown: cut(&says, LONGEST_WORDS),
+        says,
     }
 }
 

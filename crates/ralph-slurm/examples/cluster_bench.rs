@@ -210,8 +210,10 @@ impl Bench {
         Ok(())
     }
 
+    /// The jobs are held: this cluster's nodes are the machine that is measured, and jobs that start while others are
+    /// being submitted take most of it.
     async fn submit(&self) -> Outcome<()> {
-        let options = "--time=1 --mem=10M --output=/dev/null";
+        let options = "--time=1 --mem=10M --output=/dev/null --hold";
         for latency in ["0", "40"] {
             self.control(&["break", "latency", latency])?;
             let (mut ours, mut floor) = (Vec::new(), Vec::new());
@@ -220,14 +222,17 @@ impl Bench {
                 self.drain().await?;
                 let requests = self.requests(JOBS, options)?;
                 let start = Instant::now();
-                self.submit_all(&requests).await?;
+                let jobs = self.submit_all(&requests).await?;
                 ours.push(start.elapsed());
+                self.backend.cancel(&jobs).await?;
                 self.drain().await?;
-                floor.push(self.floor(options)?);
+                let (took, jobs) = self.floor(options)?;
+                floor.push(took);
+                self.backend.cancel(&jobs).await?;
             }
             let connections = self.connections()? - connections;
             let case = format!(
-                "SLURM, bundle of {JOBS}, {latency} ms round trip, {} (beside: the floor, {}), new connections: {connections}",
+                "SLURM, bundle of {JOBS} held jobs, {latency} ms round trip, {} (beside: the floor, {}), new connections: {connections}",
                 rate(&mut ours),
                 rate(&mut floor)
             );
@@ -236,7 +241,7 @@ impl Bench {
         Ok(())
     }
 
-    /// A whole `ralph dispatch` of a hundred projects: every lock, preflight, intent and record is in it.
+    /// A whole `ralph dispatch` of a hundred projects: every lock, preflight, intent and record is in it. Held, too.
     async fn dispatch(&self) -> Outcome<()> {
         for latency in ["0", "40"] {
             self.control(&["break", "latency", latency])?;
@@ -250,13 +255,14 @@ impl Bench {
             let report: serde_json::Value = serde_json::from_str(&report)?;
             let steps = report.get("steps").and_then(serde_json::Value::as_array);
             let jobs = steps.into_iter().flatten();
-            let jobs =
-                jobs.filter(|step| step.get("job").is_some_and(serde_json::Value::is_string));
-            if jobs.count() != JOBS {
+            let jobs = jobs.filter_map(|step| step.get("job")?.as_str()?.parse().ok());
+            let jobs: Vec<JobId> = jobs.collect();
+            if jobs.len() != JOBS {
                 return Err(format!("not every project has a job: {report}").into());
             }
+            self.backend.cancel(&jobs).await?;
             let case = format!(
-                "SLURM, ralph dispatch of {JOBS} projects, {latency} ms round trip, {}, new connections: {connections}",
+                "SLURM, ralph dispatch of {JOBS} projects with held jobs, {latency} ms round trip, {}, new connections: {connections}",
                 rate(&mut [ours])
             );
             self.found(case, vec![ours], Vec::new(), 5_000)?.print();
@@ -294,7 +300,7 @@ impl Bench {
             put(&project.join("documentation/queue.md"), &queue)?;
             put(&project.join("configs/a.json"), &"x".repeat(4096))?;
             let script = format!(
-                "#!/bin/bash\n#SBATCH --time=1 --mem=10M --output=slurm/logs/%x_%j.out\n# {number}\n{filler}\ntrue\n"
+                "#!/bin/bash\n#SBATCH --time=1 --mem=10M --hold --output=slurm/logs/%x_%j.out\n# {number}\n{filler}\ntrue\n"
             );
             put(&project.join("slurm/jobs/q001.sbatch"), &script)?;
         }
@@ -335,7 +341,7 @@ impl Bench {
     }
 
     /// The same number of `sbatch` in one plain `ssh`, all of one file that is there already.
-    fn floor(&self, options: &str) -> Outcome<Duration> {
+    fn floor(&self, options: &str) -> Outcome<(Duration, Vec<JobId>)> {
         let folder = self.value("RALPH_REMOTE_SCRATCH");
         let script = format!(
             "cd {folder} && printf '#!/bin/bash\\ntrue\\n' >floor.sh && for i in $(seq {JOBS}); do \
@@ -345,9 +351,11 @@ impl Bench {
         let start = Instant::now();
         let output = self.session.command(&words).stdin(Stdio::null()).output()?;
         let took = start.elapsed();
-        match String::from_utf8_lossy(&output.stdout).lines().count() {
-            JOBS => Ok(took),
-            lines => Err(format!("the floor submitted {lines} jobs").into()),
+        let text = String::from_utf8_lossy(&output.stdout);
+        let jobs: Vec<JobId> = text.lines().filter_map(|line| line.parse().ok()).collect();
+        match jobs.len() {
+            JOBS => Ok((took, jobs)),
+            some => Err(format!("the floor submitted {some} jobs").into()),
         }
     }
 

@@ -224,8 +224,8 @@ fn lock_pair(place: &Place) -> anyhow::Result<Row> {
 }
 
 /// Runs the bench of `ralph-slurm` on the tests' own cluster. Submission: a hundred jobs with a script and a config of
-/// 4 kB each, beside the same number of plain `sbatch` in one remote loop; twenty a second or more is the target. Held: what starts
-/// meanwhile would run on the machine that is measured.
+/// 4 kB each, beside the same number of plain `sbatch` in one remote loop; twenty a second or more is the target. They
+/// are held: what starts meanwhile would run on the machine that is measured.
 fn slurm(place: &Place, what: &str) -> anyhow::Result<Vec<Row>> {
     let cluster = cluster::one(&place.root).context("this case needs the SLURM cluster")?;
     let file = cluster.env_files();

@@ -7,6 +7,7 @@
 mod crash_sweep;
 mod demo;
 mod exactly_once;
+mod guide;
 mod killed;
 mod lifecycle;
 mod mcp;

@@ -24,12 +24,11 @@ fn blocks() -> Vec<&'static str> {
 }
 
 fn run(folder: &Path, script: &str) -> Ran {
-    let path = std::env::var("PATH").unwrap_or_default();
+    let script = format!("PATH=$PWD/bin:$PATH\n{script}");
     Ran::of_command(
         Command::new("bash")
-            .args(["-euo", "pipefail", "-c", script])
+            .args(["-euo", "pipefail", "-c", &script])
             .current_dir(folder)
-            .env("PATH", format!("{}:{path}", folder.join("bin").display()))
             .env("HOME", folder.join("home"))
             .env("XDG_RUNTIME_DIR", folder.join("run"))
             .env("GIT_CONFIG_GLOBAL", folder.join("gitconfig"))
@@ -40,6 +39,7 @@ fn run(folder: &Path, script: &str) -> Ran {
     )
 }
 
+#[expect(clippy::disallowed_methods, reason = "a user's own files")]
 fn folder() -> TempDir {
     let folder = TempDir::new().expect("a temporary folder");
     let at = |path: &str| folder.path().join(path);
@@ -59,7 +59,9 @@ fn the_blocks_of_the_guide_run_as_they_stand() {
     assert_eq!(blocks.len(), 2, "{blocks:?}");
     let looped = run(folder.path(), blocks[0]).ended(0);
     assert!(
-        looped.stdout.contains("ralph: **T2.** Count its lines, too"),
+        looped
+            .stdout
+            .contains("ralph: **T2.** Count its lines, too"),
         "{}",
         looped.stdout
     );

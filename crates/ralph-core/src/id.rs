@@ -160,6 +160,12 @@ pub struct JobId {
 }
 
 impl JobId {
+    /// The largest one there can be; stands for one that is not known yet.
+    pub const LARGEST: Self = Self {
+        base: 9_999_999_999,
+        part: JobPart::Whole,
+    };
+
     /// A whole job.
     ///
     /// # Errors

@@ -126,7 +126,7 @@ pub enum ActError {
     /// A file could not be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// An edit does not apply; only in a dry run, where no journal is involved.
+    /// An edit does not apply: in a dry run, and before a submission that could not be written down.
     #[error("{path}: {error}")]
     Edit {
         /// The file.

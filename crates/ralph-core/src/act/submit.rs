@@ -23,7 +23,7 @@ use crate::project;
 use crate::report::Problem;
 use crate::sbatch;
 use crate::settle::submission;
-use crate::store::layout;
+use crate::store::{atomic, layout};
 use crate::time::{Timestamp, compact};
 use crate::world::{Facts, INTENT_VERSION, Intent};
 
@@ -130,6 +130,7 @@ impl Dispatcher {
             });
         }
         let intent = self.intent(facts, wanted, prepared);
+        self.can_be_written_down(facts, &intent)?;
         crash_point!("submit.before_intent");
         let intended = submission::intended(facts, &intent, self.env.now());
         let mut committed = commit(&folder, intended, &self.env)?;
@@ -171,6 +172,21 @@ impl Dispatcher {
                 Err(vec![format!("{prompt} (its script has not changed since)")])
             }
             _ => Ok(prepared),
+        }
+    }
+
+    /// Whether the state file takes what this submission will have to write into it. A job that runs and stands nowhere
+    /// is worse than one that waits: nothing is sent before.
+    fn can_be_written_down(&self, facts: &Facts, intent: &Intent) -> Result<(), ActError> {
+        let folder = project::folder(&self.root, &facts.slug);
+        let text = atomic::read_text(&folder.join(layout::PIPELINE))?;
+        let books = submission::books(facts, intent, &self.settings.poll, self.env.now());
+        match books.apply(text.as_deref()) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(ActError::Edit {
+                path: layout::PIPELINE.to_owned(),
+                error,
+            }),
         }
     }
 

@@ -125,8 +125,10 @@ pub fn polled(facts: &Facts, context: &Context<'_>) -> ChangeSet {
         context.now,
         context.zone,
     );
-    draft.set(&["slurm_wait", "last_polled_at"], json!(stamp(context.now)));
-    draft.set(&["slurm_wait", "next_poll_after"], json!(stamp(next)));
+    draft.wait([
+        ("last_polled_at", json!(stamp(context.now))),
+        ("next_poll_after", json!(stamp(next))),
+    ]);
     draft.finish("poll")
 }
 
@@ -146,7 +148,7 @@ pub fn advanced(facts: &Facts, to: &Phase, because: &str, context: &Context<'_>)
         && facts.live_runs().next().is_none()
         && facts.view.slurm_wait.next_poll_after.is_some()
     {
-        draft.set(&["slurm_wait", "next_poll_after"], Value::Null);
+        draft.wait([("next_poll_after", Value::Null)]);
     }
     let detail = format!("{} to {to}: {because}", facts.phase());
     draft.event("ADVANCE", &detail);

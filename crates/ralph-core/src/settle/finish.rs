@@ -330,7 +330,7 @@ fn next_phase(draft: &mut Draft<'_>, facts: &Facts, ending: &Ending<'_>, consequ
         .filter(|run| run.key != ending.run.key)
         .count();
     if others == 0 && facts.view.slurm_wait.next_poll_after.is_some() {
-        draft.set(&["slurm_wait", "next_poll_after"], Value::Null);
+        draft.wait([("next_poll_after", Value::Null)]);
     }
     if consequence == Consequence::Block {
         draft.phase(&Phase::Debug);

@@ -58,6 +58,27 @@ impl<'a> Draft<'a> {
         self.pipeline.push(PipelineEdit::Set { path, value });
     }
 
+    /// Sets members of `slurm_wait`. What people write there as a single value (incident 22) becomes an object that keeps
+    /// what it said.
+    pub(crate) fn wait<const N: usize>(&mut self, set: [(&str, Value); N]) {
+        let wait = &self.facts.view.slurm_wait;
+        if !wait.is_plain {
+            for (key, value) in set {
+                self.set(&["slurm_wait", key], value);
+            }
+            return;
+        }
+        let mut object = members([
+            (
+                "poll_interval_seconds",
+                wait.poll_interval_seconds.map(|seconds| json!(seconds)),
+            ),
+            ("note", wait.note.as_ref().map(|note| json!(note))),
+        ]);
+        object.extend(set.map(|(key, value)| (key.to_owned(), value)));
+        self.set(&["slurm_wait"], Value::Object(object));
+    }
+
     /// Moves to a phase, unless the phase is a person's own sentence: 92 % of real files are in that class, and
     /// overwriting it would lose information.
     pub(crate) fn phase(&mut self, to: &Phase) {

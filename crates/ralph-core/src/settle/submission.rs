@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::backend::Receipt;
+use crate::backend::{FoundBy, Receipt};
 use crate::change::{ChangeSet, FileChange, FileEdit, QueuePlace};
 use crate::id::{JobId, QueueId};
 use crate::ledger::{self, SubmitLedger};
 use crate::phase::Phase;
-use crate::pipeline::PipelineEdit;
+use crate::pipeline::{PipelineEdit, RunKey};
 use crate::plan::items::limit_key;
 use crate::plan::rules::{SET_BY_PREFLIGHT, SET_BY_REFUSAL, SET_BY_SESSION};
 use crate::plan::{backoff, verify};
@@ -82,11 +82,10 @@ pub fn accepted(
     draft.pipeline(PipelineEdit::AddRun {
         run: record(intent, &submit, *job),
     });
-    draft.set(
-        &["slurm_wait", "next_poll_after"],
-        json!(stamp(backoff::first(poll, now))),
-    );
-    draft.set(&["slurm_wait", "last_polled_at"], Value::Null);
+    draft.wait([
+        ("next_poll_after", json!(stamp(backoff::first(poll, now)))),
+        ("last_polled_at", Value::Null),
+    ]);
     // A job that a person submits beside other work, or that is adopted late, does not end that work.
     if matches!(
         facts.phase(),
@@ -108,6 +107,38 @@ pub fn accepted(
     forget(&mut draft, facts, intent);
     draft.file(layout::intent(run), FileEdit::Remove);
     draft.finish(format!("{} is job {job}", intent.queue_id))
+}
+
+/// The edits of the state file that a submission will need: that it has begun, and at last that it has ended. What
+/// cannot be written down is not sent.
+#[must_use]
+pub fn books(facts: &Facts, intent: &Intent, poll: &PollSettings, now: Timestamp) -> FileEdit {
+    let job = JobId::LARGEST;
+    let receipt = Receipt::Accepted {
+        job,
+        cluster: None,
+        how: FoundBy::Marker,
+        remarks: String::new(),
+    };
+    let begun = accepted(facts, intent, &receipt, poll, now);
+    let mut edits: Vec<PipelineEdit> = begun
+        .files
+        .into_iter()
+        .filter_map(|file| match file.edit {
+            FileEdit::Pipeline { edits } => Some(edits),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    edits.push(PipelineEdit::CompleteRun {
+        run: RunKey {
+            index: facts.view.active_runs.len(),
+            run_id: Some(intent.request.run.to_string()),
+            job_id: Some(job.to_string()),
+        },
+        set: members([("status", Some(json!("completed")))]),
+    });
+    FileEdit::Pipeline { edits }
 }
 
 /// What the queue says of an item that was submitted.

@@ -285,6 +285,61 @@ async fn a_queue_that_cannot_be_edited_keeps_its_items_from_being_submitted() {
 }
 
 #[tokio::test]
+async fn what_could_not_be_written_down_is_not_sent() {
+    for (members, code) in [
+        (r#""events": {}"#, 13),
+        (r#""active_runs": "none""#, 13),
+        (r#""completed_runs": {}"#, 13),
+        (r#""slurm_wait": [1]"#, 13),
+        (r#""schema_version": 99"#, 12),
+    ] {
+        let bed = Bed::new();
+        bed.project("p", "RUN", &[("Q-001", "")]);
+        let state = "projects/p/.state/pipeline.json";
+        bed.write(state, &format!("{{\"phase\": \"RUN\", {members}}}"));
+        let files = || {
+            let mut files = walk(&bed.path("projects"));
+            files.retain(|(path, _)| !path.ends_with("lock.guard"));
+            files
+        };
+        let before = files();
+        let report = bed.dispatch().await;
+        assert_eq!(bed.cluster.calls(Method::Submit), 0, "{members}");
+        assert!(
+            told(&report).contains(&format!("exit {code}")),
+            "{}",
+            told(&report)
+        );
+        assert!(files() == before, "{members}");
+    }
+}
+
+#[tokio::test]
+async fn a_wait_that_is_written_as_one_value_becomes_an_object_and_keeps_what_it_said() {
+    for (written, kept) in [
+        ("900", serde_json::json!({"poll_interval_seconds": 900})),
+        (
+            "\"after lunch\"",
+            serde_json::json!({"note": "after lunch"}),
+        ),
+        ("\"2026-01-01T00:00:00Z\"", serde_json::json!({})),
+        ("false", serde_json::json!({})),
+    ] {
+        let bed = Bed::new();
+        bed.project("p", "RUN", &[("Q-001", "")]);
+        let state = format!(r#"{{"phase": "RUN", "slurm_wait": {written}}}"#);
+        bed.write("projects/p/.state/pipeline.json", &state);
+        bed.dispatch().await;
+        assert_eq!(bed.cluster.calls(Method::Submit), 1, "{written}");
+        let mut wait = bed.state("p")["slurm_wait"].take();
+        let members = wait.as_object_mut().unwrap();
+        assert!(members.remove("next_poll_after").unwrap().is_string());
+        members.remove("last_polled_at");
+        assert_eq!(wait, kept, "{written}");
+    }
+}
+
+#[tokio::test]
 async fn a_check_that_the_queue_does_not_take_is_made_once() {
     let bed = Bed::new();
     bed.project("p", "RUN", &[("Q-001", "")]);

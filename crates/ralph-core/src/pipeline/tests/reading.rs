@@ -393,6 +393,7 @@ fn a_run_is_read_whole_when_active_and_by_its_ids_when_completed() {
             poll_interval_seconds: None,
             last_polled_at: None,
             note: None,
+            is_plain: false,
         },
         last_event: Some(
             Zoneless(

@@ -173,12 +173,17 @@ pub struct SlurmWait {
     pub last_polled_at: Option<LooseTime>,
     /// A remark.
     pub note: Option<String>,
+    /// Whether it is a single number, text or truth value: whoever sets a member has to make an object of it first.
+    pub is_plain: bool,
 }
 
 impl SlurmWait {
     /// Reads any value; the second part says what was unexpected (incident 22).
     pub(super) fn read(value: &Value) -> (Self, Option<&'static str>) {
-        let mut wait = Self::default();
+        let mut wait = Self {
+            is_plain: value.is_boolean() || value.is_number() || value.is_string(),
+            ..Self::default()
+        };
         match value {
             Value::Null | Value::Bool(_) => (wait, None),
             Value::Object(members) => Self::of_members(members),
@@ -221,6 +226,7 @@ impl SlurmWait {
             poll_interval_seconds: interval.and_then(seconds),
             last_polled_at: members.get("last_polled_at").and_then(loose_time),
             note: text_member(members, "note"),
+            is_plain: false,
         };
         let given = interval.is_some_and(|value| !value.is_null());
         let odd = given && wait.poll_interval_seconds.is_none();

@@ -242,7 +242,8 @@ pub fn remove_unsynced(path: &Path) -> Result<Option<PathBuf>, StoreError> {
             crash_point!("atomic.removed");
             Ok(Some(folder(path).to_owned()))
         }
-        Err(failure) if failure.kind() == io::ErrorKind::NotFound => Ok(None),
+        // Nor is it there where its folder is a file, as the branches' is in a repository with a reftable.
+        Err(failure) if is_absence(&failure) => Ok(None),
         Err(failure) => Err(StoreError::io("remove", path, failure)),
     }
 }
@@ -390,16 +391,39 @@ pub(crate) fn mode_of(path: &Path) -> Option<u32> {
         .map(|found| found.permissions().mode() & 0o7777)
 }
 
-/// Removes a folder with everything in it; one that is not there is no error.
+fn is_absence(failure: &io::Error) -> bool {
+    matches!(
+        failure.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
+/// Removes a folder with everything in it; one that is not there is no error. Folders in it that were made read-only,
+/// as the cache of Go's modules is, are made writable first.
 ///
 /// # Errors
 /// [`StoreError::Io`].
 pub fn remove_tree(dir: &Path) -> Result<(), StoreError> {
-    match fs::remove_dir_all(dir) {
+    let mut removed = fs::remove_dir_all(dir);
+    if matches!(&removed, Err(failure) if failure.kind() == io::ErrorKind::PermissionDenied) {
+        make_writable(dir);
+        removed = fs::remove_dir_all(dir);
+    }
+    match removed {
         Err(failure) if failure.kind() != io::ErrorKind::NotFound => {
             Err(StoreError::io("remove the folder", dir, failure))
         }
         _ => Ok(()),
+    }
+}
+
+/// Lets the owner in. What cannot be changed is seen when it is removed; links are not followed.
+fn make_writable(dir: &Path) {
+    let _ = fs::set_permissions(dir, fs::Permissions::from_mode(0o700));
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            make_writable(&entry.path());
+        }
     }
 }
 

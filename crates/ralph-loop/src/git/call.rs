@@ -46,14 +46,17 @@ const FOREIGN: [&str; 10] = [
     "GIT_QUARANTINE_PATH",
 ];
 
-/// Settings of every call: no collection of garbage at a random moment, no daemon that outlives the call.
-const SETTINGS: [&str; 6] = [
+/// Settings of every call: no collection of garbage at a random moment, no daemon that outlives the call, no way into
+/// submodules, which no new worktree has yet.
+const SETTINGS: [&str; 8] = [
     "-c",
     "gc.auto=0",
     "-c",
     "maintenance.auto=false",
     "-c",
     "core.fsmonitor=false",
+    "-c",
+    "submodule.recurse=false",
 ];
 
 /// A run of git that is being put together.

@@ -55,9 +55,13 @@ impl Git {
     /// # Errors
     /// Git gives no answer.
     pub async fn current_branch(&self) -> Result<Option<String>, GitError> {
-        let call = self.call(&["symbolic-ref", "--quiet", "--short", "HEAD"]);
-        let output = call.accepting(&[0, 1]).await?;
-        Ok(Some(output.text()).filter(|branch| !branch.is_empty()))
+        // Not `--short`, which says `heads/main` where there is a tag of that name, too.
+        let call = self.call(&["symbolic-ref", "--quiet", "HEAD"]);
+        let output = call.accepting(&[0, 1]).await?.text();
+        let branch = output.strip_prefix("refs/heads/");
+        Ok(branch
+            .filter(|branch| !branch.is_empty())
+            .map(str::to_owned))
     }
 
     /// Tracked files of a work tree that differ from its HEAD, staged or not; empty means clean. Files that git

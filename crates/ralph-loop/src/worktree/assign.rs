@@ -3,6 +3,9 @@
 use super::mark::Mark;
 use super::{Assigned, CHECKOUT_LIMIT, Prepared, WorktreeError, Worktrees, index};
 
+/// How many names are tried for a branch that others make at the same time.
+const MOST_NAMES: usize = 100;
+
 impl Worktrees {
     /// Gives a prepared worktree a branch of its own at the current tip of the base: `<prefix>/<name>`, or with `-2`,
     /// `-3` behind it where that is taken. One run of git, and one more where the last attempt has left files that git
@@ -12,20 +15,21 @@ impl Worktrees {
     /// Git refuses; the worktree is removed then.
     pub async fn assign(&self, prepared: Prepared, name: &str) -> Result<Assigned, WorktreeError> {
         let tip = self.git.base_tip(&self.base).await?;
-        loop {
-            let branch = self.free_branch(name);
+        for _ in 0..MOST_NAMES {
             let assigned = Assigned {
                 path: prepared.path.clone(),
                 git_dir: prepared.git_dir.clone(),
-                branch,
+                branch: self.free_branch(name),
                 start: tip.clone(),
             };
             match self.renew(&prepared, &assigned.branch, &tip).await {
                 Ok(()) => {
-                    // Before the mark: that of the last attempt would say that the base's own changes are work.
-                    index::keep(&assigned.git_dir)?;
-                    Mark::assigned(&assigned).write(&assigned.git_dir)?;
-                    return Ok(assigned);
+                    let equipped = self.equip(&prepared, &assigned).await;
+                    if equipped.is_err() {
+                        self.forget(&prepared.path).await;
+                        self.git.remove_ref(&assigned.reference(), &tip).await?;
+                    }
+                    return equipped.map(|()| assigned);
                 }
                 // Somebody else has made a branch of that name meanwhile.
                 Err(_) if self.git.tip(&assigned.reference()).await?.is_some() => {}
@@ -35,6 +39,18 @@ impl Worktrees {
                 }
             }
         }
+        self.forget(&prepared.path).await;
+        Err(WorktreeError::NoName {
+            name: format!("{}/{name}", self.prefix),
+        })
+    }
+
+    /// What makes a worktree on its branch an attempt's.
+    async fn equip(&self, prepared: &Prepared, assigned: &Assigned) -> Result<(), WorktreeError> {
+        self.clean(prepared, &assigned.start).await?;
+        // Before the mark: that of the last attempt would say that the base's own changes are work.
+        index::keep(&assigned.git_dir)?;
+        Ok(Mark::assigned(assigned).write(&assigned.git_dir)?)
     }
 
     /// Whether the base is where the attempt starts.

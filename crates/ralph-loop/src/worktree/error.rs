@@ -42,6 +42,14 @@ pub enum WorktreeError {
         /// The folders.
         folders: Vec<String>,
     },
+    /// Every name that was tried for a branch is taken.
+    #[error(
+        "expected a free name for a branch such as `{name}`, found all that were tried to be taken"
+    )]
+    NoName {
+        /// The first of them.
+        name: String,
+    },
 }
 
 impl Coded for WorktreeError {
@@ -49,7 +57,7 @@ impl Coded for WorktreeError {
         match self {
             Self::Git(error) => error.code(),
             Self::Store(error) => error.code(),
-            Self::Gone { .. } | Self::Embedded { .. } => Code::Failed,
+            Self::Gone { .. } | Self::Embedded { .. } | Self::NoName { .. } => Code::Failed,
             Self::NotSafe { .. } => Code::Conflict,
         }
     }
@@ -67,6 +75,7 @@ impl Coded for WorktreeError {
             Self::Embedded { .. } => {
                 "Move those folders away, then `git worktree remove` the worktree."
             }
+            Self::NoName { .. } => "Remove branches of former attempts that nobody needs.",
         };
         Some(Hint::new(text))
     }

@@ -42,6 +42,8 @@ use self::place::{place, plain};
 use crate::git::refs::Base;
 use crate::git::{Git, GitError, ObjectId};
 
+/// Worktrees are called by this letter and a number. The folder may hold others, which are not ours.
+const PREFIX_OF_NAMES: &str = "w";
 /// How long a checkout of all files may take.
 const CHECKOUT_LIMIT: Duration = Duration::from_secs(1800);
 
@@ -154,13 +156,7 @@ impl Worktrees {
     /// Git refuses. What was begun is removed.
     pub async fn prepare(&self) -> Result<Prepared, WorktreeError> {
         let commit = self.git.base_tip(&self.base).await?;
-        let prepared = self.add(&commit, &["--no-checkout"]).await?;
-        let marked = Mark::Released { branch: None }.write(&prepared.git_dir);
-        if let Err(error) = marked {
-            self.forget(&prepared.path).await;
-            return Err(error.into());
-        }
-        Ok(prepared)
+        self.add(&commit).await
     }
 
     /// Makes a worktree with the files of any commit, for a look at it that leaves nothing behind.
@@ -168,26 +164,44 @@ impl Worktrees {
     /// # Errors
     /// Git refuses, such as for a full disk. What was begun is removed.
     pub async fn prepare_at(&self, commit: &ObjectId) -> Result<Prepared, WorktreeError> {
-        let prepared = self.add(commit, &[]).await?;
-        notes::bring(self.git.top(), &prepared.path)?;
-        Ok(prepared)
+        let prepared = self.add(commit).await?;
+        let checkout = [
+            "checkout",
+            "--quiet",
+            "--force",
+            "--detach",
+            commit.as_str(),
+        ];
+        let checkout = self.within(&prepared, &checkout).limit(CHECKOUT_LIMIT);
+        let brought = match checkout.run().await {
+            Ok(_) => notes::bring(self.git.top(), &prepared.path).map_err(WorktreeError::from),
+            Err(error) => Err(error.into()),
+        };
+        match brought {
+            Ok(()) => Ok(prepared),
+            Err(error) => {
+                self.forget(&prepared.path).await;
+                Err(error)
+            }
+        }
     }
 
+    /// A worktree without files, marked as ours before there is anything in it: what has no mark is somebody else's.
     /// Without hooks: one that fails in a folder where nothing is installed yet would say that git has failed.
-    async fn add(&self, commit: &ObjectId, options: &[&str]) -> Result<Prepared, WorktreeError> {
+    async fn add(&self, commit: &ObjectId) -> Result<Prepared, WorktreeError> {
         atomic::create_dir(&self.folder)?;
         let path = self.free_path();
-        let arguments = ["worktree", "add", "--quiet", "--detach"];
-        let mut call = self.git.call(&arguments).without_hooks();
-        for option in options {
-            call = call.arg(option);
-        }
-        let call = call.arg(&path).arg(commit.as_str()).limit(CHECKOUT_LIMIT);
-        let made = match call.run().await {
+        let arguments = ["worktree", "add", "--quiet", "--detach", "--no-checkout"];
+        let call = self.git.call(&arguments).without_hooks();
+        let made = match call.arg(&path).arg(commit.as_str()).run().await {
             Ok(_) => self.git_dir_of(&path).ok_or_else(|| no_git_dir(&path)),
             Err(error) => Err(error.into()),
         };
-        match made {
+        let marked = made.and_then(|git_dir| {
+            Mark::Released { branch: None }.write(&git_dir)?;
+            Ok(git_dir)
+        });
+        match marked {
             Ok(git_dir) => Ok(Prepared { path, git_dir }),
             Err(error) => {
                 self.forget(&path).await;
@@ -384,7 +398,7 @@ impl Worktrees {
         let mut names = self.names();
         loop {
             names.next += 1;
-            let path = self.folder.join(format!("w{}", names.next));
+            let path = self.folder.join(format!("{PREFIX_OF_NAMES}{}", names.next));
             if !path.exists() {
                 return path;
             }

@@ -65,7 +65,7 @@ impl Worktrees {
         Ok(())
     }
 
-    /// Cleans a worktree and sets it to a commit, on a new branch. Its mark still says that what lies there is no work.
+    /// Sets a worktree to a commit, on a new branch. Its mark still says that what lies there is no work.
     ///
     /// # Errors
     /// Git refuses, such as because there is a branch of that name.
@@ -78,6 +78,18 @@ impl Worktrees {
         let checkout = ["checkout", "--quiet", "--force", "--no-track", "-b", branch];
         let checkout = self.within(prepared, &checkout).arg(tip.as_str());
         checkout.limit(CHECKOUT_LIMIT).run().await?;
+        Ok(())
+    }
+
+    /// Removes what the last attempt has left in a worktree that is at a commit, and brings the notes.
+    ///
+    /// # Errors
+    /// Something cannot be removed, such as what lies in a folder that was made read-only.
+    pub(super) async fn clean(
+        &self,
+        prepared: &Prepared,
+        tip: &ObjectId,
+    ) -> Result<(), WorktreeError> {
         let (path, git_dir) = (prepared.path.clone(), prepared.git_dir.clone());
         let digits = tip.as_str().len();
         let is_clean = tokio::task::spawn_blocking(move || {
@@ -90,7 +102,7 @@ impl Worktrees {
         Ok(notes::bring(self.git.top(), &prepared.path)?)
     }
 
-    fn within(&self, prepared: &Prepared, arguments: &[&str]) -> Call<'_> {
+    pub(super) fn within(&self, prepared: &Prepared, arguments: &[&str]) -> Call<'_> {
         let call = self.git.call(arguments).without_hooks();
         call.within(&prepared.path, &prepared.git_dir)
     }

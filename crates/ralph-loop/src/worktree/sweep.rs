@@ -1,12 +1,13 @@
 //! What a killed loop left behind: its worktrees are found by git's own list and by their place, their work is put on
 //! a branch, and they are removed.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use ralph_core::time::Timestamp;
 
 use super::mark::{Found, Mark};
-use super::{Assigned, Kept, WorktreeError, Worktrees};
+use super::{Assigned, Kept, PREFIX_OF_NAMES, WorktreeError, Worktrees};
 use crate::git::ObjectId;
 
 /// The message of a commit that saves what an interrupted attempt left.
@@ -44,13 +45,11 @@ impl Worktrees {
         now: Timestamp,
     ) -> Result<Vec<Swept>, WorktreeError> {
         let listed = self.git.call(&["worktree", "list", "--porcelain", "-z"]);
-        let entries = entries(&listed.run().await?.stdout);
+        let mut entries = entries(&listed.run().await?.stdout);
+        // Before anything is removed: git forgets the marks of folders that are gone when it tidies up.
+        entries.retain(|entry| !alive.contains(&entry.path) && self.is_ours(entry));
         let mut swept = Vec::new();
         for entry in entries {
-            let is_ours = entry.path.parent() == Some(self.folder.as_path());
-            if !is_ours || alive.contains(&entry.path) {
-                continue;
-            }
             let saved = self.save(&entry, now).await;
             if matches!(saved, Ok(None)) {
                 tracing::debug!(path = %entry.path.display(), "removed an empty worktree");
@@ -66,6 +65,28 @@ impl Worktrees {
             });
         }
         Ok(swept)
+    }
+
+    /// Whether a loop made it. The folder is named as people name theirs, so its place alone says nothing: what is ours
+    /// has our kind of name, and a mark or a branch of ours. Without either it is one that was being made when the loop was
+    /// killed, and empty, or somebody else's.
+    fn is_ours(&self, entry: &Entry) -> bool {
+        let number = entry
+            .path
+            .file_name()
+            .and_then(|name| name.to_str()?.strip_prefix(PREFIX_OF_NAMES));
+        let is_named = entry.path.parent() == Some(self.folder.as_path())
+            && number.is_some_and(|digits| digits.parse::<u64>().is_ok());
+        let is_marked = || {
+            let git_dir = self.git_dir_of(&entry.path);
+            git_dir.is_some_and(|folder| Mark::read(&folder) != Found::Nothing)
+        };
+        let is_on_ours = || {
+            let prefix = format!("{}/", self.prefix);
+            let branch = entry.branch.as_ref();
+            branch.is_some_and(|name| name.starts_with(&prefix))
+        };
+        is_named && (is_marked() || is_on_ours() || is_empty(&entry.path))
     }
 
     async fn save(&self, entry: &Entry, now: Timestamp) -> Result<Option<Kept>, WorktreeError> {
@@ -171,6 +192,12 @@ impl Worktrees {
         }
         Ok(is_merged)
     }
+}
+
+/// Whether nothing is in a worktree but git's link, as where it was being made.
+fn is_empty(path: &Path) -> bool {
+    fs::read_dir(path)
+        .is_ok_and(|entries| entries.flatten().all(|entry| entry.file_name() == *".git"))
 }
 
 /// Reads `git worktree list --porcelain -z`: lines that end with NUL, entries that end with an empty one.

@@ -416,6 +416,64 @@ async fn a_worktree_goes_only_when_its_work_is_where_it_is_said_to_be() {
 }
 
 #[tokio::test]
+async fn what_others_keep_in_the_folder_of_worktrees_is_not_touched() {
+    let bench = Bench::new().await;
+    let ours = bench.assigned().await;
+    let beside = |name: &str| bench.worktrees.folder().join(name);
+    let add = |name: &str, branch: &str| {
+        let path = beside(name);
+        let path = path.to_string_lossy();
+        bench
+            .sandbox
+            .git(&["worktree", "add", "-q", "-b", branch, &path]);
+        write(&beside(name), "notes.txt", "precious");
+    };
+    add("feature", "feature");
+    bench
+        .sandbox
+        .git(&["worktree", "lock", &beside("feature").to_string_lossy()]);
+    // Named as ours are, and on a branch that is named as ours are.
+    add("w77", "mine");
+    add("attempt", "ralph-claude/mine");
+    let swept = bench.worktrees.sweep(&[], NOW).await.unwrap();
+    let paths: Vec<_> = swept.iter().map(|one| &one.path).collect();
+    assert_eq!(paths, [&ours.path]);
+    for name in ["feature", "w77", "attempt"] {
+        assert!(beside(name).join("notes.txt").is_file(), "{name}");
+    }
+}
+
+/// A cache of modules is made so, and then nobody could clean the worktree.
+#[tokio::test]
+async fn a_worktree_that_cannot_be_cleaned_goes_with_its_new_branch() {
+    let bench = Bench::new().await;
+    let assigned = bench.assigned().await;
+    write(&assigned.path, "pkg/mod/file", "x");
+    let work = bench.worktrees.capture(&assigned).await.unwrap();
+    let start = assigned.start.clone();
+    let safe = Safe::Merged(&start);
+    let prepared = bench.worktrees.release(&assigned, &work, safe).await;
+    // A file where the notes' folder has to go: what root may clean, it cannot bring either.
+    bench.sandbox.write(".ralph/specs", "tracked");
+    bench.sandbox.git(&["add", "-f", ".ralph/specs"]);
+    bench.sandbox.git(&["commit", "-qm", "A file"]);
+    bench
+        .sandbox
+        .git(&["update-index", "--skip-worktree", ".ralph/specs"]);
+    fs::remove_file(bench.sandbox.top().join(".ralph/specs")).unwrap();
+    bench.sandbox.write(".ralph/specs/api.md", "spec");
+    let before = bench.git.calls();
+    let next = bench
+        .worktrees
+        .assign(prepared.unwrap().unwrap(), "two")
+        .await;
+    assert!(next.is_err(), "{next:?}");
+    assert!(bench.git.calls() - before < 10);
+    assert_eq!(bench.refs(), ["main"]);
+    assert!(!assigned.path.exists());
+}
+
+#[tokio::test]
 async fn a_sweep_saves_work_removes_the_rest_and_leaves_the_living_and_strangers() {
     let bench = Bench::new().await;
     let prepared = bench.worktrees.prepare().await.unwrap();
@@ -455,7 +513,7 @@ async fn a_sweep_saves_work_removes_the_rest_and_leaves_the_living_and_strangers
         .sweep(std::slice::from_ref(&alive.path), NOW)
         .await
         .unwrap();
-    assert_eq!(swept.len(), 6);
+    assert_eq!(swept.len(), 6, "{swept:?}");
     assert!(swept.iter().all(|one| one.problem.is_none()), "{swept:?}");
     let kept: Vec<_> = swept.iter().filter_map(|one| one.kept.as_ref()).collect();
     assert_eq!(kept.len(), 3);

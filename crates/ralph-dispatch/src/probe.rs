@@ -136,7 +136,13 @@ async fn work_tree(folder: &Path, of_its_own: bool) -> WorkTree {
     if of_its_own && fs::symlink_metadata(folder.join(".git")).is_err() {
         return WorkTree::NoRepository;
     }
-    match git(folder, &["status", "--porcelain"]).await {
+    let mut command = git_command(folder, &["status", "--porcelain"]);
+    if of_its_own && let Some(around) = folder.canonicalize().ok().as_deref().and_then(Path::parent)
+    {
+        // Where its `.git` is damaged, git would walk on upward and answer for the workbench, too.
+        command.env("GIT_CEILING_DIRECTORIES", around);
+    }
+    match answer(command).await {
         Ok(text) if text.trim().is_empty() => WorkTree::Clean,
         Ok(text) => WorkTree::Dirty(text.lines().map(str::to_owned).collect()),
         Err(why) if why.contains("not a git repository") => WorkTree::NoRepository,
@@ -149,6 +155,10 @@ async fn work_tree(folder: &Path, of_its_own: bool) -> WorkTree {
 /// # Errors
 /// Its last words, or why it could not be asked.
 pub(crate) async fn git(folder: &Path, arguments: &[&str]) -> Result<String, String> {
+    answer(git_command(folder, arguments)).await
+}
+
+fn git_command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new("git");
     command
         .arg("-C")
@@ -157,6 +167,10 @@ pub(crate) async fn git(folder: &Path, arguments: &[&str]) -> Result<String, Str
         .env("LC_ALL", "C")
         .env("GIT_TERMINAL_PROMPT", "0")
         .env("GIT_OPTIONAL_LOCKS", "0");
+    command
+}
+
+async fn answer(command: Command) -> Result<String, String> {
     let (success, stdout, stderr) = run(command, GIT_LIMIT).await?;
     if success {
         Ok(stdout)

@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 use ralph_core::env::Env;
 use ralph_core::process::Identity;
 use ralph_core::process::guard::GuardProgram;
+use ralph_core::process::lock::LifeLock;
 use ralph_core::store::atomic;
 use ralph_docs::fix_plan::Flavour;
 use tokio::sync::watch;
@@ -39,6 +40,8 @@ pub const FOLDER: &str = ".ralph";
 pub const PLAN: &str = "fix_plan.md";
 /// Our private state, below that.
 pub const STATE: &str = "state";
+/// The lock of a repository's loop in there, held for the loop's life.
+pub const LOCK: &str = "loop.lock";
 
 /// What git would show of ours where a repository does not ignore it.
 const OURS: [&str; 9] = [
@@ -215,6 +218,10 @@ async fn site(
     atomic::create_dir(&ralph.join(STATE))?;
     // Before anything is refused, so that a loop that does not begin leaves nothing in `git status` either.
     git.exclude(&OURS).await?;
+    let held = match name {
+        None => None,
+        Some(_) => Some(lock_of_its_own(&git)?),
+    };
     let wished = work.base.value.as_deref();
     let remote = if work.pull_requests.value {
         git.remote(wished).await?
@@ -249,10 +256,21 @@ async fn site(
         delivery,
         tracked_plan,
         plan_state: Mutex::default(),
+        held,
         name,
         git,
         base,
     })
+}
+
+/// The loop's lock of a repository of a workspace: two loops would take each other's worktrees for what a crash left.
+fn lock_of_its_own(git: &Git) -> Result<LifeLock, PoolError> {
+    let path = git.top().join(FOLDER).join(STATE).join(LOCK);
+    match LifeLock::try_take(&path) {
+        Ok(Some(lock)) => Ok(lock),
+        Ok(None) => Err(PoolError::Busy(git.top().to_owned())),
+        Err(error) => Err(PoolError::Lock { path, error }),
+    }
 }
 
 /// The checks of a repository, as they are configured.

@@ -280,6 +280,53 @@ fn what_cannot_be_honoured_is_refused() {
     );
 }
 
+/// Two loops would take each other's worktrees for what a crash left.
+#[test]
+fn a_repository_whose_own_loop_runs_is_not_worked_in() {
+    let folder = Folder::with("## alpha\n- [ ] A1 :: write a1.txt x\n", &["alpha"]);
+    folder.lender.write(
+        "../folder/alpha/.ralph/fix_plan.md",
+        "- [ ] Own :: sleep 60000; write own.txt x\n",
+    );
+    let mut own = folder.lender.command(&["loop"]);
+    let mut own = own
+        .current_dir(folder.root.join("alpha"))
+        .spawn()
+        .expect("started");
+    ralph_tests::wait_until("its agent runs", || {
+        let agents = std::fs::read_to_string(folder.lender.home().join("agent.log"));
+        agents.is_ok_and(|text| text.contains("begin"))
+    });
+    let ran = folder.ralph(&["loop", "--workspace"]).ended(33);
+    assert!(ran.stderr.contains("already running"), "{}", ran.stderr);
+    assert!(
+        folder.root.join("alpha-worktrees/w1").is_dir(),
+        "its agent still has it"
+    );
+    own.kill().expect("killed");
+    own.wait().expect("ended");
+    folder.ralph(&["loop", "--workspace"]).ended(0);
+    assert!(folder.read("alpha/a1.txt").contains('x'));
+}
+
+/// Git walks on upward from a `.git` that it cannot use.
+#[test]
+fn a_damaged_repository_is_not_taken_for_the_one_around_it() {
+    let folder = Folder::with("## alpha\n- [ ] A1 :: write a1.txt x\n", &["alpha"]);
+    git(&folder.root, &["init", "-q", "-b", "main"]);
+    git(&folder.root, &["config", "user.name", "Ada"]);
+    git(&folder.root, &["config", "user.email", "ada@example.org"]);
+    git(
+        &folder.root,
+        &["commit", "-q", "--allow-empty", "-m", "Around"],
+    );
+    folder.lender.write("../folder/alpha/.git/HEAD", "garbage");
+    let ran = folder.ralph(&["loop", "--workspace"]).ended(1);
+    assert!(ran.stderr.contains("git cannot use"), "{}", ran.stderr);
+    assert_eq!(git(&folder.root, &["log", "--format=%s"]).trim(), "Around");
+    assert!(folder.attempts().is_empty());
+}
+
 /// Rows 46 to 48: what is a repository of a workspace, and what is none.
 #[test]
 fn a_workspace_is_a_plan_and_repositories_below_it() {

@@ -33,13 +33,33 @@ pub(super) async fn locate(
     let text = output.text();
     let mut lines = text.lines().map(PathBuf::from);
     match (lines.next(), lines.next(), lines.next()) {
-        (Some(top), Some(git_dir), Some(common_dir)) => Ok((top, git_dir, common_dir)),
+        (Some(top), Some(git_dir), Some(common_dir)) => match passed_over(folder, &top) {
+            None => Ok((top, git_dir, common_dir)),
+            Some(damaged) => Err(GitError::NotARepository {
+                reason: format!(
+                    "git cannot use {} and answers for {}",
+                    damaged.join(".git").display(),
+                    top.display()
+                ),
+                folder: damaged,
+            }),
+        },
         _ => Err(GitError::Answer {
             command,
             found: text,
             expected: "three paths",
         }),
     }
+}
+
+/// The folder between these two whose `.git` git has passed over: where that is damaged, git walks on upward and answers
+/// for whatever repository is around it. Work must not get in there.
+fn passed_over(folder: &Path, top: &Path) -> Option<PathBuf> {
+    let (folder, top) = (folder.canonicalize().ok()?, top.canonicalize().ok()?);
+    let below = folder.ancestors().take_while(|at| **at != top);
+    folder.starts_with(&top).then_some(())?;
+    let mut below = below.filter(|at| at.join(".git").symlink_metadata().is_ok());
+    below.next().map(Path::to_owned)
 }
 
 /// Who the user is to git. A user whom git does not know is no error: work is not lost for the want of a name.

@@ -1,5 +1,7 @@
 //! What keeps a pool, or one attempt of it, from going on.
 
+use std::path::PathBuf;
+
 use ralph_core::error::{Code, Coded, Hint};
 use ralph_core::id::IdError;
 use ralph_core::process::guard::GuardError;
@@ -69,6 +71,18 @@ pub enum PoolError {
     /// Work that was to be pushed, in a repository that has no remote any more.
     #[error("{0}: there is no remote to push it to any more")]
     NoRemote(String),
+    /// Another loop works in a repository.
+    #[error("{}: a loop is already running here", .0.display())]
+    Busy(PathBuf),
+    /// The lock of a repository cannot be taken.
+    #[error("{}: cannot be locked", path.display())]
+    Lock {
+        /// The lock.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: std::io::Error,
+    },
     /// An id came twice.
     #[error("the attempt {0} is not new")]
     AttemptTwice(AttemptId),
@@ -94,6 +108,8 @@ impl Coded for PoolError {
             Self::Engine(error) => error.code(),
             Self::Store(error) => error.code(),
             Self::NoRepository(_) | Self::NoRemote(_) => Code::Usage,
+            Self::Busy(_) => Code::AlreadyRunning,
+            Self::Lock { .. } => Code::Failed,
             Self::Id(_) | Self::AttemptTwice(_) | Self::Panic(_) => Code::Bug,
         }
     }
@@ -117,6 +133,10 @@ impl Coded for PoolError {
                 "Clone it beside the others, or move the task to a section that names a repository.",
             )),
             Self::NoRemote(_) => Some(Hint::new("Add the remote, or merge the branch by hand.")),
+            Self::Busy(_) => Some(Hint::new(
+                "`ralph status` there shows it; stop it, or leave that repository out with --exclude.",
+            )),
+            Self::Lock { .. } => Some(Hint::new("Check the permissions of the folder.")),
             Self::Id(_) | Self::AttemptTwice(_) | Self::Panic(_) => Some(Hint::new(
                 "This is a bug in ralph. The attempts are safe: start the loop again.",
             )),

@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use ralph_core::env::Env;
 use ralph_core::process::Identity;
 use ralph_core::process::guard::GuardProgram;
+use ralph_core::process::lock::LifeLock;
 
 use tokio::sync::watch;
 
@@ -59,6 +60,8 @@ pub struct Site {
     pub delivery: Option<Deliverer>,
     /// The plan as the repository tracks it, from the top of the work tree; `None` where it does not.
     pub tracked_plan: Option<String>,
+    /// The lock of its own loop, which is held in a workspace, too; in a single repository the caller holds it.
+    pub held: Option<LifeLock>,
     /// What the user's checkout had of it last.
     pub(crate) plan_state: Mutex<PlanState>,
 }

@@ -14,7 +14,7 @@ use ralph_core::process::lock::LifeLock;
 use ralph_core::store::atomic;
 use ralph_front::failure::{Failure, printed};
 use ralph_front::output::Output;
-use ralph_loop::assemble::{Assembly, STATE, assemble};
+use ralph_loop::assemble::{Assembly, LOCK, STATE, assemble};
 use ralph_loop::event::{Event, Sink};
 use ralph_loop::git::GitProgram;
 use ralph_loop::log::{self, Retention};
@@ -69,7 +69,7 @@ pub(super) fn run(
 fn lock(here: &Here) -> Result<LifeLock, Failure> {
     let state = here.folder().join(STATE);
     atomic::create_dir(&state)?;
-    let path = state.join("loop.lock");
+    let path = state.join(LOCK);
     let taken = LifeLock::try_take(&path).map_err(|error| {
         Failure::new(
             Code::Failed,

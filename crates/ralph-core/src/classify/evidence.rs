@@ -4,7 +4,7 @@ use super::class::{FailureClass, Rank, Scope};
 use super::log::LogText;
 use super::signatures::{self, Weight};
 use super::texts::SIGNATURES;
-use super::{Case, python, traceback};
+use super::{Case, aftermath, python, traceback};
 use crate::backend::Stream;
 use crate::job::JobState;
 
@@ -81,12 +81,14 @@ impl<'a> Evidence<'a> {
         logs.sort_by_key(|log| log.stream() == Stream::Out);
         let came_to_end = logs.iter().any(|log| says_end(log));
         let success = success(case, came_to_end);
+        let raised = python::decide(&logs, |log, line| {
+            success != Success::Reported || aftermath::ends_log(log, line)
+        });
         let mut candidates: Vec<Candidate> = logs
             .iter()
             .enumerate()
-            .flat_map(|(index, log)| hits(index, log, success))
+            .flat_map(|(index, log)| hits(index, log, success, raised.as_ref()))
             .collect();
-        let raised = python::decide(&logs);
         candidates.extend(raised.as_ref().map(from_python));
         // Stable: within a rank the table's order decides, then standard error.
         candidates.sort_by_key(|found| (found.rank, row_of(found)));
@@ -130,16 +132,27 @@ fn row_of(found: &Candidate) -> usize {
         .unwrap_or(SIGNATURES.len())
 }
 
-/// What the table finds in one log, and whether it may decide: a job that reports success is only doubted for
-/// what proves that something ended, and the scheduler is believed before the script.
-fn hits(index: usize, log: &LogText, success: Success) -> Vec<Candidate> {
+/// What the table finds in one log, and whether it may decide. Where the log claims success, only what proves that
+/// something ended speaks against it, and the scheduler is believed before the script. Where the scheduler reports
+/// success, a text only says more about the exception that ended the log: alone, it may be advice, a test, or an
+/// attempt that was repeated (section F: COMPLETED is doubted for a traceback or a missing artifact).
+fn hits(
+    index: usize,
+    log: &LogText,
+    success: Success,
+    raised: Option<&python::Verdict>,
+) -> Vec<Candidate> {
     let last_traceback = traceback::last_start(log);
     let candidate = |hit: signatures::Hit| {
         let signature = SIGNATURES.get(hit.row)?;
         let passed = signature.weight == Weight::Passing && last_traceback > Some(hit.line);
-        let proves = signature.weight == Weight::Fatal
-            || success == Success::No
-            || signature.class.rank() == Rank::Scheduler && success == Success::Claimed;
+        let proves = match success {
+            Success::No => true,
+            Success::Claimed => {
+                signature.weight == Weight::Fatal || signature.class.rank() == Rank::Scheduler
+            }
+            Success::Reported => raised.is_some_and(|found| found.holds(index, hit.line)),
+        };
         Some(Candidate {
             place: Some((index, hit.line)),
             text: signature.needle(),

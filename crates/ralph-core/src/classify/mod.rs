@@ -8,6 +8,7 @@
 //! [`LogText`] keeps. Nothing here fetches a log, changes a state or decides about a retry; it only suggests.
 
 mod accounting;
+mod aftermath;
 mod class;
 mod evidence;
 mod explain;

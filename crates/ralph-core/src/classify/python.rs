@@ -276,18 +276,33 @@ pub(super) struct Verdict {
     pub(super) scope: Scope,
     /// Which of the job's logs.
     pub(super) log: usize,
+    /// Index of the line where its traceback starts.
+    pub(super) start: usize,
     /// Index of the line with the exception.
     pub(super) line: usize,
     /// File and line of the innermost frame of the user's own code.
     pub(super) source: Option<(String, usize)>,
 }
 
+impl Verdict {
+    /// Whether a line of a log belongs to the traceback, or to the first line of a message below it.
+    pub(super) fn holds(&self, log: usize, line: usize) -> bool {
+        self.log == log && (self.start..=self.line + 1).contains(&line)
+    }
+}
+
 /// The meaning of the last traceback that ended the program. Standard error is believed before standard output,
-/// which may only repeat it; the logs must come in that order.
-pub(super) fn decide(logs: &[&LogText]) -> Option<Verdict> {
+/// which may only repeat it; the logs must come in that order. `believed` sees the line of each exception.
+pub(super) fn decide(
+    logs: &[&LogText],
+    believed: impl Fn(&LogText, usize) -> bool,
+) -> Option<Verdict> {
     let mut best: Option<(Standing, usize, Traceback<'_>)> = None;
     for (index, log) in logs.iter().enumerate() {
         for found in traceback::find(log) {
+            if !believed(log, found.line) {
+                continue;
+            }
             let better = best.as_ref().is_none_or(|(standing, of, _)| {
                 found.standing > *standing || found.standing == *standing && *of == index
             });
@@ -324,6 +339,7 @@ fn verdict(found: &Traceback<'_>, log: usize) -> Verdict {
             class.scope()
         },
         log,
+        start: found.start,
         line: found.line,
         source: found.user_frame.map(|(path, line)| (path.to_owned(), line)),
     }
@@ -339,7 +355,7 @@ mod tests {
             "Traceback (most recent call last):\n  File \"{frame}\", line 3, in f\n    g()\n{exception}\n"
         );
         let log = LogText::from_bytes("job.err", Stream::Err, text.as_bytes());
-        decide(&[&log]).map_or(FailureClass::Unknown, |verdict| verdict.class)
+        decide(&[&log], |_, _| true).map_or(FailureClass::Unknown, |verdict| verdict.class)
     }
 
     #[test]

@@ -21,7 +21,8 @@ const LAST_LINES: usize = 200;
 /// What a text proves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Weight {
-    /// Something ended there; stands even when the job reports success.
+    /// Something ended there; stands even when the log claims that the script came to its end. Against the
+    /// scheduler's word for a success no text stands alone.
     Fatal,
     /// It explains a failure if there was one.
     Telling,
@@ -188,17 +189,24 @@ fn is_warning(line: &str) -> bool {
 }
 
 /// Whether a line only repeats a text from elsewhere: a commit's subject, git's advice, a member of a printed
-/// configuration, or a command that the shell echoes.
+/// configuration, a command that the shell echoes, a test that provoked the error, or advice about it.
 fn is_quotation(line: &str) -> bool {
     let trimmed = line.trim_start();
     let commit = trimmed.bytes().take_while(u8::is_ascii_hexdigit).count();
     trimmed.starts_with(CHECKED_OUT)
         || trimmed.starts_with("hint: ")
         || trimmed.starts_with("+ ")
+        || is_test_that_passed(trimmed)
+        || trimmed.contains("if you see ")
         || trimmed.starts_with('"') && trimmed.contains("\": ")
         || (7..=40).contains(&commit)
             && trimmed.as_bytes().get(commit) == Some(&b' ')
             && line.len() == trimmed.len()
+}
+
+/// Whether a line is the report of a test that did what it should (pytest, unittest, cargo).
+fn is_test_that_passed(line: &str) -> bool {
+    line.contains("test") && (line.contains(" PASSED") || line.ends_with("... ok"))
 }
 
 #[cfg(test)]
@@ -235,6 +243,9 @@ mod tests {
             "[W socket.cpp:601] The IPv6 network addresses cannot be retrieved (errno: 97 - Address family not supported)",
             "ls: cannot access 'x': No such file or directory",
             "{'nan_count': 0, 'note': 'no NaN'}",
+            "NOTICE: if you see No space left on device, clean up your scratch",
+            "test_disk_full ... No space left on device ... ok",
+            "test_cli ... error: unrecognized arguments: --foo PASSED",
         ] {
             assert_eq!(classes(line), [], "{line}");
         }

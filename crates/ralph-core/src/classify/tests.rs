@@ -324,9 +324,56 @@ fn a_script_that_ends_after_a_full_disk_is_suspicious() {
         (found.label().as_str(), found.suspicious),
         ("disk_quota", true)
     );
+    // The scheduler's word for a success outweighs a line of text, but not the exception that ended the program.
     let reported = classify(&ended(&JobState::Completed, (0, 0), &logs));
+    assert_eq!(
+        (reported.label().as_str(), reported.suspicious),
+        ("none", false)
+    );
+    let raised = [err(&raised("OSError: [Errno 122] Disk quota exceeded"))];
+    let reported = classify(&ended(&JobState::Completed, (0, 0), &raised));
     assert_eq!(reported.label(), "false_success:disk_quota");
     assert_eq!(reported.retry, RetryPolicy::Ask);
+}
+
+#[test]
+fn a_text_alone_does_not_undo_a_reported_success() {
+    let caught = raised("ValueError: bad sample");
+    let epochs: String = (2..=30).map(|n| format!("epoch {n} done\n")).collect();
+    for harmless in [
+        "NOTICE: if you see No space left on device, clean up your scratch\n".to_owned(),
+        "rsync error: timeout in data send/receive (code 30) at io.c(137)\nsent 474 bytes\n"
+            .to_owned(),
+        "test_disk_full ... No space left on device ... ok\nOK\n".to_owned(),
+        "test_cli ... error: unrecognized arguments: --foo PASSED\n".to_owned(),
+        "SyntaxError: generated program 17 did not parse (counted as invalid)\n".to_owned(),
+        format!("{COMMIT}falling back to main\n"),
+        "slurm_script: line 3: X: unbound variable\n".to_owned(),
+        format!("{caught}{epochs}All done.\n"),
+        format!("{caught}falling back to the CPU\n"),
+    ] {
+        for logs in [[err(&harmless)], [out(&harmless)]] {
+            let found = classify(&ended(&JobState::Completed, (0, 0), &logs));
+            assert_eq!(
+                (found.label().as_str(), found.suspicious),
+                ("none", false),
+                "{harmless}"
+            );
+        }
+    }
+    // The last of several that ends its log is the one that counts.
+    let text = format!(
+        "{caught}{epochs}{}Job completed at noon\n",
+        raised("KeyError: 'mu'")
+    );
+    let logs = [out(&text)];
+    let found = classify(&ended(&JobState::Completed, (0, 0), &logs));
+    assert_eq!(found.label(), "false_success:py_exception");
+    assert!(
+        found.summary.contains("KeyError: 'mu'"),
+        "{}",
+        found.summary
+    );
 }
 
 #[test]

@@ -1,0 +1,114 @@
+//! What follows a place in a log: whether anything of substance comes after it, whether it was survived.
+//!
+//! A job that the scheduler calls completed is only doubted for a traceback that ends a log; one that a program
+//! caught and went on from is part of a good run. Nothing here knows a failure class.
+
+use super::log::LogText;
+
+/// How many lines may follow the end of a program: the script's own report, a copy's summary, a clean-up.
+const LAST_WORDS: usize = 20;
+
+/// What stands in front of a number when a program reports how far it is.
+const COUNTED: &[&str] = &[
+    "epoch",
+    "step",
+    "iteration",
+    "iter",
+    "batch",
+    "loss",
+    "round",
+];
+
+/// What says that an error was survived, in lower case.
+const SURVIVED: &[&str] = &[
+    "falling back",
+    "fallback",
+    "fall back",
+    "retry",
+    "trying again",
+    "try again",
+    "second attempt",
+    "recovered",
+    "resuming",
+    "resumed",
+    "succeeded",
+];
+
+/// Whether a log ends there: few lines follow, and none of them shows the program at work or says that it went on.
+pub(super) fn ends_log(log: &LogText, line: usize) -> bool {
+    let after = log.lines().skip(line + 1);
+    let mut count = 0;
+    let mut last = None;
+    for line in after.filter(|line| !line.text.starts_with("wandb:")) {
+        count += usize::from(last != Some((line.number, line.exact)));
+        last = Some((line.number, line.exact));
+        if count > LAST_WORDS || is_progress(line.text) || is_survival(line.text) {
+            return false;
+        }
+    }
+    true
+}
+
+/// Whether a line shows a program at work: a counter with its number, or a bar that is full.
+pub(super) fn is_progress(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    text.contains("100%|")
+        || COUNTED.iter().any(|word| {
+            text.match_indices(word).any(|(at, _)| {
+                let before = text.get(..at).unwrap_or_default();
+                let after = text.get(at + word.len()..).unwrap_or_default();
+                let own_word = !before.ends_with(|c: char| c.is_alphanumeric());
+                let number = after.trim_start_matches([' ', ':', '=', '#', '[', '(']);
+                own_word && number.starts_with(|c: char| c.is_ascii_digit())
+            })
+        })
+}
+
+/// Whether a line says that what stands before it was not the end.
+pub(super) fn is_survival(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    SURVIVED.iter().any(|word| text.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::Stream;
+
+    #[test]
+    fn progress_is_a_word_and_its_number() {
+        for text in [
+            "Epoch 3/30",
+            "[rank0] step: 1200 lr 0.1",
+            "train_loss 0.1 loss=0.25",
+            "100%|████| 391/391 [00:10<00:00]",
+        ] {
+            assert!(is_progress(text), "{text}");
+        }
+        for text in [
+            "Job completed at Tue Feb 24 13:02:39 EST 2026",
+            "  3%|▏ | 1/30",
+            "misstep 3",
+            "All steps done",
+        ] {
+            assert!(!is_progress(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_log_ends_where_only_last_words_follow() {
+        let ends = |after: &str| {
+            let text = format!("KeyError: 'mu'\n{after}");
+            ends_log(&LogText::from_bytes("a", Stream::Err, text.as_bytes()), 0)
+        };
+        assert!(ends(""));
+        assert!(ends(
+            "Cleaning up work directory...\nJob completed at noon\n"
+        ));
+        assert!(ends(&"wandb: loss 0.1\n".repeat(40)));
+        assert!(!ends("Epoch 2: loss 0.4\n"));
+        assert!(!ends("cannot reach it, falling back to main\n"));
+        assert!(!ends(&"copied\n".repeat(LAST_WORDS + 1)));
+        assert!(ends(&"copied\n".repeat(LAST_WORDS)));
+    }
+}

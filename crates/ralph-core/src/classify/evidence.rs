@@ -11,6 +11,9 @@ use crate::job::JobState;
 /// How close to the end of a log the script's own report of its end must stand.
 const LAST_LINES: usize = 50;
 
+/// How many lines of progress other processes may print until they wait for one that has ended.
+const STEPS_UNTIL_IDLE: usize = 5;
+
 /// What a script prints as its last act, in lower case and at the start of a line. What a program prints about
 /// its own part (`Training completed`) is not the end of the job.
 const ENDINGS: &[&str] = &[
@@ -45,6 +48,9 @@ pub(super) struct Candidate {
     pub(super) source: Option<(String, usize)>,
     /// Whether it may decide; the rest is only shown.
     decisive: bool,
+    /// Whether it is only a warning, which decides where nothing else says anything: every job without a GPU that
+    /// imports torch prints one.
+    pub(super) warned: bool,
 }
 
 impl Candidate {
@@ -58,6 +64,7 @@ impl Candidate {
             text: "",
             source: None,
             decisive: true,
+            warned: false,
         }
     }
 }
@@ -108,8 +115,17 @@ impl<'a> Evidence<'a> {
 
     /// The first decisive evidence of this rank or a later one.
     pub(super) fn first(&self, from: Rank) -> Option<Candidate> {
-        let mut decisive = self.candidates.iter().filter(|found| found.decisive);
+        let mut decisive = self.decisive().filter(|found| !found.warned);
         decisive.find(|found| found.rank >= from).cloned()
+    }
+
+    /// The first warning that may explain what nothing else does.
+    pub(super) fn first_warning(&self) -> Option<Candidate> {
+        self.decisive().find(|found| found.warned).cloned()
+    }
+
+    fn decisive(&self) -> impl Iterator<Item = &Candidate> {
+        self.candidates.iter().filter(|found| found.decisive)
     }
 
     /// The first decisive evidence of exactly this rank.
@@ -153,10 +169,13 @@ fn hits(
             }
             Success::Reported => raised.is_some_and(|found| found.holds(index, hit.line)),
         };
+        let follows = signature.class == FailureClass::NcclWatchdog
+            && raised.is_some_and(|found| is_cause(found, index, log, hit.line));
         Some(Candidate {
             place: Some((index, hit.line)),
             text: signature.needle(),
-            decisive: proves && !passed,
+            decisive: proves && !passed && !follows,
+            warned: hit.warned && raised.is_none_or(|found| !found.of_device),
             source: source_before(log, hit.line).filter(|_| signature.class.rank() == Rank::Python),
             ..Candidate::bare(signature.class)
         })
@@ -165,6 +184,20 @@ fn hits(
         .into_iter()
         .filter_map(candidate)
         .collect()
+}
+
+/// Whether an exception of one process explains that the others waited for it in vain: it stands before their
+/// watchdog's line, and the log shows no work in between, as it does after an exception that was caught.
+fn is_cause(found: &python::Verdict, index: usize, log: &LogText, watchdog: usize) -> bool {
+    let idle = || {
+        let between = watchdog.saturating_sub(found.line + 1);
+        let lines = log.lines().skip(found.line + 1).take(between);
+        lines
+            .filter(|line| aftermath::is_progress(line.text))
+            .count()
+            <= STEPS_UNTIL_IDLE
+    };
+    found.is_cause && (found.log != index || found.line < watchdog && idle())
 }
 
 /// The place that Python prints above a syntax error.
@@ -184,6 +217,7 @@ fn from_python(verdict: &python::Verdict) -> Candidate {
         text: "",
         source: verdict.source.clone(),
         decisive: true,
+        warned: false,
     }
 }
 

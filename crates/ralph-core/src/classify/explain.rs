@@ -29,7 +29,7 @@ pub(super) fn diagnosis(
         class,
         inner,
         scope: decisive.map_or(cause_class.scope(), |found| found.scope),
-        retry: retry(class, cause_class),
+        retry: retry(class, cause_class, decisive),
         source_location: decisive.and_then(|found| found.source.clone()),
         matches: matches(evidence),
         tail: tail(evidence, decisive),
@@ -43,12 +43,11 @@ pub(super) fn diagnosis(
     diagnosis
 }
 
-/// A job that reported success is never run again without asking.
-fn retry(class: FailureClass, cause: FailureClass) -> RetryPolicy {
+/// A job that reported success is never run again without asking, and neither is one of which only a warning speaks.
+fn retry(class: FailureClass, cause: FailureClass, decisive: Option<&Candidate>) -> RetryPolicy {
+    let unsure = class == FailureClass::FalseSuccess || decisive.is_some_and(|found| found.warned);
     match cause.retry() {
-        RetryPolicy::Once { .. } | RetryPolicy::Wait if class == FailureClass::FalseSuccess => {
-            RetryPolicy::Ask
-        }
+        RetryPolicy::Once { .. } | RetryPolicy::Wait if unsure => RetryPolicy::Ask,
         policy => policy,
     }
 }
@@ -195,7 +194,7 @@ fn masked(evidence: &Evidence<'_>, class: FailureClass) -> Option<FailureClass> 
     evidence
         .candidates
         .iter()
-        .find(|found| found.rank > Rank::Scheduler && found.rank < Rank::Fallback)
+        .find(|found| found.rank > Rank::Scheduler && found.rank < Rank::Fallback && !found.warned)
         .map(|found| found.class)
 }
 

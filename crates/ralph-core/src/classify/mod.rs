@@ -179,4 +179,5 @@ fn decide(case: &Case<'_>, evidence: &Evidence<'_>) -> Option<Candidate> {
                 .then(|| Candidate::bare(FailureClass::DiedBeforeScript))
         })
         .or_else(|| accounting::by_exit_alone(case.exit).map(Candidate::bare))
+        .or_else(|| evidence.first_warning())
 }

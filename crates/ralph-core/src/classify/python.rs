@@ -282,7 +282,35 @@ pub(super) struct Verdict {
     pub(super) line: usize,
     /// File and line of the innermost frame of the user's own code.
     pub(super) source: Option<(String, usize)>,
+    /// Whether the exception or the code that raised it names a GPU.
+    pub(super) of_device: bool,
+    /// Whether it ended a program, and is not itself what another process's end looks like.
+    pub(super) is_cause: bool,
 }
+
+/// What an exception says, in lower case, that only shows that the other processes are gone or the GPU is broken.
+const OF_THE_GROUP: &[&str] = &[
+    "nccl",
+    "cuda error",
+    "distributed",
+    "gloo",
+    "process group",
+    "rendezvous",
+    "tcpstore",
+    "socket",
+    "connection reset",
+    "connection closed",
+    "broken pipe",
+    "timed out",
+];
+const NAMES_OF_THE_GROUP: &[&str] = &[
+    "DistError",
+    "DistStoreError",
+    "DistNetworkError",
+    "AcceleratorError",
+    "KeyboardInterrupt",
+    "SystemExit",
+];
 
 impl Verdict {
     /// Whether a line of a log belongs to the traceback, or to the first line of a message below it.
@@ -342,7 +370,19 @@ fn verdict(found: &Traceback<'_>, log: usize) -> Verdict {
         start: found.start,
         line: found.line,
         source: found.user_frame.map(|(path, line)| (path.to_owned(), line)),
+        of_device: names_device(found, &message),
+        is_cause: found.standing == Standing::Main
+            && !NAMES_OF_THE_GROUP.contains(&found.name)
+            && !OF_THE_GROUP.iter().any(|text| message.contains(text)),
     }
+}
+
+fn names_device(found: &Traceback<'_>, message: &str) -> bool {
+    let code = found.code.to_ascii_lowercase();
+    found.innermost.contains("/cuda/")
+        || ["cuda", "nvidia", "gpu"]
+            .iter()
+            .any(|word| message.contains(word) || code.contains(word))
 }
 
 #[cfg(test)]

@@ -106,12 +106,14 @@ static SEARCH: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
 pub(super) struct Hit {
     pub(super) row: usize,
     pub(super) line: usize,
+    /// Whether the line calls itself a warning.
+    pub(super) warned: bool,
 }
 
-/// The first valid hit of every row, in the order of the table.
+/// The first valid hit of every row, in the order of the table; a warning only where nothing else was found.
 pub(super) fn search(log: &LogText) -> Vec<Hit> {
     let text = log.text();
-    let mut found: Vec<Option<usize>> = vec![None; SIGNATURES.len()];
+    let mut found: Vec<Option<(usize, bool)>> = vec![None; SIGNATURES.len()];
     let mut examined = vec![0_usize; SIGNATURES.len()];
     for hit in SEARCH
         .iter()
@@ -125,40 +127,46 @@ pub(super) fn search(log: &LogText) -> Vec<Hit> {
         ) else {
             continue;
         };
-        if slot.is_some() || *count >= EXAMINED {
+        if matches!(slot, Some((_, false))) || *count >= EXAMINED {
             continue;
         }
         *count += 1;
         let line = log.line_at(hit.start());
-        if counts(signature, log, line, hit.start()) {
-            *slot = Some(line);
+        if let Some(warned) = counts(signature, log, line, hit.start()) {
+            slot.get_or_insert((line, warned));
+            if !warned {
+                *slot = Some((line, warned));
+            }
         }
     }
     found
         .into_iter()
         .enumerate()
-        .filter_map(|(row, line)| Some(Hit { row, line: line? }))
+        .filter_map(|(row, place)| {
+            let (line, warned) = place?;
+            Some(Hit { row, line, warned })
+        })
         .collect()
 }
 
-/// Whether a hit of the needle at `offset` is a hit of the whole row.
-fn counts(signature: &Signature, log: &LogText, index: usize, offset: usize) -> bool {
-    let Some(line) = log.line(index) else {
-        return false;
-    };
+/// Whether a hit of the needle at `offset` is a hit of the whole row; if so, whether it stands in a warning.
+fn counts(signature: &Signature, log: &LogText, index: usize, offset: usize) -> Option<bool> {
+    let line = log.line(index)?;
     let (window, at) = window(line.text, offset.saturating_sub(line.start));
+    let warned = is_warning(window);
     if signature.at_start && at != 0
         || signature.near_end && index + LAST_LINES < log.line_count()
-        || !signature.even_as_warning && is_warning(window)
+        || !signature.even_as_warning && warned
         || is_quotation(line.text)
         || signature.unless.iter().any(|other| window.contains(other))
         || !in_order(window, signature.fragments)
     {
-        return false;
+        return None;
     }
     let after = log.text().get(offset..).unwrap_or_default();
-    signature.cured_by.is_empty()
-        || memchr::memmem::find(after.as_bytes(), signature.cured_by.as_bytes()).is_none()
+    let cured = !signature.cured_by.is_empty()
+        && memchr::memmem::find(after.as_bytes(), signature.cured_by.as_bytes()).is_some();
+    (!cured).then_some(warned)
 }
 
 /// The part of a line around an offset, and the offset in it.

@@ -427,6 +427,85 @@ fn a_completed_job_is_looked_at_too() {
 }
 
 #[test]
+fn a_warning_never_beats_an_exception_with_another_cause() {
+    let warning = "/opt/torch/cuda/__init__.py:138: UserWarning: CUDA initialization: Found no NVIDIA driver on your system. Please check\n";
+    let failed = |text: String| classify(&ended(&JobState::Failed, (1, 0), &[err(&text)]));
+    let found = failed(format!("{warning}{}", raised("KeyError: 'learning_rate'")));
+    assert_eq!(
+        (found.label().as_str(), found.retry),
+        ("py_exception", RetryPolicy::Never)
+    );
+    // An exception about the GPU is what the warning was about.
+    let found = failed(format!(
+        "{warning}{}",
+        raised("RuntimeError: this run needs a CUDA device")
+    ));
+    assert_eq!(found.label(), "cuda_driver_init");
+    assert!(matches!(found.retry, RetryPolicy::Once { .. }));
+    let found = failed(format!(
+        "{warning}{}",
+        raised("RuntimeError: Found no NVIDIA driver on your system.")
+    ));
+    assert!(found.key.is_some_and(|key| key.line == 5));
+    // Alone it is a guess, and nothing is submitted again for a guess.
+    let found = failed(format!("{warning}step 1\n"));
+    assert_eq!(
+        (found.label().as_str(), found.retry),
+        ("cuda_driver_init", RetryPolicy::Ask)
+    );
+    assert_eq!(
+        failed(format!("{warning}Segmentation fault (core dumped)\n")).label(),
+        "crash_signal"
+    );
+    let logs = [err(warning)];
+    let late = classify(&ended(&JobState::Timeout, (0, 15), &logs));
+    assert!(!late.cause.contains("cuda_driver_init"), "{}", late.cause);
+}
+
+#[test]
+fn an_exception_before_the_watchdog_is_the_cause() {
+    let ranked = |text: &str| -> String {
+        text.lines()
+            .map(|line| format!("[rank1]: {line}\n"))
+            .collect()
+    };
+    let watchdog = "[rank0]:[E ProcessGroupNCCL.cpp:607] [Rank 0] Watchdog caught collective operation timeout\n";
+    let aborted =
+        raised("torch.distributed.DistBackendError: NCCL communicator was aborted on rank 0");
+    let with = |exception: &str, between: &str| {
+        let first = ranked(&raised(exception));
+        let logs = [err(&format!("{first}{between}{watchdog}{aborted}"))];
+        classify(&ended(&JobState::Failed, (1, 0), &logs))
+    };
+    let found = with("KeyError: 'mu'", "[rank0]: step 7 loss 0.1\n");
+    assert_eq!(
+        (found.label().as_str(), found.retry),
+        ("py_exception", RetryPolicy::Never)
+    );
+    assert!(
+        found.summary.contains("KeyError: 'mu'"),
+        "{}",
+        found.summary
+    );
+    let memory = with(
+        "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB",
+        "",
+    );
+    assert_eq!(memory.label(), "cuda_oom");
+    // What is an effect itself, or was caught, explains nothing.
+    let effect = with(
+        "torch.distributed.DistBackendError: NCCL error in: x.cpp:1970",
+        "",
+    );
+    assert_eq!(effect.label(), "nccl_watchdog");
+    let caught = with(
+        "ValueError: bad sample",
+        &"[rank0]: step 7 loss 0.1\n".repeat(50),
+    );
+    assert_eq!(caught.label(), "nccl_watchdog");
+}
+
+#[test]
 fn a_failure_after_complete_results_says_so() {
     let logs = [out("Job completed at noon\n")];
     let found = classify(&ended(&JobState::Failed, (1, 0), &logs));

@@ -28,8 +28,18 @@ pub(super) enum Standing {
     Main,
 }
 
-/// Exceptions that only report the failure of another process.
-const WRAPPERS: &[&str] = &["ChildFailedError", "CalledProcessError"];
+/// Exceptions that only report the failure of another process, by name or by message in lower case.
+const WRAPPERS: &[&str] = &[
+    "ChildFailedError",
+    "CalledProcessError",
+    "DistBackendError",
+    "SignalException",
+];
+const OF_A_PEER: &[&str] = &[
+    "nccl communicator was aborted",
+    "connection closed by peer",
+    "watchdog",
+];
 
 /// Endings of the names of exceptions; other names are only believed directly below a frame.
 const ENDINGS: &[&str] = &[
@@ -68,6 +78,8 @@ pub(super) struct Traceback<'a> {
     pub(super) user_frame: Option<(&'a str, usize)>,
     /// File of the innermost frame.
     pub(super) innermost: &'a str,
+    /// The last line of code that is shown.
+    pub(super) code: &'a str,
 }
 
 /// The tracebacks of a log, the last [`LAST_TRACEBACKS`] of them, in their order.
@@ -100,6 +112,7 @@ fn read(log: &LogText, start: usize) -> Option<Traceback<'_>> {
         standing: standing(log, start),
         user_frame: None,
         innermost: "",
+        code: "",
     };
     let mut foreign = 0;
     let mut below_frame = false;
@@ -122,7 +135,7 @@ fn read(log: &LogText, start: usize) -> Option<Traceback<'_>> {
             } else {
                 message
             };
-            if WRAPPERS.contains(&name) {
+            if WRAPPERS.contains(&name) || is_of_a_peer(found.message) {
                 found.standing = found.standing.min(Standing::Wrapper);
             }
             break;
@@ -140,6 +153,9 @@ fn read(log: &LogText, start: usize) -> Option<Traceback<'_>> {
 impl<'a> Traceback<'a> {
     fn add_frame(&mut self, text: &'a str) {
         let Some((path, line)) = frame(text) else {
+            if text.contains(char::is_alphabetic) {
+                self.code = text;
+            }
             return;
         };
         self.innermost = path;
@@ -158,6 +174,11 @@ fn own_text<'a>(line: Line<'a>, prefix: &str) -> Option<&'a str> {
     };
     // An exception group draws its members behind a bar.
     Some(text.trim_start().strip_prefix("| ").unwrap_or(text))
+}
+
+fn is_of_a_peer(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    OF_A_PEER.iter().any(|text| message.contains(text))
 }
 
 fn is_label(prefix: &str) -> bool {

@@ -141,7 +141,7 @@ classes! {
         "No failure was found", "", "Nothing to do.";
     /// Nothing decisive was found; stays unknown (incident 60).
     Unknown = "unknown", Fallback, Unknown, ASK,
-        "Neither the scheduler nor the logs say why the job ended", "",
+        "No known cause was found, neither in the scheduler's record nor in the logs", "",
         "Read the last lines of the logs, and ask the scheduler for the job's record.";
     /// No source knows the job any more (incident 50): never found in a log, decided by verification.
     Lost = "lost", Fallback, Unknown, ASK,
@@ -244,9 +244,9 @@ classes! {
     EnvCommandNotFound = "env_command_not_found", Environment, Environment, ASK,
         "A command of the script was not found", "",
         "Load the module or activate the environment that provides the command.";
-    /// A Python package is missing.
+    /// A package of the program's language is missing.
     ModuleNotFound = "module_not_found", Environment, Environment, ASK,
-        "Python could not import a module",
+        "A module or package that the program needs was not found",
         "it is not installed there, or the search path or the commit is another one",
         "Install the package in the job's environment, or mend the search path.";
     /// A library is of another version than the program expects.

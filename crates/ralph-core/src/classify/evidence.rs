@@ -4,7 +4,7 @@ use super::class::{FailureClass, Rank, Scope};
 use super::log::LogText;
 use super::signatures::{self, Weight};
 use super::texts::SIGNATURES;
-use super::{Case, aftermath, python, traceback};
+use super::{Case, aftermath, last_error, python, traceback};
 use crate::backend::Stream;
 use crate::job::JobState;
 
@@ -122,6 +122,11 @@ impl<'a> Evidence<'a> {
     /// The first warning that may explain what nothing else does.
     pub(super) fn first_warning(&self) -> Option<Candidate> {
         self.decisive().find(|found| found.warned).cloned()
+    }
+
+    /// Where the last line stands that looks like an error, known or not.
+    pub(super) fn last_error(&self) -> Option<(usize, usize)> {
+        last_error::find(&self.logs)
     }
 
     fn decisive(&self) -> impl Iterator<Item = &Candidate> {

@@ -11,6 +11,8 @@ const TAIL_LINES: usize = 20;
 const SUMMARY_BYTES: usize = 300;
 const MATCHES: usize = 20;
 const PATH_BYTES: usize = 300;
+const ARTIFACTS: usize = 5;
+const ARTIFACT_BYTES: usize = 120;
 
 /// How much of a long line before the deciding text is kept.
 const BEFORE_KEY: usize = 100;
@@ -24,7 +26,12 @@ pub(super) fn diagnosis(
     inner: Option<FailureClass>,
 ) -> Diagnosis {
     let cause_class = inner.unwrap_or(class);
-    let key = decisive.and_then(|found| key_line(evidence, found));
+    let spoken = (class == FailureClass::Unknown)
+        .then(|| evidence.last_error())
+        .flatten();
+    let place = decisive.map_or(spoken, |found| found.place);
+    let text = decisive.map_or("", |found| found.text);
+    let key = place.and_then(|place| key_line(evidence, place, text));
     let mut diagnosis = Diagnosis {
         class,
         inner,
@@ -32,14 +39,17 @@ pub(super) fn diagnosis(
         retry: retry(class, cause_class, decisive),
         source_location: decisive.and_then(|found| found.source.clone()),
         matches: matches(evidence),
-        tail: tail(evidence, decisive),
+        tail: tail(evidence, place),
         suspicious: inner.is_some() || decisive.is_some() && evidence.success != Success::No,
         summary: String::new(),
         cause: cause(case, evidence, decisive, class, inner),
         advice: advice(case, cause_class),
         key,
     };
-    diagnosis.summary = summary(&diagnosis);
+    if class == FailureClass::Unknown && diagnosis.key.is_some() {
+        diagnosis.cause += " The key line is the last one that looks like an error.";
+    }
+    diagnosis.summary = summary(case, &diagnosis);
     diagnosis
 }
 
@@ -53,12 +63,12 @@ fn retry(class: FailureClass, cause: FailureClass, decisive: Option<&Candidate>)
 }
 
 /// The line of a piece of evidence, as a person is shown it.
-fn key_line(evidence: &Evidence<'_>, found: &Candidate) -> Option<KeyLine> {
-    let (log, line) = found.place?;
+fn key_line(evidence: &Evidence<'_>, place: (usize, usize), text: &str) -> Option<KeyLine> {
+    let (log, line) = place;
     let log = evidence.logs.get(log)?;
     let line = log.line(line)?;
     Some(KeyLine {
-        text: around(line.text, found.text).to_owned(),
+        text: around(line.text, text).to_owned(),
         path: log.path().to_owned(),
         line: line.number,
         exact: line.exact,
@@ -85,18 +95,17 @@ fn matches(evidence: &Evidence<'_>) -> Vec<Match> {
         .filter_map(|found| {
             Some(Match {
                 class: found.class,
-                key: key_line(evidence, found)?,
+                key: key_line(evidence, found.place?, found.text)?,
             })
         })
         .take(MATCHES)
         .collect()
 }
 
-/// The last lines of the log that decided, else of the first that says anything. Of a line that overwrites
+/// The last lines of the log with the key line, else of the first that says anything. Of a line that overwrites
 /// itself only the last state is shown, as on a terminal.
-fn tail(evidence: &Evidence<'_>, decisive: Option<&Candidate>) -> Vec<String> {
-    let decided = decisive.and_then(|found| found.place);
-    let log = decided
+fn tail(evidence: &Evidence<'_>, place: Option<(usize, usize)>) -> Vec<String> {
+    let log = place
         .and_then(|(log, _)| evidence.logs.get(log))
         .or_else(|| evidence.logs.iter().find(|log| log.line_count() > 0));
     let mut lines: Vec<String> = Vec::new();
@@ -121,8 +130,9 @@ fn cut(text: &str, bytes: usize) -> &str {
 }
 
 /// One line without a line feed: it goes into a field of the state file.
-fn summary(diagnosis: &Diagnosis) -> String {
-    let fact = diagnosis.inner.unwrap_or(diagnosis.class).facts().fact;
+fn summary(case: &Case<'_>, diagnosis: &Diagnosis) -> String {
+    let class = diagnosis.inner.unwrap_or(diagnosis.class);
+    let fact = format!("{}{}", class.facts().fact, missing(case, class));
     let text = match &diagnosis.key {
         Some(key) => format!(
             "{}: {} ({}:{})",
@@ -146,7 +156,12 @@ fn cause(
 ) -> String {
     let facts = inner.unwrap_or(class).facts();
     let mut sentences = vec![match inner {
-        Some(_) => format!("{}. {}", class.facts().fact, facts.fact),
+        Some(inner) => format!(
+            "{}. {}{}",
+            class.facts().fact,
+            facts.fact,
+            missing(case, inner)
+        ),
         None => format!("{}{}", facts.fact, detail(case, class)),
     }];
     if let Some((path, line)) = decisive.and_then(|found| found.source.as_ref()) {
@@ -168,16 +183,33 @@ fn cause(
     sentences.join(". ") + "."
 }
 
+/// The names of the files that are missing, the first of them, after the fact that says so (incident 63).
+fn missing(case: &Case<'_>, class: FailureClass) -> String {
+    if class != FailureClass::MissingArtifact {
+        return String::new();
+    }
+    let names = case.missing_artifacts;
+    let shown: Vec<&str> = names
+        .iter()
+        .take(ARTIFACTS)
+        .map(|name| cut(name, ARTIFACT_BYTES))
+        .collect();
+    let more = match names.len().saturating_sub(ARTIFACTS) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(": {}{more}", shown.join(", "))
+}
+
 /// What only this case can add to the fact.
 fn detail(case: &Case<'_>, class: FailureClass) -> String {
-    match (class, case.cancelled_by, case.exit, case.missing_artifacts) {
-        (FailureClass::Cancelled, Some(0), ..) => " by the administrator (user id 0)".to_owned(),
-        (FailureClass::Cancelled, Some(user), ..) => format!(" by the user with the id {user}"),
+    match (class, case.cancelled_by, case.exit) {
+        (FailureClass::Cancelled, Some(0), _) => " by the administrator (user id 0)".to_owned(),
+        (FailureClass::Cancelled, Some(user), _) => format!(" by the user with the id {user}"),
         (
             FailureClass::Unknown | FailureClass::CrashSignal | FailureClass::DiedBeforeScript,
             _,
             Some(exit),
-            _,
         ) => {
             format!(" (exit code {exit})")
         }

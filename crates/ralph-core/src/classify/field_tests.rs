@@ -182,6 +182,9 @@ fn environments_that_are_not_there() {
     all_are(
         "module_not_found",
         &[
+            "Error in library(dplyr) : there is no package called 'dplyr'\nExecution halted",
+            "ERROR: LoadError: ArgumentError: Package Flux not found in current path.",
+            "Can't locate JSON/XS.pm in @INC (you may need to install the JSON::XS module)",
             ">> ModuleNotFoundError: No module named 'torch'",
             ">> ImportError: cannot import name 'Literal' from 'typing' (/usr/lib/python3.7/typing.py)",
             "/usr/bin/python3: No module named accelerate.commands",
@@ -317,6 +320,7 @@ fn programs_of_every_language() {
     all_are(
         "loss_nan",
         &[
+            "NaN detected, aborting",
             ">> FloatingPointError: Minimum loss scale reached (0.0001). Your loss is probably exploding.",
             ">> ValueError: Loss is NaN at step 3",
             ">> RuntimeError: Function 'MulBackward0' returned nan values in its 0th output.",

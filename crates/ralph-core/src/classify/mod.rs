@@ -12,6 +12,7 @@ mod aftermath;
 mod class;
 mod evidence;
 mod explain;
+mod last_error;
 mod log;
 mod python;
 mod signatures;
@@ -79,7 +80,7 @@ impl<'a> Case<'a> {
     }
 }
 
-/// The line that decided.
+/// The line that decided; where nothing did, the last that looks like an error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyLine {
     /// The line without terminal codes; of a long line the part around the deciding text.
@@ -114,7 +115,7 @@ pub struct Diagnosis {
     pub scope: Scope,
     /// What may happen without asking.
     pub retry: RetryPolicy,
-    /// The line that decided, where a line did.
+    /// The line that decided, where a line did; of an unknown end the last line that looks like an error.
     pub key: Option<KeyLine>,
     /// File and line of the innermost frame of the user's own code in the deciding traceback.
     pub source_location: Option<(String, usize)>,
@@ -179,5 +180,8 @@ fn decide(case: &Case<'_>, evidence: &Evidence<'_>) -> Option<Candidate> {
                 .then(|| Candidate::bare(FailureClass::DiedBeforeScript))
         })
         .or_else(|| accounting::by_exit_alone(case.exit).map(Candidate::bare))
-        .or_else(|| evidence.first_warning())
+        .or_else(|| {
+            let warning = evidence.first_warning();
+            warning.filter(|_| evidence.last_error().is_none())
+        })
 }

@@ -177,7 +177,7 @@ fn window(line: &str, offset: usize) -> (&str, usize) {
 }
 
 /// Whether all fragments occur one after the other.
-fn in_order(line: &str, fragments: &[&str]) -> bool {
+pub(super) fn in_order(line: &str, fragments: &[&str]) -> bool {
     let mut rest = line;
     fragments.iter().all(|fragment| {
         let after = rest
@@ -189,7 +189,7 @@ fn in_order(line: &str, fragments: &[&str]) -> bool {
 }
 
 /// Whether a line calls itself a warning (Python, its libraries, C++ logging).
-fn is_warning(line: &str) -> bool {
+pub(super) fn is_warning(line: &str) -> bool {
     line.contains("Warning: ")
         || line.contains("WARNING")
         || line.contains("warning: ")
@@ -198,7 +198,7 @@ fn is_warning(line: &str) -> bool {
 
 /// Whether a line only repeats a text from elsewhere: a commit's subject, git's advice, a member of a printed
 /// configuration, a command that the shell echoes, a test that provoked the error, or advice about it.
-fn is_quotation(line: &str) -> bool {
+pub(super) fn is_quotation(line: &str) -> bool {
     let trimmed = line.trim_start();
     let commit = trimmed.bytes().take_while(u8::is_ascii_hexdigit).count();
     trimmed.starts_with(CHECKED_OUT)

@@ -400,6 +400,19 @@ fn a_completed_job_is_looked_at_too() {
         (found.label().as_str(), found.suspicious),
         ("false_success:missing_artifact", true)
     );
+    let names = "Files that a success leaves behind are missing: results/a.pt";
+    assert!(found.summary.ends_with(names), "{}", found.summary);
+    assert!(found.cause.contains(names), "{}", found.cause);
+    let many: Vec<String> = (0..9).map(|n| format!("results/{n}.pt")).collect();
+    let found = classify(&Case {
+        missing_artifacts: &many,
+        ..ended(&completed, (0, 0), &clean)
+    });
+    assert!(
+        found.cause.contains("results/4.pt and 4 more."),
+        "{}",
+        found.cause
+    );
 
     // What a script may print and still succeed.
     for harmless in [
@@ -510,7 +523,26 @@ fn a_failure_after_complete_results_says_so() {
     let logs = [out("Job completed at noon\n")];
     let found = classify(&ended(&JobState::Failed, (1, 0), &logs));
     assert_eq!(found.class, FailureClass::Unknown);
-    insta::assert_snapshot!(found.cause, @"Neither the scheduler nor the logs say why the job ended (exit code 1:0). The log says that the script came to its end, so the results may be complete.");
+    insta::assert_snapshot!(found.cause, @"No known cause was found, neither in the scheduler's record nor in the logs (exit code 1:0). The log says that the script came to its end, so the results may be complete.");
+}
+
+#[test]
+fn an_unknown_end_names_the_line_that_says_it() {
+    let logs = [err("Fortran runtime error: End of file\n"), out("step 1\n")];
+    let found = classify(&ended(&JobState::Failed, (2, 0), &logs));
+    insta::assert_snapshot!(
+        format!("{}\n{}", found.summary, found.cause),
+        @r"
+    unknown: Fortran runtime error: End of file (logs/job.err:1)
+    No known cause was found, neither in the scheduler's record nor in the logs (exit code 2:0). The key line is the last one that looks like an error.
+    "
+    );
+    // A guess from a warning does not hide it.
+    let warning = "x.py:1: UserWarning: Found no NVIDIA driver on your system.\n";
+    let logs = [err(&format!("{warning}panic: bad input\n"))];
+    let found = classify(&ended(&JobState::Failed, (2, 0), &logs));
+    assert_eq!(found.label(), "unknown");
+    assert!(found.summary.contains("panic: bad input"));
 }
 
 #[test]

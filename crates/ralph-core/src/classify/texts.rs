@@ -134,6 +134,15 @@ pub(super) const SIGNATURES: &[Signature] = &[
         ModuleNotFound,
         &["Error while finding module specification for '"],
     ),
+    tells(
+        ModuleNotFound,
+        &["Error in ", "there is no package called "],
+    ),
+    tells(
+        ModuleNotFound,
+        &["ArgumentError: Package ", " not found in current path"],
+    ),
+    tells(ModuleNotFound, &["Can't locate ", " in @INC"]),
     passing(EnvModuleUnknown, &["The following module(s) are unknown"]),
     passing(EnvModuleUnknown, &["Unable to locate a modulefile for"]),
     passing(
@@ -330,6 +339,7 @@ pub(super) const SIGNATURES: &[Signature] = &[
     ),
     fatal(LossNan, &["oss is nan, stopping"]),
     fatal(LossNan, &["oss is NaN, stopping"]),
+    tells(LossNan, &["NaN detected", "bort"]),
     fatal(PyException, &["SyntaxError: "]).at_start(),
     fatal(PyException, &["IndentationError: "]).at_start(),
     fatal(PyException, &["TabError: "]).at_start(),

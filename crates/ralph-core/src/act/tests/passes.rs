@@ -384,8 +384,8 @@ async fn a_failure_that_cannot_be_written_down_is_asked_about() {
     );
     bed.wait(120);
     insta::assert_snapshot!(told(&bed.dispatch().await), @r"
-    p q001_20261120_120000: failed: Neither the scheduler nor the logs say why the job ended (documentation/debugging.md: line 3: a fence or comment opens here and is never closed, so text below it would become part of it; close it; it was left as it is)
-    p - needs_input: Q-001: Neither the scheduler nor the logs say why the job ended. documentation/debugging.md: line 3: a fence or comment opens here and is never closed, so text below it would become part of it; close it; it was left as it is
+    p q001_20261120_120000: failed: ValueError: no (slurm/logs/q001_1001.out:1) (documentation/debugging.md: line 3: a fence or comment opens here and is never closed, so text below it would become part of it; close it; it was left as it is)
+    p - needs_input: Q-001: ValueError: no (slurm/logs/q001_1001.out:1). documentation/debugging.md: line 3: a fence or comment opens here and is never closed, so text below it would become part of it; close it; it was left as it is
     exit 5
     ");
     let state = bed.state("p");

@@ -480,7 +480,7 @@ fn cancelled_timeout_and_suspicious_runs_are_called_what_they_are() {
     "#);
     let mut artifact = running("");
     insta::assert_snapshot!(briefly(&ended(&mut artifact, "1001 COMPLETED 0:0", "", &["results/m.json"])), @r#"
-    +- [ ] (D1) Q-001: Files that a success leaves behind are missing <!-- ralph: q001_1/1001 -->
+    +- [ ] (D1) Q-001: Files that a success leaves behind are missing: results/m.json <!-- ralph: q001_1/1001 -->
     -### Q-001: the baseline ✓
     -- Hypothesis: it learns
     -- Config: configs/base.json

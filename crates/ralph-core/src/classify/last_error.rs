@@ -1,0 +1,295 @@
+//! The last line that looks like an error, for a job whose end nothing known explains.
+//!
+//! It names what a person should read first and never decides a class: programs of every language say plainly why
+//! they ended, in words that no table holds. A line that was survived, a warning or a metric is no such line.
+
+use super::aftermath::{is_progress, is_survival};
+use super::log::LogText;
+use super::signatures::{is_quotation, is_warning};
+
+/// How far from the end of a log it may stand, and how many lines of progress may follow it.
+const LAST_LINES: usize = 400;
+const PROGRESS_AFTER: usize = 3;
+/// How many lines after an error may say that it was survived.
+const SURVIVED_WITHIN: usize = 5;
+
+/// How much a line says about the cause; a greater one is believed first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Voice {
+    /// A launcher or an interpreter reports that something ended.
+    Launcher,
+    /// It has the words of an error.
+    Words,
+    /// It has the form in which a language or a program reports what ended it.
+    Form,
+}
+
+/// Pieces that occur on one line in this order, as they are written.
+const FORMS: &[&[&str]] = &[
+    &["Error in rule "],
+    &["Error in ", " : "],
+    &["ERROR: "],
+    &["ERROR on proc "],
+    &["Error using "],
+    &["Undefined function"],
+    &["Unrecognized function or variable"],
+    &["License checkout failed"],
+    &["Fortran runtime error"],
+    &["forrtl: severe"],
+    &["Exception in thread \""],
+    &["panicked at"],
+    &["panic: "],
+    &["Can't locate ", " in @INC"],
+    &["not enough slots available"],
+    &["Unable to create step"],
+    &["Fatal error:"],
+    &["NaN detected"],
+    &[" - ERROR - "],
+    &["[ERROR]"],
+    &["CRITICAL"],
+];
+
+/// In lower case: who only reports that another program ended.
+const LAUNCHERS: &[&str] = &[
+    "mpi_abort was invoked",
+    "execution halted",
+    "mpirun",
+    "mpiexec",
+    "prterun",
+    "srun: error:",
+    "slurmstepd:",
+    "make: ***",
+    "exiting because a job execution failed",
+    "exit code",
+    "exit status",
+    "exited with",
+    "non-zero",
+    "(line ",
+];
+
+/// In lower case: the words of an error.
+const WORDS: &[&str] = &[
+    "error:",
+    "error -",
+    "error in ",
+    "error at ",
+    "error while ",
+    "error_log",
+    "ucx  error",
+    "ucx error",
+    "exception:",
+    "fatal",
+    "failed to ",
+    "failed:",
+    "failure:",
+    "aborting",
+    "unable to ",
+    "cannot ",
+    "can't ",
+    "could not ",
+    "not found",
+    "dimensionmismatch",
+    "there is no package called",
+];
+
+/// In lower case: what only sounds like an error, or was survived on the line itself.
+const HARMLESS: &[&str] = &[
+    "warn",
+    "0 errors",
+    "no error",
+    "without error",
+    "errors: 0",
+    "0 failed",
+    "if you see ",
+    "ignor",
+    "skipping",
+    "continuing",
+    "error rate",
+];
+
+/// The index of the log and of the line in it; the logs in the order in which they are believed.
+pub(super) fn find(logs: &[&LogText]) -> Option<(usize, usize)> {
+    let mut best: Option<(Voice, usize, usize)> = None;
+    for (index, log) in logs.iter().enumerate() {
+        if let Some((voice, line)) = last_of(log)
+            && best.is_none_or(|(known, ..)| voice > known)
+        {
+            best = Some((voice, index, line));
+        }
+    }
+    best.map(|(_, log, line)| (log, line))
+}
+
+/// The last line of the strongest voice of one log.
+fn last_of(log: &LogText) -> Option<(Voice, usize)> {
+    let mut best: Option<(Voice, usize)> = None;
+    let mut survived_at = usize::MAX;
+    let mut progress = 0;
+    let count = log.line_count();
+    for (index, line) in (0..count).zip(log.lines()).rev().take(LAST_LINES) {
+        if progress >= PROGRESS_AFTER {
+            break;
+        }
+        if is_survival(line.text) {
+            survived_at = index;
+        }
+        if survived_at <= index + SURVIVED_WITHIN {
+            continue;
+        }
+        match voice(line.text) {
+            Some(voice) if best.is_none_or(|(known, _)| voice > known) => {
+                best = Some((voice, said_at(log, index)));
+            }
+            Some(_) => {}
+            None => progress += usize::from(is_progress(line.text)),
+        }
+    }
+    best
+}
+
+fn voice(text: &str) -> Option<Voice> {
+    let lower = text.to_ascii_lowercase();
+    let any = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    if any(HARMLESS) || is_warning(text) || is_quotation(text) || is_metric(&lower) {
+        return None;
+    }
+    if FORMS
+        .iter()
+        .any(|form| super::signatures::in_order(text, form))
+    {
+        Some(Voice::Form)
+    } else if any(LAUNCHERS) {
+        Some(Voice::Launcher)
+    } else {
+        any(WORDS).then_some(Voice::Words)
+    }
+}
+
+/// `error: 0.02` is a measurement.
+fn is_metric(lower: &str) -> bool {
+    lower.match_indices("error").any(|(at, word)| {
+        let after = lower.get(at + word.len()..).unwrap_or_default();
+        let number = after.trim_start_matches([':', '=', ' ']);
+        let digits = number.trim_start_matches(|c: char| c.is_ascii_digit());
+        digits.len() < number.len()
+            && digits
+                .strip_prefix('.')
+                .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    })
+}
+
+/// Where a line is only a heading, what it announces stands on the next one.
+fn said_at(log: &LogText, index: usize) -> usize {
+    let heading = |text: &str| {
+        let text = text.trim().to_ascii_lowercase();
+        matches!(
+            text.as_str(),
+            "error:" | "errors:" | "fatal error:" | "fatal:"
+        )
+    };
+    let is_heading = log.line(index).is_some_and(|line| heading(line.text));
+    index + usize::from(is_heading && index + 1 < log.line_count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::Stream;
+
+    fn found(text: &str) -> String {
+        let log = LogText::from_bytes("job.err", Stream::Err, text.as_bytes());
+        let place = find(&[&log]);
+        let line = place.and_then(|(_, line)| log.line(line));
+        line.map(|line| line.text.to_owned()).unwrap_or_default()
+    }
+
+    #[test]
+    fn every_language_says_it_in_its_own_form() {
+        for (line, after) in [
+            (
+                "Error in lm.fit(x, y) : incompatible dimensions",
+                "Calls: lm -> lm.fit\nExecution halted",
+            ),
+            (
+                "ERROR: LoadError: DimensionMismatch: A has size (2,3)",
+                "Stacktrace:\n [1] main()\nin expression starting at /w/a.jl:3",
+            ),
+            (
+                "Error using  * ",
+                "Incorrect dimensions for matrix multiplication.\n\nError in fit (line 12)\nC = A * B;",
+            ),
+            ("License checkout failed.", "License Manager Error -4"),
+            (
+                "Undefined function 'foo' for input arguments of type 'double'.",
+                "",
+            ),
+            (
+                "Fortran runtime error: End of file",
+                "\nError termination. Backtrace:\n#0  0x7f",
+            ),
+            (
+                "Exception in thread \"main\" java.lang.NullPointerException: x",
+                "\tat A.main(A.java:3)",
+            ),
+            (
+                "thread 'main' panicked at src/main.rs:5:9:",
+                "index out of bounds\nnote: run with `RUST_BACKTRACE=1`",
+            ),
+            (
+                "panic: runtime error: index out of range [5] with length 3",
+                "\ngoroutine 1 [running]:\nexit status 2",
+            ),
+            (
+                "Can't locate JSON/XS.pm in @INC (you may need to install it)",
+                "BEGIN failed--compilation aborted",
+            ),
+            (
+                "ERROR: Unknown pair style (../force.cpp:123)",
+                "MPI_ABORT was invoked on rank 0 in communicator MPI_COMM_WORLD\nmpirun has exited",
+            ),
+            (
+                "srun: error: Unable to create step for job 5: Requested node configuration is not available",
+                "srun: error: n1: task 0: Exited with exit code 1",
+            ),
+            (
+                "There are not enough slots available in the system to satisfy the 64",
+                "slots that were requested by the application:",
+            ),
+            (
+                "Error in rule align:",
+                "    jobid: 3\nShutting down, this might take some time.\nExiting because a job execution failed. Look below for error messages",
+            ),
+            (
+                "2026-01-01 10:00:00 - root - ERROR - Failed to parse config.yml",
+                "bye",
+            ),
+            ("ORTE was unable to reliably start one or more daemons.", ""),
+            (
+                "MPI_ABORT was invoked on rank 3 in communicator MPI_COMM_WORLD",
+                "with errorcode 1.",
+            ),
+        ] {
+            assert_eq!(found(&format!("starting\n{line}\n{after}\n")), line);
+        }
+        assert_eq!(
+            found("Fatal error:\nNo such moleculetype SOL\n\nFor more information\n"),
+            "No such moleculetype SOL"
+        );
+    }
+
+    #[test]
+    fn what_was_survived_or_only_sounds_bad_is_no_error() {
+        for text in [
+            "step 1\nstep 2\n",
+            "ERROR: connection lost\nretrying in 5 s\ndone\n",
+            "ERROR: bad sample, skipping\n",
+            "WARNING: failed to load the fast path\n",
+            "x.py:3: UserWarning: could not find it\n",
+            "validation error: 0.034\n",
+            "finished with 0 errors: fine\n",
+            "ERROR: early\nepoch 1\nepoch 2\nepoch 3\n",
+        ] {
+            assert_eq!(found(text), "", "{text}");
+        }
+    }
+}

@@ -151,6 +151,8 @@ fn environments_that_are_not_there() {
             "PackagesNotFoundError: The following packages are not available from current channels:",
             "critical libmamba Cannot activate, prefix does not exist at: '/home/u/envs/x'",
             "ERROR: Failed building wheel for flash-attn",
+            "solver.c:3:10: fatal error: hdf5.h: No such file or directory\ncompilation terminated.\nmake: *** [Makefile:12: solver.o] Error 1",
+            "solver.f90:3:8: Fatal Error: Cannot open module file 'hdf5.mod' for reading at (1): No such file or directory",
             "ERROR: Could not open requirements file: [Errno 2] No such file or directory: 'requirements.txt'",
             "error: externally-managed-environment",
             "  × No solution found when resolving dependencies:",
@@ -301,6 +303,7 @@ fn programs_of_every_language() {
             ">> numpy.core._exceptions._ArrayMemoryError: Unable to allocate 12.0 GiB for an array",
             ">> RuntimeError: [enforce fail at alloc_cpu.cpp:114] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes.",
             ">> OSError: [Errno 12] Cannot allocate memory",
+            ">> ray.exceptions.OutOfMemoryError: Task was killed due to the node running low on memory.",
             "bash: fork: Cannot allocate memory",
         ],
     );

@@ -193,6 +193,15 @@ pub(super) const SIGNATURES: &[Signature] = &[
         &["/bin/activate: No such file or directory"],
     ),
     passing(EnvSetupFailed, &["/conda.sh: No such file or directory"]),
+    // A compiler without a header or a module; in a program's own words it would be a path of the script.
+    passing(
+        EnvSetupFailed,
+        &["fatal error: ", ": No such file or directory"],
+    ),
+    passing(
+        EnvSetupFailed,
+        &["Fatal Error: Cannot open module file '", ": No such file"],
+    ),
     // Containers.
     passing(EnvSetupFailed, &["FATAL: ", "could not open image "]),
     passing(EnvSetupFailed, &["FATAL: ", "container creation failed"]),
@@ -319,7 +328,7 @@ pub(super) const SIGNATURES: &[Signature] = &[
     // Memory of the GPU; many programs catch this and go on with a smaller batch.
     tells(CudaOom, &["CUDA out of memory"]),
     tells(CudaOom, &["HIP out of memory"]),
-    tells(CudaOom, &["OutOfMemoryError: "]).unless(&["java"]),
+    tells(CudaOom, &["OutOfMemoryError: "]).unless(&["java", "running low on memory"]),
     tells(CudaOom, &["torch.cuda.OutOfMemoryError"]),
     tells(CudaOom, &["CUDA error: out of memory"]),
     tells(CudaOom, &["CUDA_ERROR_OUT_OF_MEMORY"]),
@@ -347,6 +356,7 @@ pub(super) const SIGNATURES: &[Signature] = &[
     tells(HostMemory, &["std::bad_alloc"]),
     tells(HostMemory, &["java.lang.OutOfMemoryError"]),
     tells(HostMemory, &["ERROR: ", "OutOfMemoryError()"]),
+    tells(HostMemory, &["OutOfMemoryError: ", "running low on memory"]),
     tells(HostMemory, &["cannot allocate vector of size"]),
     tells(HostMemory, &["fork: ", "Cannot allocate memory"]),
     tells(HostMemory, &["virtual memory exhausted"]),
@@ -370,5 +380,6 @@ pub(super) const SIGNATURES: &[Signature] = &[
         "grep: ",
         "[Errno 2]",
         "Error: ",
+        "fatal error: ",
     ]),
 ];

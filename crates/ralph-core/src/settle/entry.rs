@@ -2,6 +2,7 @@
 
 use crate::change::EntryText;
 use crate::classify::{Diagnosis, FailureClass, RetryPolicy, Scope};
+use crate::job::{JobReport, JobState};
 use crate::pipeline::{RunKey, RunView};
 use crate::plan::verify::decisive;
 use crate::settle::finish::{Consequence, Ending};
@@ -37,10 +38,11 @@ pub(super) fn entry(ending: &Ending<'_>, consequence: Consequence, now: Timestam
         ),
     ];
     if let Some(report) = decisive(ending.reports) {
-        let exit = report
-            .exit
-            .map_or_else(String::new, |exit| format!(", exit {exit}"));
+        // Of an array the exit code is that of one task; what each group of them ended with stands below.
+        let exit = report.exit.filter(|_| report.tasks.is_empty());
+        let exit = exit.map_or_else(String::new, |exit| format!(", exit {exit}"));
         fields.push(("State".to_owned(), format!("{}{exit}", report.verdict())));
+        fields.extend(tasks(&report.tasks).map(|words| ("Tasks".to_owned(), words)));
         if let Some(nodes) = &report.nodes {
             fields.push(("Nodes".to_owned(), one_line(nodes)));
         }
@@ -69,6 +71,52 @@ pub(super) fn entry(ending: &Ending<'_>, consequence: Consequence, now: Timestam
         fields,
         quote: quoted(diagnosis),
     }
+}
+
+/// How many of an array's tasks are named of each way to end, and how many ways are told.
+const NAMED_TASKS: usize = 3;
+const TOLD_ENDS: usize = 6;
+
+/// How many tasks of an array did not complete, and with what, grouped (incident 73).
+fn tasks(tasks: &[JobReport]) -> Option<String> {
+    let mut groups: Vec<(String, Vec<String>)> = Vec::new();
+    let failed = tasks
+        .iter()
+        .filter(|task| task.state != JobState::Completed);
+    for task in failed {
+        let exit = task
+            .exit
+            .map_or_else(String::new, |exit| format!(" with {exit}"));
+        let end = format!("{}{exit}", task.state);
+        let name = task.job.to_string();
+        match groups.iter_mut().find(|(known, _)| *known == end) {
+            Some((_, names)) => names.push(name),
+            None => groups.push((end, vec![name])),
+        }
+    }
+    let count: usize = groups.iter().map(|(_, names)| names.len()).sum();
+    let told = groups.iter().take(TOLD_ENDS).map(|(end, names)| {
+        let shown = names.iter().take(NAMED_TASKS).cloned().collect::<Vec<_>>();
+        let more = if names.len() > NAMED_TASKS {
+            ", …"
+        } else {
+            ""
+        };
+        format!("{} {end} ({}{more})", names.len(), shown.join(", "))
+    });
+    let told = told.collect::<Vec<_>>().join(", ");
+    let more = if groups.len() > TOLD_ENDS {
+        ", …"
+    } else {
+        ""
+    };
+    (!tasks.is_empty()).then(|| {
+        let colon = if count == 0 { "" } else { ": " };
+        format!(
+            "{count} of {} did not complete{colon}{told}{more}",
+            tasks.len()
+        )
+    })
 }
 
 /// What happened, without the class: the line that decided and where it stands.
@@ -152,6 +200,27 @@ pub fn lost(run: &RunView, since: Timestamp, asked: &[String]) -> Diagnosis {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_tasks_of_an_array_are_counted_by_how_they_ended() {
+        let now = crate::fixture::Fixture::parse("").now;
+        let words = ["FAILED", "137:0"];
+        let mut whole = crate::fixture::report("1001".parse().unwrap(), &words, now);
+        assert_eq!(tasks(&whole.tasks), None);
+        let task = |index: u32| {
+            let words = match index {
+                3 => ["FAILED", "137:0"],
+                6.. => ["FAILED", "1:0"],
+                _ => ["COMPLETED", "0:0"],
+            };
+            crate::fixture::report(format!("1001_{index}").parse().unwrap(), &words, now)
+        };
+        whole.tasks = (0..10).map(task).collect();
+        insta::assert_snapshot!(
+            tasks(&whole.tasks).unwrap_or_default(),
+            @"5 of 10 did not complete: 1 FAILED with 137:0 (1001_3), 4 FAILED with 1:0 (1001_6, 1001_7, 1001_8, …)"
+        );
+    }
 
     #[test]
     fn a_heading_that_was_cut_is_seen_to_be() {

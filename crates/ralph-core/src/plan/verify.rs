@@ -85,22 +85,21 @@ pub fn runs(
         .view
         .active_runs
         .iter()
-        .filter_map(|run| {
+        .map(|run| {
             let verdict = match run.status {
                 RunStatus::Live if is_filed(facts, run) => {
                     filed_run(run, seen, context, &mut memory)
                 }
                 RunStatus::Live => live_run(run, seen, context, &mut memory),
-                RunStatus::OtherTerminal => return None,
                 // Without an id no edit finds the record again.
                 _ if run.key.run_id.is_none() && run.key.job_id.is_none() => RunVerdict::NoJob,
                 _ if has_twin(facts, run, |_| true) => RunVerdict::FiledTwice,
                 _ => RunVerdict::Misfiled,
             };
-            Some(RunFinding {
+            RunFinding {
                 key: run.key.clone(),
                 verdict,
-            })
+            }
         })
         .collect();
     (findings, memory.after)

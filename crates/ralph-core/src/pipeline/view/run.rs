@@ -128,6 +128,9 @@ impl RunStatus {
             .find(|c: char| !c.is_ascii_lowercase())
             .unwrap_or(lower.len());
         let (word, rest) = lower.split_at(end);
+        if !is_certain(rest) {
+            return Self::Live;
+        }
         match word {
             // `completed_fid_error` ended, but not well; `completed (details)` did.
             "completed" | "complete" | "succeeded" | "success" | "done" | "finished" => {
@@ -159,6 +162,24 @@ impl RunStatus {
             (Finality::Final, _) => Self::Failed,
         }
     }
+}
+
+/// Whether what stands behind a word leaves it as it is: nothing, a remark set off from it, more of the word itself. A
+/// sentence that goes on (`completed 3/8 tasks`, `failed over to gpu2, running`) or doubts (`done?`) is no end: the
+/// cluster is asked.
+fn is_certain(rest: &str) -> bool {
+    const SET_OFF: [char; 9] = ['(', '[', ':', ';', ',', '.', '-', '–', '—'];
+    const GOES_ON: [&str; 9] = [
+        "by ", "with ", "at ", "on ", "after ", "due ", "because ", "in ", "out",
+    ];
+    const DOUBTS: [&str; 5] = ["running", "pending", "queued", "not sure", "unsure"];
+    let text = rest.trim_start();
+    let is_joined = rest.starts_with(['_', '-', '+']);
+    let is_set_off = text.is_empty()
+        || is_joined
+        || text.starts_with(SET_OFF)
+        || GOES_ON.iter().any(|word| text.starts_with(word));
+    is_set_off && !rest.contains('?') && !DOUBTS.iter().any(|word| rest.contains(word))
 }
 
 /// One run of a list.

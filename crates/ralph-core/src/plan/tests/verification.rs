@@ -172,7 +172,7 @@ fn a_record_that_says_its_end_is_only_in_the_wrong_list() {
     .map(|status| {
         format!("{{\"run_id\": \"{status}\", \"job_id\": \"7\", \"status\": \"{status}\"}}")
     });
-    insta::assert_snapshot!(passes(&runs.join(","), 0, &["7 RUNNING"]).concat(), @"misfiled, misfiled, misfiled, misfiled, alive running, alive running, alive running");
+    insta::assert_snapshot!(passes(&runs.join(","), 0, &["7 RUNNING"]).concat(), @"misfiled, misfiled, misfiled, misfiled, misfiled, alive running, alive running, alive running");
     assert_eq!(passes("{\"run_id\": \"r\"}", 0, &["7 RUNNING"]), ["nojob"]);
 }
 

@@ -6,31 +6,30 @@
 
 use std::ops::Range;
 
-use crate::blocks::ItemBlock;
 use crate::document::Document;
 use crate::edit::EditSet;
-use crate::error::DocError;
-use crate::ids::{numbers_in, split_numbered};
-use crate::items::{TaskMark, list_item};
-use crate::key;
+use crate::error::{DocError, DocErrorCode};
+use crate::ids::numbers_in;
 use crate::keyed::{self, EntryText, entry_field, places, render};
 use crate::lines::LineKind;
-use crate::machine::split_field;
 use crate::outline::Span;
 use crate::problems::{repeated, sorted, unclosed};
 use crate::quote::plain;
-use crate::section::{self, Position, innermost, normalise, with_ancestors};
+use crate::section::{self, Position, normalise};
 use crate::verify::checked_result;
 
 pub use crate::keyed::Quote;
 
-/// The headings that hold what is open; what a file calls `Active Issues`.
+mod read;
+mod shelf;
+mod verdict;
+
+use read::read;
+use shelf::Shelf;
+
+/// The headings below which an entry is written; what a file calls `Active Issues`.
 const ACTIVE: [&str; 5] = ["active issues", "blocking", "active", "open", "open issues"];
 const NON_BLOCKING: &str = "non blocking";
-const RESOLVED: [&str; 4] = ["resolved", "recently resolved", "resolved issues", "closed"];
-
-/// Words that say that an entry is over, in a title in capitals or as the first word of a status.
-const OVER: [&str; 5] = ["RESOLVED", "FIXED", "COMPLETED", "CLOSED", "DONE"];
 
 /// An entry to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,10 +54,11 @@ pub struct Entry {
     pub id: Option<String>,
     /// The text without the id, the task mark and the hidden key.
     pub title: String,
-    /// Not ticked, not under a heading such as `Resolved`, not said to be over in its title or status.
+    /// Not ticked, not under a heading such as `Resolved`, not said to be over by a marker in its title or by its
+    /// last status; or reopened. In doubt an entry is open.
     pub open: bool,
     /// Whether the project waits for it: an entry of the machine stands under `BLOCKING` or says `Blocking: yes`;
-    /// one that a person wrote counts as blocking unless it stands under `NON-BLOCKING`.
+    /// one that a person wrote counts as blocking unless it stands under `NON-BLOCKING` or says `Blocking: no`.
     pub blocking: bool,
     /// The hidden key of an entry that the machine wrote.
     pub key: Option<String>,
@@ -68,20 +68,26 @@ pub struct Entry {
     pub range: Range<usize>,
 }
 
-/// The entries, in the order of their lines: headings with an issue's id or a date, headings of level 3 and
-/// task items in a section of open or resolved issues, and task items with an id such as `(D1)`. A
-/// checklist elsewhere is not a list of issues.
+/// The entries, in the order of their lines: headings with an issue's id or a date, headings and task items in a
+/// section of open or resolved issues, other list items in one of open issues, and task items with an id such as
+/// `(D1)`. A checklist elsewhere is not a list of issues. A section of open issues that holds something else and
+/// no entry is one open entry: see [`problems`].
 #[must_use]
 pub fn entries(doc: &str) -> Vec<Entry> {
-    read(&Document::new(doc))
+    let reading = read(&Document::new(doc));
+    let mut entries = reading.entries;
+    entries.extend(reading.unread);
+    entries.sort_by_key(|entry| entry.line);
+    entries
 }
 
 /// What a person should mend: an id or a hidden key that two entries share, two sections of open issues, a
-/// fence that is never closed.
+/// section of open issues in which nothing can be read as an entry, a fence that is never closed.
 #[must_use]
 pub fn problems(doc: &str) -> Vec<DocError> {
     let document = Document::new(doc);
-    let entries = read(&document);
+    let reading = read(&document);
+    let entries = reading.entries;
     let ids = entries
         .iter()
         .filter_map(|entry| Some((entry.id.clone()?, entry.line)));
@@ -97,11 +103,21 @@ pub fn problems(doc: &str) -> Vec<DocError> {
     let open = document
         .spans
         .iter()
-        .filter(|span| span.level <= 2 && is_active(&span.title));
+        .filter(|span| span.level <= 2 && ACTIVE.contains(&normalise(&span.title).as_str()));
     let open = open.map(|span| ("the section of open issues".to_owned(), span.first + 1));
     found.extend(repeated(open, "entries are added to the first one."));
+    found.extend(reading.unread.iter().map(unread));
     found.extend(unclosed(&document));
     sorted(found)
+}
+
+fn unread(entry: &Entry) -> DocError {
+    DocError::new(
+        DocErrorCode::Unread,
+        Some(entry.line),
+        "the section of open issues holds text that is no entry, so it counts as one that is open; write each \
+         issue as `- [ ] (D1) title`, or `(none)`.",
+    )
 }
 
 /// Writes an entry below the heading of the open issues, the newest first, with the next free number. The
@@ -172,7 +188,12 @@ fn section_for<'d>(document: &'d Document<'_>, blocking: bool) -> Option<&'d Spa
     } else {
         section::find(document, &[NON_BLOCKING])
     };
-    own.or_else(|| section::find(document, &ACTIVE))
+    let named = || section::find(document, &ACTIVE);
+    let meant = || {
+        let mut spans = document.spans.iter().filter(|span| span.level <= 2);
+        spans.find(|span| shelf::of(&span.title) == Some(Shelf::Open))
+    };
+    own.or_else(named).or_else(meant)
 }
 
 /// One more than the highest `(Dn)` outside of code.
@@ -190,205 +211,16 @@ fn next_number(document: &Document<'_>) -> u32 {
 fn is_added(before: &Document<'_>, after: &Document<'_>, key: &str) -> bool {
     let others = |document: &Document<'_>| -> Vec<_> {
         let others = read(document)
+            .entries
             .into_iter()
             .filter(|entry| entry.key.as_deref() != Some(key));
+        // A line that was the last one may have got its end.
+        let text = |entry: &Entry| document.slice(entry.range.clone()).trim_end().to_owned();
         others
-            .map(|entry| (entry.id, entry.title, entry.open, entry.range.len()))
+            .map(|entry| (text(&entry), entry.id, entry.title, entry.open))
             .collect()
     };
     places(after, key).len() == 1 && others(before) == others(after)
-}
-
-fn read(document: &Document<'_>) -> Vec<Entry> {
-    let mut entries: Vec<Entry> = Vec::new();
-    let mut heading_lines: Vec<Range<usize>> = Vec::new();
-    for span in &document.spans {
-        if let Some(entry) = heading_entry(document, span) {
-            heading_lines.push(span.first..span.body.end);
-            entries.push(entry);
-        }
-    }
-    let mut end = 0;
-    for lines in &mut heading_lines {
-        end = end.max(lines.end);
-        lines.end = end;
-    }
-    for item in document
-        .blocks
-        .items
-        .iter()
-        .filter(|item| item.depth == 0 && !item.quoted)
-    {
-        let behind = heading_lines.partition_point(|lines| lines.start <= item.first);
-        let around = behind
-            .checked_sub(1)
-            .and_then(|last| heading_lines.get(last));
-        let inside = around.is_some_and(|lines| item.first < lines.end);
-        entries.extend(task_entry(document, item, inside));
-    }
-    entries.sort_by_key(|entry| entry.line);
-    entries
-}
-
-/// How a section, by its title or that of a section around it, stands to its entries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shelf {
-    Open,
-    Resolved,
-    Other,
-}
-
-fn is_active(title: &str) -> bool {
-    ACTIVE.contains(&normalise(title).as_str())
-}
-
-fn shelf_of<'d>(mut around: impl Iterator<Item = &'d Span>) -> Shelf {
-    let shelf = |span: &Span| {
-        let title = normalise(&span.title);
-        if RESOLVED.contains(&title.as_str()) {
-            Some(Shelf::Resolved)
-        } else {
-            let open = is_active(&span.title) || title == NON_BLOCKING;
-            open.then_some(Shelf::Open)
-        }
-    };
-    around.find_map(shelf).unwrap_or(Shelf::Other)
-}
-
-fn heading_entry(document: &Document<'_>, span: &Span) -> Option<Entry> {
-    if !(2..=4).contains(&span.level) {
-        return None;
-    }
-    let parent = span.parent.and_then(|parent| document.spans.get(parent));
-    let shelf = shelf_of(with_ancestors(document, parent));
-    let (id, title) = issue_id(&span.title);
-    let dated = span.level == 2 && starts_with_date(&span.title);
-    let listed = span.level == 3 && shelf != Shelf::Other;
-    if id.is_none() && !dated && !listed {
-        return None;
-    }
-    let lines = document.trimmed(span.first..span.body.end);
-    let over = is_over_title(&span.title) || is_over_status(document, span);
-    Some(Entry {
-        id,
-        title: title.to_owned(),
-        open: shelf != Shelf::Resolved && !over,
-        blocking: !under(document, parent, NON_BLOCKING),
-        key: None,
-        line: span.first + 1,
-        range: document.bytes_of(lines),
-    })
-}
-
-fn task_entry(document: &Document<'_>, block: &ItemBlock, inside_entry: bool) -> Option<Entry> {
-    let line = document.line_text(block.first);
-    let key = key::in_line(line);
-    let item = list_item(document, block);
-    let around = innermost(document, block.first);
-    let shelf = shelf_of(with_ancestors(document, around));
-    let numbered = item.id.as_deref().is_some_and(is_debug_id);
-    let listed = shelf != Shelf::Other && item.task.is_some() && !inside_entry;
-    if key.is_none() && !(numbered && item.task.is_some()) && !listed {
-        return None;
-    }
-    Some(Entry {
-        id: item.id,
-        title: key::without(&item.text).to_owned(),
-        open: shelf != Shelf::Resolved && !item.task.is_some_and(TaskMark::is_done),
-        blocking: match key {
-            Some(_) => {
-                under(document, around, "blocking") || says_blocking(document, item.range.clone())
-            }
-            None => !under(document, around, NON_BLOCKING),
-        },
-        key,
-        line: item.line,
-        range: item.range,
-    })
-}
-
-/// Whether a heading around a place has this name.
-fn under(document: &Document<'_>, around: Option<&Span>, name: &str) -> bool {
-    with_ancestors(document, around).any(|span| normalise(&span.title) == name)
-}
-
-/// Whether an entry has the line that [`add_entry`] gives to one that blocks.
-fn says_blocking(document: &Document<'_>, range: Range<usize>) -> bool {
-    let mut lines = document.slice(range).lines();
-    lines.any(|line| line.trim().trim_start_matches(['-', '*', '+']).trim() == "Blocking: yes")
-}
-
-fn is_debug_id(id: &str) -> bool {
-    id.strip_prefix('D')
-        .is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_digit()))
-}
-
-/// The id of `Issue 12: t`, `Issue #11: t` or `DBG-001: t`, and the title behind it.
-fn issue_id(title: &str) -> (Option<String>, &str) {
-    let bare = title.trim_start_matches(|c: char| !c.is_alphanumeric());
-    let number = bare
-        .strip_prefix("Issue ")
-        .map(|rest| rest.trim_start_matches('#'));
-    let split = match number {
-        Some(rest) => {
-            let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-            rest.split_at_checked(digits)
-                .filter(|(number, _)| !number.is_empty())
-        }
-        None => split_numbered(bare),
-    };
-    match split.and_then(|(id, rest)| rest.strip_prefix(':').map(|rest| (id, rest))) {
-        Some((id, rest)) => (Some(id.to_owned()), rest.trim()),
-        None => (None, title),
-    }
-}
-
-/// Whether a title begins with a day such as `2026-06-04`.
-fn starts_with_date(title: &str) -> bool {
-    let shape = title
-        .bytes()
-        .take(10)
-        .map(|b| if b.is_ascii_digit() { b'0' } else { b });
-    shape.eq(*b"0000-00-00")
-}
-
-/// Whether a title says in capitals that the issue is over; `NOT RESOLVED` does not.
-fn is_over_title(title: &str) -> bool {
-    let words: Vec<&str> = title
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|w| !w.is_empty())
-        .collect();
-    let over = |index: usize, word: &&str| {
-        let before = index.checked_sub(1).and_then(|before| words.get(before));
-        OVER.contains(word) && before.is_none_or(|word| !word.eq_ignore_ascii_case("not"))
-    };
-    words
-        .iter()
-        .enumerate()
-        .any(|(index, word)| over(index, word))
-}
-
-/// Whether the first `Status:` below the heading says that it is over.
-fn is_over_status(document: &Document<'_>, span: &Span) -> bool {
-    let texts = span
-        .direct()
-        .filter(|&line| document.kind(line) == Some(LineKind::Text));
-    let fields = texts.filter_map(|line| {
-        let text = document
-            .line_text(line)
-            .trim()
-            .trim_start_matches(['-', '+']);
-        split_field(text.strip_prefix("* ").unwrap_or(text))
-    });
-    let mut statuses = fields.filter(|(key, _)| key.eq_ignore_ascii_case("status"));
-    statuses.next().is_some_and(|(_, value)| {
-        let mut words = value
-            .split(|c: char| !c.is_alphanumeric())
-            .filter(|word| !word.is_empty());
-        words
-            .next()
-            .is_some_and(|word| OVER.contains(&word.to_uppercase().as_str()))
-    })
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ pub enum DocErrorCode {
     Ambiguous,
     /// The document's structure does not allow the edit, for example a code fence that is never closed.
     Malformed,
+    /// Text stands where entries are expected, and none of it can be read as one.
+    Unread,
     /// The edit would change text that is not ours, or what was asked for cannot be written.
     Refused,
 }

@@ -29,6 +29,10 @@ fn finding(path: &str, problem: &DocError) -> Finding {
             "ambiguous_name",
             "Give each of them a name of its own, or remove the copy.",
         ),
+        DocErrorCode::Unread => (
+            "unread_section",
+            "Write each issue as a list item of its own, or `(none)` where there is none.",
+        ),
         DocErrorCode::Malformed | DocErrorCode::NotFound | DocErrorCode::Refused => (
             "malformed_document",
             "Correct the line; what stands below it cannot be edited until then.",

@@ -360,3 +360,168 @@ fn an_entry_says_whether_the_project_waits_for_it() {
     assert_eq!(blocking(people), [true, false]);
     assert_eq!(blocking("## Active Issues\n\n- [ ] (D1) by hand\n"), [true]);
 }
+
+/// For each entry of a section of open issues: `open`, `free` for one that does not block, or `over`.
+fn states(doc: &str) -> Vec<&'static str> {
+    let state = |entry: Entry| match (entry.open, entry.blocking) {
+        (true, true) => "open",
+        (true, false) => "free",
+        (false, _) => "over",
+    };
+    entries(doc).into_iter().map(state).collect()
+}
+
+#[test]
+fn the_last_word_decides_and_doubt_is_open() {
+    let cases = [
+        (
+            "### Issue 3: Slurm says COMPLETED, but results are empty (NOT YET FIXED)\n",
+            "open",
+        ),
+        ("### Issue 3: x - RESOLVED\n", "over"),
+        (
+            "### Issue 3: x\n**Status**: RESOLVED\n\n**Status (2026-02)**: REOPENED\n",
+            "open",
+        ),
+        (
+            "### Issue 3: x\n**Status**: OPEN\n\n**Status (2026-02)**: Solved\n",
+            "over",
+        ),
+        (
+            "### Issue 3: x\n**Status**: RESOLVED\n\n#### Later\n**Status**: REOPENED\n",
+            "open",
+        ),
+        (
+            "### Issue 3: x\n**Status**: RESOLVED\n\n**Reopened 2026-02-01**: again\n",
+            "open",
+        ),
+        (
+            "### Issue 3: x (RESOLVED)\n- Status: investigating\n",
+            "open",
+        ),
+        (
+            "### Issue 3: x (NOT YET FIXED)\n- Status: RESOLVED\n",
+            "open",
+        ),
+        ("### Issue 3: x\n- Job: 12\n  - Status: COMPLETED\n", "open"),
+        ("### Issue 3: x\n- Exit status: COMPLETED\n", "open"),
+        ("### Issue 3: x\n- Status: WONTFIX\n", "over"),
+        ("### Issue 3: x\n- Status: won't fix\n", "over"),
+        ("### Issue 3: x\n- **Blocking**: no\n", "free"),
+        ("### ~~Issue 3: x~~\n", "over"),
+        ("### Issue 3: ~~x~~\n", "over"),
+        ("### ✅ Issue 3: x ✅ Resolved\n", "over"),
+        ("- [ ] (D1) x\n  - Status: RESOLVED\n", "over"),
+        (
+            "- [ ] (D1) x\n  - Status: RESOLVED\n  - Status: REOPENED\n",
+            "open",
+        ),
+        ("- [x] (D1) x\n  - Status: open\n", "over"),
+        ("- [x] (D1) x\n  - Status: REOPENED\n", "open"),
+        ("- [ ] (D1) x [SOLVED]\n", "over"),
+        ("- [ ] ~~(D1) x~~\n", "over"),
+        (
+            "- [ ] (D1) x\n  - Blocking: no, there is a way around\n",
+            "free",
+        ),
+        ("- D1: x - OPEN\n", "open"),
+        ("- D1: x - RESOLVED\n", "over"),
+        ("- **D2**: y\n", "open"),
+        ("1. The node dies\n", "open"),
+    ];
+    for (text, wanted) in cases {
+        let doc = format!("## Active Issues\n\n{text}");
+        assert_eq!(states(&doc), [wanted], "{doc}");
+    }
+    let moved = "## Fixed\n### a\n- Status: ACTIVE\n## Closed\n### b\n## Resolved issues\n### c\n- Status: REOPENED\n";
+    assert_eq!(states(moved), ["over", "over", "open"]);
+}
+
+#[test]
+fn what_a_log_says_does_not_resolve_the_machines_entry() {
+    let doc = added(
+        "## Active Issues\n",
+        &NewEntry {
+            title: "q001: the job ended - COMPLETED".to_owned(),
+            ..failed()
+        },
+    );
+    assert_eq!(states(&doc), ["open"]);
+    let by_hand = doc
+        .replace("  - Job:", "  - Blocking: no\n  - Job:")
+        .replace("  - Blocking: yes\n", "");
+    assert_eq!(states(&by_hand), ["free"]);
+}
+
+#[test]
+fn a_section_of_open_issues_by_any_name_has_entries() {
+    for title in [
+        "Current Issues",
+        "Unresolved",
+        "Critical / Blocking",
+        "Known Issues",
+        "Open",
+        "Outstanding",
+    ] {
+        let doc = format!("# D\n\n## {title}\n\n### x\n\n- y\n");
+        assert_eq!(states(&doc), ["open"], "{doc}");
+        let list = format!("# D\n\n## {title}\n- x\n- y\n");
+        assert_eq!(states(&list), ["open", "open"], "{list}");
+    }
+    let nested =
+        "## Active Issues\n### Blocking\n#### x\n### Non-blocking\n#### y\n### Resolved\n#### z\n";
+    assert_eq!(states(nested), ["open", "free", "over"]);
+    assert_eq!(states("# Active Issues\n## x\n"), ["open"]);
+    let said = add_entry("## Current Issues\n", &small("k"))
+        .unwrap()
+        .apply("## Current Issues\n");
+    assert!(
+        said.starts_with("## Current Issues\n\n- [ ] (D1)"),
+        "{said}"
+    );
+}
+
+#[test]
+fn text_that_is_no_entry_is_not_nothing() {
+    let table =
+        "## Active Issues\n\n| ID | What |\n|---|---|\n| D1 | the node dies |\n\n## Resolved\n";
+    insta::assert_snapshot!(summary(table), @"5 - open D1 | the node dies None");
+    let found: Vec<String> = problems(table).iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(found.join("\n"), @"line 5: the section of open issues holds text that is no entry, so it counts as one that is open; write each issue as `- [ ] (D1) title`, or `(none)`.");
+    let ours = added(table, &failed());
+    let key = &failed().key;
+    let resolved = resolve_entry(&ours, key, "gone").unwrap().apply(&ours);
+    assert_eq!(states(&resolved), ["over", "open"], "{resolved}");
+    for text in [
+        "The node dies.\n",
+        "```\nTraceback\n```\n",
+        "None of the jobs starts.\n",
+    ] {
+        let doc = format!("## Active Issues\n\n{text}\n## Resolved\n- fine\n");
+        assert_eq!(
+            (states(&doc), problems(&doc).len()),
+            (vec!["open"], 1),
+            "{doc}"
+        );
+    }
+    assert_eq!(states("## NON-BLOCKING\nThe plot is ugly.\n"), ["free"]);
+    for text in [
+        "",
+        "(none)\n",
+        "None\n",
+        "No open issues.\n",
+        "- None\n",
+        "- [ ] (none)\n",
+        "...\n",
+        "---\n",
+        "<!-- newest first -->\n",
+        "### None\n",
+        "| ID | What |\n|---|---|\n",
+        "| ID | What |\n|---|---|\n| (none) | |\n",
+        "What blocks the project.\n\n(none)\n",
+        "- Last updated: 2026-02-01\n- None\n",
+    ] {
+        let doc = format!("## Active Issues\n\n{text}\n## Resolved\n- fine\n");
+        assert_eq!((states(&doc), problems(&doc).len()), (vec![], 0), "{doc}");
+    }
+}

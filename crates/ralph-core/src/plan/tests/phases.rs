@@ -381,6 +381,7 @@ fn debug_waits_for_what_blocks_and_for_nothing_else() {
         .replace("[ ] (D1)", "[x] (D1)")
         .replace("[ ] (D3)", "[x] (D3)");
     insta::assert_snapshot!(with(&mended), @"p: -> RUN [Idle] no blocking entry of documentation/debugging.md is open");
+    insta::assert_snapshot!(with("## Active Issues\n\n| ID | What |\n|---|---|\n| D1 | a |\n"), @"p: order debug D1 | a [Debug] D1 | a waits for a person or an agent");
     insta::assert_snapshot!(with(""), @"p: -> RUN [Idle] no blocking entry of documentation/debugging.md is open");
 }
 

@@ -12,6 +12,7 @@ use crate::edit::{Edit, EditSet};
 use crate::error::{DocError, DocErrorCode};
 use crate::ids::leading_short;
 use crate::items::{TaskMark, list_item};
+use crate::lines::LineKind;
 use crate::machine::{Host, has_lines, set_lines};
 use crate::outline::Span;
 use crate::problems::{repeated, sorted, unclosed};
@@ -59,8 +60,8 @@ pub struct Task {
     pub section: String,
     /// The nearest heading above it, such as a phase; empty where there is none.
     pub heading: String,
-    /// It is open and stands under `Ready`; in a file without such a section, under nothing that says
-    /// backlog, blocked or completed.
+    /// It is open, not said to be `BLOCKED`, and stands under `Ready`; where nothing of that kind does, under
+    /// nothing that says backlog (or later, ideas, nice to have), blocked or completed.
     pub ready: bool,
     /// Its first line, counted from 1.
     pub line: usize,
@@ -180,15 +181,20 @@ struct Found {
     index: usize,
 }
 
+/// What stands under `Ready` is next; where nothing is open there, what is open below headings without a meaning.
 fn read(document: &Document<'_>) -> Vec<Found> {
-    let with_ready = document
-        .spans
-        .iter()
-        .any(|span| Shelf::of(span) == Some(Shelf::Ready));
+    let found = read_as(document, true);
+    if found.iter().any(|found| found.task.ready) {
+        return found;
+    }
+    read_as(document, false)
+}
+
+fn read_as(document: &Document<'_>, only_ready: bool) -> Vec<Found> {
     let items = document.blocks.items.iter().enumerate();
     let tasks = items.filter(|(_, item)| !item.quoted);
     tasks
-        .filter_map(|(index, item)| task(document, index, item, with_ready))
+        .filter_map(|(index, item)| task(document, index, item, only_ready))
         .collect()
 }
 
@@ -196,7 +202,7 @@ fn task(
     document: &Document<'_>,
     index: usize,
     block: &ItemBlock,
-    with_ready: bool,
+    only_ready: bool,
 ) -> Option<Found> {
     let item = list_item(document, block);
     let mark = item.task?;
@@ -205,7 +211,7 @@ fn task(
     let shelf = around.iter().find_map(|span| Shelf::of(span));
     let reachable = match shelf {
         Some(shelf) => shelf == Shelf::Ready,
-        None => !with_ready,
+        None => !only_ready,
     };
     let finished = around.iter().any(|span| is_marked_finished(&span.title));
     let task = Task {
@@ -215,12 +221,36 @@ fn task(
         state: mark.state,
         section: section_title(&around),
         heading: nearest.map(|span| span.title.clone()).unwrap_or_default(),
-        ready: mark.state == ' ' && reachable && !finished,
+        ready: mark.state == ' ' && reachable && !finished && !is_blocked(document, block),
         line: item.line,
         depth: item.depth,
         range: item.range,
     };
     Some(Found { task, mark, index })
+}
+
+/// Whether a task says in capitals that it is blocked, at the beginning of its text or of one of its own bullets, or
+/// behind a dash, a colon or a bracket.
+fn is_blocked(document: &Document<'_>, block: &ItemBlock) -> bool {
+    let own = (block.first..block.last + 1).filter(|&line| {
+        document
+            .line(line)
+            .is_some_and(|line| line.kind == LineKind::Text && line.depth <= block.depth + 2)
+    });
+    own.into_iter().any(|line| {
+        let text = document.line_text(line);
+        let marks = text.match_indices("BLOCKED").filter(|(at, word)| {
+            let behind = text.get(at + word.len()..).unwrap_or("");
+            let before = text
+                .get(..*at)
+                .unwrap_or("")
+                .trim_end_matches(['*', '_', ' ']);
+            let is_marked =
+                before.is_empty() || before.ends_with(['-', '–', '—', ':', '(', '[', ']', '+']);
+            is_marked && !behind.starts_with(char::is_alphanumeric)
+        });
+        marks.count() > 0
+    })
 }
 
 fn section_title(around: &[&Span]) -> String {
@@ -247,8 +277,10 @@ impl Shelf {
     fn named(name: &str) -> Option<Self> {
         match name {
             "ready" => Some(Self::Ready),
-            "backlog" => Some(Self::Backlog),
-            "blocked" => Some(Self::Blocked),
+            "backlog" | "future" | "future work" | "ideas" | "nice to have" | "later"
+            | "someday" | "wishlist" | "optional" | "stretch" | "stretch goals" | "icebox"
+            | "deferred" | "parked" | "out of scope" | "notes" => Some(Self::Backlog),
+            "blocked" | "on hold" | "waiting" => Some(Self::Blocked),
             "completed" | "done" => Some(Self::Completed),
             _ => None,
         }

@@ -187,3 +187,30 @@ fn an_open_twin_and_an_open_fence_are_problems() {
     );
     assert!(problems(DOC).is_empty());
 }
+
+#[test]
+fn open_boxes_below_a_phase_are_next_when_nothing_is_ready() {
+    let ready = |doc: &str| -> Vec<String> {
+        let ready = tasks(doc).into_iter().filter(|task| task.ready);
+        ready.filter_map(|task| task.id).collect()
+    };
+    let rest = "## Phase 2\n- [ ] (T2) b\n\n## Ideas\n- [ ] (T3) c\n\n## Nice to have\n- [ ] (T4) d\n\n## Future\n- [ ] (T5) e\n";
+    assert_eq!(ready(&format!("## Ready\n(none)\n\n{rest}")), ["T2"]);
+    assert_eq!(ready(&format!("## Ready\n- [x] (T1) a\n\n{rest}")), ["T2"]);
+    assert_eq!(ready(&format!("## Ready\n- [ ] (T1) a\n\n{rest}")), ["T1"]);
+}
+
+#[test]
+fn a_task_that_says_that_it_is_blocked_is_not_ready() {
+    for text in [
+        "x - BLOCKED on PI",
+        "x (BLOCKED)",
+        "BLOCKED: x",
+        "x\n  - BLOCKED on PI",
+        "x\n  - **BLOCKED** on PI",
+    ] {
+        let doc = format!("## Ready\n- [ ] {text}\n- [ ] UNBLOCKED by now, not BLOCKED\n");
+        let ready: Vec<bool> = tasks(&doc).iter().map(|task| task.ready).collect();
+        assert_eq!(ready, [false, true], "{doc}");
+    }
+}

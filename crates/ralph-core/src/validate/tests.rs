@@ -519,7 +519,8 @@ fn shape() -> impl Strategy<Value = serde_json::Value> {
 
 #[test]
 fn a_section_of_open_issues_that_cannot_be_read_is_named() {
-    let documents = "//- documentation/debugging.md\n## Active Issues\n| ID | What |\n|---|---|\n| D1 | a |\n";
+    let documents =
+        "//- documentation/debugging.md\n## Active Issues\n| ID | What |\n|---|---|\n| D1 | a |\n";
     let project = project(&format!("{CLEAN}{documents}"));
     insta::assert_snapshot!(shown(&check_project(&project)), @"w documentation/debugging.md:4:- unread_section: the section of open issues holds text that is no entry, so it counts as one that is open; write each issue as `- [ ] (D1) title`, or `(none)` | Write each issue as a list item of its own, or `(none)` where there is none.");
 }

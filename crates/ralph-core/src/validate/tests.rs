@@ -193,6 +193,9 @@ fn phases_and_live_runs_fit() {
             "ledger_disagrees"
         ]
     );
+    // How it ended stands beside the ledger of its submission.
+    let settled = format!("{ended}//- runs/q001_20260731_120000/result.json\n{{}}\n");
+    assert_eq!(codes(&settled), ["nothing_to_wait_for", "ended_run_active"]);
 }
 
 #[test]

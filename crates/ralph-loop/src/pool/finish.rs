@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::PoolError;
+use super::aside::{self, put_aside};
 use super::judge::Judgement;
 use super::line::Shipment;
 use super::schedule::{Ended, Stop};
@@ -17,7 +18,7 @@ use crate::gates::{GateReport, GateResult, GateRun};
 use crate::git::ObjectId;
 use crate::outcome::Outcome;
 use crate::record::{AttemptLine, SCHEMA_VERSION};
-use crate::worktree::{Assigned, Safe, Work};
+use crate::worktree::{Assigned, Work};
 
 /// An attempt whose agent has ended.
 #[derive(Debug)]
@@ -124,35 +125,6 @@ async fn lost(shop: &Shop, attempt: &Finishing) -> Result<End, PoolError> {
     let reason = Some("the loop was killed".to_owned());
     let closing = Closing::new(Outcome::Interrupted, reason, ForTask::Open);
     put_aside(shop, attempt, closing, Ended::Untried).await
-}
-
-/// Work that does not go on is kept on its branch and named. One that was put aside before is found there.
-async fn put_aside(
-    shop: &Shop,
-    attempt: &Finishing,
-    mut closing: Closing,
-    ended: Ended,
-) -> Result<End, PoolError> {
-    let site = &attempt.site;
-    let kept = if attempt.assigned.path.is_dir() {
-        let message = format!(
-            "ralph: unfinished work on {} ({})",
-            attempt.record.task.id, closing.outcome
-        );
-        let kept = site
-            .worktrees
-            .keep(&attempt.assigned, &message, shop.env.now());
-        let (kept, spare) = kept.await?;
-        site.put_by(spare);
-        kept.map(|kept| kept.commit)
-    } else {
-        site.git.tip(&attempt.assigned.reference()).await?
-    };
-    if let Some(commit) = kept {
-        closing.branch = Some(attempt.assigned.branch.clone());
-        closing.commit = Some(commit.to_string());
-    }
-    Ok(End::new(closing, ended))
 }
 
 /// The repository's own checks, then delivery.
@@ -280,26 +252,18 @@ fn commit_message(task: &str, summary: &str, trailers: &str) -> String {
 }
 
 /// Writes down how it ended, then does what follows from that. After a crash in between, all of it is done again.
-async fn close(shop: &Shop, mut attempt: Finishing, end: End) -> Result<Finished, PoolError> {
+async fn close(shop: &Shop, mut attempt: Finishing, mut end: End) -> Result<Finished, PoolError> {
+    aside::tell_of(&mut end.closing, &attempt, end.release.as_ref());
     // A delivery that failed is not over: its record stays as it is, and the next start sends it again.
     let is_over = end.closing.outcome != Outcome::DeliveryFailed;
     if is_over {
         attempt.record.closing = Some(end.closing.clone());
         shop.attempts.write_durably(&attempt.record).await?;
     }
-    let worktrees = &attempt.site.worktrees;
-    let spare = match &end.release {
-        Some(Release::Merged(commit, work)) => {
-            let safe = Safe::Merged(commit);
-            worktrees.release(&attempt.assigned, work, safe).await?
-        }
-        Some(Release::OnBranch(commit, work)) => {
-            let safe = Safe::OnBranch(commit);
-            worktrees.release(&attempt.assigned, work, safe).await?
-        }
-        None => None,
-    };
-    attempt.site.put_by(spare);
+    if let Some(release) = &end.release {
+        let spare = aside::release(shop, &attempt, release).await;
+        attempt.site.put_by(spare);
+    }
     let line = line(shop, &attempt.record, &end.closing);
     settle(shop, &attempt, &end.closing, &line).await?;
     Ok(Finished {

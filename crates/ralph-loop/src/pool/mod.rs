@@ -6,6 +6,7 @@
 //! What must never be here: a decision that depends on what was printed, a wait that keeps a free worker from a task
 //! that is ready.
 
+mod aside;
 mod board;
 mod brakes;
 mod end;

@@ -40,7 +40,8 @@ impl Worktrees {
                 .collect(),
             tree: None,
             protected: Vec::new(),
-            embedded: Vec::new(),
+            embedded: work.embedded.clone(),
+            worktrees: work.worktrees.clone(),
             is_committed: false,
         }))
     }

@@ -45,6 +45,8 @@ pub(super) enum Mark {
         /// The branch of the attempt that had it; `None` where no attempt did.
         branch: Option<String>,
     },
+    /// Its work is safe, and it holds repositories with something in them that is nowhere else: it is the user's.
+    Stays,
 }
 
 /// What is found.
@@ -77,6 +79,7 @@ impl Mark {
         match self {
             Self::Assigned { branch, .. } | Self::Committing { branch, .. } => Some(branch),
             Self::Released { branch } => branch.as_deref(),
+            Self::Stays => None,
         }
     }
 

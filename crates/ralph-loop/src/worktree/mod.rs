@@ -12,6 +12,7 @@ mod alone;
 mod assign;
 mod error;
 mod index;
+mod inside;
 mod mark;
 mod notes;
 mod place;
@@ -258,23 +259,23 @@ impl Worktrees {
     ///
     /// # Errors
     /// [`WorktreeError::NotSafe`] when the work is not where it is said to be, and [`WorktreeError::Embedded`] when
-    /// the worktree holds repositories of its own: nothing is removed then.
+    /// the worktree holds repositories of its own: nothing is removed then, neither now nor by a later sweep.
     pub async fn release(
         &self,
         assigned: &Assigned,
         work: &Work,
         safe: Safe<'_>,
     ) -> Result<Option<Prepared>, WorktreeError> {
-        if !work.embedded.is_empty() {
-            return Err(WorktreeError::Embedded {
-                path: assigned.path.clone(),
-                folders: work.embedded.clone(),
-            });
-        }
         let branch = self.git.tip(&assigned.reference()).await?;
         self.prove(assigned, branch.as_ref(), safe).await?;
+        if !work.embedded.is_empty() && self.is_of(assigned) {
+            // From now on it is the user's.
+            Mark::Stays.write(&assigned.git_dir)?;
+            return Err(embedded(&assigned.path, &work.embedded));
+        }
         let mut prepared = None;
         if self.is_of(assigned) {
+            self.remove_inner(&work.worktrees).await;
             prepared = self.reuse(assigned, safe).await;
             if prepared.is_none() {
                 self.remove(&assigned.path, Some(assigned)).await?;
@@ -334,7 +335,10 @@ impl Worktrees {
     }
 
     /// What a former call has kept of an attempt whose worktree is gone.
-    async fn kept_before(&self, assigned: &Assigned) -> Result<Option<Kept>, WorktreeError> {
+    pub(crate) async fn kept_before(
+        &self,
+        assigned: &Assigned,
+    ) -> Result<Option<Kept>, WorktreeError> {
         let tip = self.git.tip(&assigned.reference()).await?;
         Ok(tip.filter(|tip| *tip != assigned.start).map(|commit| Kept {
             branch: assigned.branch.clone(),
@@ -420,6 +424,13 @@ impl Worktrees {
 
     fn names(&self) -> std::sync::MutexGuard<'_, Names> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn embedded(path: &Path, folders: &[String]) -> WorktreeError {
+    WorktreeError::Embedded {
+        path: path.to_owned(),
+        folders: folders.to_owned(),
     }
 }
 

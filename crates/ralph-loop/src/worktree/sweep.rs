@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use ralph_core::time::Timestamp;
 
 use super::mark::{Found, Mark};
-use super::{Assigned, Kept, PREFIX_OF_NAMES, WorktreeError, Worktrees};
+use super::{
+    Assigned, CHECKOUT_LIMIT, Kept, PREFIX_OF_NAMES, WorktreeError, Worktrees, embedded,
+};
 use crate::git::ObjectId;
 
 /// The message of a commit that saves what an interrupted attempt left.
@@ -116,6 +118,7 @@ impl Worktrees {
             Found::Mark(
                 Mark::Assigned { branch, start } | Mark::Committing { branch, start, .. },
             ) => (branch, Some(start)),
+            Found::Mark(Mark::Stays) => return self.look_again(entry, on_ours).await,
             Found::Nothing if on_ours.is_none() => {
                 self.remove(&entry.path, None).await?;
                 return Ok(None);
@@ -140,6 +143,25 @@ impl Worktrees {
             self.discard(prepared).await?;
         }
         Ok(kept)
+    }
+
+    /// Of a worktree that stays for what is in it: it goes once that is elsewhere, and git finds it clean. Somebody may
+    /// work there meanwhile.
+    async fn look_again(
+        &self,
+        entry: &Entry,
+        branch: Option<&String>,
+    ) -> Result<Option<Kept>, WorktreeError> {
+        let inside = self.inside(&entry.path).await;
+        if !inside.embedded.is_empty() {
+            return Err(embedded(&entry.path, &inside.embedded));
+        }
+        let call = self.git.call(&["worktree", "remove"]).arg(&entry.path);
+        call.limit(CHECKOUT_LIMIT).run().await?;
+        if let Some(branch) = branch {
+            self.remove_if_merged(branch).await?;
+        }
+        Ok(None)
     }
 
     /// Of a worktree whose folder is gone: commits that no branch has get one.

@@ -378,6 +378,25 @@ async fn a_repository_inside_keeps_its_worktree() {
     assert!(matches!(kept, Err(WorktreeError::Embedded { .. })));
     assert!(inner.is_dir());
     assert_eq!(bench.show(&format!("{}:work", assigned.branch)), "x");
+    // It is the user's now, whatever becomes of it: no later start takes it up or removes it.
+    assert!(!bench.worktrees.has(&assigned));
+    write(&assigned.path, "work", "theirs");
+    for _ in 0..2 {
+        let swept = bench.worktrees.sweep(&[], NOW).await.unwrap();
+        assert!(matches!(
+            swept[0].problem,
+            Some(WorktreeError::Embedded { .. })
+        ));
+    }
+    fs::remove_dir_all(&inner).unwrap();
+    let swept = bench.worktrees.sweep(&[], NOW).await.unwrap();
+    assert!(swept[0].problem.is_some() && assigned.path.is_dir());
+    assert_eq!(
+        fs::read_to_string(assigned.path.join("work")).unwrap(),
+        "theirs"
+    );
+    bench.at(&assigned, &["checkout", "-q", "--force", "HEAD"]);
+    bench.is_clean_with(&[&assigned.branch]).await;
 }
 
 #[tokio::test]

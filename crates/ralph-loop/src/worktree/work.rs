@@ -1,6 +1,7 @@
 //! What an agent has done in its worktree: found, cleaned of what is not its business, committed on its branch.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ralph_core::store::atomic;
@@ -47,8 +48,10 @@ pub struct Work {
     pub tree: Option<ObjectId>,
     /// Files of the loop that the agent changed; the tree has them as they were.
     pub protected: Vec<String>,
-    /// Folders that are repositories of their own. No commit can hold them.
+    /// Folders that are repositories of their own, with something in them that is nowhere else. No commit can hold them.
     pub embedded: Vec<String>,
+    /// Worktrees of this repository within this one that may go with it.
+    pub(super) worktrees: Vec<PathBuf>,
     /// Whether `head` is a commit of ours that holds the work: it was made before a crash, or its answer was lost.
     pub is_committed: bool,
 }
@@ -114,16 +117,16 @@ impl Worktrees {
         } else {
             Some(self.write_tree(assigned).await?)
         };
-        let named = |wanted: fn(&Change) -> bool| {
-            let those = others.iter().filter(|change| wanted(change));
-            those.map(|change| change.path.clone()).collect()
-        };
+        let paths = others.iter().map(|change| &change.path);
+        let protected = paths.filter(|path| is_protected(path)).cloned().collect();
+        let inside = self.inside(&assigned.path).await;
         Ok(Work {
             head,
             changes,
             tree,
-            protected: named(|change| is_protected(&change.path)),
-            embedded: named(Change::is_new_repository),
+            protected,
+            embedded: inside.embedded,
+            worktrees: inside.worktrees,
             is_committed: false,
         })
     }
@@ -167,12 +170,14 @@ impl Worktrees {
     async fn recall(&self, assigned: &Assigned, tip: ObjectId) -> Result<Work, WorktreeError> {
         let changes = self.changes_between(&assigned.start, &tip).await?;
         let tree = self.tree_of(&tip).await?;
+        let inside = self.inside(&assigned.path).await;
         Ok(Work {
             head: tip,
             tree: Some(tree).filter(|_| !changes.is_empty()),
             changes,
             protected: Vec::new(),
-            embedded: Vec::new(),
+            embedded: inside.embedded,
+            worktrees: inside.worktrees,
             is_committed: true,
         })
     }

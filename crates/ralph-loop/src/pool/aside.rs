@@ -1,0 +1,99 @@
+//! Work that does not go on, and worktrees that do not go: kept where they are, and named in the attempt's record.
+
+use super::PoolError;
+use super::finish::{End, Finishing, Release};
+use super::ready::words;
+use super::schedule::Ended;
+use super::shop::Shop;
+use crate::attempt::Closing;
+use crate::worktree::{Prepared, Safe, Work, WorktreeError};
+
+/// Work that does not go on is kept on its branch and named. One that was put aside before is found there. What cannot
+/// be put aside stays in its worktree, which is named then.
+pub(super) async fn put_aside(
+    shop: &Shop,
+    attempt: &Finishing,
+    mut closing: Closing,
+    ended: Ended,
+) -> Result<End, PoolError> {
+    let (worktrees, assigned) = (&attempt.site.worktrees, &attempt.assigned);
+    let kept = if assigned.path.is_dir() {
+        let message = format!(
+            "ralph: unfinished work on {} ({})",
+            attempt.record.task.id, closing.outcome
+        );
+        match worktrees.keep(assigned, &message, shop.env.now()).await {
+            Ok((found, spare)) => {
+                attempt.site.put_by(spare);
+                found
+            }
+            Err(error) => {
+                add(&mut closing, &stays(attempt, &error));
+                worktrees.kept_before(assigned).await?
+            }
+        }
+    } else {
+        worktrees.kept_before(assigned).await?
+    };
+    if let Some(kept) = kept {
+        closing.branch = Some(kept.branch);
+        closing.commit = Some(kept.commit.to_string());
+    }
+    Ok(End::new(closing, ended))
+}
+
+/// Says of an attempt whose work is safe that its worktree stays, where it does.
+pub(super) fn tell_of(closing: &mut Closing, attempt: &Finishing, release: Option<&Release>) {
+    if let Some(Release::Merged(_, work) | Release::OnBranch(_, work)) = release
+        && let Some(error) = held(attempt, work)
+    {
+        add(closing, &words(&error));
+    }
+}
+
+fn held(attempt: &Finishing, work: &Work) -> Option<WorktreeError> {
+    (!work.embedded.is_empty()).then(|| WorktreeError::Embedded {
+        path: attempt.assigned.path.clone(),
+        folders: work.embedded.clone(),
+    })
+}
+
+/// Gives the worktree of an attempt back. Its work is safe, so that a worktree which does not go is no failure of the
+/// attempt: it is named, and the next start looks at it again.
+pub(super) async fn release(
+    shop: &Shop,
+    attempt: &Finishing,
+    release: &Release,
+) -> Option<Prepared> {
+    let (safe, work) = match release {
+        Release::Merged(commit, work) => (Safe::Merged(commit), work),
+        Release::OnBranch(commit, work) => (Safe::OnBranch(commit), work),
+    };
+    let worktrees = &attempt.site.worktrees;
+    match worktrees.release(&attempt.assigned, work, safe).await {
+        Ok(spare) => spare,
+        Err(error) => {
+            let what = stays(attempt, &error);
+            shop.note(format!("{}: {what}", attempt.record.task.id));
+            None
+        }
+    }
+}
+
+/// What keeps a worktree, and where it is.
+fn stays(attempt: &Finishing, error: &WorktreeError) -> String {
+    let why = words(error);
+    let path = attempt.assigned.path.display().to_string();
+    if why.contains(&path) {
+        return why;
+    }
+    format!("{why}; the worktree {path} was left as it is")
+}
+
+/// Adds words to the reason of an end.
+fn add(closing: &mut Closing, words: &str) {
+    closing.reason = Some(match closing.reason.take() {
+        Some(reason) => format!("{reason}; {words}"),
+        None => words.to_owned(),
+    });
+}

@@ -1,0 +1,300 @@
+//! Repositories inside a worktree: clones, other worktrees, submodules, also in folders that git ignores. No commit of
+//! ours holds what is in them, so a worktree goes only when all of it is elsewhere too.
+//!
+//! They are found by looking through the folders; git is asked about those that are there, and never where there are
+//! none. What must never be here: a removal, a guess. What git does not answer counts as being nowhere else.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::Worktrees;
+use crate::git::{Call, ObjectId};
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(super) struct Inside {
+    /// Folders with commits or files that exist nowhere else.
+    pub(super) embedded: Vec<String>,
+    /// Worktrees of this repository that are clean, and whose commits are on a branch.
+    pub(super) worktrees: Vec<PathBuf>,
+}
+
+/// A repository below a worktree.
+#[derive(Debug)]
+struct Nested {
+    path: PathBuf,
+    git_dir: PathBuf,
+}
+
+impl Worktrees {
+    /// Looks through a worktree. No run of git where there is no repository in it.
+    pub(super) async fn inside(&self, worktree: &Path) -> Inside {
+        let folder = worktree.to_owned();
+        let found = tokio::task::spawn_blocking(move || repositories(&folder));
+        let mut inside = Inside::default();
+        for nested in found.await.unwrap_or_default() {
+            let is_ours = nested
+                .git_dir
+                .starts_with(self.git.common_dir().join("worktrees"));
+            if !self.is_elsewhere(&nested, is_ours).await {
+                let name = nested.path.strip_prefix(worktree).unwrap_or(&nested.path);
+                inside.embedded.push(name.display().to_string());
+            } else if is_ours {
+                inside.worktrees.push(nested.path);
+            }
+        }
+        inside
+    }
+
+    /// Whether nothing of a repository would be lost with its folder: no change that is not committed, and no commit
+    /// that is not on a remote, or on a branch where the branches are those of this repository.
+    async fn is_elsewhere(&self, nested: &Nested, is_ours: bool) -> bool {
+        let status = [
+            "status",
+            "--porcelain",
+            "--untracked-files=normal",
+            "--ignore-submodules=none",
+        ];
+        if !self.says_nothing(self.of(nested, &status)).await {
+            return false;
+        }
+        let only_here: &[&str] = if is_ours {
+            &["HEAD", "--not", "--branches", "--remotes"]
+        } else {
+            // Tags come along with a clone, whether or not a branch has their commits.
+            &[
+                "--exclude=refs/tags/*",
+                "--exclude=refs/remotes/*",
+                "--all",
+                "--not",
+                "--remotes",
+            ]
+        };
+        let mut commits = self.of(nested, &["rev-list", "--max-count=1", "--ignore-missing"]);
+        for argument in only_here {
+            commits = commits.arg(argument);
+        }
+        // What a shallow clone ends at was fetched.
+        for fetched in shallow(&nested.git_dir) {
+            commits = commits.arg(fetched.as_str());
+        }
+        self.says_nothing(commits).await
+    }
+
+    async fn says_nothing(&self, call: Call<'_>) -> bool {
+        call.run()
+            .await
+            .is_ok_and(|output| output.stdout.is_empty())
+    }
+
+    fn of(&self, nested: &Nested, arguments: &[&str]) -> Call<'_> {
+        let call = self.git.call(arguments).without_hooks();
+        call.within(&nested.path, &nested.git_dir)
+    }
+
+    /// Takes clean worktrees off the repository's list, so that none stands there without a folder and holds a branch.
+    pub(super) async fn remove_inner(&self, worktrees: &[PathBuf]) {
+        for path in worktrees {
+            let call = self.git.call(&["worktree", "remove", "--force", "--force"]);
+            if let Err(error) = call.arg(path).run().await {
+                tracing::warn!(path = %path.display(), %error, "an inner worktree is left");
+            }
+        }
+    }
+}
+
+/// The commits that a shallow clone ends at (gitrepository-layout(5): `shallow`).
+fn shallow(git_dir: &Path) -> Vec<ObjectId> {
+    let text = fs::read_to_string(git_dir.join("shallow")).unwrap_or_default();
+    text.lines().filter_map(|line| line.parse().ok()).collect()
+}
+
+/// All repositories below a folder, also those within others. Links are not followed.
+fn repositories(top: &Path) -> Vec<Nested> {
+    let mut found = Vec::new();
+    let mut left = vec![top.to_owned()];
+    while let Some(folder) = left.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            if entry.file_name() == ".git" {
+                if folder != top {
+                    found.extend(git_dir(&folder).map(|git_dir| Nested {
+                        path: folder.clone(),
+                        git_dir,
+                    }));
+                }
+            } else if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                left.push(entry.path());
+            }
+        }
+    }
+    found.sort_by(|one, other| one.path.cmp(&other.path));
+    found
+}
+
+/// The git folder that `.git` in a folder is or names (gitrepository-layout(5)); `None` where git sees none either.
+fn git_dir(folder: &Path) -> Option<PathBuf> {
+    let git = folder.join(".git");
+    if git.is_dir() {
+        return git.join("HEAD").exists().then_some(git);
+    }
+    let text = fs::read_to_string(&git).ok()?;
+    let named = folder.join(text.trim_end().strip_prefix("gitdir: ")?);
+    Some(named.canonicalize().unwrap_or(named))
+}
+
+#[cfg(test)]
+mod tests {
+    use ralph_core::time::Timestamp;
+
+    use super::super::{Assigned, Kept, Prepared, Safe, WorktreeError};
+    use super::*;
+    use crate::git::sandbox::Sandbox;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    pub(crate) struct Bench {
+        pub(crate) sandbox: Sandbox,
+        pub(crate) worktrees: Worktrees,
+        pub(crate) assigned: Assigned,
+    }
+
+    impl Bench {
+        async fn new() -> Self {
+            let sandbox = Sandbox::new();
+            sandbox.write(".gitignore", "ignored/\n");
+            sandbox.commit_all("Ignore");
+            Self::of(sandbox).await
+        }
+
+        async fn of(sandbox: Sandbox) -> Self {
+            let git = sandbox.open().await;
+            let base = git.base(None, None).await.unwrap();
+            let worktrees = Worktrees::open(&git, &base, "ralph-x").await.unwrap();
+            let prepared = worktrees.prepare().await.unwrap();
+            let assigned = worktrees.assign(prepared, "one").await.unwrap();
+            Self {
+                sandbox,
+                worktrees,
+                assigned,
+            }
+        }
+
+        fn write(&self, path: &str) {
+            self.sandbox
+                .write(&format!("../repo-worktrees/w1/{path}"), "x");
+        }
+
+        fn at(&self, path: &str, arguments: &[&str]) -> String {
+            self.sandbox
+                .git_at(&self.assigned.path.join(path), arguments)
+        }
+
+        /// A repository in it with a commit.
+        fn nested(&self, path: &str) {
+            self.write(&format!("{path}/file"));
+            self.at(path, &["init", "-q"]);
+            self.at(path, &["add", "-A"]);
+            self.at(path, &["commit", "-q", "-m", "x"]);
+        }
+
+        async fn keep(&self) -> Result<(Option<Kept>, Option<Prepared>), WorktreeError> {
+            self.worktrees.keep(&self.assigned, "m", NOW).await
+        }
+
+        async fn is_kept_for(&self, folders: &[&str]) {
+            let work = self.worktrees.capture(&self.assigned).await.unwrap();
+            assert_eq!(work.embedded, folders);
+            assert!(matches!(
+                self.keep().await,
+                Err(WorktreeError::Embedded { .. })
+            ));
+            let swept = self.worktrees.sweep(&[], NOW).await.unwrap();
+            assert!(swept[0].problem.is_some());
+            assert!(self.assigned.path.is_dir());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_repository_in_an_ignored_folder_keeps_its_worktree_too() {
+        let bench = Bench::new().await;
+        bench.nested("ignored/deep/one");
+        bench.is_kept_for(&["ignored/deep/one"]).await;
+    }
+
+    #[tokio::test]
+    async fn a_work_that_was_committed_before_a_crash_still_has_its_repositories_in_it() {
+        let bench = Bench::new().await;
+        bench.nested("ignored/one");
+        bench.write("work");
+        let (worktrees, assigned) = (&bench.worktrees, &bench.assigned);
+        let work = worktrees.capture(assigned).await.unwrap();
+        let commit = worktrees
+            .commit(assigned, &work, "m", Vec::new(), NOW)
+            .await;
+        let work = worktrees.capture(assigned).await.unwrap();
+        assert!(work.is_committed && work.embedded == ["ignored/one"]);
+        let safe = Safe::OnBranch(&commit.unwrap());
+        assert!(worktrees.release(assigned, &work, safe).await.is_err());
+        assert!(assigned.path.join("ignored/one/file").is_file());
+    }
+
+    #[tokio::test]
+    async fn what_is_elsewhere_as_well_keeps_nothing_and_without_any_git_is_not_asked() {
+        let bench = Bench::new().await;
+        let from = bench.sandbox.top().to_string_lossy().into_owned();
+        bench.write("ignored/not/a/repository");
+        let before = bench.worktrees.git.calls();
+        bench.worktrees.inside(&bench.assigned.path).await;
+        assert_eq!(bench.worktrees.git.calls(), before);
+        bench.at("", &["clone", "-q", &from, "ignored/clone"]);
+        bench.at("", &["clone", "-q", &from, "clone"]);
+        let (kept, prepared) = bench.keep().await.unwrap();
+        assert!(kept.is_none() && prepared.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_clone_with_anything_of_its_own_keeps_its_worktree() {
+        for change in [
+            &["commit", "-q", "--allow-empty", "-m", "Mine"][..],
+            &["rm", "-q", "README.md"],
+            &["stash", "-q"],
+        ] {
+            let bench = Bench::new().await;
+            let from = bench.sandbox.top().to_string_lossy().into_owned();
+            bench.at("", &["clone", "-q", &from, "ignored/clone"]);
+            bench
+                .sandbox
+                .write("../repo-worktrees/w1/ignored/clone/README.md", "changed\n");
+            if change[0] != "stash" {
+                bench.at("ignored/clone", &["checkout", "-q", "README.md"]);
+            }
+            bench.at("ignored/clone", change);
+            bench.is_kept_for(&["ignored/clone"]).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_worktree_within_goes_where_it_is_clean_and_leaves_no_entry() {
+        let bench = Bench::new().await;
+        let add = ["worktree", "add", "-q", "-b", "side", "ignored/w"];
+        bench.at("", &add);
+        bench.at("ignored/w", &["commit", "-q", "--allow-empty", "-m", "x"]);
+        let (_, prepared) = bench.keep().await.unwrap();
+        bench.worktrees.discard(prepared.unwrap()).await.unwrap();
+        let listed = bench.sandbox.git(&["worktree", "list", "--porcelain"]);
+        assert_eq!(listed.matches("worktree ").count(), 1, "{listed}");
+        bench.sandbox.git(&["branch", "-q", "-D", "side"]);
+    }
+
+    #[tokio::test]
+    async fn a_worktree_within_stays_with_changes_or_commits_on_no_branch() {
+        let bench = Bench::new().await;
+        bench.at("", &["worktree", "add", "-q", "-b", "side", "w"]);
+        bench.write("w/new");
+        bench.is_kept_for(&["w"]).await;
+        let bench = Bench::new().await;
+        bench.at("", &["worktree", "add", "-q", "--detach", "ignored/w"]);
+        bench.at("ignored/w", &["commit", "-q", "--allow-empty", "-m", "x"]);
+        bench.is_kept_for(&["ignored/w"]).await;
+    }
+}

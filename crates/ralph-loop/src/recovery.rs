@@ -151,6 +151,10 @@ async fn sweep_worktrees(shop: &Shop) -> Result<(), PoolError> {
             };
             shop.tell(&Event::Recovered { what });
         }
+        for branch in site.worktrees.take_asides(None) {
+            let what = format!("commits that an agent left are on {branch}");
+            shop.tell(&Event::Recovered { what });
+        }
     }
     Ok(())
 }

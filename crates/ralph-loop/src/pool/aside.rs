@@ -42,13 +42,35 @@ pub(super) async fn put_aside(
     Ok(End::new(closing, ended))
 }
 
-/// Says of an attempt whose work is safe that its worktree stays, where it does.
-pub(super) fn tell_of(closing: &mut Closing, attempt: &Finishing, release: Option<&Release>) {
+/// Why work is not delivered whatever the checks say of it.
+pub(super) fn unfit(work: &Work) -> Option<String> {
+    work.unfinished.clone()
+}
+
+/// Says of an attempt where else commits of it are, and of one whose work is safe that its worktree stays.
+pub(super) async fn tell_of(
+    shop: &Shop,
+    attempt: &Finishing,
+    closing: &mut Closing,
+    release: Option<&Release>,
+) -> Result<(), PoolError> {
+    let (worktrees, assigned) = (&attempt.site.worktrees, &attempt.assigned);
+    let asides = if attempt.is_resumed {
+        worktrees.find_asides(assigned).await?
+    } else {
+        worktrees.take_asides(Some(assigned))
+    };
+    if !asides.is_empty() {
+        let words = format!("commits that the agent left are on {}", asides.join(", "));
+        shop.note(format!("{}: {words}", attempt.record.task.id));
+        add(closing, &words);
+    }
     if let Some(Release::Merged(_, work) | Release::OnBranch(_, work)) = release
         && let Some(error) = held(attempt, work)
     {
         add(closing, &words(&error));
     }
+    Ok(())
 }
 
 fn held(attempt: &Finishing, work: &Work) -> Option<WorktreeError> {
@@ -93,6 +115,8 @@ fn stays(attempt: &Finishing, error: &WorktreeError) -> String {
 /// Adds words to the reason of an end.
 fn add(closing: &mut Closing, words: &str) {
     closing.reason = Some(match closing.reason.take() {
+        // After a crash it was said before.
+        Some(reason) if reason.contains(words) => reason,
         Some(reason) => format!("{reason}; {words}"),
         None => words.to_owned(),
     });

@@ -130,6 +130,10 @@ async fn lost(shop: &Shop, attempt: &Finishing) -> Result<End, PoolError> {
 /// The repository's own checks, then delivery.
 async fn check(shop: &Shop, attempt: &mut Finishing) -> Result<End, PoolError> {
     let work = attempt.site.worktrees.capture(&attempt.assigned).await?;
+    if let Some(reason) = aside::unfit(&work) {
+        let closing = Closing::new(Outcome::GatesFailed, Some(reason), ForTask::Open);
+        return put_aside(shop, attempt, closing, Ended::Tried).await;
+    }
     if work.is_empty() {
         let (outcome, reason) = nothing_done(&attempt.record.denials);
         let closing = Closing::new(outcome, Some(reason), ForTask::Open);
@@ -253,7 +257,7 @@ fn commit_message(task: &str, summary: &str, trailers: &str) -> String {
 
 /// Writes down how it ended, then does what follows from that. After a crash in between, all of it is done again.
 async fn close(shop: &Shop, mut attempt: Finishing, mut end: End) -> Result<Finished, PoolError> {
-    aside::tell_of(&mut end.closing, &attempt, end.release.as_ref());
+    aside::tell_of(shop, &attempt, &mut end.closing, end.release.as_ref()).await?;
     // A delivery that failed is not over: its record stays as it is, and the next start sends it again.
     let is_over = end.closing.outcome != Outcome::DeliveryFailed;
     if is_over {

@@ -42,6 +42,7 @@ impl Worktrees {
             protected: Vec::new(),
             embedded: work.embedded.clone(),
             worktrees: work.worktrees.clone(),
+            unfinished: work.unfinished.clone(),
             is_committed: false,
         }))
     }

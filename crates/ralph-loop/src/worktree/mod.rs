@@ -9,6 +9,7 @@
 //! somebody's commits, a copy of the plan into a worktree.
 
 mod alone;
+mod aside;
 mod assign;
 mod error;
 mod index;
@@ -20,6 +21,7 @@ mod reuse;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod unfinished;
 mod work;
 
 use std::collections::BTreeSet;
@@ -111,6 +113,8 @@ pub struct Worktrees {
     prefix: String,
     folder: PathBuf,
     names: Mutex<Names>,
+    /// Branches that commits were put aside on, and nobody has been told of.
+    asides: Mutex<Vec<String>>,
 }
 
 /// Names that are in use, so that a new one costs no run of git.
@@ -142,6 +146,7 @@ impl Worktrees {
             prefix: prefix.to_owned(),
             folder: place(git).await?,
             names: Mutex::new(names),
+            asides: Mutex::default(),
         })
     }
 

@@ -357,6 +357,11 @@ async fn commits_elsewhere_than_on_the_branch_are_found_and_none_is_lost() {
     assert_eq!(bench.show(&format!("{}:two", kept.commit)), "2");
     let aside = format!("{}-aside", assigned.branch);
     assert_eq!(bench.sandbox.git(&["rev-parse", &aside]), left);
+    // Its name is told once, and found again after a crash.
+    let taken = bench.worktrees.take_asides(Some(&assigned));
+    assert_eq!(taken, [aside.as_str()]);
+    assert!(bench.worktrees.take_asides(None).is_empty());
+    assert_eq!(bench.worktrees.find_asides(&assigned).await.unwrap(), taken);
     bench.is_clean_with(&[&assigned.branch, &aside]).await;
 }
 
@@ -397,6 +402,72 @@ async fn a_repository_inside_keeps_its_worktree() {
     );
     bench.at(&assigned, &["checkout", "-q", "--force", "HEAD"]);
     bench.is_clean_with(&[&assigned.branch]).await;
+}
+
+#[tokio::test]
+async fn a_conflict_that_the_agent_left_is_seen_also_after_its_files_were_taken_down() {
+    for command in ["merge", "rebase", "stash"] {
+        let bench = Bench::new().await;
+        let assigned = bench.assigned().await;
+        if command == "stash" {
+            write(&assigned.path, "README.md", "stashed\n");
+            bench.at(&assigned, &["stash", "-q"]);
+        }
+        write(&assigned.path, "README.md", "mine\n");
+        bench.at(&assigned, &["commit", "-qam", "Mine"]);
+        bench.sandbox.write("README.md", "theirs\n");
+        bench.sandbox.commit_all("Theirs");
+        let script = format!("git {command} main || true; test -n \"$(git ls-files -u)\"");
+        let script = script.replace("stash main", "stash pop");
+        let alias = format!("alias.x=!{script}");
+        bench.at(&assigned, &["-c", &alias, "x"]);
+        for _ in 0..2 {
+            let work = bench.worktrees.capture(&assigned).await.unwrap();
+            let words = work.unfinished.unwrap();
+            assert!(words.contains("conflicts in README.md"), "{words}");
+        }
+        let (kept, prepared) = bench.worktrees.keep(&assigned, "m", NOW).await.unwrap();
+        // Everything is on the branch, and nothing of it is left for the next attempt.
+        assert!(
+            bench
+                .show(&format!("{}:README.md", kept.unwrap().branch))
+                .contains("<<<<<<<")
+        );
+        assert!(prepared.is_none() && !assigned.path.exists());
+    }
+}
+
+#[tokio::test]
+async fn a_rebase_that_waits_is_unfinished_and_a_merge_without_conflicts_is_not() {
+    let bench = Bench::new().await;
+    let assigned = bench.assigned().await;
+    bench.sandbox.write("other", "x");
+    bench.sandbox.commit_all("Theirs");
+    write(&assigned.path, "mine", "x");
+    bench.at(&assigned, &["add", "-A"]);
+    bench.at(&assigned, &["commit", "-qm", "Mine"]);
+    bench.at(
+        &assigned,
+        &["merge", "-q", "--no-ff", "--no-commit", "main"],
+    );
+    let work = bench.worktrees.capture(&assigned).await.unwrap();
+    assert_eq!(work.unfinished, None);
+    bench.at(&assigned, &["merge", "--abort"]);
+    bench.at(
+        &assigned,
+        &[
+            "-c",
+            "sequence.editor=sed -i 1ibreak",
+            "rebase",
+            "-qi",
+            "main",
+        ],
+    );
+    let work = bench.worktrees.capture(&assigned).await.unwrap();
+    assert_eq!(
+        work.unfinished.unwrap(),
+        "the agent left a rebase unfinished"
+    );
 }
 
 #[tokio::test]

@@ -52,6 +52,8 @@ pub struct Work {
     pub embedded: Vec<String>,
     /// Worktrees of this repository within this one that may go with it.
     pub(super) worktrees: Vec<PathBuf>,
+    /// What the agent has left in the middle, such as a merge with conflicts, in words.
+    pub unfinished: Option<String>,
     /// Whether `head` is a commit of ours that holds the work: it was made before a crash, or its answer was lost.
     pub is_committed: bool,
 }
@@ -100,6 +102,7 @@ impl Worktrees {
         if let Some(tip) = self.committed(assigned).await? {
             return self.recall(assigned, tip).await;
         }
+        let unfinished = self.unfinished(assigned).await?;
         let head = self.head(assigned).await?;
         let add = self.git.call(&["add", "--all", "."]);
         let add = add
@@ -127,6 +130,7 @@ impl Worktrees {
             protected,
             embedded: inside.embedded,
             worktrees: inside.worktrees,
+            unfinished,
             is_committed: false,
         })
     }
@@ -178,6 +182,7 @@ impl Worktrees {
             protected: Vec::new(),
             embedded: inside.embedded,
             worktrees: inside.worktrees,
+            unfinished: self.unfinished(assigned).await?,
             is_committed: true,
         })
     }
@@ -353,26 +358,6 @@ impl Worktrees {
         branch: &ObjectId,
     ) -> Result<(), WorktreeError> {
         Ok(Mark::committing(assigned, branch, true).write(&assigned.git_dir)?)
-    }
-
-    pub(crate) async fn set_aside(
-        &self,
-        assigned: &Assigned,
-        work: &Work,
-        tip: &ObjectId,
-    ) -> Result<(), WorktreeError> {
-        if tip == &assigned.start || self.git.is_ancestor(tip, &work.head).await? {
-            return Ok(());
-        }
-        let aside = format!("{}-aside", assigned.reference());
-        match self.git.tip(&aside).await? {
-            Some(there) if self.git.is_ancestor(tip, &there).await? => Ok(()),
-            Some(_) => {
-                let named = format!("{aside}-{}", tip.short());
-                Ok(self.git.move_ref(&named, None, tip).await?)
-            }
-            None => Ok(self.git.move_ref(&aside, None, tip).await?),
-        }
     }
 
     pub(crate) async fn tree_of(&self, commit: &ObjectId) -> Result<ObjectId, WorktreeError> {

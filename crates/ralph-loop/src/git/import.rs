@@ -99,7 +99,7 @@ impl Git {
             "--done",
             "--date-format=raw",
         ];
-        let call = self.call(&arguments);
+        let call = self.call(&arguments).without_hooks();
         let output = call.input(stream(commits, self.signature())).run().await?;
         let text = output.text();
         let made: Result<Vec<ObjectId>, _> = text.lines().map(str::parse).collect();

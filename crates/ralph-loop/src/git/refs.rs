@@ -211,7 +211,8 @@ impl Git {
         let nowhere = ObjectId::null(new.as_str().len());
         let old = old.unwrap_or(&nowhere).as_str();
         let call = self.call(&["update-ref", "-m", "ralph", reference, new.as_str(), old]);
-        call.run().await.map(drop)
+        // No hook of the user's is asked about our own branches; one that fails would keep work from its branch.
+        call.without_hooks().run().await.map(drop)
     }
 }
 

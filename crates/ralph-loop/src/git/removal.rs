@@ -60,7 +60,7 @@ impl Git {
             .iter()
             .map(|one| format!("delete {} {}\n", one.request.reference, one.request.old))
             .collect();
-        let call = self.call(&["update-ref", "--stdin"]);
+        let call = self.call(&["update-ref", "--stdin"]).without_hooks();
         if let Err(error) = call.input(lines.into_bytes()).run().await {
             tracing::debug!(%error, "branches are removed one by one");
             return;
@@ -74,7 +74,7 @@ impl Git {
     async fn remove_alone(&self, removal: &Removal) -> Result<(), GitError> {
         let (reference, old) = (&removal.reference, &removal.old);
         let call = self.call(&["update-ref", "-d", reference, old.as_str()]);
-        match call.run().await {
+        match call.without_hooks().run().await {
             Err(_) if self.tip(reference).await?.is_none() => Ok(()),
             ended => ended.map(drop),
         }

@@ -107,7 +107,8 @@ impl Integrator {
         let (new, old) = (made.commit.as_str(), made.onto.as_str());
         let call = self
             .git
-            .call(&["update-ref", "-m", "ralph", name, new, old]);
+            .call(&["update-ref", "-m", "ralph", name, new, old])
+            .without_hooks();
         match call.blocking(&[0]) {
             Ok(_) => Ok(Forwarded::Moved),
             // Somebody has moved it in between.

@@ -5,7 +5,10 @@ use super::finish::{End, Finishing, Release};
 use super::ready::words;
 use super::schedule::Ended;
 use super::shop::Shop;
-use crate::attempt::Closing;
+use crate::attempt::{Closing, ForTask};
+use crate::git::GitError;
+use crate::integrate::IntegrateError;
+use crate::outcome::Outcome;
 use crate::worktree::{Prepared, Safe, Work, WorktreeError};
 
 /// Work that does not go on is kept on its branch and named. One that was put aside before is found there. What cannot
@@ -40,6 +43,35 @@ pub(super) async fn put_aside(
         closing.commit = Some(kept.commit.to_string());
     }
     Ok(End::new(closing, ended))
+}
+
+/// The end of an attempt whose work git does not take down, such as for a file that cannot be read. It stays in its
+/// worktree, and each later start tries once more to put it on its branch.
+pub(super) async fn uncaptured(
+    attempt: &Finishing,
+    error: &WorktreeError,
+) -> Result<End, PoolError> {
+    let reason = Some(stays(attempt, error));
+    let mut closing = Closing::new(Outcome::Crashed, reason, ForTask::Open);
+    let worktrees = &attempt.site.worktrees;
+    if let Some(kept) = worktrees.kept_before(&attempt.assigned).await? {
+        closing.branch = Some(kept.branch);
+        closing.commit = Some(kept.commit.to_string());
+    }
+    Ok(End::new(closing, Ended::Tried))
+}
+
+/// Whether git has said no, and would say so again.
+pub(super) fn is_refused(error: &PoolError) -> bool {
+    let git = match error {
+        PoolError::Git(git)
+        | PoolError::Worktree(WorktreeError::Git(git))
+        | PoolError::Integrate(
+            IntegrateError::Git(git) | IntegrateError::Worktree(WorktreeError::Git(git)),
+        ) => git,
+        _ => return false,
+    };
+    matches!(git, GitError::Failed { .. })
 }
 
 /// Why work is not delivered whatever the checks say of it.

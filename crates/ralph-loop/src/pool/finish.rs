@@ -9,6 +9,7 @@ use super::PoolError;
 use super::aside::{self, put_aside};
 use super::judge::Judgement;
 use super::line::Shipment;
+use super::ready::words;
 use super::schedule::{Ended, Stop};
 use super::shop::{Shop, Site};
 use crate::agent::Ending;
@@ -101,23 +102,37 @@ pub(crate) async fn finish(
     close(&shop, attempt, end).await
 }
 
-/// Goes on with an attempt that a crash cut off, where it was.
+/// Goes on with an attempt that a crash cut off, where it was. What git has refused a second time is not tried for
+/// ever.
 pub(crate) async fn resume(shop: Rc<Shop>, mut attempt: Finishing) -> Result<Finished, PoolError> {
-    let is_there = attempt.site.worktrees.has(&attempt.assigned);
-    let end = match (attempt.record.closing.take(), attempt.record.phase) {
-        (Some(closing), _) => End::new(closing, Ended::Settled),
-        (None, Phase::Checking) if is_there => check(&shop, &mut attempt).await?,
-        (None, Phase::Delivering) if !is_there => match attempt.record.commit.clone() {
-            Some(commit) => super::push::send(&shop, &mut attempt, commit).await?,
-            None => lost(&shop, &attempt).await?,
-        },
-        (None, Phase::Delivering) if is_there => {
-            let work = attempt.site.worktrees.capture(&attempt.assigned).await?;
-            deliver(&shop, &mut attempt, work).await?
+    let end = match go_on(&shop, &mut attempt).await {
+        Err(error) if aside::is_refused(&error) => {
+            let reason = Some(words(&error));
+            let closing = Closing::new(Outcome::Crashed, reason, ForTask::Open);
+            put_aside(&shop, &attempt, closing, Ended::Tried).await?
         }
-        (None, _) => lost(&shop, &attempt).await?,
+        end => end?,
     };
     close(&shop, attempt, end).await
+}
+
+async fn go_on(shop: &Shop, attempt: &mut Finishing) -> Result<End, PoolError> {
+    let is_there = attempt.site.worktrees.has(&attempt.assigned);
+    match (attempt.record.closing.take(), attempt.record.phase) {
+        (Some(closing), _) => Ok(End::new(closing, Ended::Settled)),
+        (None, Phase::Checking) if is_there => check(shop, attempt).await,
+        (None, Phase::Delivering) if !is_there => match attempt.record.commit.clone() {
+            Some(commit) => super::push::send(shop, attempt, commit).await,
+            None => lost(shop, attempt).await,
+        },
+        (None, Phase::Delivering) => {
+            match attempt.site.worktrees.capture(&attempt.assigned).await {
+                Ok(work) => deliver(shop, attempt, work).await,
+                Err(error) => aside::uncaptured(attempt, &error).await,
+            }
+        }
+        (None, _) => lost(shop, attempt).await,
+    }
 }
 
 /// The loop was killed while its agent ran, or before its end was known.
@@ -129,7 +144,10 @@ async fn lost(shop: &Shop, attempt: &Finishing) -> Result<End, PoolError> {
 
 /// The repository's own checks, then delivery.
 async fn check(shop: &Shop, attempt: &mut Finishing) -> Result<End, PoolError> {
-    let work = attempt.site.worktrees.capture(&attempt.assigned).await?;
+    let work = match attempt.site.worktrees.capture(&attempt.assigned).await {
+        Ok(work) => work,
+        Err(error) => return aside::uncaptured(attempt, &error).await,
+    };
     if let Some(reason) = aside::unfit(&work) {
         let closing = Closing::new(Outcome::GatesFailed, Some(reason), ForTask::Open);
         return put_aside(shop, attempt, closing, Ended::Tried).await;

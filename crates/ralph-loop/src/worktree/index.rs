@@ -51,7 +51,7 @@ pub(super) fn keep(git_dir: &Path) -> Result<(), StoreError> {
 
 /// What a path is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     File,
     Folder,
     Submodule,
@@ -163,7 +163,7 @@ impl Index {
     }
 
     /// What a path is to the index; `None` where it has nothing there or below it.
-    fn what_is(&self, path: &[u8]) -> Option<Kind> {
+    pub(super) fn what_is(&self, path: &[u8]) -> Option<Kind> {
         let from = |path: &[u8]| {
             self.entries
                 .partition_point(|entry| self.name(entry) < path)

@@ -5,9 +5,11 @@
 //! none. What must never be here: a removal, a guess. What git does not answer counts as being nowhere else.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use super::Worktrees;
+use super::index::Index;
+use super::{Assigned, Worktrees};
 use crate::git::{Call, ObjectId};
 
 /// What was found.
@@ -17,6 +19,8 @@ pub(super) struct Inside {
     pub(super) embedded: Vec<String>,
     /// Worktrees of this repository that are clean, and whose commits are on a branch.
     pub(super) worktrees: Vec<PathBuf>,
+    /// Folders that are repositories without a commit, and nothing else to git.
+    pub(super) unborn: Vec<PathBuf>,
 }
 
 /// A repository below a worktree.
@@ -28,16 +32,22 @@ struct Nested {
 
 impl Worktrees {
     /// Looks through a worktree. No run of git where there is no repository in it.
-    pub(super) async fn inside(&self, worktree: &Path) -> Inside {
-        let folder = worktree.to_owned();
+    pub(super) async fn inside(&self, assigned: &Assigned) -> Inside {
+        let (worktree, folder) = (&assigned.path, assigned.path.clone());
         let found = tokio::task::spawn_blocking(move || repositories(&folder));
         let mut inside = Inside::default();
-        for nested in found.await.unwrap_or_default() {
+        let found = found.await.unwrap_or_default();
+        let index = index(assigned, &found);
+        for nested in found {
             let is_ours = nested
                 .git_dir
                 .starts_with(self.git.common_dir().join("worktrees"));
+            let name = nested.path.strip_prefix(worktree).unwrap_or(&nested.path);
+            let is_unknown = |index: &Index| index.what_is(name.as_os_str().as_bytes()).is_none();
+            if index.as_ref().is_some_and(is_unknown) && !self.has_commit(&nested).await {
+                inside.unborn.push(name.to_owned());
+            }
             if !self.is_elsewhere(&nested, is_ours).await {
-                let name = nested.path.strip_prefix(worktree).unwrap_or(&nested.path);
                 inside.embedded.push(name.display().to_string());
             } else if is_ours {
                 inside.worktrees.push(nested.path);
@@ -81,6 +91,11 @@ impl Worktrees {
         self.says_nothing(commits).await
     }
 
+    async fn has_commit(&self, nested: &Nested) -> bool {
+        let head = self.of(nested, &["rev-parse", "--verify", "--quiet", "HEAD"]);
+        head.run().await.is_ok()
+    }
+
     async fn says_nothing(&self, call: Call<'_>) -> bool {
         call.run()
             .await
@@ -101,6 +116,17 @@ impl Worktrees {
             }
         }
     }
+}
+
+/// The index of a worktree, where there is anything to ask it about.
+fn index(assigned: &Assigned, found: &[Nested]) -> Option<Index> {
+    if found.is_empty() {
+        return None;
+    }
+    Index::read(
+        &assigned.git_dir.join("index"),
+        assigned.start.as_str().len(),
+    )
 }
 
 /// The commits that a shallow clone ends at (gitrepository-layout(5): `shallow`).
@@ -222,6 +248,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_repository_without_a_commit_keeps_its_worktree_and_nothing_from_being_taken_down() {
+        let bench = Bench::new().await;
+        for path in ["new*/file", "work", "tracked/file"] {
+            bench.write(path);
+        }
+        bench.at("", &["add", "tracked"]);
+        bench.at("", &["commit", "-q", "-m", "Tracked"]);
+        bench.write("tracked/more");
+        for path in ["new*", "tracked"] {
+            bench.at(path, &["init", "-q"]);
+        }
+        let work = bench.worktrees.capture(&bench.assigned).await.unwrap();
+        let paths: Vec<&str> = work.changes.iter().map(|change| &*change.path).collect();
+        assert_eq!(paths, ["tracked/file", "tracked/more", "work"]);
+        bench.is_kept_for(&["new*", "tracked"]).await;
+    }
+
+    #[tokio::test]
     async fn a_work_that_was_committed_before_a_crash_still_has_its_repositories_in_it() {
         let bench = Bench::new().await;
         bench.nested("ignored/one");
@@ -244,7 +288,7 @@ mod tests {
         let from = bench.sandbox.top().to_string_lossy().into_owned();
         bench.write("ignored/not/a/repository");
         let before = bench.worktrees.git.calls();
-        bench.worktrees.inside(&bench.assigned.path).await;
+        bench.worktrees.inside(&bench.assigned).await;
         assert_eq!(bench.worktrees.git.calls(), before);
         bench.at("", &["clone", "-q", &from, "ignored/clone"]);
         bench.at("", &["clone", "-q", &from, "clone"]);

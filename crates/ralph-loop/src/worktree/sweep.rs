@@ -118,7 +118,16 @@ impl Worktrees {
             Found::Mark(
                 Mark::Assigned { branch, start } | Mark::Committing { branch, start, .. },
             ) => (branch, Some(start)),
-            Found::Mark(Mark::Stays) => return self.look_again(entry, on_ours).await,
+            Found::Mark(Mark::Stays) => {
+                let start = entry.head.clone().ok_or_else(gone)?;
+                let assigned = Assigned {
+                    path: entry.path.clone(),
+                    git_dir,
+                    branch: entry.branch.clone().unwrap_or_default(),
+                    start,
+                };
+                return self.look_again(&assigned, on_ours).await;
+            }
             Found::Nothing if on_ours.is_none() => {
                 self.remove(&entry.path, None).await?;
                 return Ok(None);
@@ -149,14 +158,14 @@ impl Worktrees {
     /// work there meanwhile.
     async fn look_again(
         &self,
-        entry: &Entry,
+        assigned: &Assigned,
         branch: Option<&String>,
     ) -> Result<Option<Kept>, WorktreeError> {
-        let inside = self.inside(&entry.path).await;
+        let inside = self.inside(assigned).await;
         if !inside.embedded.is_empty() {
-            return Err(embedded(&entry.path, &inside.embedded));
+            return Err(embedded(&assigned.path, &inside.embedded));
         }
-        let call = self.git.call(&["worktree", "remove"]).arg(&entry.path);
+        let call = self.git.call(&["worktree", "remove"]).arg(&assigned.path);
         call.limit(CHECKOUT_LIMIT).run().await?;
         if let Some(branch) = branch {
             self.remove_if_merged(branch).await?;

@@ -405,6 +405,65 @@ async fn a_repository_inside_keeps_its_worktree() {
 }
 
 #[tokio::test]
+async fn files_outside_of_a_sparse_checkout_are_work_too() {
+    let sandbox = Sandbox::new();
+    sandbox.write("in/a", "a");
+    sandbox.write("out/b", "b");
+    sandbox.commit_all("Folders");
+    sandbox.git(&["sparse-checkout", "set", "in"]);
+    let bench = Bench::of(sandbox).await;
+    let assigned = bench.assigned().await;
+    bench.at(&assigned, &["sparse-checkout", "set", "in"]);
+    write(&assigned.path, "out/new", "x");
+    let work = bench.worktrees.capture(&assigned).await.unwrap();
+    let seen: Vec<_> = work.changes.iter().map(|c| (c.status, &*c.path)).collect();
+    assert_eq!(seen, [('A', "out/new")]);
+}
+
+#[tokio::test]
+async fn a_hook_that_refuses_references_keeps_no_work_from_its_branch() {
+    let bench = Bench::new().await;
+    let hook = ".git/hooks/reference-transaction";
+    bench.sandbox.write(hook, "#!/bin/sh\nexit 1\n");
+    let hook = bench.sandbox.top().join(hook);
+    fs::set_permissions(hook, fs::Permissions::from_mode(0o755)).unwrap();
+    let assigned = bench.assigned().await;
+    write(&assigned.path, "work", "x");
+    let kept = bench.worktrees.keep(&assigned, "m", NOW).await.unwrap().0;
+    assert_eq!(kept.unwrap().branch, assigned.branch);
+    bench.worktrees.sweep(&[], NOW).await.unwrap();
+    let tip = bench.git.tip(&assigned.reference()).await.unwrap().unwrap();
+    bench
+        .git
+        .remove_ref(&assigned.reference(), &tip)
+        .await
+        .unwrap();
+    assert_eq!(bench.refs(), ["main"]);
+}
+
+#[tokio::test]
+async fn work_that_git_does_not_take_down_stays_until_it_does() {
+    let bench = Bench::new().await;
+    let assigned = bench.assigned().await;
+    write(&assigned.path, ".gitattributes", "*.x filter=broken\n");
+    write(&assigned.path, "work.x", "x");
+    bench
+        .sandbox
+        .git(&["config", "filter.broken.clean", "false"]);
+    bench
+        .sandbox
+        .git(&["config", "filter.broken.required", "true"]);
+    let captured = bench.worktrees.capture(&assigned).await;
+    assert!(matches!(captured, Err(WorktreeError::Git(_))));
+    let swept = bench.worktrees.sweep(&[], NOW).await.unwrap();
+    assert!(swept[0].problem.is_some() && assigned.path.join("work.x").is_file());
+    bench.sandbox.git(&["config", "filter.broken.clean", "cat"]);
+    let swept = bench.worktrees.sweep(&[], NOW).await.unwrap();
+    assert_eq!(swept[0].kept.as_ref().unwrap().branch, assigned.branch);
+    assert_eq!(bench.show(&format!("{}:work.x", assigned.branch)), "x");
+}
+
+#[tokio::test]
 async fn a_conflict_that_the_agent_left_is_seen_also_after_its_files_were_taken_down() {
     for command in ["merge", "rebase", "stash"] {
         let bench = Bench::new().await;

@@ -1,5 +1,6 @@
 //! What an agent has done in its worktree: found, cleaned of what is not its business, committed on its branch.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use ralph_core::store::atomic;
 use ralph_core::time::Timestamp;
 
 use super::index::{Index, START_INDEX};
+use super::inside::Inside;
 use super::mark::{Found, Mark};
 use super::notes::{is_note, is_protected};
 use super::{Assigned, WorktreeError, Worktrees};
@@ -104,11 +106,8 @@ impl Worktrees {
         }
         let unfinished = self.unfinished(assigned).await?;
         let head = self.head(assigned).await?;
-        let add = self.git.call(&["add", "--all", "."]);
-        let add = add
-            .setting("core.safecrlf=false")
-            .setting("advice.addEmbeddedRepo=false");
-        add.within(&assigned.path, &assigned.git_dir).run().await?;
+        let inside = self.inside(assigned).await;
+        self.add_all(assigned, &inside).await?;
         let all = self.changes(assigned).await?;
         let (changes, others): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|change| self.is_work(change));
@@ -122,7 +121,6 @@ impl Worktrees {
         };
         let paths = others.iter().map(|change| &change.path);
         let protected = paths.filter(|path| is_protected(path)).cloned().collect();
-        let inside = self.inside(&assigned.path).await;
         Ok(Work {
             head,
             changes,
@@ -133,6 +131,22 @@ impl Worktrees {
             unfinished,
             is_committed: false,
         })
+    }
+
+    /// Takes down all files, those outside of a sparse checkout too. A repository without a commit, which git can only
+    /// refuse, is left out.
+    async fn add_all(&self, assigned: &Assigned, inside: &Inside) -> Result<(), GitError> {
+        let mut add = self.git.call(&["add", "--all", "--sparse", "--", "."]);
+        for path in &inside.unborn {
+            let mut pattern = OsString::from(":(exclude,literal)");
+            pattern.push(path);
+            add = add.arg(pattern);
+        }
+        let add = add
+            .setting("core.safecrlf=false")
+            .setting("advice.addEmbeddedRepo=false");
+        let call = add.within(&assigned.path, &assigned.git_dir);
+        call.run().await.map(drop)
     }
 
     /// What differs between the start and the index of a worktree: seen in the index as it was at the start, and asked
@@ -174,7 +188,7 @@ impl Worktrees {
     async fn recall(&self, assigned: &Assigned, tip: ObjectId) -> Result<Work, WorktreeError> {
         let changes = self.changes_between(&assigned.start, &tip).await?;
         let tree = self.tree_of(&tip).await?;
-        let inside = self.inside(&assigned.path).await;
+        let inside = self.inside(assigned).await;
         Ok(Work {
             head: tip,
             tree: Some(tree).filter(|_| !changes.is_empty()),

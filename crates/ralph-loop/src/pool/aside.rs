@@ -76,7 +76,14 @@ pub(super) fn is_refused(error: &PoolError) -> bool {
 
 /// Why work is not delivered whatever the checks say of it.
 pub(super) fn unfit(work: &Work) -> Option<String> {
-    work.unfinished.clone()
+    let in_submodules = || {
+        let names = work.submodules.join(", ");
+        format!("commits or changes in the submodule {names} are nowhere else")
+    };
+    let has_some = !work.submodules.is_empty();
+    work.unfinished
+        .clone()
+        .or_else(|| has_some.then(in_submodules))
 }
 
 /// Says of an attempt where else commits of it are, and of one whose work is safe that its worktree stays.

@@ -41,6 +41,7 @@ impl Worktrees {
             tree: None,
             protected: Vec::new(),
             embedded: work.embedded.clone(),
+            submodules: work.submodules.clone(),
             worktrees: work.worktrees.clone(),
             unfinished: work.unfinished.clone(),
             is_committed: false,

@@ -164,12 +164,7 @@ impl Index {
 
     /// What a path is to the index; `None` where it has nothing there or below it.
     pub(super) fn what_is(&self, path: &[u8]) -> Option<Kind> {
-        let from = |path: &[u8]| {
-            self.entries
-                .partition_point(|entry| self.name(entry) < path)
-        };
-        let entry = |at: usize| self.entries.get(at);
-        if let Some(found) = entry(from(path)).filter(|found| self.name(found) == path) {
+        if let Some(found) = self.from(path).filter(|found| self.name(found) == path) {
             let is_submodule = self.object(found).0 & KIND == GITLINK;
             return Some(if is_submodule {
                 Kind::Submodule
@@ -178,10 +173,23 @@ impl Index {
             });
         }
         let folder = [path, b"/"].concat();
-        let below = entry(from(&folder))?;
+        let below = self.from(&folder)?;
         self.name(below)
             .starts_with(&folder)
             .then_some(Kind::Folder)
+    }
+
+    /// The first entry that is not before a path.
+    fn from(&self, path: &[u8]) -> Option<&Entry> {
+        let before = |entry: &Entry| self.name(entry) < path;
+        self.entries.get(self.entries.partition_point(before))
+    }
+
+    /// The commit that a submodule is at.
+    pub(super) fn gitlink(&self, path: &[u8]) -> Option<ObjectId> {
+        let entry = self.from(path).filter(|entry| self.name(entry) == path)?;
+        let (mode, hash) = self.object(entry);
+        (mode & KIND == GITLINK).then(|| ObjectId::of_bytes(hash))?
     }
 
     /// The mode and the hash of an entry.

@@ -4,11 +4,12 @@
 //! They are found by looking through the folders; git is asked about those that are there, and never where there are
 //! none. What must never be here: a removal, a guess. What git does not answer counts as being nowhere else.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use super::index::Index;
+use super::index::{Index, START_INDEX};
 use super::{Assigned, Worktrees};
 use crate::git::{Call, ObjectId};
 
@@ -17,6 +18,10 @@ use crate::git::{Call, ObjectId};
 pub(super) struct Inside {
     /// Folders with commits or files that exist nowhere else.
     pub(super) embedded: Vec<String>,
+    /// Those of them that are submodules.
+    pub(super) submodules: Vec<String>,
+    /// All submodules, as git writes their paths.
+    pub(super) linked: BTreeSet<Vec<u8>>,
     /// Worktrees of this repository that are clean, and whose commits are on a branch.
     pub(super) worktrees: Vec<PathBuf>,
     /// Folders that are repositories without a commit, and nothing else to git.
@@ -26,49 +31,77 @@ pub(super) struct Inside {
 /// A repository below a worktree.
 #[derive(Debug)]
 struct Nested {
+    /// Its folder, or its name where it has none any more.
+    name: PathBuf,
     path: PathBuf,
     git_dir: PathBuf,
+    has_files: bool,
+}
+
+/// What a repository is to the one around it.
+#[derive(Debug, PartialEq, Eq)]
+enum Kind {
+    Clone,
+    Worktree,
+    /// With the commit that the attempt began with, which somebody else has as well.
+    Submodule(Option<ObjectId>),
 }
 
 impl Worktrees {
     /// Looks through a worktree. No run of git where there is no repository in it.
     pub(super) async fn inside(&self, assigned: &Assigned) -> Inside {
-        let (worktree, folder) = (&assigned.path, assigned.path.clone());
-        let found = tokio::task::spawn_blocking(move || repositories(&folder));
-        let mut inside = Inside::default();
+        let (top, git_dir) = (assigned.path.clone(), assigned.git_dir.clone());
+        let found = tokio::task::spawn_blocking(move || {
+            let mut found = repositories(&top);
+            let modules = git_dir.join("modules");
+            without_folder(&top, &modules, &modules, &mut found);
+            found
+        });
         let found = found.await.unwrap_or_default();
-        let index = index(assigned, &found);
+        let (now, start) = if found.is_empty() {
+            (None, None)
+        } else {
+            (index(assigned, "index"), index(assigned, START_INDEX))
+        };
+        let mut inside = Inside::default();
         for nested in found {
-            let is_ours = nested
-                .git_dir
-                .starts_with(self.git.common_dir().join("worktrees"));
-            let name = nested.path.strip_prefix(worktree).unwrap_or(&nested.path);
-            let is_unknown = |index: &Index| index.what_is(name.as_os_str().as_bytes()).is_none();
-            if index.as_ref().is_some_and(is_unknown) && !self.has_commit(&nested).await {
-                inside.unborn.push(name.to_owned());
+            let path = nested.name.as_os_str().as_bytes();
+            let kind = self.kind(assigned, &nested, start.as_ref());
+            let is_unknown = now.as_ref().is_some_and(|now| now.what_is(path).is_none());
+            if kind == Kind::Clone && is_unknown && !self.has_commit(&nested).await {
+                inside.unborn.push(nested.name.clone());
             }
-            if !self.is_elsewhere(&nested, is_ours).await {
-                inside.embedded.push(name.display().to_string());
-            } else if is_ours {
-                inside.worktrees.push(nested.path);
-            }
+            let is_elsewhere = self.is_elsewhere(&nested, &kind).await;
+            inside.add(nested, &kind, is_elsewhere);
         }
         inside
     }
 
+    fn kind(&self, assigned: &Assigned, nested: &Nested, start: Option<&Index>) -> Kind {
+        let worktrees = self.git.common_dir().join("worktrees");
+        let known = start.and_then(|start| start.gitlink(nested.name.as_os_str().as_bytes()));
+        if known.is_some() || nested.git_dir.starts_with(assigned.git_dir.join("modules")) {
+            Kind::Submodule(known)
+        } else if nested.git_dir.parent() == Some(&worktrees) {
+            Kind::Worktree
+        } else {
+            Kind::Clone
+        }
+    }
+
     /// Whether nothing of a repository would be lost with its folder: no change that is not committed, and no commit
     /// that is not on a remote, or on a branch where the branches are those of this repository.
-    async fn is_elsewhere(&self, nested: &Nested, is_ours: bool) -> bool {
+    async fn is_elsewhere(&self, nested: &Nested, kind: &Kind) -> bool {
         let status = [
             "status",
             "--porcelain",
             "--untracked-files=normal",
             "--ignore-submodules=none",
         ];
-        if !self.says_nothing(self.of(nested, &status)).await {
+        if nested.has_files && !self.says_nothing(self.of(nested, &status)).await {
             return false;
         }
-        let only_here: &[&str] = if is_ours {
+        let only_here: &[&str] = if *kind == Kind::Worktree {
             &["HEAD", "--not", "--branches", "--remotes"]
         } else {
             // Tags come along with a clone, whether or not a branch has their commits.
@@ -87,6 +120,9 @@ impl Worktrees {
         // What a shallow clone ends at was fetched.
         for fetched in shallow(&nested.git_dir) {
             commits = commits.arg(fetched.as_str());
+        }
+        if let Kind::Submodule(Some(known)) = kind {
+            commits = commits.arg(known.as_str());
         }
         self.says_nothing(commits).await
     }
@@ -118,15 +154,26 @@ impl Worktrees {
     }
 }
 
-/// The index of a worktree, where there is anything to ask it about.
-fn index(assigned: &Assigned, found: &[Nested]) -> Option<Index> {
-    if found.is_empty() {
-        return None;
+impl Inside {
+    fn add(&mut self, nested: Nested, kind: &Kind, is_elsewhere: bool) {
+        let name = nested.name.display().to_string();
+        if matches!(kind, Kind::Submodule(_)) {
+            let path = nested.name.as_os_str().as_bytes();
+            self.linked.insert(path.to_owned());
+            if !is_elsewhere {
+                self.submodules.push(name.clone());
+            }
+        }
+        if !is_elsewhere {
+            self.embedded.push(name);
+        } else if *kind == Kind::Worktree {
+            self.worktrees.push(nested.path);
+        }
     }
-    Index::read(
-        &assigned.git_dir.join("index"),
-        assigned.start.as_str().len(),
-    )
+}
+
+fn index(assigned: &Assigned, name: &str) -> Option<Index> {
+    Index::read(&assigned.git_dir.join(name), assigned.start.as_str().len())
 }
 
 /// The commits that a shallow clone ends at (gitrepository-layout(5): `shallow`).
@@ -144,8 +191,10 @@ fn repositories(top: &Path) -> Vec<Nested> {
             if entry.file_name() == ".git" {
                 if folder != top {
                     found.extend(git_dir(&folder).map(|git_dir| Nested {
+                        name: folder.strip_prefix(top).unwrap_or(&folder).to_owned(),
                         path: folder.clone(),
                         git_dir,
+                        has_files: true,
                     }));
                 }
             } else if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
@@ -155,6 +204,28 @@ fn repositories(top: &Path) -> Vec<Nested> {
     }
     found.sort_by(|one, other| one.path.cmp(&other.path));
     found
+}
+
+/// Submodules of which git's folder is left alone, such as after `git submodule deinit`.
+fn without_folder(top: &Path, modules: &Path, folder: &Path, found: &mut Vec<Nested>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if !path.join("HEAD").is_file() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                without_folder(top, modules, &path, found);
+            }
+            continue;
+        }
+        without_folder(top, modules, &path.join("modules"), found);
+        if !found.iter().any(|nested| nested.git_dir == path) {
+            found.push(Nested {
+                name: path.strip_prefix(modules).unwrap_or(&path).to_owned(),
+                path: top.to_owned(),
+                git_dir: path,
+                has_files: false,
+            });
+        }
+    }
 }
 
 /// The git folder that `.git` in a folder is or names (gitrepository-layout(5)); `None` where git sees none either.
@@ -340,5 +411,74 @@ mod tests {
         bench.at("", &["worktree", "add", "-q", "--detach", "ignored/w"]);
         bench.at("ignored/w", &["commit", "-q", "--allow-empty", "-m", "x"]);
         bench.is_kept_for(&["ignored/w"]).await;
+    }
+
+    /// With a submodule `sub` that is checked out.
+    async fn with_submodule() -> Bench {
+        let sandbox = Sandbox::new();
+        let from = sandbox.folder().join("lib").to_string_lossy().into_owned();
+        sandbox.git(&["clone", "-q", ".", &from]);
+        sandbox.git(&[
+            ALLOW[0],
+            ALLOW[1],
+            "submodule",
+            "--quiet",
+            "add",
+            &from,
+            "sub",
+        ]);
+        sandbox.commit_all("A submodule");
+        let bench = Bench::of(sandbox).await;
+        let update = ["submodule", "--quiet", "update", "--init"];
+        bench.at("", &[&ALLOW[..], &update].concat());
+        bench
+    }
+
+    const ALLOW: [&str; 2] = ["-c", "protocol.file.allow=always"];
+
+    #[tokio::test]
+    async fn a_submodule_that_is_as_it_was_keeps_nothing() {
+        let bench = with_submodule().await;
+        let work = bench.worktrees.capture(&bench.assigned).await.unwrap();
+        assert!(work.is_empty() && work.submodules.is_empty());
+        bench.keep().await.unwrap();
+        assert!(!bench.assigned.path.exists());
+    }
+
+    #[tokio::test]
+    async fn work_in_a_submodule_keeps_the_worktree_until_it_is_pushed() {
+        let bench = with_submodule().await;
+        bench.write("sub/new");
+        let work = bench.worktrees.capture(&bench.assigned).await.unwrap();
+        assert!(work.is_empty());
+        assert_eq!(work.submodules, ["sub"]);
+        bench.at("sub", &["add", "-A"]);
+        bench.at("sub", &["commit", "-q", "-m", "Mine"]);
+        let work = bench.worktrees.capture(&bench.assigned).await.unwrap();
+        assert_eq!(
+            (work.changes.len(), &*work.submodules),
+            (1, &["sub".to_owned()][..])
+        );
+        bench.at("sub", &["push", "-q", "origin", "HEAD:refs/heads/mine"]);
+        let work = bench.worktrees.capture(&bench.assigned).await.unwrap();
+        assert!(work.submodules.is_empty() && work.embedded.is_empty());
+        bench.at("sub", &["commit", "-q", "--allow-empty", "-m", "More"]);
+        bench.at("", &["submodule", "--quiet", "deinit", "-f", "sub"]);
+        bench.is_kept_for(&["sub"]).await;
+    }
+
+    #[tokio::test]
+    async fn a_new_submodule_is_part_of_the_work_and_another_repository_is_not() {
+        let bench = Bench::new().await;
+        let from = bench.sandbox.top().to_string_lossy().into_owned();
+        let add = ["submodule", "--quiet", "add", &from, "sub"];
+        bench.at("", &[&ALLOW[..], &add].concat());
+        bench.at("", &["clone", "-q", &from, "clone"]);
+        let work = bench.worktrees.capture(&bench.assigned).await.unwrap();
+        let paths: Vec<&str> = work.changes.iter().map(|change| &*change.path).collect();
+        assert_eq!(paths, [".gitmodules", "sub"]);
+        let kept = bench.keep().await.unwrap().0.unwrap();
+        let listed = bench.sandbox.git(&["ls-tree", "--name-only", &kept.branch]);
+        assert_eq!(listed, ".gitignore\n.gitmodules\nREADME.md\nsub");
     }
 }

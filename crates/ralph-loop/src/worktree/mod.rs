@@ -18,6 +18,7 @@ mod mark;
 mod notes;
 mod place;
 mod reuse;
+mod staging;
 mod sweep;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,5 @@
 //! What an agent has done in its worktree: found, cleaned of what is not its business, committed on its branch.
 
-use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,7 +8,6 @@ use ralph_core::store::atomic;
 use ralph_core::time::Timestamp;
 
 use super::index::{Index, START_INDEX};
-use super::inside::Inside;
 use super::mark::{Found, Mark};
 use super::notes::{is_note, is_protected};
 use super::{Assigned, WorktreeError, Worktrees};
@@ -31,10 +29,10 @@ pub struct Change {
     pub path: String,
     /// `A`, `D`, `M` or `T`.
     pub status: char,
-    raw_path: Vec<u8>,
-    old_mode: String,
+    pub(super) raw_path: Vec<u8>,
+    pub(super) old_mode: String,
     new_mode: String,
-    old: ObjectId,
+    pub(super) old: ObjectId,
     new: ObjectId,
 }
 
@@ -52,6 +50,8 @@ pub struct Work {
     pub protected: Vec<String>,
     /// Folders that are repositories of their own, with something in them that is nowhere else. No commit can hold them.
     pub embedded: Vec<String>,
+    /// Those of them that are submodules: whoever gets the work could not get them.
+    pub submodules: Vec<String>,
     /// Worktrees of this repository within this one that may go with it.
     pub(super) worktrees: Vec<PathBuf>,
     /// What the agent has left in the middle, such as a merge with conflicts, in words.
@@ -109,8 +109,10 @@ impl Worktrees {
         let inside = self.inside(assigned).await;
         self.add_all(assigned, &inside).await?;
         let all = self.changes(assigned).await?;
-        let (changes, others): (Vec<_>, Vec<_>) =
-            all.into_iter().partition(|change| self.is_work(change));
+        let (changes, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|change| {
+            let is_linked = || inside.linked.contains(&change.raw_path);
+            self.is_work(change) && (!change.is_new_repository() || is_linked())
+        });
         if !others.is_empty() {
             self.put_back(assigned, &others).await?;
         }
@@ -127,26 +129,11 @@ impl Worktrees {
             tree,
             protected,
             embedded: inside.embedded,
+            submodules: inside.submodules,
             worktrees: inside.worktrees,
             unfinished,
             is_committed: false,
         })
-    }
-
-    /// Takes down all files, those outside of a sparse checkout too. A repository without a commit, which git can only
-    /// refuse, is left out.
-    async fn add_all(&self, assigned: &Assigned, inside: &Inside) -> Result<(), GitError> {
-        let mut add = self.git.call(&["add", "--all", "--sparse", "--", "."]);
-        for path in &inside.unborn {
-            let mut pattern = OsString::from(":(exclude,literal)");
-            pattern.push(path);
-            add = add.arg(pattern);
-        }
-        let add = add
-            .setting("core.safecrlf=false")
-            .setting("advice.addEmbeddedRepo=false");
-        let call = add.within(&assigned.path, &assigned.git_dir);
-        call.run().await.map(drop)
     }
 
     /// What differs between the start and the index of a worktree: seen in the index as it was at the start, and asked
@@ -195,6 +182,7 @@ impl Worktrees {
             changes,
             protected: Vec::new(),
             embedded: inside.embedded,
+            submodules: inside.submodules,
             worktrees: inside.worktrees,
             unfinished: self.unfinished(assigned).await?,
             is_committed: true,
@@ -226,7 +214,7 @@ impl Worktrees {
                 && is_note(&change.path)
                 && self.git.top().join(&change.path).exists()
         };
-        !is_protected(&change.path) && !change.is_new_repository() && !is_users_own()
+        !is_protected(&change.path) && !is_users_own()
     }
 
     /// The commit that the worktree is at, without a run of git as long as its files say so.
@@ -249,33 +237,6 @@ impl Worktrees {
             .text()
             .parse()
             .unwrap_or_else(|_| assigned.start.clone()))
-    }
-
-    async fn put_back(&self, assigned: &Assigned, others: &[Change]) -> Result<(), WorktreeError> {
-        let mut input = Vec::new();
-        for change in others {
-            // Mode 0 takes the entry out (git-update-index(1)).
-            let mode = if change.status == 'A' {
-                "0"
-            } else {
-                &change.old_mode
-            };
-            input.extend_from_slice(format!("{mode} {}\t", change.old).as_bytes());
-            input.extend_from_slice(&change.raw_path);
-            input.push(0);
-        }
-        let call = self
-            .git
-            .call(&["update-index", "-z", "--index-info"])
-            .input(input);
-        call.within(&assigned.path, &assigned.git_dir).run().await?;
-        Ok(())
-    }
-
-    async fn write_tree(&self, assigned: &Assigned) -> Result<ObjectId, WorktreeError> {
-        let call = self.git.call(&["write-tree"]);
-        let output = call.within(&assigned.path, &assigned.git_dir).run().await?;
-        Ok(self.id("write-tree", &output.text())?)
     }
 
     /// Removes the locks of a git command that was killed: those of this worktree and of its branch, and no others. The

@@ -89,7 +89,7 @@ struct Reader {
 impl StreamReader for Reader {
     fn line(&mut self, line: &str, tell: &mut dyn FnMut(Progress)) {
         let Some(event) = json::object(line) else {
-            if !line.trim().is_empty() {
+            if !line.trim().is_empty() && !json::is_event(line) {
                 self.plain = Some(shortened(line));
             }
             return;

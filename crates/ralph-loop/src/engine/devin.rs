@@ -117,6 +117,7 @@ impl Reader {
         let mut said = said.chain(self.last.iter().rev().map(String::as_str));
         let telling = said
             .clone()
+            .filter(|line| !json::is_event(line))
             .map(|line| words::failure(line, finish.now, finish.zone))
             .find(|verdict| !matches!(verdict, Verdict::Crashed { .. }));
         telling.unwrap_or_else(|| Verdict::Crashed {

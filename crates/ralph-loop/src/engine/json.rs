@@ -32,6 +32,13 @@ pub(super) fn elements<'a>(value: &'a Value, path: &[&str]) -> impl Iterator<Ite
     array.map(Vec::as_slice).unwrap_or_default().iter()
 }
 
+/// Whether a line begins as an event does, or as an array of them. One that was cut is no event any more, and still
+/// nothing that was said to people: it may quote anything.
+pub(super) fn is_event(line: &str) -> bool {
+    let line = line.trim_start();
+    line.starts_with('{') || line.starts_with("[{")
+}
+
 /// The object of a line, where it is one. Anything else is a line for people.
 pub(super) fn object(line: &str) -> Option<Value> {
     let line = line.trim();

@@ -6,7 +6,9 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
 /// Words after which the time stands.
-const ANCHORS: [&str; 6] = [
+const ANCHORS: [&str; 7] = [
+    // Older releases of claude: seconds since the epoch right behind it.
+    "limit reached|",
     "resets at ",
     "resets on ",
     "resets ",
@@ -27,7 +29,7 @@ pub(super) fn reset_time(message: &str, now: Timestamp, local: &TimeZone) -> Opt
     let named = message.get(at..).and_then(zone);
     let zone = named.as_ref().unwrap_or(local);
     let words: Vec<&str> = words
-        .split(|c: char| c.is_whitespace() || matches!(c, ',' | '(' | ')' | '·'))
+        .split(|c: char| c.is_whitespace() || matches!(c, ',' | '(' | ')' | '·' | '|'))
         .filter(|word| !word.is_empty())
         .take(8)
         .collect();

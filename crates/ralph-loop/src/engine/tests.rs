@@ -363,6 +363,107 @@ fn a_rejected_limit_that_the_run_survived_is_no_limit() {
     ));
 }
 
+/// What claude says in a result that is an error, with a status.
+fn claude_error(status: u16, words: &str) -> Verdict {
+    let result = claude_result(&format!(
+        r#""subtype":"success","is_error":true,"num_turns":1,"api_error_status":{status},"result":"{words}""#
+    ));
+    verdict(EngineName::Claude, &result, "", 1)
+}
+
+#[test]
+fn a_limit_of_something_else_is_no_limit_of_the_account() {
+    for words in [
+        "Context limit reached · /compact or /clear to continue",
+        "Turn limit reached (30)",
+        "write failed: Disk quota exceeded (os error 122)",
+        "I set the spend limit of the test account",
+        "The rate limit · resets in a minute, says the README",
+    ] {
+        let verdict = failure(words, now(), &berlin());
+        assert!(matches!(verdict, Verdict::Crashed { .. }), "{verdict:?}");
+    }
+    let turns = claude_result(
+        r#""subtype":"error_max_turns","is_error":true,"num_turns":30,"result":"You've hit your limit of 30 turns""#,
+    );
+    let verdict = verdict(EngineName::Claude, &turns, "", 1);
+    assert!(matches!(verdict, Verdict::Budget { .. }), "{verdict:?}");
+}
+
+#[test]
+fn the_limit_of_an_account_is_known_in_its_many_wordings() {
+    let cases = [
+        (
+            "You have reached your usage limit · resets 11:30pm",
+            Some("2026-11-26T22:30:00Z"),
+        ),
+        (
+            "weekly limit · resets Mon 12:00am",
+            Some("2026-11-29T23:00:00Z"),
+        ),
+        (
+            "Opus weekly limit reached ∙ resets Mon 12:00am",
+            Some("2026-11-29T23:00:00Z"),
+        ),
+        (
+            "Claude AI usage limit reached|1795803013",
+            Some("2026-11-27T18:10:13Z"),
+        ),
+        ("5-hour limit reached", None),
+    ];
+    for (words, expected) in cases {
+        let Verdict::UsageLimit { resets_at, .. } = claude_error(429, words) else {
+            panic!("{words}: {:?}", claude_error(429, words));
+        };
+        assert_eq!(resets_at, expected.map(at), "{words}");
+    }
+}
+
+#[test]
+fn a_number_and_a_word_of_the_work_are_no_busy_service() {
+    for words in [
+        "test failed at line 15293",
+        "internal/process:15293",
+        "request id req_0529abc",
+        "error: 5291 files differ",
+        "error: call of overloaded 'f(int)' is ambiguous",
+        "fork: Resource temporarily unavailable",
+        "I added a rate limit to the API.",
+    ] {
+        let verdict = failure(words, now(), &berlin());
+        assert!(matches!(verdict, Verdict::Crashed { .. }), "{verdict:?}");
+    }
+    for words in [
+        "API Error: 529",
+        "API Error: Overloaded",
+        "Repeated 529 Overloaded errors",
+        "exceeded retry limit, last status: 429 Too Many Requests",
+        "This request would exceed your organization\u{2019}s rate limit of 40,000 tokens",
+    ] {
+        let verdict = failure(words, now(), &berlin());
+        assert!(matches!(verdict, Verdict::Throttled { .. }), "{verdict:?}");
+    }
+}
+
+#[test]
+fn a_cut_event_is_nothing_that_was_said() {
+    let words = "You've hit your session limit · resets 3:30am (America/New_York)";
+    let event = format!(r#"{{"type":"result","is_error":true,"result":"{words}"#);
+    let long = format!(r#"{{"type":"user","message":"{words}" [500 more bytes]"#);
+    for line in [&event, &long, &format!("[{event}")] {
+        for name in [EngineName::Claude, EngineName::Codex, EngineName::Devin] {
+            let (reading, _) = read_all(name, line, "", ExitInfo { code: 0, signal: 9 });
+            let verdict = reading.verdict;
+            assert!(
+                matches!(verdict, Verdict::Crashed { .. }),
+                "{name}: {verdict:?}"
+            );
+        }
+    }
+    let plain = verdict(EngineName::Claude, words, "", 1);
+    assert!(matches!(plain, Verdict::UsageLimit { .. }), "{plain:?}");
+}
+
 #[test]
 fn a_claude_that_is_killed_has_used_what_its_messages_say() {
     let stream: Vec<&str> = CLAUDE_DONE

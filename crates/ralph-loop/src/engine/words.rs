@@ -9,36 +9,68 @@ use super::reset::reset_time;
 use super::shortened;
 use crate::outcome::Verdict;
 
-/// Phrases of a limit that opens again by itself or by money: nothing of this account succeeds before.
-const LIMIT: [&str; 16] = [
+/// Phrases of a limit that opens again by itself or by money: nothing of this account succeeds before. Each names whose
+/// limit it is, because a context, a turn or a rate has a limit as well, and may reach it.
+const LIMIT: [&str; 22] = [
     "hit your limit",
     "hit your session limit",
     "hit your usage limit",
     "hit your weekly limit",
     "hit your org",
     "hit your spend",
+    "reached your limit",
+    "reached your session limit",
+    "reached your usage limit",
+    "reached your weekly limit",
+    "reached your spend",
     "usage limit reached",
     "session limit reached",
     "weekly limit reached",
-    "limit reached",
-    "5-hour limit",
+    "5-hour limit reached",
+    "spend limit reached",
+    "monthly spend limit",
     "out of extra usage",
     "out of credits",
     "quota exceeded",
     "exceeded your current quota",
-    "spend limit",
+    "your spend limit",
 ];
 
-/// Phrases of a service that is busy now.
-const BUSY: [&str; 8] = [
-    "overloaded",
+/// A full disk, in words that look like those of an account.
+const DISK: &str = "disk quota exceeded";
+
+/// Phrases of a service that is busy now. A program under test is overloaded, unavailable or limited too, so each of them
+/// holds what only the refusal of a service has.
+const BUSY: [&str; 29] = [
+    "overloaded_error",
+    "error: overloaded",
+    "529 overloaded",
+    "currently overloaded",
+    "temporarily overloaded",
+    "service is overloaded",
+    "server is overloaded",
+    "servers are overloaded",
+    "model is overloaded",
     "too many requests",
-    "rate limit",
-    "rate_limit",
-    "status 429",
+    "rate_limit_error",
+    "rate_limit_exceeded",
+    "rate limit exceeded",
+    "rate limit reached",
+    "hit a rate limit",
+    "hit the rate limit",
+    "hit your rate limit",
+    "reached your rate limit",
+    "exceeded your rate limit",
+    "exceed your organization's rate limit",
+    "exceed your account's rate limit",
+    "being rate limited",
+    "unexpected status 429",
+    "last status: 429",
     "error: 429",
-    "529",
-    "temporarily unavailable",
+    "error: 529",
+    "rejected (429)",
+    "service temporarily unavailable",
+    "service is temporarily unavailable",
 ];
 
 /// Phrases of a login that is missing or refused, or of a bill.
@@ -70,28 +102,53 @@ const USAGE: [&str; 7] = [
 
 /// Whether a limit is spoken of.
 pub(super) fn is_limit(text: &str) -> bool {
-    holds(text, &LIMIT)
+    let text = plainly(text).replace(DISK, "");
+    holds(&text, &LIMIT) || names_reset(&text)
+}
+
+/// `weekly limit · resets Mon 12:00am`: a limit, and right behind it when it opens again.
+fn names_reset(text: &str) -> bool {
+    let filler = |c: char| !c.is_alphanumeric();
+    text.match_indices("limit").any(|(at, word)| {
+        let is_rate = ["rate ", "rate-", "rate_"];
+        let before = text.get(..at).unwrap_or_default();
+        let rest = text.get(at + word.len()..).unwrap_or_default();
+        let rest = rest.trim_start_matches(filler);
+        let rest = rest.strip_prefix("reached").unwrap_or(rest);
+        rest.trim_start_matches(filler).starts_with("resets ")
+            && !is_rate.iter().any(|rate| before.ends_with(rate))
+    })
 }
 
 /// Whether a missing or refused login is spoken of.
 pub(super) fn is_login(text: &str) -> bool {
-    holds(text, &LOGIN)
+    holds(&plainly(text), &LOGIN)
 }
 
 /// Whether the service is called busy.
 pub(super) fn is_busy(text: &str) -> bool {
-    holds(text, &BUSY)
+    holds(&plainly(text), &BUSY)
 }
 
 /// Whether the program complains about its command line.
 pub(super) fn is_usage(text: &str) -> bool {
-    holds(text, &USAGE)
+    holds(&plainly(text), &USAGE)
 }
 
+/// Typographic apostrophes and capitals change from release to release.
+fn plainly(text: &str) -> String {
+    text.to_lowercase().replace('\u{2019}', "'")
+}
+
+/// Whether one of the phrases is in the text. A number at the end of a phrase is a whole one there.
 fn holds(text: &str, phrases: &[&str]) -> bool {
-    // Typographic apostrophes and capitals change from release to release.
-    let text = text.to_lowercase().replace('\u{2019}', "'");
-    phrases.iter().any(|phrase| text.contains(phrase))
+    let is_digit = |c: char| c.is_ascii_digit();
+    phrases.iter().any(|phrase| {
+        text.match_indices(phrase).any(|(at, _)| {
+            let rest = text.get(at + phrase.len()..).unwrap_or_default();
+            !(phrase.ends_with(is_digit) && rest.starts_with(is_digit))
+        })
+    })
 }
 
 /// What an agent's last word means when it failed.

@@ -79,6 +79,9 @@ fn denied(reader: &Reader) -> Verdict {
 fn failed(reader: &Reader, result: &Value, finish: &Finish<'_>) -> Verdict {
     let message = message(reader, result);
     let status = count(result, &["api_error_status"]);
+    if let Some(ceiling) = own_ceiling(result, &message) {
+        return ceiling;
+    }
     let by_words = words::failure(&message, finish.now, finish.zone);
     if let Some(limit) = limit(reader, &message, &by_words) {
         return limit;
@@ -122,16 +125,24 @@ fn limit(reader: &Reader, message: &str, by_words: &Verdict) -> Option<Verdict> 
     })
 }
 
-/// Its own ceilings, and refusals that it gave up over.
+/// Its own ceilings of turns and of money. They are asked for first: their words speak of limits as well.
+fn own_ceiling(result: &Value, message: &str) -> Option<Verdict> {
+    let subtype = text(result, &["subtype"]).unwrap_or_default();
+    let reason = text(result, &["terminal_reason"]).unwrap_or_default();
+    let is_ceiling = matches!(subtype, "error_max_turns" | "error_max_budget_usd")
+        || matches!(reason, "max_turns" | "budget_exhausted");
+    is_ceiling.then(|| Verdict::Budget {
+        message: message.to_owned(),
+    })
+}
+
+/// A wall that it names, and refusals that it gave up over.
 fn stopped_by_itself(reader: &Reader, result: &Value, message: &str) -> Option<Verdict> {
     let message = message.to_owned();
     match (
         text(result, &["subtype"]).unwrap_or_default(),
         text(result, &["terminal_reason"]).unwrap_or_default(),
     ) {
-        ("error_max_turns" | "error_max_budget_usd", _) | (_, "max_turns" | "budget_exhausted") => {
-            Some(Verdict::Budget { message })
-        }
         (_, "blocking_limit") => Some(Verdict::UsageLimit {
             resets_at: None,
             window: None,

@@ -44,7 +44,7 @@ impl StreamReader for Reader {
             }
             Some(event) => self.event(&event, tell),
             None => {
-                if !line.trim().is_empty() {
+                if !line.trim().is_empty() && !json::is_event(line) {
                     self.plain = Some(shortened(line));
                 }
             }

@@ -1,5 +1,6 @@
 //! When a limit opens again, out of a message for people: `resets 3:30am (America/New_York)`, `resets Mon 12:00am`,
-//! `try again at Aug 8th, 2026 12:30 PM`, or an absolute time. The answer is always after now.
+//! `try again at Aug 8th, 2026 12:30 PM`, or an absolute time. The answer is always after now:
+//! a limit whose told end is over has just opened, and is tried, not waited out for another day or year.
 
 use jiff::civil::{Date, DateTime, Time, Weekday};
 use jiff::tz::TimeZone;
@@ -17,7 +18,15 @@ const ANCHORS: [&str; 7] = [
     "reset at ",
 ];
 
-/// The time that a message names; `None` when it names none.
+/// A time of the day so long ago is meant as past, and not as that of tomorrow: agents start, and messages are read, a
+/// while after the limit has opened.
+const JUST_PAST: SignedDuration = SignedDuration::from_hours(3);
+/// The same for a day of the week.
+const PAST_TODAY: SignedDuration = SignedDuration::from_hours(12);
+/// No limit lasts so long, about eight months: a date without a year that is further ahead was this year's, and is over.
+const LONGEST_AHEAD: SignedDuration = SignedDuration::from_hours(243 * 24);
+
+/// The time that a message names; `None` when it names none, or one that is over.
 pub(super) fn reset_time(message: &str, now: Timestamp, local: &TimeZone) -> Option<Timestamp> {
     // ASCII only changes, so offsets stay the same.
     let lower = message.to_ascii_lowercase();
@@ -87,24 +96,36 @@ fn civil(words: &[&str], now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
     let today = now.to_zoned(zone.clone()).datetime();
     let (index, time) = (0..words.len()).find_map(|at| Some((at, clock(words, at)?)))?;
     let before = words.get(..index)?;
-    let date = if let Some(day) = before.iter().find_map(|word| weekday(word)) {
-        let ahead = today.date().weekday().until(day);
-        let date = today.date().checked_add(i64::from(ahead).days()).ok()?;
-        if date.to_datetime(time) > today {
-            date
-        } else {
-            date.checked_add(7.days()).ok()?
-        }
-    } else if let Some(date) = calendar_date(before, today) {
-        date
-    } else if today.date().to_datetime(time) > today {
-        today.date()
-    } else {
-        today.date().tomorrow().ok()?
+    let instant = |date: Date| {
+        let at = date.to_datetime(time).to_zoned(zone.clone()).ok()?;
+        Some(at.timestamp())
     };
-    let at: DateTime = date.to_datetime(time);
-    let at = at.to_zoned(zone.clone()).ok()?.timestamp();
-    (at > now).then_some(at)
+    if let Some(day) = before.iter().find_map(|word| weekday(word)) {
+        let ahead = i64::from(today.date().weekday().until(day));
+        let date = today.date().checked_add(ahead.days()).ok()?;
+        return next(date, 7, PAST_TODAY, now, instant);
+    }
+    match calendar_date(before, today) {
+        Some((date, is_year_told)) => {
+            let at = instant(date).filter(|at| *at > now)?;
+            (is_year_told || at.duration_since(now) <= LONGEST_AHEAD).then_some(at)
+        }
+        None => next(today.date(), 1, JUST_PAST, now, instant),
+    }
+}
+
+/// The first time after now that comes every so many days, and at `date`; `None` when the last one was within `past`.
+fn next(
+    date: Date,
+    days: i64,
+    past: SignedDuration,
+    now: Timestamp,
+    instant: impl Fn(Date) -> Option<Timestamp>,
+) -> Option<Timestamp> {
+    let times = [-days, 0, days].map(|days| instant(date.checked_add(days.days()).ok()?));
+    let times = || times.iter().flatten().copied();
+    let is_over = times().any(|at| at <= now && now.duration_since(at) <= past);
+    times().find(|at| *at > now).filter(|_| !is_over)
 }
 
 /// `3:30am`, `3:28` with `pm` behind it, `9pm`, `15:30`.
@@ -152,8 +173,8 @@ fn weekday(word: &str) -> Option<Weekday> {
         .map(|(_, day)| day)
 }
 
-/// `aug 8th 2026`, or without the year: then the next such day.
-fn calendar_date(words: &[&str], today: DateTime) -> Option<Date> {
+/// `aug 8th 2026`, or without the year: then the next such day. Also whether the year was told.
+fn calendar_date(words: &[&str], today: DateTime) -> Option<(Date, bool)> {
     const MONTHS: [&str; 12] = [
         "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
     ];
@@ -170,15 +191,13 @@ fn calendar_date(words: &[&str], today: DateTime) -> Option<Date> {
         .get(at + 2)
         .and_then(|word| word.parse::<i16>().ok())
         .filter(|year| *year > 2000);
-    match year {
-        Some(year) => Date::new(year, month, day).ok(),
-        None => {
-            let date = Date::new(today.year(), month, day).ok()?;
-            if date >= today.date() {
-                Some(date)
-            } else {
-                Date::new(today.year() + 1, month, day).ok()
-            }
-        }
+    let date = |year| Date::new(year, month, day).ok();
+    if let Some(year) = year {
+        return Some((date(year)?, true));
     }
+    let this_year = date(today.year())?;
+    if this_year >= today.date() {
+        return Some((this_year, false));
+    }
+    Some((date(today.year() + 1)?, false))
 }

@@ -726,10 +726,11 @@ fn reset_times_are_absolute_and_in_the_future() {
             "weekly limit · resets Mon 12:00am (UTC)",
             Some("2026-11-30T00:00:00Z"),
         ),
-        // Thursday evening: today's day, a time that is over.
+        // Thursday evening: today's day, a time that is over, and one that was over in the morning.
+        ("weekly limit · resets Thu 9pm (UTC)", None),
         (
-            "weekly limit · resets Thu 9pm (UTC)",
-            Some("2026-12-03T21:00:00Z"),
+            "weekly limit · resets Thu 9am (UTC)",
+            Some("2026-12-03T09:00:00Z"),
         ),
         (
             "weekly limit · resets Thu 11pm (UTC)",
@@ -740,10 +741,26 @@ fn reset_times_are_absolute_and_in_the_future() {
             Some("2026-11-29T19:00:00Z"),
         ),
         (
-            "You're out of extra usage · resets 9pm",
-            Some("2026-11-27T20:00:00Z"),
+            "You're out of extra usage · resets 7pm",
+            Some("2026-11-27T18:00:00Z"),
         ),
-        // It is 23:00 in Berlin.
+        // It is 23:00 in Berlin, and 7:00 in Tokyo: a limit that has just opened is no limit of tomorrow.
+        ("You're out of extra usage · resets 9pm", None),
+        ("hit your limit · resets 11pm", None),
+        ("hit your limit · resets 6:59am (Asia/Tokyo)", None),
+        // An evening that is read after midnight.
+        ("hit your limit · resets 11pm (Europe/Moscow)", None),
+        // Nor is one that has opened this year a limit of the next.
+        ("resets Oct 9 at 5am (Europe/Berlin)", None),
+        ("resets Nov 26 at 10pm", None),
+        (
+            "resets Jun 9 at 5am (Europe/Berlin)",
+            Some("2027-06-09T03:00:00Z"),
+        ),
+        (
+            "try again at Oct 9th, 2027 5:00 AM",
+            Some("2027-10-09T03:00:00Z"),
+        ),
         (
             "usage limit. Try again at 3:28 PM.",
             Some("2026-11-27T14:28:00Z"),

@@ -101,7 +101,7 @@ pub struct Wait {
 /// What an agent learned about its account.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Report<'a> {
-    /// The service answered it: it does something.
+    /// The service answered it: it does something. An answer that is an error is none.
     Answered,
     /// What its stream says about limits.
     RateLimit(&'a RateLimit),

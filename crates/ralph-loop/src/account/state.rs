@@ -257,6 +257,7 @@ impl State {
         }
     }
 
+    /// A window that is open proves nothing: another one may be closed, or the service busy. Work does.
     fn rate_limit(&mut self, caller: &Caller<'_>, limit: &RateLimit) {
         let window = limit
             .window
@@ -273,7 +274,6 @@ impl State {
             }
             RateStanding::Allowed if used < NEAR => {
                 self.warnings.remove(&window);
-                self.prove(caller);
             }
             RateStanding::Allowed | RateStanding::Warning => {
                 let until = limit
@@ -281,7 +281,6 @@ impl State {
                     .unwrap_or_else(|| after(caller.now, WARNING_HOLDS));
                 let one_only = used >= VERY_NEAR;
                 self.warnings.insert(window, Warning { one_only, until });
-                self.prove(caller);
             }
         }
     }

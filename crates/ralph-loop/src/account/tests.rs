@@ -6,14 +6,18 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use ralph_core::env::{CountedIds, Env};
+use ralph_core::job::ExitInfo;
 use ralph_core::process::Identity;
 use ralph_core::store::atomic;
 use ralph_core::time::{Clock, SignedDuration, Timestamp};
 
 use super::state::{Caller, State};
 use super::{AccountGate, AccountName, AccountSettings, Admission, Report, Wait};
-use crate::engine::{EngineName, RateLimit, RateStanding};
+use crate::engine::{
+    EngineName, EngineSettings, Finish, Progress, RateLimit, RateStanding, engine,
+};
 use crate::outcome::{AttemptId, Verdict};
 
 const SETTINGS: AccountSettings = AccountSettings {
@@ -245,6 +249,97 @@ fn a_busy_service_means_one_short_pause_for_all_and_fewer_after_it() {
     bench.report(20, &Report::Answered);
     bench.report(20, &Report::Ended(&busy(None)));
     assert_eq!(bench.wait(30), 5, "one got through in between");
+}
+
+/// An agent of claude whose stream this is, heard as a worker hears it. It has not ended yet: the answer is how it will.
+fn heard(bench: &mut Bench, number: usize, stream: &str) -> Verdict {
+    assert_eq!(bench.ask(number), Admission::Admitted);
+    let settings = EngineSettings::new(EngineName::Claude);
+    let mut reader = engine(&settings).unwrap().reader();
+    for line in stream.lines() {
+        reader.line(line, &mut |progress| match progress {
+            Progress::RateLimit(limit) => bench.report(number, &Report::RateLimit(&limit)),
+            Progress::Usage(_) | Progress::Doing(_) => bench.report(number, &Report::Answered),
+            Progress::Session { .. } | Progress::Retrying { .. } => {}
+        });
+    }
+    let reading = reader.finish(&Finish {
+        exit: ExitInfo { code: 1, signal: 0 },
+        stderr: "",
+        now: at(bench.now),
+        zone: &TimeZone::UTC,
+    });
+    reading.verdict
+}
+
+fn claude(bench: &mut Bench, number: usize, stream: &str) {
+    let verdict = heard(bench, number, stream);
+    bench.report(number, &Report::Ended(&verdict));
+}
+
+/// A run that is refused: a message of the program and a result, as claude prints them.
+fn refused(status: u16, error: &str, words: &str) -> String {
+    [
+        r#"{"type":"system","subtype":"init","session_id":"s"}"#.to_owned(),
+        r#"{"type":"rate_limit_event","rate_limit_info":{"status":"allowed","rateLimitType":"five_hour"}}"#
+            .to_owned(),
+        format!(
+            r#"{{"type":"assistant","error":"{error}","message":{{"id":"m","model":"<synthetic>","content":[{{"type":"text","text":"{words}"}}],"usage":{{"input_tokens":0,"output_tokens":0}}}}}}"#
+        ),
+        format!(
+            r#"{{"type":"assistant","message":{{"id":"m","model":"<synthetic>","content":[{{"type":"text","text":"{words}"}}],"usage":{{"input_tokens":0,"output_tokens":0}}}}}}"#
+        ),
+        format!(
+            r#"{{"type":"result","subtype":"success","is_error":true,"api_error_status":{status},"num_turns":1,"result":"{words}"}}"#
+        ),
+    ]
+    .join("\n")
+}
+
+#[test]
+fn an_answer_that_is_an_error_proves_nothing_so_each_wait_is_longer() {
+    let busy = refused(529, "overloaded", "API Error: 529 Overloaded");
+    let limit = refused(429, "rate_limit", "You've hit your limit");
+    let rounds = [
+        (busy, [5, 10, 20, 40, 80, 160, 300, 300].as_slice()),
+        (limit, [60, 120, 240, 480, 960, 1800].as_slice()),
+    ];
+    for (stream, expected) in rounds {
+        let mut bench = Bench::new();
+        let waits = (0..expected.len()).map(|round| {
+            claude(&mut bench, round, &stream);
+            let wait = bench.wait(99);
+            bench.now += wait;
+            wait
+        });
+        assert_eq!(waits.collect::<Vec<_>>(), expected);
+    }
+}
+
+#[test]
+fn after_a_limit_of_words_one_starts_and_work_lets_the_others_in() {
+    let mut bench = Bench::new();
+    let limit = refused(429, "rate_limit", "You've hit your limit");
+    claude(&mut bench, 0, &limit);
+    bench.now += bench.wait(99);
+    let verdict = heard(&mut bench, 1, &limit);
+    assert_eq!(
+        bench.admitted(10),
+        0,
+        "the probe has only met the limit again"
+    );
+    bench.report(1, &Report::Ended(&verdict));
+    bench.now += bench.wait(99);
+    assert_eq!(bench.admitted(10), 1, "a probe");
+    for number in 10..18 {
+        bench.report(number, &Report::Withdrawn);
+    }
+    let work = [
+        r#"{"type":"assistant","message":{"id":"m","content":[{"type":"text","text":"I begin."}]}}"#,
+        r#"{"type":"result","subtype":"error_during_execution","is_error":true,"num_turns":3,"errors":["hook failed"]}"#,
+    ];
+    claude(&mut bench, 20, &work.join("\n"));
+    assert_eq!(bench.admitted(30), 2, "it got through");
 }
 
 fn near(standing: RateStanding, utilization: Option<f64>, window: &str) -> RateLimit {

@@ -97,7 +97,13 @@ impl StreamReader for Reader {
         if let Some(value) = ours.then(|| json::object(trimmed)).flatten() {
             match text(&value, &["ralph"]) {
                 Some("outcome") => {
-                    self.take_usage(&value, tell);
+                    // What it used in the end is in the reading. Told as progress it would say that the service answers,
+                    // and the outcome may be that it does not.
+                    self.take_usage(&value, &mut |progress| {
+                        if !matches!(progress, Progress::Usage(_)) {
+                            tell(progress);
+                        }
+                    });
                     self.said = Some(value);
                     return;
                 }

@@ -711,6 +711,30 @@ fn what_a_command_says_at_its_end() {
 }
 
 #[test]
+fn a_refusal_is_told_as_no_work_and_what_it_used_is_kept() {
+    let command = r#"{"ralph":"outcome","outcome":"usage_limit","session_id":"s","cost_usd":0.5}"#;
+    let claude = [
+        r#"{"type":"rate_limit_event","rate_limit_info":{"status":"rejected","resetsAt":1795739400}}"#,
+        r#"{"type":"assistant","isApiErrorMessage":true,"message":{"id":"m","content":[{"type":"text","text":"no"}],"usage":{}}}"#,
+        r#"{"type":"result","subtype":"success","is_error":true,"num_turns":1,"result":"no","total_cost_usd":0.5}"#,
+    ];
+    for (name, stream) in [
+        (EngineName::Command, command.to_owned()),
+        (EngineName::Claude, claude.join("\n")),
+    ] {
+        let (reading, told) = read_all(name, &stream, "", exit(1));
+        let is_work = |told: &Progress| matches!(told, Progress::Usage(_) | Progress::Doing(_));
+        assert!(!told.iter().any(is_work), "{name}: {told:?}");
+        assert_eq!(reading.usage.cost_usd, Some(0.5), "{name}");
+        let verdict = reading.verdict;
+        assert!(
+            matches!(verdict, Verdict::UsageLimit { .. }),
+            "{name}: {verdict:?}"
+        );
+    }
+}
+
+#[test]
 fn reset_times_are_absolute_and_in_the_future() {
     let reset = |text: &str| reset::reset_time(text, now(), &berlin()).map(|at| at.to_string());
     let cases = [

@@ -40,7 +40,8 @@ pub(super) fn reading(reader: &Reader, finish: &Finish<'_>) -> Reading {
     }
 }
 
-fn is_error(result: &Value) -> bool {
+/// Whether a result tells of a failure.
+pub(super) fn is_error(result: &Value) -> bool {
     let subtype = text(result, &["subtype"]).unwrap_or("success");
     result.get("is_error").and_then(Value::as_bool) == Some(true) || subtype.starts_with("error")
 }

@@ -98,10 +98,13 @@ impl Reader {
 
     fn assistant(&mut self, event: &Value, tell: &mut dyn FnMut(Progress)) {
         self.error = text(event, &["error"]).map(str::to_owned);
-        if self.error.is_none() {
-            // It went on: what was rejected was another model's or another window's limit.
-            self.rejected = None;
+        if !is_work(event) {
+            // Written by the program itself: nothing that is told may look as if the service had answered.
+            self.message_usage(event);
+            return;
         }
+        // It went on: what was rejected was another model's or another window's limit.
+        self.rejected = None;
         for part in elements(event, &["message", "content"]) {
             match text(part, &["type"]) {
                 Some("tool_use") => {
@@ -119,13 +122,15 @@ impl Reader {
                 _ => {}
             }
         }
-        self.message_usage(event, tell);
+        if self.message_usage(event) {
+            tell(Progress::Usage(self.usage));
+        }
     }
 
-    /// One message comes in several events with the same id; its last numbers count.
-    fn message_usage(&mut self, event: &Value, tell: &mut dyn FnMut(Progress)) {
+    /// One message comes in several events with the same id; its last numbers count. Whether there were any.
+    fn message_usage(&mut self, event: &Value) -> bool {
         let Some(numbers) = member(event, &["message", "usage"]) else {
-            return;
+            return false;
         };
         let now = Usage {
             input_tokens: count(numbers, &["input_tokens"]),
@@ -148,7 +153,7 @@ impl Reader {
             turns: self.usage.turns - counted.turns + now.turns,
         };
         self.message = Some((id.to_owned(), now));
-        tell(Progress::Usage(self.usage));
+        true
     }
 
     /// Sent on healthy runs too, and there `overageStatus` may say `rejected`: only the status itself counts.
@@ -184,8 +189,18 @@ impl Reader {
             .text(text(event, &["result"]).unwrap_or_default());
         self.usage = result_usage(event, self.usage);
         self.result = Some(event.clone());
-        tell(Progress::Usage(self.usage));
+        if !reading::is_error(event) {
+            tell(Progress::Usage(self.usage));
+        }
     }
+}
+
+/// Whether the model wrote this message. One about an error is written by the program, in the model's place.
+fn is_work(event: &Value) -> bool {
+    let is_own = event.get("isApiErrorMessage").and_then(Value::as_bool) == Some(true)
+        || text(event, &["message", "model"]) == Some("<synthetic>");
+    let has_content = elements(event, &["message", "content"]).next().is_some();
+    text(event, &["error"]).is_none() && !is_own && has_content
 }
 
 /// The numbers of a result: by model where it has them, because the plain ones leave out what subagents used.

@@ -75,7 +75,7 @@ pub enum Admission {
     Admitted,
     /// Not now.
     Wait(Wait),
-    /// The limit ends later than this loop is willing to wait.
+    /// The limit, or a busy service's pause, ends later than this loop is willing to wait.
     TooLong {
         /// When.
         until: Timestamp,

@@ -20,6 +20,10 @@ const LONGEST_UNKNOWN: Duration = Duration::from_secs(30 * 60);
 const BUSY: Duration = Duration::from_secs(5);
 /// The longest such pause, unless the service itself asks for more.
 const LONGEST_BUSY: Duration = Duration::from_secs(300);
+/// The longest pause that is asked for and kept. Nobody is busy for days: the loops of tomorrow try again.
+const LONGEST_ASKED: Duration = Duration::from_secs(24 * 3600);
+/// What is told of a pause.
+const IS_BUSY: &str = "the service is busy";
 /// How long a warning holds when the end of its window is not told.
 const WARNING_HOLDS: Duration = Duration::from_secs(15 * 60);
 /// Above this part of the limit half of the workers run; the service's own warning means the same.
@@ -144,24 +148,19 @@ impl State {
             let (until, count) = (parked.until, parked.count);
             if now < until {
                 let message = parked.message.clone();
-                return Some(if until > after(now, caller.settings.max_wait) {
-                    Admission::TooLong { until, message }
-                } else {
-                    let why = format!("usage limit: {message}");
-                    Admission::Wait(Wait {
-                        until: Some(until),
-                        why,
-                    })
-                });
+                let why = format!("usage limit: {message}");
+                return Some(closed(caller, until, message, why));
             }
             self.parked = None;
             self.begin_ramp(now, count);
         }
         let pause = self.pause.as_ref().filter(|pause| now < pause.until)?;
-        Some(Admission::Wait(Wait {
-            until: Some(pause.until),
-            why: "the service is busy".to_owned(),
-        }))
+        Some(closed(
+            caller,
+            pause.until,
+            IS_BUSY.to_owned(),
+            IS_BUSY.to_owned(),
+        ))
     }
 
     /// What keeps more agents from starting while others run.
@@ -325,7 +324,7 @@ impl State {
         let is_same = self.pause.as_ref().is_some_and(|pause| now < pause.until);
         let before = self.pause.as_ref().map_or(0, |pause| pause.count);
         let count = if is_same { before } else { before + 1 };
-        let asked = Duration::from_secs(retry_after.unwrap_or(0));
+        let asked = Duration::from_secs(retry_after.unwrap_or(0)).min(LONGEST_ASKED);
         let length = backoff(BUSY, count, LONGEST_BUSY).max(asked);
         let until = after(now, length);
         let until = self
@@ -340,6 +339,17 @@ impl State {
             count: self.ramp.as_ref().map_or(0, |ramp| ramp.count),
         });
     }
+}
+
+/// The answer before a time: to wait for it, unless that is longer than the loop is willing to.
+fn closed(caller: &Caller<'_>, until: Timestamp, message: String, why: String) -> Admission {
+    if until > after(caller.now, caller.settings.max_wait) {
+        return Admission::TooLong { until, message };
+    }
+    Admission::Wait(Wait {
+        until: Some(until),
+        why,
+    })
 }
 
 /// `first`, doubled for every time before the last.

@@ -204,6 +204,27 @@ fn a_wait_beyond_the_longest_is_refused_and_told() {
 }
 
 #[test]
+fn a_pause_beyond_the_longest_wait_is_refused_and_does_not_hold_for_years() {
+    let mut bench = Bench::new();
+    bench.ask(0);
+    let busy = Verdict::Throttled {
+        retry_after: Some(99_999_999),
+        message: "come back in 2030".to_owned(),
+    };
+    bench.report(0, &Report::Ended(&busy));
+    let day = 24 * 3600;
+    let refused = Admission::TooLong {
+        until: at(day),
+        message: "the service is busy".to_owned(),
+    };
+    assert_eq!(bench.ask(1), refused);
+    bench.now = day - 6 * 3600;
+    assert_eq!(bench.wait(1), 6 * 3600, "near enough now");
+    bench.now = day;
+    assert_eq!(bench.ask(1), Admission::Admitted);
+}
+
+#[test]
 fn a_failed_login_stops_the_loops_that_run_and_a_later_one_tries_once() {
     let mut bench = Bench::new();
     bench.ask(0);

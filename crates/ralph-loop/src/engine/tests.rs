@@ -372,6 +372,39 @@ fn claude_error(status: u16, words: &str) -> Verdict {
 }
 
 #[test]
+fn an_order_that_is_refused_stops_nobody_else() {
+    for (words, reason) in [
+        ("Prompt is too long", "blocking_limit"),
+        ("API Error: 400 messages.1: invalid value", "api_error"),
+    ] {
+        let stream = format!(
+            "{}\n{}",
+            r#"{"type":"assistant","error":"invalid_request","message":{"model":"<synthetic>","content":[{"type":"text","text":"x"}]}}"#,
+            claude_result(&format!(
+                r#""subtype":"success","is_error":true,"num_turns":1,"api_error_status":400,"terminal_reason":"{reason}","result":"{words}""#
+            )),
+        );
+        let verdict = verdict(EngineName::Claude, &stream, "", 1);
+        let expected = Verdict::Crashed {
+            message: words.to_owned(),
+        };
+        assert_eq!(verdict, expected);
+    }
+    let stream = format!(
+        "{}\n{}",
+        r#"{"type":"assistant","error":"model_not_found","message":{"content":[]}}"#,
+        claude_result(
+            r#""subtype":"success","is_error":true,"num_turns":1,"result":"no such model""#
+        ),
+    );
+    let verdict = verdict(EngineName::Claude, &stream, "", 1);
+    assert!(
+        matches!(verdict, Verdict::ConfigError { .. }),
+        "{verdict:?}"
+    );
+}
+
+#[test]
 fn a_limit_of_something_else_is_no_limit_of_the_account() {
     for words in [
         "Context limit reached · /compact or /clear to continue",

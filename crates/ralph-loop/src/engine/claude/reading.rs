@@ -99,11 +99,17 @@ fn failed(reader: &Reader, result: &Value, finish: &Finish<'_>) -> Verdict {
                 message,
             }
         }
-        (Some("model_not_found" | "invalid_request"), _) | (_, 404) => {
-            Verdict::ConfigError { message }
+        (Some("model_not_found"), _) | (_, 404) => Verdict::ConfigError { message },
+        // This one order is refused, as a prompt that is too long is: the others may be good.
+        (Some("invalid_request"), _) | (_, 400) if is_config_error(&by_words) => {
+            Verdict::Crashed { message }
         }
         _ => by_words,
     }
+}
+
+fn is_config_error(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::ConfigError { .. })
 }
 
 /// A plan's limit: the rejected event knows the time to the second, the words to the minute.
@@ -144,11 +150,14 @@ fn stopped_by_itself(reader: &Reader, result: &Value, message: &str) -> Option<V
         text(result, &["subtype"]).unwrap_or_default(),
         text(result, &["terminal_reason"]).unwrap_or_default(),
     ) {
-        (_, "blocking_limit") => Some(Verdict::UsageLimit {
-            resets_at: None,
-            window: None,
-            message,
-        }),
+        // Claude calls a full context so, too.
+        (_, "blocking_limit") if reader.error.as_deref() != Some("invalid_request") => {
+            Some(Verdict::UsageLimit {
+                resets_at: None,
+                window: None,
+                message,
+            })
+        }
         ("error_during_execution", _) if !reader.denials.is_empty() => Some(denied(reader)),
         _ => None,
     }

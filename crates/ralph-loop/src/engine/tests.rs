@@ -126,6 +126,20 @@ fn every_engine_is_started_as_its_program_wants_it() {
 }
 
 #[test]
+fn a_text_that_no_variable_holds_is_cut_there_and_whole_in_the_order() {
+    let mut order = order();
+    order.task.row.text = format!("a{}", "ä".repeat(100_000));
+    let launch = engine(&settings(EngineName::Command))
+        .expect("an engine")
+        .launch(&order);
+    let text = &launch.variables["RALPH_TASK_TEXT"];
+    assert_eq!(text.len(), LONGEST_VARIABLE - 1, "whole characters");
+    assert!(order.task.row.text.starts_with(text.as_str()));
+    let sent: serde_json::Value = serde_json::from_slice(&launch.stdin).expect("JSON");
+    assert_eq!(sent["title"], order.task.row.text.as_str());
+}
+
+#[test]
 fn a_run_of_claude_is_read() {
     let (reading, told) = read_all(
         EngineName::Claude,

@@ -15,6 +15,8 @@ use crate::problems::{repeated, sorted, unclosed};
 use crate::section::normalise;
 use crate::verify::checked_result;
 
+mod depend;
+mod held;
 mod moves;
 mod read;
 
@@ -102,9 +104,11 @@ pub struct QueueItem {
     pub script: Option<String>,
     /// `Artifacts`: files that must exist for success.
     pub artifacts: Vec<String>,
-    /// `After`: the ids this item depends on. What is no id is kept as it is written, so that a dependency
-    /// nobody can resolve does not look like none.
+    /// `After`, `Depends on`, `Dependencies`, `Requires`, `Blocked by` and the like: the ids this item depends on. What
+    /// names no id is kept as it is written, so that a dependency nobody can check does not look like none.
     pub after: Vec<String>,
+    /// Why it is not to be submitted although it may stand under READY, as a fragment such as ``its status is `BLOCKED` ``.
+    pub held: Option<String>,
     /// The machine's own `Run` line.
     pub run: Option<String>,
     /// The machine's own `Job` line.

@@ -178,6 +178,7 @@ fn own_item(path: &str) -> QueueItem {
         script: Some(path.to_owned()),
         artifacts: Vec::new(),
         after: Vec::new(),
+        held: None,
         run: None,
         job: None,
         status: None,

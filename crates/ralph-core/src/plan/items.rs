@@ -46,25 +46,54 @@ pub fn ready_item(facts: &Facts) -> Option<&QueueItem> {
     facts.queue.iter().find(|item| is_ready(facts, item))
 }
 
-/// Whether an item can be submitted: it stands under READY, its id is its own, no run of it lives, and what it
-/// depends on is done.
+/// Whether an item can be submitted: it stands under READY and nothing in it says otherwise, its id is its own, no run of
+/// it lives, and what it depends on is done.
 #[must_use]
 pub fn is_ready(facts: &Facts, item: &QueueItem) -> bool {
     item.section == QueueSection::Ready
+        && item.held.is_none()
         && facts.item(&item.id).is_some()
         && !is_live(facts, &item.id)
         && waits_for(facts, item).is_none()
 }
 
-/// The first item that must be done before this one and is not.
+/// The first item that must be done before this one and is not. An item that was tried several times is done when one
+/// of its entries is, and none is still to be run.
 #[must_use]
 pub fn waits_for<'a>(facts: &Facts, item: &'a QueueItem) -> Option<&'a str> {
     let done = |id: &str| {
-        facts
-            .item(id)
-            .is_some_and(|before| before.section == QueueSection::Done)
+        let has = |wanted: &[QueueSection]| {
+            let mut entries = entries(facts, id);
+            entries.any(|before| wanted.contains(&before.section))
+        };
+        has(&[QueueSection::Done]) && !has(&[QueueSection::Ready, QueueSection::InProgress])
     };
     item.after.iter().map(String::as_str).find(|id| !done(id))
+}
+
+/// What a person has to say of an item, because nobody else can know whether it may be submitted: a dependency that
+/// names no item of this queue.
+#[must_use]
+pub fn question(facts: &Facts, item: &QueueItem) -> Option<String> {
+    if item.section != QueueSection::Ready || item.held.is_some() {
+        return None;
+    }
+    let unknown = |text: &&String| entries(facts, text).next().is_none();
+    let text = item.after.iter().find(unknown)?;
+    Some(format!(
+        "documentation/queue.md:{}: {} depends on `{}`, which names no item of the queue; write the id of one, or \
+         remove it when it is so",
+        item.line,
+        item.id,
+        ralph_docs::quote::plain(text, 120)
+    ))
+}
+
+fn entries<'a>(facts: &'a Facts, id: &'a str) -> impl Iterator<Item = &'a QueueItem> {
+    facts
+        .queue
+        .iter()
+        .filter(move |item| item.id.eq_ignore_ascii_case(id))
 }
 
 /// Whether a run of this item is alive as far as the books say.

@@ -5,7 +5,7 @@ use crate::order::OrderKind;
 use crate::phase::Phase;
 use crate::pipeline::NextAction;
 use crate::plan::items::{
-    attempts, limit_key, onward, open_task, ready_item, unchecked, waits_for,
+    attempts, limit_key, onward, open_task, question, ready_item, unchecked, waits_for,
 };
 use crate::plan::orders::work_order;
 use crate::plan::{Context, PassedBecause, PassedOver, Precedence, ProjectStep, Step, backoff};
@@ -261,6 +261,7 @@ impl Rule<'_> {
             return Err(self.waiting_until(None, "a submission is not settled yet"));
         }
         let Some(item) = ready_item(self.facts) else {
+            self.questions()?;
             return Ok(self.advance(onward(self.facts), &self.why_none_is_ready()));
         };
         // A limit of the scheduler is no failure: the item stays READY and is tried again later (incident 37).
@@ -290,18 +291,28 @@ impl Rule<'_> {
         Ok(self.step(Precedence::Run, because, submit))
     }
 
+    /// Where no item can be submitted, what a person has to decide stands before going on.
+    fn questions(&self) -> Result<(), PassedOver> {
+        let mut asked = self.facts.queue.iter();
+        match asked.find_map(|item| question(self.facts, item)) {
+            Some(reason) => Err(self.pass(PassedBecause::NeedsInput, reason)),
+            None => Ok(()),
+        }
+    }
+
     fn why_none_is_ready(&self) -> String {
         let ready = self
             .facts
             .queue
             .iter()
             .filter(|item| item.section == ralph_docs::queue::QueueSection::Ready);
-        let mut reasons = ready.map(|item| match waits_for(self.facts, item) {
-            Some(before) => format!("{} waits for {before}", item.id),
-            None if self.facts.item(&item.id).is_none() => {
+        let mut reasons = ready.map(|item| match (&item.held, waits_for(self.facts, item)) {
+            (Some(why), _) => format!("{} is held back, {why}", item.id),
+            (None, Some(before)) => format!("{} waits for {before}", item.id),
+            _ if self.facts.item(&item.id).is_none() => {
                 format!("{} stands in the queue more than once", item.id)
             }
-            None => format!("a run of {} is alive", item.id),
+            _ => format!("a run of {} is alive", item.id),
         });
         reasons.next().map_or_else(
             || "no item is READY".to_owned(),

@@ -5,14 +5,15 @@
 
 use std::ops::Range;
 
-use super::{QueueItem, QueueSection};
+use super::{QueueItem, QueueSection, depend, held};
 use crate::blocks::ItemBlock;
 use crate::document::Document;
 use crate::error::DocError;
-use crate::ids::{is_id_char, split_numbered};
+use crate::ids::split_numbered;
 use crate::items::{TaskMark, item_text};
 use crate::lines::LineKind;
 use crate::machine::{Host, children, own_lines, split_field};
+use crate::outline::Span;
 use crate::quote::plain;
 use crate::section::{Position, innermost, with_ancestors};
 
@@ -22,6 +23,8 @@ pub(super) struct Found {
     /// From its heading to behind its last line with content.
     pub(super) lines: Range<usize>,
     pub(super) host: Host,
+    /// The lines that say what has to be done first, as key and text.
+    waits: Vec<(String, String)>,
 }
 
 /// The one item with an id; case does not matter.
@@ -62,6 +65,20 @@ pub(super) fn scan(document: &Document<'_>) -> Vec<Found> {
         }
     }
     found.sort_by_key(|found| found.lines.start);
+    let known: Vec<String> = found.iter().map(|found| found.item.id.clone()).collect();
+    for found in &mut found {
+        let waits = std::mem::take(&mut found.waits);
+        let named = waits
+            .iter()
+            .flat_map(|(key, text)| depend::named(key, text, &found.item.id, &known));
+        let mut after: Vec<String> = Vec::new();
+        named.for_each(|id| {
+            if !after.contains(&id) {
+                after.push(id);
+            }
+        });
+        found.item.after = after;
+    }
     found
 }
 
@@ -80,15 +97,15 @@ fn heading_items(document: &Document<'_>) -> Vec<Found> {
         let host = Host::Heading {
             body: document.trimmed(span.direct()),
         };
+        let around = span.parent.and_then(|parent| document.spans.get(parent));
         let place = Place {
             lines,
             text_end: span.body.start,
             host,
+            around: with_ancestors(document, around).collect(),
         };
-        let around = span.parent.and_then(|parent| document.spans.get(parent));
-        let section =
-            section_of(with_ancestors(document, around).map(|s| (s.level, s.title.as_str())));
-        found.push(build(document, place, id, title, section));
+        let held = held::by_heading(&span.title, title);
+        found.push(build(document, place, id, title, held));
     }
     found
 }
@@ -96,8 +113,9 @@ fn heading_items(document: &Document<'_>) -> Vec<Found> {
 /// An item that is a list item with a task mark, such as those in a list of later ideas.
 fn list_item(document: &Document<'_>, index: usize, block: &ItemBlock) -> Option<Found> {
     let text = item_text(document, block);
-    TaskMark::parse(&text)?;
-    let (id, title) = leading_id(text.get(3..)?)?;
+    let mark = TaskMark::parse(&text)?;
+    let text = text.get(3..)?;
+    let (id, title) = leading_id(text)?;
     let place = Place {
         lines: document.item_lines(block),
         text_end: block.text_last + 1,
@@ -105,41 +123,54 @@ fn list_item(document: &Document<'_>, index: usize, block: &ItemBlock) -> Option
             index,
             position: Position::Top,
         },
+        around: with_ancestors(document, innermost(document, block.first)).collect(),
     };
-    let around = with_ancestors(document, innermost(document, block.first));
-    let section = section_of(around.map(|s| (s.level, s.title.as_str())));
-    Some(build(document, place, id, title, section))
+    let held = match mark.state {
+        ' ' => held::by_heading(text, title),
+        'x' | 'X' => Some("its box is ticked".to_owned()),
+        state => Some(format!("its box is marked `{state}`")),
+    };
+    Some(build(document, place, id, title, held))
 }
 
-/// The innermost heading with a meaning; else the one that would be a section if it had one.
-fn section_of<'t>(around: impl Iterator<Item = (u8, &'t str)>) -> QueueSection {
+/// The innermost heading with a meaning; else the one that would be a section if it had one. With it, why the headings
+/// hold back what is below them.
+fn section_of(around: &[&Span]) -> (QueueSection, Option<String>) {
     let mut other = String::new();
-    for (level, title) in around {
-        if let Some(section) = QueueSection::from_title(title) {
-            return section;
+    let mut held = None;
+    for span in around {
+        if let Some(section) = QueueSection::from_title(&span.title) {
+            return (section, held.or_else(|| held::by_section(&span.title)));
         }
-        if level == 2 || (level > 2 && other.is_empty()) {
-            title.clone_into(&mut other);
+        held = held.or_else(|| held::by_group(&span.title));
+        if span.level == 2 || (span.level > 2 && other.is_empty()) {
+            other.clone_from(&span.title);
         }
     }
-    QueueSection::Other(other)
+    (QueueSection::Other(other), held)
 }
 
 /// Where an item is, before it is known what it says.
-struct Place {
+struct Place<'d> {
     lines: Range<usize>,
     text_end: usize,
     host: Host,
+    /// The headings around it, the innermost first.
+    around: Vec<&'d Span>,
 }
 
 fn build(
     document: &Document<'_>,
-    place: Place,
+    place: Place<'_>,
     id: &str,
     title: &str,
-    section: QueueSection,
+    held: Option<String>,
 ) -> Found {
     let fields = fields_of(document, &place);
+    let (section, held_around) = section_of(&place.around);
+    let waits = fields.iter().filter(|field| depend::is_key(&field.key));
+    let waits = waits.map(|field| (field.key.clone(), field.all()));
+    let waits = waits.collect();
     let own = own_lines(document, &place.host);
     let own = |key: &str| {
         own.iter()
@@ -151,7 +182,7 @@ fn build(
             .iter()
             .find(|field| names.iter().any(|name| field.is(name)))
     };
-    let text = |names: &[&str]| {
+    let said = |names: &[&str]| {
         first(names)
             .map(Field::text)
             .filter(|text| !is_nothing(text))
@@ -164,13 +195,14 @@ fn build(
         line: place.lines.start + 1,
         heading: document.bytes_of(place.lines.start..place.text_end),
         body: document.bytes_of(place.text_end..place.lines.end),
-        hypothesis: text(&["hypothesis"]),
+        hypothesis: said(&["hypothesis"]),
         config: path(&["config"]),
-        resources: text(&["resources"]),
-        notes: text(&["notes"]),
+        resources: said(&["resources"]),
+        notes: said(&["notes"]),
         script: path(&["script", "slurm script"]),
         artifacts: first(&["artifacts"]).map(Field::list).unwrap_or_default(),
-        after: first(&["after"]).map(Field::ids).unwrap_or_default(),
+        after: Vec::new(),
+        held: held.or_else(|| held_by_field(&fields)).or(held_around),
         run: own("Run"),
         job: own("Job"),
         status: own("Status"),
@@ -183,7 +215,17 @@ fn build(
         item,
         lines: place.lines,
         host: place.host,
+        waits,
     }
+}
+
+/// Why a status that a person wrote holds the item back.
+fn held_by_field(fields: &[Field]) -> Option<String> {
+    let status = ["status", "state"];
+    let mut said = fields
+        .iter()
+        .filter(|field| status.iter().any(|name| field.is(name)));
+    said.find_map(|field| held::by_status(&field.key, &field.all()))
 }
 
 /// A `Key: value` line and the list items below it.
@@ -206,6 +248,16 @@ impl Field {
         self.nested.join(", ")
     }
 
+    /// The value and what is listed below it.
+    fn all(&self) -> String {
+        let all = std::iter::once(&self.value).chain(&self.nested);
+        let all: Vec<&str> = all
+            .map(String::as_str)
+            .filter(|text| !text.is_empty())
+            .collect();
+        all.join(", ")
+    }
+
     /// The value as a path: what the first code span holds, or the value as it is.
     fn path(&self) -> Option<String> {
         let text = self.text();
@@ -225,25 +277,6 @@ impl Field {
     fn list(&self) -> Vec<String> {
         self.pieces().map(str::to_owned).collect()
     }
-
-    fn ids(&self) -> Vec<String> {
-        let mut ids: Vec<String> = Vec::new();
-        for piece in self.pieces() {
-            let found = piece
-                .split(|c: char| !is_id_char(c))
-                .filter_map(split_numbered);
-            let mut found: Vec<String> = found.map(|(id, _)| id.to_owned()).collect();
-            if found.is_empty() {
-                found.push(piece.to_owned());
-            }
-            for id in found {
-                if !ids.contains(&id) {
-                    ids.push(id);
-                }
-            }
-        }
-        ids
-    }
 }
 
 /// Whether a value is left open or says that there is none.
@@ -254,7 +287,7 @@ fn is_nothing(value: &str) -> bool {
     ["", "none", "-", "—", "n/a", "tbd"].contains(&bare.as_str())
 }
 
-fn fields_of(document: &Document<'_>, place: &Place) -> Vec<Field> {
+fn fields_of(document: &Document<'_>, place: &Place<'_>) -> Vec<Field> {
     let own: Vec<usize> = own_lines(document, &place.host)
         .iter()
         .map(|line| line.first_line())

@@ -332,6 +332,36 @@ fn an_item_waits_for_what_it_depends_on() {
 }
 
 #[test]
+fn work_that_is_done_or_must_wait_is_not_submitted() {
+    let queue = |text: &str| {
+        check_plan(&format!(
+            "//- p/.state/pipeline.json\n{{\"phase\": \"RUN\"}}\n//- p/documentation/queue.md\n## READY\n\n{text}"
+        ))
+    };
+    insta::assert_snapshot!(queue("- [x] **Q-001**: finished by hand\n"), @"p: -> IDLE [Idle] no READY item can be submitted: Q-001 is held back, its box is ticked");
+    insta::assert_snapshot!(queue("### ~~Q-001~~: x\n"), @"p: -> IDLE [Idle] no READY item can be submitted: Q-001 is held back, it is struck out");
+    insta::assert_snapshot!(queue("### Q-001: x\n**Status**: on hold\n\n### Q-002: y\n"), @"p: submit Q-002 #1 [Run] Q-002 is the first READY item");
+    insta::assert_snapshot!(queue("### Q-001: x\n- Status: BLOCKED on the disk\n"), @"p: -> IDLE [Idle] no READY item can be submitted: Q-001 is held back, its status is `BLOCKED on the disk`");
+    for key in [
+        "Dependencies",
+        "Depends on",
+        "Dependency",
+        "After",
+        "Requires",
+        "Blocked by",
+    ] {
+        let second = format!("### Q-002: b\n- **{key}**: Q-001 must complete successfully\n\n");
+        let failed = queue(&format!("{second}## FAILED\n### Q-001: a\n"));
+        assert!(failed.ends_with("Q-002 waits for Q-001"), "{failed}");
+        let done = queue(&format!(
+            "{second}## DONE\n### Q-001: a\n\n## FAILED\n### Q-001: first attempt\n"
+        ));
+        assert!(done.starts_with("p: submit Q-002"), "{done}");
+    }
+    insta::assert_snapshot!(queue("### Q-001: x\n- Dependencies: after the data has arrived\n"), @"p: - NeedsInput: documentation/queue.md:3: Q-001 depends on `after the data has arrived`, which names no item of the queue; write the id of one, or remove it when it is so");
+}
+
+#[test]
 fn an_item_whose_run_lives_is_not_submitted_again() {
     let text = "//- p/.state/pipeline.json\n{\"phase\": \"RUN\", \"active_runs\": [{\"run_id\": \"r1\", \
         \"job_id\": \"1001\", \"queue_id\": \"q-001\", \"status\": \"pending\"}]}\n\

@@ -1,0 +1,236 @@
+//! What an item waits for: the lines that say so, and the ids in their prose.
+//!
+//! A piece that names no item is kept as it is written, so that a condition that nobody can check does not look like
+//! none. It is never guessed away.
+
+use super::held::without_groups;
+use crate::ids::{is_id_char, split_numbered};
+
+/// The keys, in lower case, whose value says what has to be done first.
+const KEYS: [&str; 25] = [
+    "after",
+    "run after",
+    "must run after",
+    "depends on",
+    "depends",
+    "depend on",
+    "dependency",
+    "dependencies",
+    "deps",
+    "requires",
+    "require",
+    "required",
+    "needs",
+    "prerequisite",
+    "prerequisites",
+    "prereq",
+    "prereqs",
+    "precondition",
+    "preconditions",
+    "blocked by",
+    "blocked on",
+    "waits for",
+    "waiting for",
+    "wait for",
+    "gated on",
+];
+
+/// Keys that also name what hardware or software an item needs.
+const ALSO_RESOURCES: [&str; 4] = ["requires", "require", "required", "needs"];
+
+/// Words of a piece that is about resources.
+const RESOURCES: [&str; 24] = [
+    "gpu", "gpus", "cpu", "cpus", "core", "cores", "gb", "tb", "ram", "memory", "vram", "hour",
+    "hours", "h", "min", "minutes", "node", "nodes", "a100", "h100", "v100", "cuda", "python",
+    "disk",
+];
+
+/// What a piece of a reason begins with, which is no condition: `Q-001, for a fair comparison`.
+const REASONS: [&str; 8] = [
+    "for", "because", "as", "since", "see", "to", "so", "in order",
+];
+
+/// Whether the lines of a key say what has to be done first.
+pub(super) fn is_key(key: &str) -> bool {
+    KEYS.contains(&key.to_lowercase().as_str())
+}
+
+/// The ids that a text names, of those that the queue has and of those that look like one; what names none is kept.
+/// `own` is the item that the text belongs to.
+pub(super) fn named(key: &str, text: &str, own: &str, known: &[String]) -> Vec<String> {
+    let mut all = Vec::new();
+    for piece in pieces(text) {
+        let piece = piece.trim().trim_matches(['`', '.', ' ']);
+        let ids = ids_in(piece, own, known);
+        if !ids.is_empty() {
+            all.extend(ids);
+        } else if !is_nothing(piece)
+            && !is_reason(piece, !all.is_empty())
+            && !is_resource(key, piece)
+        {
+            all.push(piece.to_owned());
+        }
+    }
+    all
+}
+
+/// The pieces between commas and semicolons that are not in parentheses.
+fn pieces(text: &str) -> Vec<&str> {
+    let (mut depth, mut start, mut pieces) = (0_usize, 0, Vec::new());
+    for (at, c) in text.char_indices() {
+        match c {
+            '(' | '[' => depth += 1,
+            ')' | ']' => depth = depth.saturating_sub(1),
+            ',' | ';' if depth == 0 => {
+                pieces.extend(text.get(start..at));
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    pieces.extend(text.get(start..));
+    pieces
+}
+
+fn ids_in(piece: &str, own: &str, known: &[String]) -> Vec<String> {
+    if begins_with_none(&without_groups(piece)) {
+        return Vec::new();
+    }
+    let mut ids = Vec::new();
+    for word in piece.split(|c: char| !(is_id_char(c) || is_dash(c))) {
+        let word: String = word
+            .chars()
+            .map(|c| if is_dash(c) { '-' } else { c })
+            .collect();
+        let word = word.trim_matches(['.', '-', '_']);
+        let id = match known.iter().find(|id| same(id, word)) {
+            Some(id) => id.clone(),
+            None => match split_numbered(word) {
+                Some((id, _)) => id.to_owned(),
+                None => continue,
+            },
+        };
+        if !id.eq_ignore_ascii_case(own) && !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    ids
+}
+
+/// Whether two ids are one, however its parts are joined: `Q1` means `Q-001`.
+fn same(id: &str, word: &str) -> bool {
+    id.eq_ignore_ascii_case(word) || (!word.is_empty() && parts(id) == parts(word))
+}
+
+/// The letters and numbers of an id, without what joins them and without leading zeros.
+fn parts(id: &str) -> Vec<String> {
+    let mut parts: Vec<String> = Vec::new();
+    let mut last_digit = None;
+    for c in id.to_lowercase().chars() {
+        let digit = c.is_alphanumeric().then(|| c.is_ascii_digit());
+        match (digit, parts.last_mut()) {
+            (Some(_), Some(part)) if digit == last_digit => part.push(c),
+            (Some(_), _) => parts.push(c.to_string()),
+            (None, _) => {}
+        }
+        last_digit = digit;
+    }
+    for part in &mut parts {
+        let bare = part.trim_start_matches('0').len();
+        part.drain(..part.len().saturating_sub(bare.max(1)));
+    }
+    parts
+}
+
+fn begins_with_none(text: &str) -> bool {
+    let first: String = text
+        .trim()
+        .chars()
+        .take_while(|c| c.is_alphanumeric() || *c == '/')
+        .collect();
+    let of = text.trim().to_lowercase().starts_with("none of");
+    !of && ["none", "nothing", "n/a", "na", "keine"].contains(&first.to_lowercase().as_str())
+}
+
+fn is_nothing(piece: &str) -> bool {
+    let bare = piece
+        .trim_matches(|c: char| !c.is_alphanumeric() && c != '/')
+        .to_lowercase();
+    ["", "no", "tbd", "no dependencies", "independent"].contains(&bare.as_str())
+        || begins_with_none(piece.trim_start_matches(|c: char| !c.is_alphanumeric()))
+}
+
+/// Whether a piece behind an id only says why.
+fn is_reason(piece: &str, behind_an_id: bool) -> bool {
+    let begins = |word: &&str| {
+        piece
+            .to_lowercase()
+            .strip_prefix(*word)
+            .is_some_and(|rest| rest.starts_with(' '))
+    };
+    behind_an_id && REASONS.iter().any(|word| begins(&word))
+}
+
+fn is_resource(key: &str, piece: &str) -> bool {
+    let mut words = piece.split(|c: char| !c.is_alphanumeric());
+    ALSO_RESOURCES.contains(&key.to_lowercase().as_str())
+        && words.any(|word| {
+            let unit = word
+                .trim_start_matches(|c: char| c.is_ascii_digit())
+                .to_lowercase();
+            RESOURCES.contains(&word.to_lowercase().as_str()) || RESOURCES.contains(&unit.as_str())
+        })
+}
+
+fn is_dash(c: char) -> bool {
+    matches!(c, '\u{2010}'..='\u{2015}' | '\u{2212}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dependencies_as_people_write_them() {
+        let known = ["Q-001", "Q-002", "exp3", "Q-009"].map(str::to_owned);
+        let named = |key: &str, text: &str| named(key, text, "Q-009", &known).join("|");
+        for (text, wanted) in [
+            ("Q-001 must complete successfully", "Q-001"),
+            (
+                "Run after Q-001 and Q-002 for fair comparison",
+                "Q-001|Q-002",
+            ),
+            ("Q-001 completed", "Q-001"),
+            ("Q1, q002", "Q-001|Q-002"),
+            ("Q–001", "Q-001"),
+            ("exp-3", "exp3"),
+            ("Q-000", "Q-000"),
+            ("Q-001 (must finish first, else nothing to load)", "Q-001"),
+            ("the baseline (Q-001)", "Q-001"),
+            ("Q-001, for a fair comparison", "Q-001"),
+            ("Q-001, the calibration", "Q-001|the calibration"),
+            ("after the data has arrived", "after the data has arrived"),
+            ("Q-009", "Q-009"),
+        ] {
+            assert_eq!(named("Dependencies", text), wanted, "{text}");
+        }
+        for none in [
+            "None",
+            "none",
+            "-",
+            "n/a",
+            "N/A",
+            "(none)",
+            "—",
+            "",
+            "None (independent of Q-001)",
+            "None.",
+            "no",
+        ] {
+            assert_eq!(named("After", none), "", "{none}");
+        }
+        assert_eq!(named("Requires", "1 GPU, 40GB"), "");
+        assert_eq!(named("Requires", "Q-001"), "Q-001");
+        assert_eq!(named("Requires", "the new tokenizer"), "the new tokenizer");
+    }
+}

@@ -222,6 +222,7 @@ pub fn facts(slug: &Slug, texts: &Texts) -> Result<Facts, Unreadable> {
         slug: slug.clone(),
         view: pipeline.view(),
         queue: queue::items(text(layout::QUEUE)),
+        strays: queue::strays(text(layout::QUEUE)),
         tasks: todo::tasks(text(layout::TODO)),
         debugging: debugging::entries(text(layout::DEBUGGING)),
         intents,

@@ -62,6 +62,8 @@ pub struct Facts {
     pub view: PipelineView,
     /// `documentation/queue.md`.
     pub queue: Vec<queue::QueueItem>,
+    /// What stands under READY of the queue and is no item.
+    pub strays: Vec<queue::Stray>,
     /// `documentation/implementation-todo.md`.
     pub tasks: Vec<todo::Task>,
     /// `documentation/debugging.md`.

@@ -19,8 +19,10 @@ mod depend;
 mod held;
 mod moves;
 mod read;
+mod stray;
 
 pub use moves::move_item;
+pub use stray::Stray;
 
 /// Where an item stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,26 +52,76 @@ impl QueueSection {
         }
     }
 
-    /// The section with one of the four meanings that a heading has.
+    /// The section with one of the four meanings that a heading has. A number in front does not count, nor what follows
+    /// a dash or a colon, nor `Queue:` in front.
     #[must_use]
     pub fn from_title(title: &str) -> Option<Self> {
-        let name = normalise(title);
-        let known = [Self::Ready, Self::InProgress, Self::Done, Self::Failed];
-        known
+        let unnumbered = title.trim_start_matches(|c: char| c.is_ascii_digit());
+        let numbered = unnumbered.len() < title.len();
+        let title = match unnumbered.strip_prefix(['.', ')']) {
+            Some(rest) if numbered => rest.trim_start(),
+            _ => title,
+        };
+        let named = |title: &str| {
+            let name = normalise(title);
+            let known = [Self::Ready, Self::InProgress, Self::Done, Self::Failed];
+            known
+                .into_iter()
+                .find(|section| section.names().contains(&name))
+        };
+        let cut = [" — ", " – ", " - ", ": "]
             .into_iter()
-            .find(|section| section.names().contains(&name))
+            .filter_map(|mark| title.split_once(mark));
+        let (head, tail) = cut
+            .min_by_key(|(head, _)| head.len())
+            .unwrap_or((title, ""));
+        let prefixed = ["queue", "experiments", "section"].contains(&normalise(head).as_str());
+        named(title).or_else(|| named(if prefixed { tail } else { head }))
     }
 
     /// The normalised titles that mean this section.
     fn names(&self) -> Vec<String> {
         let names: &[&str] = match self {
-            Self::Ready => &["ready"],
-            Self::InProgress => &["in progress", "running", "in flight"],
-            Self::Done => &["done", "completed"],
-            Self::Failed => &["failed"],
+            Self::Ready => &[
+                "ready",
+                "ready to run",
+                "ready to submit",
+                "ready to launch",
+                "ready to go",
+                "ready for submission",
+                "ready queue",
+                "queued",
+                "pending",
+                "to run",
+            ],
+            Self::InProgress => &[
+                "in progress",
+                "running",
+                "in flight",
+                "currently running",
+                "submitted",
+                "active",
+            ],
+            Self::Done => &[
+                "done",
+                "completed",
+                "complete",
+                "finished",
+                "completed runs",
+                "completed experiments",
+            ],
+            Self::Failed => &["failed", "failures", "failed runs", "failed experiments"],
             Self::Other(title) => return vec![normalise(title)],
         };
         names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    /// Whether a heading is one of this section's.
+    fn is_titled(&self, title: &str) -> bool {
+        match Self::from_title(title) {
+            Some(section) => section.is_same(self),
+            None => self.names().contains(&normalise(title)),
+        }
     }
 
     fn is_same(&self, other: &Self) -> bool {
@@ -127,6 +179,12 @@ pub fn items(doc: &str) -> Vec<QueueItem> {
         .into_iter()
         .map(|found| found.item)
         .collect()
+}
+
+/// What stands under READY and is no item, so that nobody takes a queue with it for an empty one.
+#[must_use]
+pub fn strays(doc: &str) -> Vec<Stray> {
+    stray::find(&Document::new(doc))
 }
 
 /// What a person should mend: an id that is used twice, a section that is there twice, a fence that is

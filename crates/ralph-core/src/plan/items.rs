@@ -73,8 +73,7 @@ pub fn waits_for<'a>(facts: &Facts, item: &'a QueueItem) -> Option<&'a str> {
 
 /// What a person has to say of an item, because nobody else can know whether it may be submitted: a dependency that
 /// names no item of this queue.
-#[must_use]
-pub fn question(facts: &Facts, item: &QueueItem) -> Option<String> {
+fn question(facts: &Facts, item: &QueueItem) -> Option<String> {
     if item.section != QueueSection::Ready || item.held.is_some() {
         return None;
     }
@@ -86,6 +85,35 @@ pub fn question(facts: &Facts, item: &QueueItem) -> Option<String> {
         item.line,
         item.id,
         ralph_docs::quote::plain(text, 120)
+    ))
+}
+
+/// What a person has to say of the queue before the project may come to rest.
+#[must_use]
+pub fn unanswered(facts: &Facts) -> Option<String> {
+    let mut items = facts.queue.iter();
+    items
+        .find_map(|item| question(facts, item))
+        .or_else(|| strays(facts))
+}
+
+/// Work that may be meant under READY, in a notation that is not read.
+fn strays(facts: &Facts) -> Option<String> {
+    let first = facts.strays.first()?;
+    Some(format!(
+        "documentation/queue.md:{}: {} under READY {} (`{}`); write `### Q-001: title` with its fields below, or \
+         remove it",
+        first.line,
+        match facts.strays.len() {
+            1 => "1 thing".to_owned(),
+            count => format!("{count} things"),
+        },
+        if facts.strays.len() == 1 {
+            "is no item"
+        } else {
+            "are no items"
+        },
+        first.text
     ))
 }
 
@@ -162,6 +190,9 @@ pub fn onward(facts: &Facts) -> Phase {
         Phase::WaitSlurm
     } else if open_task(facts).is_some() {
         Phase::Implement
+    } else if unanswered(facts).is_some() {
+        // Never its end, nor rest, over work that nobody has understood: RUN is where it is asked about.
+        Phase::Run
     } else if facts.queue.iter().any(unfinished) {
         Phase::Idle
     } else {

@@ -5,7 +5,7 @@ use crate::order::OrderKind;
 use crate::phase::Phase;
 use crate::pipeline::NextAction;
 use crate::plan::items::{
-    attempts, limit_key, onward, open_task, question, ready_item, unchecked, waits_for,
+    attempts, limit_key, onward, open_task, ready_item, unanswered, unchecked, waits_for,
 };
 use crate::plan::orders::work_order;
 use crate::plan::{Context, PassedBecause, PassedOver, Precedence, ProjectStep, Step, backoff};
@@ -261,8 +261,13 @@ impl Rule<'_> {
             return Err(self.waiting_until(None, "a submission is not settled yet"));
         }
         let Some(item) = ready_item(self.facts) else {
-            self.questions()?;
-            return Ok(self.advance(onward(self.facts), &self.why_none_is_ready()));
+            let to = onward(self.facts);
+            return match unanswered(self.facts) {
+                Some(reason) if to == Phase::Run => {
+                    Err(self.pass(PassedBecause::NeedsInput, reason))
+                }
+                _ => Ok(self.advance(to, &self.why_none_is_ready())),
+            };
         };
         // A limit of the scheduler is no failure: the item stays READY and is tried again later (incident 37).
         let limited = self.facts.sightings.entries.get(&limit_key(&item.id));
@@ -289,15 +294,6 @@ impl Rule<'_> {
         }
         let because = format!("{} is the first READY item", item.id);
         Ok(self.step(Precedence::Run, because, submit))
-    }
-
-    /// Where no item can be submitted, what a person has to decide stands before going on.
-    fn questions(&self) -> Result<(), PassedOver> {
-        let mut asked = self.facts.queue.iter();
-        match asked.find_map(|item| question(self.facts, item)) {
-            Some(reason) => Err(self.pass(PassedBecause::NeedsInput, reason)),
-            None => Ok(()),
-        }
     }
 
     fn why_none_is_ready(&self) -> String {

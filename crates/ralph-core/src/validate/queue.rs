@@ -85,6 +85,23 @@ pub fn script_of(item: &QueueItem, names: &BTreeSet<String>) -> Result<String, S
 
 /// Follows READY items to their files: the others have been submitted, or are not meant to be.
 pub(super) fn check(project: &ProjectFiles, text: &str, findings: &mut Vec<Finding>) {
+    let strays = queue::strays(text);
+    if let Some(first) = strays.first() {
+        let message = match strays.len() {
+            1 => format!("1 thing under READY is no item: `{}`", first.text),
+            count => {
+                let lines: Vec<String> =
+                    strays.iter().map(|stray| stray.line.to_string()).collect();
+                let lines = lines.join(", ");
+                format!(
+                    "{count} things under READY are no items (lines {lines}), first `{}`",
+                    first.text
+                )
+            }
+        };
+        let fix = "Write each as `### Q-001: title` with its fields below, or move it to another section.";
+        findings.push(Finding::error(QUEUE, "not_an_item", message, fix).on_line(first.line));
+    }
     let items = queue::items(text);
     for item in items
         .iter()

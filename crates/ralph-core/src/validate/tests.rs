@@ -295,6 +295,25 @@ fn the_queue_points_at_files_that_exist() {
 }
 
 #[test]
+fn what_is_no_item_under_ready_is_named() {
+    let queue =
+        "//- documentation/queue.md\n## READY\n\n### Baseline\n\n1. Q-002\n\n### Ablation\n";
+    let found = check_project(&project(&format!("{CLEAN}{queue}")));
+    let found = found
+        .iter()
+        .find(|found| found.code == "not_an_item")
+        .unwrap();
+    assert_eq!(found.line, Some(3));
+    assert!(
+        found
+            .message
+            .starts_with("2 things under READY are no items (lines 3, 7)"),
+        "{}",
+        found.message
+    );
+}
+
+#[test]
 fn paths_are_read_as_people_write_them() {
     for text in [
         "configs/a.json",

@@ -68,9 +68,8 @@ fn moved_block(document: &Document<'_>, found: &Found, own: Vec<Edit>) -> Result
 
 /// Puts the block into the first section of that meaning, or into a new one at the end.
 fn paste(document: &Document<'_>, to: &QueueSection, block: &str) -> Edit {
-    let names = to.names();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    match section::find(document, &names) {
+    let titled = |span: &&Span| span.level <= 2 && to.is_titled(&span.title);
+    match document.spans.iter().find(titled) {
         Some(span) => section::place(document, span, block, Position::Bottom),
         None => section::append(document, &plain(to.title(), 120), block),
     }

@@ -84,15 +84,21 @@ pub(super) fn scan(document: &Document<'_>) -> Vec<Found> {
 
 /// Items that are headings, at the two levels that the contract and its phases use.
 fn heading_items(document: &Document<'_>) -> Vec<Found> {
-    let mut found = Vec::new();
+    let mut found: Vec<Found> = Vec::new();
+    let mut inside = 0;
     for span in document
         .spans
         .iter()
         .filter(|span| matches!(span.level, 3 | 4))
     {
+        // A heading nested in an item belongs to it, whatever it is called: it moves with it.
+        if span.first < inside {
+            continue;
+        }
         let Some((id, title)) = leading_id(&span.title) else {
             continue;
         };
+        inside = span.body.end;
         let lines = document.trimmed(span.first..span.body.end);
         let host = Host::Heading {
             body: document.trimmed(span.direct()),

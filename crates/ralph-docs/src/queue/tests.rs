@@ -379,3 +379,110 @@ fn an_items_rule_and_next_section_stay_behind() {
         "## READY\n\n### Q-1: a\n- x\n\n---\n\n## FAILED\n\n### Q-2: b\n- y\n"
     );
 }
+
+#[test]
+fn a_heading_inside_an_item_belongs_to_it() {
+    let doc = "## READY\n\n### Q-001: sweep\n\n#### Q-001a: first half\n- Config: a.json\n\n### Q-002: next\n";
+    let ids: Vec<String> = items(doc).into_iter().map(|item| item.id).collect();
+    assert_eq!(ids, ["Q-001", "Q-002"]);
+    assert_eq!(items(doc)[0].config, None);
+    let result = moved(doc, "Q-002", &QueueSection::InProgress, &[]);
+    assert!(
+        result.ends_with("## IN_PROGRESS\n\n### Q-002: next\n"),
+        "{result}"
+    );
+    let result = moved(doc, "Q-001", &QueueSection::Done, &[]);
+    assert!(
+        result.ends_with("### Q-001: sweep\n\n#### Q-001a: first half\n- Config: a.json\n"),
+        "{result}"
+    );
+}
+
+#[test]
+fn what_is_no_item_under_ready_is_found() {
+    let found = |doc: &str| {
+        let found = strays(doc);
+        found
+            .iter()
+            .map(|stray| format!("{}:{}", stray.line, stray.text))
+            .collect::<Vec<_>>()
+            .join("|")
+    };
+    for (body, wanted) in [
+        ("(none)\n", ""),
+        ("- (none)\n", ""),
+        ("(none - BLOCKED on Q-7)\n", ""),
+        ("Items below may be submitted.\n", ""),
+        ("### Q-001: a\n- Config: x\n- Run 3 seeds\n", ""),
+        (
+            "### Phase 1: x\n\n- Seeds are supported\n\n#### Q-101: a\n",
+            "",
+        ),
+        ("- [x] finished by hand\n", ""),
+        (
+            "### Rung 10: frozen anchor\n- Hypothesis: x\n",
+            "2:Rung 10: frozen anchor",
+        ),
+        ("### Baseline\n### Q-001: a\n", "2:Baseline"),
+        ("### Q1 baseline\n", "2:Q1 baseline"),
+        ("- Q-001 baseline\n- second\n", "2:Q-001 baseline|3:second"),
+        ("1. Q-001\n", "2:Q-001"),
+        ("- [ ] Baseline\n### Q-001: a\n", "2:\\[ ] Baseline"),
+        (
+            "| id | config |\n|---|---|\n| Q-001 | a |\n",
+            r"2:\| id | config |",
+        ),
+        (
+            "**Q-001**: the baseline\n",
+            r"2:\*\*Q-001\*\*: the baseline",
+        ),
+        ("```\nsbatch a.sbatch\n```\n", r"2:\`\`\`"),
+    ] {
+        assert_eq!(
+            found(&format!("## READY\n{body}\n## DONE\n- a\n")),
+            wanted,
+            "{body}"
+        );
+    }
+}
+
+#[test]
+fn sections_as_people_name_them() {
+    for ready in [
+        "Ready to run",
+        "READY — run in this order",
+        "READY: next up",
+        "1. READY",
+        "Queue: READY",
+        "Queued",
+        "Pending",
+    ] {
+        let doc = format!("## {ready}\n### Q-001: a\n\n## Completed runs\n(none)\n");
+        assert_eq!(items(&doc)[0].section, QueueSection::Ready, "{ready}");
+        assert_eq!(items(&doc)[0].held, None, "{ready}");
+        let done = moved(&doc, "Q-001", &QueueSection::Done, &[]);
+        assert_eq!(
+            done,
+            format!("## {ready}\n(none)\n\n## Completed runs\n### Q-001: a\n")
+        );
+        assert_eq!(
+            moved(&done, "Q-001", &QueueSection::Ready, &[]),
+            format!("## {ready}\n### Q-001: a\n\n## Completed runs\n(none)\n")
+        );
+    }
+    for other in [
+        "Not ready",
+        "Ready-made baselines",
+        "Ladder v2 — COMPLETE (A-F)",
+        "Pending decisions",
+        "Running notes",
+    ] {
+        let item = items(&format!("## {other}\n### Q-001: a\n")).remove(0);
+        assert_eq!(item.section, QueueSection::Other(other.to_owned()));
+    }
+    let held = items("## READY - blocked on data\n### Q-001: a\n").remove(0);
+    assert_eq!(
+        held.held.as_deref(),
+        Some("it stands under `READY - blocked on data`")
+    );
+}

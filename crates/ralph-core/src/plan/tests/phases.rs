@@ -362,6 +362,18 @@ fn work_that_is_done_or_must_wait_is_not_submitted() {
 }
 
 #[test]
+fn a_project_never_comes_to_rest_over_work_that_is_not_read() {
+    let plan = |phase: &str| {
+        check_plan(&format!(
+            "//- p/.state/pipeline.json\n{{\"phase\": \"{phase}\"}}\n//- p/documentation/queue.md\n## READY\n\n### Baseline\n\n### Ablation\n"
+        ))
+    };
+    insta::assert_snapshot!(plan("RUN"), @"p: - NeedsInput: documentation/queue.md:3: 2 things under READY are no items (`Baseline`); write `### Q-001: title` with its fields below, or remove it");
+    insta::assert_snapshot!(plan("CHECK"), @"p: -> RUN [Idle] no finished run is left to check");
+    insta::assert_snapshot!(plan("DONE"), @"p: -> RUN [Idle] there is something new to do");
+}
+
+#[test]
 fn an_item_whose_run_lives_is_not_submitted_again() {
     let text = "//- p/.state/pipeline.json\n{\"phase\": \"RUN\", \"active_runs\": [{\"run_id\": \"r1\", \
         \"job_id\": \"1001\", \"queue_id\": \"q-001\", \"status\": \"pending\"}]}\n\

@@ -75,7 +75,7 @@ pub(super) fn named(key: &str, text: &str, own: &str, known: &[String]) -> Vec<S
 }
 
 /// The pieces between commas and semicolons that are not in parentheses.
-fn pieces(text: &str) -> Vec<&str> {
+pub(super) fn pieces(text: &str) -> Vec<&str> {
     let (mut depth, mut start, mut pieces) = (0_usize, 0, Vec::new());
     for (at, c) in text.char_indices() {
         match c {

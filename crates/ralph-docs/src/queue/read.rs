@@ -17,6 +17,29 @@ use crate::outline::Span;
 use crate::quote::plain;
 use crate::section::{Position, innermost, with_ancestors};
 
+/// The keys that name the script of an item.
+const SCRIPT: [&str; 9] = [
+    "script",
+    "slurm script",
+    "job script",
+    "sbatch",
+    "sbatch script",
+    "submission script",
+    "submit script",
+    "batch script",
+    "slurm job",
+];
+
+/// The keys that name its configuration.
+const CONFIG: [&str; 6] = [
+    "config",
+    "configs",
+    "configuration",
+    "config file",
+    "configuration file",
+    "config path",
+];
+
 /// An item and where it is.
 pub(super) struct Found {
     pub(super) item: QueueItem,
@@ -193,7 +216,21 @@ fn build(
             .map(Field::text)
             .filter(|text| !is_nothing(text))
     };
-    let path = |names: &[&str]| first(names).and_then(Field::path);
+    // A key that people also use for prose names a path only where the value looks like one.
+    let path = |names: &[&str]| {
+        let named = fields
+            .iter()
+            .filter(|field| names.iter().any(|name| field.is(name)));
+        let plain = |field: &&Field| {
+            ["config", "script", "slurm script"]
+                .iter()
+                .any(|name| field.is(name))
+        };
+        let mut named = named.filter(|field| {
+            plain(field) || field.path().is_some_and(|path| looks_like_path(&path))
+        });
+        named.next().and_then(Field::path)
+    };
     let item = QueueItem {
         id: id.to_owned(),
         title: title.to_owned(),
@@ -202,11 +239,13 @@ fn build(
         heading: document.bytes_of(place.lines.start..place.text_end),
         body: document.bytes_of(place.text_end..place.lines.end),
         hypothesis: said(&["hypothesis"]),
-        config: path(&["config"]),
+        config: path(&CONFIG),
         resources: said(&["resources"]),
         notes: said(&["notes"]),
-        script: path(&["script", "slurm script"]),
-        artifacts: first(&["artifacts"]).map(Field::list).unwrap_or_default(),
+        script: path(&SCRIPT),
+        artifacts: first(&["artifacts", "artifact"])
+            .map(Field::list)
+            .unwrap_or_default(),
         after: Vec::new(),
         held: held.or_else(|| held_by_field(&fields)).or(held_around),
         run: own("Run"),
@@ -275,13 +314,38 @@ impl Field {
     fn pieces(&self) -> impl Iterator<Item = &str> {
         let all =
             std::iter::once(self.value.as_str()).chain(self.nested.iter().map(String::as_str));
-        all.flat_map(|text| text.split(','))
-            .map(|piece| piece.trim().trim_matches('`').trim())
+        all.flat_map(|text| depend::pieces(text))
+            .flat_map(|piece| piece.split(" and "))
+            .map(bare_name)
             .filter(|piece| !is_nothing(piece))
     }
 
     fn list(&self) -> Vec<String> {
         self.pieces().map(str::to_owned).collect()
+    }
+}
+
+/// Whether a value is a path with perhaps a remark behind it, and no sentence.
+fn looks_like_path(value: &str) -> bool {
+    let word = bare_name(value);
+    word.contains(['/', '.']) && !word.contains(' ')
+}
+
+/// A file's name without the backticks around it and the remark behind it.
+fn bare_name(piece: &str) -> &str {
+    let piece = piece.trim();
+    let piece = piece.strip_prefix("and ").unwrap_or(piece).trim();
+    match piece
+        .strip_prefix('`')
+        .and_then(|rest| rest.split_once('`'))
+    {
+        Some((name, _)) => name.trim(),
+        None => piece
+            .split(" (")
+            .next()
+            .unwrap_or(piece)
+            .trim_matches('`')
+            .trim(),
     }
 }
 
@@ -311,7 +375,7 @@ fn fields_of(document: &Document<'_>, place: &Place<'_>) -> Vec<Field> {
         });
     }
     if let Host::Heading { body } = &place.host {
-        fields.extend(body.clone().filter_map(|line| bold_field(document, line)));
+        fields.extend(body.clone().filter_map(|line| line_field(document, line)));
     }
     fields.sort_by_key(|field| field.line);
     fields
@@ -331,11 +395,25 @@ fn nested_texts(document: &Document<'_>, item: &ItemBlock) -> Vec<String> {
     below.map(|child| item_text(document, child)).collect()
 }
 
-/// A line of a paragraph that is `**Key**: value`.
-fn bold_field(document: &Document<'_>, line: usize) -> Option<Field> {
+/// A line of a paragraph that is `**Key**: value`, or `Key: value` with a key that is known: prose has colons too.
+fn line_field(document: &Document<'_>, line: usize) -> Option<Field> {
     let found = document.line(line)?;
     let text = document.line_text(line).trim();
-    if found.kind != LineKind::Text || found.depth > 0 || found.quoted || !text.starts_with("**") {
+    if found.kind != LineKind::Text || found.depth > 0 || found.quoted {
+        return None;
+    }
+    let (key, _) = split_field(text)?;
+    let lower = key.to_lowercase();
+    let other = [
+        "artifacts",
+        "artifact",
+        "status",
+        "hypothesis",
+        "resources",
+        "notes",
+    ];
+    let mut known = SCRIPT.iter().chain(&CONFIG).chain(&other);
+    if !text.starts_with("**") && !known.any(|name| *name == lower) && !depend::is_key(&key) {
         return None;
     }
     let (key, value) = split_field(text)?;

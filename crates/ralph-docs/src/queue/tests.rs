@@ -486,3 +486,39 @@ fn sections_as_people_name_them() {
         Some("it stands under `READY - blocked on data`")
     );
 }
+
+#[test]
+fn fields_are_read_under_the_names_and_in_the_forms_that_people_use() {
+    for key in ["Script", "Job script", "Sbatch", "Submission script"] {
+        for (open, close) in [("- ", ""), ("", ""), ("**", "**"), ("- **", "**")] {
+            let doc =
+                format!("## READY\n### Q-1: a\n\n{open}{key}{close}: slurm/jobs/other.sbatch\n");
+            assert_eq!(
+                items(&doc)[0].script.as_deref(),
+                Some("slurm/jobs/other.sbatch"),
+                "{doc}"
+            );
+        }
+    }
+    for key in ["Config", "Configs", "Configuration", "Config file"] {
+        let doc = format!(
+            "## READY\n### Q-1: a\n{key}: `configs/a.json` (small)\n\n```\nScript: no.sbatch\n```\n"
+        );
+        let item = items(&doc).remove(0);
+        assert_eq!(item.config.as_deref(), Some("configs/a.json"), "{doc}");
+        assert_eq!(item.script, None);
+    }
+    for (text, wanted) in [
+        ("`results/a.json` (FID table, 50k)", "results/a.json"),
+        (
+            "results/a.json and results/b.json",
+            "results/a.json|results/b.json",
+        ),
+        ("`a.json`, `b.json` and c.pt (last)", "a.json|b.json|c.pt"),
+    ] {
+        let doc = format!("## READY\n### Q-1: a\n- Artifacts: {text}\n");
+        assert_eq!(items(&doc)[0].artifacts.join("|"), wanted);
+    }
+    let prose = "### Q-1: a\n- **Configuration**: 20×20 matrices, 100K steps\n";
+    assert_eq!(items(prose)[0].config, None);
+}

@@ -162,13 +162,13 @@ fn is_nothing(piece: &str) -> bool {
 
 /// Whether a piece behind an id only says why.
 fn is_reason(piece: &str, behind_an_id: bool) -> bool {
-    let begins = |word: &&str| {
+    let begins = |word: &str| {
         piece
             .to_lowercase()
-            .strip_prefix(*word)
+            .strip_prefix(word)
             .is_some_and(|rest| rest.starts_with(' '))
     };
-    behind_an_id && REASONS.iter().any(|word| begins(&word))
+    behind_an_id && REASONS.iter().any(|word| begins(word))
 }
 
 fn is_resource(key: &str, piece: &str) -> bool {

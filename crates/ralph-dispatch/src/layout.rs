@@ -19,11 +19,14 @@ use std::path::{Path, PathBuf};
 pub(crate) const CONF: &str = "project.conf";
 
 /// What of the workbench's folder is ours, as lines of git's exclude file.
-pub(crate) const OWN: [&str; 4] = [
+pub(crate) const OWN: [&str; 6] = [
     "/ralph/*.pid",
     "/ralph/logs/",
     "/ralph/dispatch.log",
     "/ralph/state/",
+    // What a crash leaves of a pidfile or of EPIC-PIPELINE.md while it is replaced, until the next sweep removes it.
+    "/.ralph-*.tmp",
+    "/ralph/.ralph-*.tmp",
 ];
 
 /// The paths of a workbench.

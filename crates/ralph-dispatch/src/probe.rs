@@ -17,7 +17,7 @@ use tokio::process::Command;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use self::own::{is_dirty_by_claims, without_own};
+use self::own::{is_dirty_by_claims, told, without_own};
 use crate::gate::{MissingEngine, PlanProbe, Probes, RepositoryProbe, Running, WorkTree};
 use crate::layout::Layout;
 use crate::program::{Capabilities, LoopProgram, name_for};
@@ -143,8 +143,7 @@ async fn work_tree(folder: &Path, of_its_own: bool) -> WorkTree {
         command.env("GIT_CEILING_DIRECTORIES", around);
     }
     match answer(command).await {
-        Ok(text) if text.trim().is_empty() => WorkTree::Clean,
-        Ok(text) => WorkTree::Dirty(text.lines().map(str::to_owned).collect()),
+        Ok(text) => told(&text),
         Err(why) if why.contains("not a git repository") => WorkTree::NoRepository,
         Err(why) => WorkTree::Unknown(why),
     }

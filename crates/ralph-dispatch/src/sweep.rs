@@ -6,12 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ralph_core::crash_point;
 use ralph_core::env::Env;
 use ralph_core::error::{Code, Coded, Hint};
 use ralph_core::process::lock::LifeLock;
+use ralph_core::store::atomic::Staged;
 use ralph_core::store::{StoreError, append, atomic};
 use ralph_core::time::stamp;
 use ralph_docs::DocError;
@@ -107,6 +108,10 @@ pub(crate) fn sweep(
     let mut known = Vec::new();
     for record in records {
         known.push(settle(layout, env, look, record, &mut swept));
+    }
+    // Of the launchers and sweeps that died here: whoever writes into these folders holds the lock.
+    for folder in [&layout.root, &layout.pid_files()] {
+        atomic::remove_leftovers(folder);
     }
     pipeline(layout, &mut known, &mut swept);
     pid_files(layout, &known, look, &mut swept);
@@ -219,9 +224,8 @@ fn write_pipeline(
 ) -> Result<Vec<Change>, String> {
     let path = layout.pipeline();
     let told = |error: StoreError| sentence(&error);
-    let read = || atomic::read_text(&path).map_err(told);
     for _ in 0..TRIES {
-        let Some(text) = read()? else {
+        let Some(text) = atomic::read_text(&path).map_err(told)? else {
             return Ok(Vec::new());
         };
         let (edits, changes) = epic::edits(&text, effects, fresh)
@@ -230,13 +234,22 @@ fn write_pipeline(
             return Ok(Vec::new());
         }
         let new = edits.apply(&text);
-        if read()?.as_ref() != Some(&text) {
-            continue;
+        let staged = atomic::stage(&path, new.as_bytes(), None).map_err(told)?;
+        if publish_over(staged, &path, &text).map_err(told)? {
+            return Ok(changes);
         }
-        atomic::replace(&path, new.as_bytes()).map_err(told)?;
-        return Ok(changes);
     }
     Err("EPIC-PIPELINE.md: somebody keeps changing it; sweep again later".to_owned())
+}
+
+/// Publishes a content if the file still says what it was made from, and says whether. The new content is on disk
+/// before the look, so that nothing slow is left between that and the rename, which a person's edit could fall into.
+fn publish_over(staged: Staged, path: &Path, old: &str) -> Result<bool, StoreError> {
+    if atomic::read(path)?.as_deref() != Some(old.as_bytes()) {
+        return Ok(false);
+    }
+    atomic::sync_dir(&staged.publish()?)?;
+    Ok(true)
 }
 
 /// Removes the pidfiles that name no living loop.
@@ -270,4 +283,43 @@ pub(crate) fn pid_file_paths(layout: &Layout) -> Vec<PathBuf> {
         .collect();
     paths.sort();
     paths
+}
+
+#[cfg(test)]
+mod tests {
+    use ralph_core::time::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn a_sweep_removes_what_dead_launchers_left_half_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path().to_owned());
+        let jobs = BTreeMap::new();
+        let (env, _) = Env::fixed(Timestamp::UNIX_EPOCH);
+        let held = lock(&layout).unwrap();
+        let left = [layout.root.clone(), layout.pid_files()].map(|at| at.join(".ralph-a1B2c3.tmp"));
+        for path in &left {
+            atomic::replace(path, b"half").unwrap();
+        }
+        atomic::replace(&layout.pipeline(), b"mine").unwrap();
+        sweep(&layout, &env, &Look::new(&layout, &jobs), &held).unwrap();
+        assert_eq!(left.map(|path| path.exists()), [false, false]);
+        assert!(layout.pipeline().exists());
+    }
+
+    #[test]
+    fn an_edit_that_came_while_the_new_content_was_brought_to_disk_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("EPIC-PIPELINE.md");
+        let now = || fs::read_to_string(&path).unwrap();
+        atomic::replace(&path, b"old").unwrap();
+        let staged = || atomic::stage(&path, b"ours", None).unwrap();
+        let ours = staged();
+        atomic::replace(&path, b"a person's").unwrap();
+        assert!(!publish_over(ours, &path, "old").unwrap());
+        assert_eq!(now(), "a person's");
+        assert!(publish_over(staged(), &path, "a person's").unwrap());
+        assert_eq!(now(), "ours");
+    }
 }

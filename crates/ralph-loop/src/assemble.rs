@@ -44,7 +44,7 @@ pub const STATE: &str = "state";
 pub const LOCK: &str = "loop.lock";
 
 /// What git would show of ours where a repository does not ignore it.
-const OURS: [&str; 9] = [
+const OURS: [&str; 10] = [
     ".ralph/state/",
     ".ralph/logs/",
     ".ralph/worktrees/",
@@ -54,6 +54,8 @@ const OURS: [&str; 9] = [
     ".ralph/.circuit_breaker_history",
     ".ralph/.call_count",
     ".ralph/.last_reset",
+    // What a crash leaves of a file that was being replaced there, until the next loop removes it.
+    ".ralph/.ralph-*.tmp",
 ];
 /// Pauses before a delivery that failed is tried again.
 const DELIVERY_RETRIES: [Duration; 3] = [

@@ -18,7 +18,8 @@ use crate::error::{Code, Coded, Hint};
 
 /// The permissions of a new file, before the user's umask is taken off.
 pub(super) const NEW_FILE_MODE: u32 = 0o644;
-/// How temporary files begin and end; [`remove_leftovers`] knows them by it.
+/// How temporary files begin and end; [`is_leftover`] knows them by it. Git is told
+/// about them by the pattern `.ralph-*.tmp` where they can come to lie in a work tree.
 const TEMPORARY: (&str, &str) = (".ralph-", ".tmp");
 /// As many links as Linux follows (path_resolution(7)).
 const MAX_LINKS: usize = 40;
@@ -332,13 +333,17 @@ pub fn sync_dir(dir: &Path) -> Result<(), StoreError> {
     }
 }
 
+/// Whether a file of this name is what a crash left of [`stage`].
+#[must_use]
+pub fn is_leftover(name: &str) -> bool {
+    name.starts_with(TEMPORARY.0) && name.ends_with(TEMPORARY.1)
+}
+
 /// Removes what a crash left of [`stage`] in a folder. Only for a folder in which nobody else writes now, which
 /// is what a lock is for. What cannot be removed is left: it is clutter, no danger.
 pub fn remove_leftovers(dir: &Path) {
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with(TEMPORARY.0) && name.ends_with(TEMPORARY.1) {
+        if is_leftover(&entry.file_name().to_string_lossy()) {
             let _ = fs::remove_file(entry.path());
         }
     }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use ralph_core::process::Identity;
+use ralph_core::store::atomic;
 use ralph_docs::fix_plan::Flavour;
 use ralph_loop::assemble::plan_file;
 
@@ -14,6 +15,26 @@ use crate::layout::Layout;
 
 /// How `git status --porcelain` shows a plan that is changed and not added.
 const PLAN_IS_MODIFIED: &str = " M .ralph/fix_plan.md";
+
+/// What `git status --porcelain` prints means, less the halves of files that a crash left: git was not told about them
+/// in a clone that no version of ours with that line has been in, and the next sweep or loop removes them.
+pub(super) fn told(status: &str) -> WorkTree {
+    let is_leftover = |line: &str| {
+        let path = line.strip_prefix("?? ");
+        path.and_then(|path| path.rsplit('/').next())
+            .is_some_and(atomic::is_leftover)
+    };
+    let lines = status.lines().filter(|line| !line.trim().is_empty());
+    let left: Vec<String> = lines
+        .filter(|line| !is_leftover(line))
+        .map(str::to_owned)
+        .collect();
+    if left.is_empty() {
+        WorkTree::Clean
+    } else {
+        WorkTree::Dirty(left)
+    }
+}
 
 /// Whether nothing is changed but the plan, and that by the marks of a loop that was killed. Its next one takes them away,
 /// which a launch must not be refused for.
@@ -59,7 +80,7 @@ pub(super) async fn without_own(tree: WorkTree, layout: &Layout) -> WorkTree {
 fn is_own(below: &str) -> bool {
     let (first, rest) = below.split_once('/').unwrap_or((below, ""));
     matches!(first, "dispatch.log" | "logs" | "state")
-        || (first.ends_with(".pid") && rest.is_empty())
+        || ((first.ends_with(".pid") || atomic::is_leftover(first)) && rest.is_empty())
 }
 
 /// Whether all of `ralph/` is: what a launcher before this one left there, and nobody told git about.
@@ -75,4 +96,20 @@ async fn is_swept(layout: &Layout) -> bool {
     let committed = git(&layout.root, &["show", "HEAD:./EPIC-PIPELINE.md"]).await;
     let now = fs::read_to_string(layout.pipeline());
     matches!((committed, now), (Ok(committed), Ok(now)) if epic::differ_in_exec_only(&committed, &now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_crash_left_half_written_is_nobodys_work() {
+        let left = "?? .ralph-a1B2c3.tmp\n?? .ralph/.ralph-xyz.tmp\n?? ralph/.ralph-9.tmp\n";
+        assert_eq!(told(left), WorkTree::Clean);
+        assert_eq!(told("\n"), WorkTree::Clean);
+        let mine = "?? .ralph-notes\n M .ralph/.ralph-tracked.tmp\n?? a.tmp";
+        let lines = mine.lines().map(str::to_owned).collect();
+        assert_eq!(told(&format!("{left}{mine}")), WorkTree::Dirty(lines));
+        assert!(is_own(".ralph-9.tmp") && !is_own(".ralph-9.tmp/x"));
+    }
 }

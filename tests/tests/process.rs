@@ -13,8 +13,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use ralph_core::process::{
-    Ending, ExitRecord, Facts, Identity, Record, SpawnError, SpawnRequest, Spawned, Supervisor,
-    Verdict, ask_to_stop, end_orphans, launch, spawn, verdict,
+    Ask, Ending, ExitRecord, Facts, Identity, Record, SpawnError, SpawnRequest, Spawned,
+    Supervisor, Verdict, ask_to_stop, end_orphans, launch, spawn, verdict,
 };
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tempfile::TempDir;
@@ -56,6 +56,7 @@ impl Case {
             stderr: path("err"),
             time_limit: None,
             grace: Duration::from_secs(10),
+            ask: Ask::Everything,
             pid_file: Some(path("case.pid")),
             event_log: Some(path("events.log")),
         };

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,18 +15,24 @@ use ralph_core::crash_point;
 use ralph_core::env::Env;
 use ralph_core::error::{Code, Coded, Hint};
 use ralph_core::process::hold::call_off;
-use ralph_core::process::{SpawnError, SpawnRequest, Supervisor, spawn};
+use ralph_core::process::{Ask, SpawnError, SpawnRequest, Supervisor, spawn};
 use ralph_core::store::{StoreError, append, atomic};
 use ralph_core::time::{Timestamp, stamp};
 use ralph_front::failure::sentence;
+use ralph_loop::settings::{self, NamedFile};
+use ralph_loop::shell_file;
 
 use crate::layout::Layout;
 use crate::log_text;
-use crate::program;
+use crate::program::{self, Capabilities};
 use crate::record::{Figures, LoopRecord, RecordError, Settled, State};
 
-/// Time between the signal that asks a loop and all it started to end, and the one that ends them.
+/// Time between the signal that asks a foreign loop and all it started to end, and the one that ends them.
 pub(crate) const GRACE: Duration = Duration::from_secs(5);
+
+/// As long as one of our own loops may take beyond its agents' grace: to clear up behind those that ignore it, to keep
+/// their work on its branch and to record the attempts. Work trees may be large, and their disk slow.
+const MARGIN: Duration = Duration::from_secs(45);
 
 /// How many supervisors are started at once; each is ready within milliseconds.
 const AT_ONCE: usize = 8;
@@ -71,6 +77,53 @@ impl Coded for LaunchError {
     }
 }
 
+/// How a loop is ended by its supervisor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Manners {
+    /// Who is asked.
+    pub(crate) ask: Ask,
+    /// How long is waited then.
+    pub(crate) grace: Duration,
+}
+
+impl Manners {
+    /// Our own loop ends its agents itself and needs longer than they may; of a foreign one nothing is known.
+    pub(crate) fn of(program: Capabilities, stop_grace: Duration) -> Self {
+        if program.budget {
+            Self {
+                ask: Ask::Worker,
+                grace: stop_grace.saturating_add(MARGIN),
+            }
+        } else {
+            Self {
+                ask: Ask::Everything,
+                grace: GRACE,
+            }
+        }
+    }
+}
+
+/// How long the loop of a repository lets its agents end, as the loop itself will read it.
+pub(crate) fn stop_grace(
+    repository: &Path,
+    engine: &str,
+    variables: &BTreeMap<String, String>,
+) -> Duration {
+    let names = [format!(".ralphrc.{engine}"), ".ralphrc".to_owned()];
+    let files = names.map(|name| {
+        let path = repository.join(name);
+        let text = atomic::read_text(&path).ok()??;
+        let content = shell_file::read(&text, &path).ok()?;
+        Some((path, content))
+    });
+    let files: Vec<NamedFile<'_>> = files
+        .iter()
+        .flatten()
+        .map(|(path, content)| NamedFile { path, content })
+        .collect();
+    settings::stop_grace(variables, &files)
+}
+
 /// One loop to start.
 #[derive(Debug, Clone)]
 pub(crate) struct Order {
@@ -82,6 +135,8 @@ pub(crate) struct Order {
     pub(crate) arguments: Vec<String>,
     /// Variables on top of this process's own.
     pub(crate) variables: BTreeMap<String, String>,
+    /// How it is ended.
+    pub(crate) manners: Manners,
 }
 
 /// A loop that runs.
@@ -175,7 +230,8 @@ fn begin(
         stdout: log.clone(),
         stderr: log,
         time_limit: None,
-        grace: GRACE,
+        grace: order.manners.grace,
+        ask: order.manners.ask,
         pid_file: Some(layout.pid_file(name)),
         event_log: Some(layout.dispatch_log()),
     };
@@ -229,4 +285,40 @@ fn never_began(layout: &Layout, record: LoopRecord, error: &LaunchError, now: Ti
     };
     // The caller tells the reason in any case.
     let _ = record.write(layout);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_loop_is_asked_alone_and_has_longer_than_its_agents() {
+        let own = Capabilities::read("--budget DIR");
+        let grace = Duration::from_secs(600);
+        let manners = Manners::of(own, grace);
+        assert_eq!(manners.ask, Ask::Worker);
+        assert!(manners.grace > grace, "{manners:?}");
+        assert_eq!(Manners::of(own, Duration::MAX).grace, Duration::MAX);
+        let foreign = Manners::of(Capabilities::default(), grace);
+        assert_eq!((foreign.ask, foreign.grace), (Ask::Everything, GRACE));
+    }
+
+    #[test]
+    fn the_agents_grace_is_the_loops_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            atomic::replace(&folder.path().join(name), text.as_bytes()).unwrap();
+        };
+        let mut variables = BTreeMap::new();
+        let seconds = |variables: &BTreeMap<String, String>| {
+            stop_grace(folder.path(), "codex", variables).as_secs()
+        };
+        assert_eq!(seconds(&variables), 10);
+        write(".ralphrc", "RALPH_STOP_GRACE=60\n");
+        assert_eq!(seconds(&variables), 60);
+        write(".ralphrc.codex", "RALPH_STOP_GRACE=90\n");
+        assert_eq!(seconds(&variables), 90);
+        let _ = variables.insert("RALPH_STOP_GRACE".to_owned(), "120".to_owned());
+        assert_eq!(seconds(&variables), 120);
+    }
 }

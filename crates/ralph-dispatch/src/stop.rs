@@ -1,13 +1,18 @@
 //! Ends loops: they may finish what runs, then everything that is left of them is ended.
 //!
 //! A loop is asked first, alone, so that it starts nothing more and waits for its agents; after the limit its
-//! supervisor ends the whole of it: TERM, a grace, KILL, until nothing is left. The orphan of a killed supervisor is
-//! ended from here, the same way.
+//! supervisor ends it: one of ours is asked again, alone, and ends its agents itself; of a foreign one everything gets
+//! TERM. After a grace comes KILL for whatever is left. The orphan of a killed supervisor is ended from here, the same
+//! way.
 
 use std::time::{Duration, Instant};
 
 use ralph_core::env::Env;
-use ralph_core::process::{Record, ask_to_drain, ask_to_stop, end_orphans};
+use ralph_core::process::record::REQUEST;
+use ralph_core::process::{
+    Ask, Record, SpawnRequest, ask_to_drain, ask_to_hasten, ask_to_stop, end_orphans,
+};
+use ralph_core::store::atomic;
 
 use crate::launch::GRACE;
 use crate::layout::Layout;
@@ -42,6 +47,12 @@ pub(crate) fn mark(
         marked.push(standing);
     }
     Ok(marked)
+}
+
+/// What a supervisor was asked to do.
+fn request(layout: &Layout, standing: &Standing) -> Option<SpawnRequest> {
+    let path = standing.record.directory(layout).join(REQUEST);
+    serde_json::from_slice(&atomic::read(&path).ok()??).ok()
 }
 
 /// Ends loops of this machine. `told` hears what is being waited for. Blocks for `within` and the grace at most.
@@ -81,15 +92,24 @@ pub(crate) fn end(
         return;
     }
     told(&format!("ending: {}", names(&left)));
+    let mut longest = GRACE;
     for standing in &left {
         let Some(record) = process(standing) else {
             continue;
         };
-        if !ask_to_stop(&record) {
-            let _ = end_orphans(&record, GRACE);
+        let request = request(layout, standing);
+        let grace = request.as_ref().map_or(GRACE, |request| request.grace);
+        longest = longest.max(grace);
+        if ask_to_stop(&record) {
+            continue;
         }
+        let is_alone = request.is_some_and(|request| request.ask == Ask::Worker);
+        if is_alone && ask_to_hasten(&record) {
+            let _ = wait(look, vec![*standing], grace);
+        }
+        let _ = end_orphans(&record, GRACE);
     }
-    let _ = wait(look, left, GRACE + LAST_WAIT);
+    let _ = wait(look, left, longest.saturating_add(LAST_WAIT));
 }
 
 /// Waits until the loops have ended; those that have not come back.

@@ -13,8 +13,8 @@ use tokio::process::Child;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
-use super::record::{Ending, Record};
-use super::signal::{send, send_group};
+use super::record::{Ask, Ending, Record};
+use super::signal::{hasten, send, send_group};
 use super::table::{Entry, ProcessTable};
 use crate::job::ExitInfo;
 
@@ -43,6 +43,8 @@ pub(crate) struct Limits {
     pub(crate) time_limit: Option<Duration>,
     /// Time between TERM and KILL.
     pub(crate) grace: Duration,
+    /// Who gets TERM.
+    pub(crate) ask: Ask,
 }
 
 /// How it went.
@@ -75,7 +77,7 @@ pub(crate) async fn attend(
         () = raised(stop) => Ending::Stopped,
     };
     announce(ending);
-    let status = end(child, reach, limits.grace).await?;
+    let status = end(child, reach, limits).await?;
     Ok(Ended {
         exit: exit_info(status),
         ending,
@@ -108,14 +110,19 @@ pub(crate) async fn raised(flag: &mut watch::Receiver<bool>) {
 }
 
 /// TERM, the grace, KILL. The grace is for everything that belongs to the worker: a script may end at once while
-/// the program it started still writes its checkpoint.
-async fn end(child: &mut Child, reach: Reach, grace: Duration) -> io::Result<ExitStatus> {
-    let deadline = Instant::now() + grace;
-    reach.signal(Signal::TERM);
-    // A stopped process receives TERM only when it goes on.
-    reach.signal(Signal::CONT);
+/// the program it started still writes its checkpoint. What a worker that was asked alone has left behind is asked
+/// once it is gone.
+async fn end(child: &mut Child, reach: Reach, limits: Limits) -> io::Result<ExitStatus> {
+    let deadline = Instant::now() + limits.grace;
+    match limits.ask {
+        Ask::Everything => reach.ask(),
+        Ask::Worker => child.id().into_iter().for_each(hasten),
+    }
     if let Ok(status) = timeout_at(deadline, child.wait()).await {
         let status = status?;
+        if limits.ask == Ask::Worker {
+            reach.ask();
+        }
         while Instant::now() < deadline && !reach.living().is_empty() {
             sleep(PAUSE).await;
         }
@@ -155,6 +162,12 @@ impl Reach {
         all.filter(Entry::is_living)
             .map(|entry| entry.pid)
             .collect()
+    }
+
+    /// A stopped process receives TERM only when it goes on.
+    fn ask(self) {
+        self.signal(Signal::TERM);
+        self.signal(Signal::CONT);
     }
 
     /// The group first, which no fork can outrun; then those who left it.
@@ -247,5 +260,51 @@ pub(crate) fn exit_info(status: ExitStatus) -> ExitInfo {
     ExitInfo {
         code: status.code().unwrap_or(0),
         signal: status.signal().unwrap_or(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::supervise::runtime;
+
+    /// A worker with a child that says when it is told to end; the worker takes its second signal for haste.
+    const SCRIPT: &str = "
+        (trap 'echo child >>said' TERM; echo >armed; while :; do sleep 0.01; done) & child=$!
+        trap 'echo first >>said' TERM
+        trap 'echo haste >>said; kill -KILL $child; exit 130' INT
+        until [ -e armed ]; do sleep 0.01; done; echo >ready
+        while :; do sleep 0.01; done";
+
+    #[test]
+    fn a_worker_that_ends_its_own_is_asked_alone_and_in_haste() {
+        let folder = tempfile::tempdir().unwrap();
+        let said = |ask| {
+            runtime().unwrap().block_on(async {
+                let mut child = tokio::process::Command::new("/bin/bash")
+                    .args(["-c", SCRIPT])
+                    .current_dir(folder.path())
+                    .process_group(0)
+                    .spawn()
+                    .unwrap();
+                let ready = folder.path().join("ready");
+                while !ready.exists() {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                let (_raise, mut stop) = watch::channel(true);
+                let limits = Limits {
+                    time_limit: None,
+                    grace: Duration::from_secs(10),
+                    ask,
+                };
+                let reach = Reach::Branch(child.id().unwrap());
+                let ended = attend(&mut child, reach, limits, &mut stop, &mut |_| ()).await;
+                let ended = ended.unwrap();
+                assert_eq!((ended.exit.code, ended.ending), (130, Ending::Stopped));
+                std::fs::read_to_string(folder.path().join("said")).unwrap()
+            })
+        };
+        let said = said(Ask::Worker);
+        assert!(said.contains("haste") && !said.contains("child"), "{said}");
     }
 }

@@ -26,7 +26,9 @@ pub use ending::end_orphans;
 pub use hold::{Hold, HoldError};
 pub use identity::Identity;
 pub(crate) use identity::boot_id;
-pub use record::{Ending, ExitRecord, Record, SpawnRequest};
-pub use spawn::{SpawnError, Spawned, Supervisor, ask_to_drain, ask_to_stop, launch, spawn};
+pub use record::{Ask, Ending, ExitRecord, Record, SpawnRequest};
+pub use spawn::{
+    SpawnError, Spawned, Supervisor, ask_to_drain, ask_to_hasten, ask_to_stop, launch, spawn,
+};
 pub use supervise::SuperviseError;
 pub use verdict::{Facts, Verdict, verdict};

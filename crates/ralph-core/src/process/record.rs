@@ -30,6 +30,17 @@ pub const EXIT: &str = "exit.json";
 /// The supervisor's own messages.
 pub const SUPERVISOR_LOG: &str = "supervisor.log";
 
+/// Who is asked to end when a worker is stopped. Whatever is left after the grace is killed in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ask {
+    /// The worker and everything that it started.
+    #[default]
+    Everything,
+    /// The worker alone, which ends what it started itself and would take a death that it did not order for a crash.
+    Worker,
+}
+
 /// A program to run under supervision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpawnRequest {
@@ -51,6 +62,9 @@ pub struct SpawnRequest {
     pub time_limit: Option<Duration>,
     /// Time between the polite signal and the one that cannot be ignored.
     pub grace: Duration,
+    /// Who gets the polite one.
+    #[serde(default)]
+    pub ask: Ask,
     /// Where the supervisor's pid is written, so that `kill $(cat FILE)` stops the worker.
     pub pid_file: Option<PathBuf>,
     /// Where one line is appended at the start and one at the end.

@@ -61,6 +61,14 @@ pub(crate) fn send_group(group: u32, signal: Signal) {
     }
 }
 
+/// Asks a worker to end now what it looks after: to such a program the first word means to finish, and the second to
+/// make haste. Two signals of one kind may arrive as one, so these are of two kinds.
+pub(crate) fn hasten(pid: u32) {
+    for signal in [Signal::TERM, Signal::INT, Signal::CONT] {
+        send(pid, signal);
+    }
+}
+
 /// PID 1 is never signalled: no worker of ours is it, and as a group it would be everybody.
 fn raw(pid: u32) -> Option<Pid> {
     i32::try_from(pid)

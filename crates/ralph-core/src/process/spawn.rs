@@ -14,7 +14,7 @@ use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
 use super::record::{Keep, REQUEST, Record, SUPERVISOR_LOG, SpawnRequest, write_record};
-use super::signal::send;
+use super::signal::{hasten, send};
 use crate::error::{Code, Coded, Hint};
 
 /// How long a supervisor may take until it answers. It only reads and writes a few small files.
@@ -201,6 +201,16 @@ pub fn ask_to_drain(record: &Record) -> bool {
     let alive = record.worker.as_ref().filter(|worker| worker.is_alive());
     if let Some(worker) = alive {
         send(worker.pid, Signal::TERM);
+    }
+    alive.is_some()
+}
+
+/// Asks the worker itself to end now, and nothing that it started. False when that worker is not there any more.
+#[must_use]
+pub fn ask_to_hasten(record: &Record) -> bool {
+    let alive = record.worker.as_ref().filter(|worker| worker.is_alive());
+    if let Some(worker) = alive {
+        hasten(worker.pid);
     }
     alive.is_some()
 }

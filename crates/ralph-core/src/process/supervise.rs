@@ -227,6 +227,7 @@ async fn wait(
     let limits = Limits {
         time_limit: request.time_limit,
         grace: request.grace,
+        ask: request.ask,
     };
     let ended = attend(&mut child, reach, limits, &mut stop, &mut |_| ())
         .await

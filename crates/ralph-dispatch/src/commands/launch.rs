@@ -18,7 +18,7 @@ use crate::cluster;
 use crate::commands::{sweep as sweep_command, watch};
 use crate::env_vars;
 use crate::gate::{self, PlanProbe, Refusal};
-use crate::launch::{self, Order};
+use crate::launch::{self, Manners, Order};
 use crate::layout::Layout;
 use crate::probe;
 use crate::program::{self, LoopProgram};
@@ -319,17 +319,24 @@ fn start(
     }
     let program = plan.program.as_ref().map(|program| program.path.clone());
     let program = program.unwrap_or_default();
-    if plan.program.as_ref().is_some_and(|p| p.capabilities.budget) {
+    let can = plan.program.as_ref().map(|program| program.capabilities);
+    let (can, texts) = (can.unwrap_or_default(), env_vars::texts());
+    if can.budget {
         budget(layout, plan)?;
     }
     let orders: Vec<Order> = records(plan, &bench.env)
         .into_iter()
         .zip(&plan.arguments)
-        .map(|(record, arguments)| Order {
-            record,
-            program: program.clone(),
-            arguments: arguments.clone(),
-            variables: variables(layout, &plan.knobs),
+        .map(|(record, arguments)| {
+            let repository = layout.repository(&record.repository);
+            let grace = launch::stop_grace(&repository, &record.engine, &texts);
+            Order {
+                record,
+                program: program.clone(),
+                arguments: arguments.clone(),
+                variables: variables(layout, &plan.knobs),
+                manners: Manners::of(can, grace),
+            }
         })
         .collect();
     let supervisor = Supervisor {

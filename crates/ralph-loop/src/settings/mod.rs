@@ -22,7 +22,7 @@ use crate::breaker::Thresholds;
 use crate::engine::{EngineName, EngineSettings, Prices};
 use crate::gates::{GateChoice, GateSettings};
 use crate::integrate::Strategy;
-pub use resolve::{engine, resolve};
+pub use resolve::{engine, resolve, stop_grace};
 pub use source::{NamedFile, Origin, Setting};
 pub use table::Row;
 

@@ -31,6 +31,18 @@ pub fn engine(
     finish(lookup.problems).map(|()| engine)
 }
 
+/// How long an agent may take to end, alone: whoever ends a loop has to wait longer than that. A value that is wrong is
+/// as if it were not there, since the loop refuses it.
+#[must_use]
+pub fn stop_grace(environment: &BTreeMap<String, String>, files: &[NamedFile<'_>]) -> Duration {
+    let mut lookup = Lookup {
+        environment,
+        files,
+        problems: Vec::new(),
+    };
+    find_grace(&mut lookup).value
+}
+
 /// Resolves every knob. `files` come with the strongest first.
 ///
 /// # Errors
@@ -95,6 +107,10 @@ fn length(lookup: &mut Lookup<'_>, knob: &Knob, default: u64) -> Setting<Duratio
         value::positive_seconds,
         Duration::from_secs(default),
     )
+}
+
+fn find_grace(lookup: &mut Lookup<'_>) -> Setting<Duration> {
+    length(lookup, &keys::GRACE, 10)
 }
 
 /// A count that only the environment and files know.
@@ -172,7 +188,7 @@ fn agent(
             Some(seconds(600)),
         ),
         after_result: length(lookup, &keys::AFTER_RESULT, 60),
-        grace: length(lookup, &keys::GRACE, 10),
+        grace: find_grace(lookup),
         prompt: prompt(lookup, typed),
         engine,
     }

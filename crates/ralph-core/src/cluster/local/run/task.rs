@@ -15,8 +15,8 @@ use crate::cluster::local::environment::Task;
 use crate::cluster::local::plan::JobPlan;
 use crate::env::Env;
 use crate::job::ExitInfo;
-use crate::process::Ending;
 use crate::process::ending::{Ended, Limits, Reach, attend};
+use crate::process::{Ask, Ending};
 use crate::time::stamp;
 
 /// Both open log files; one file twice when both streams go there.
@@ -119,6 +119,7 @@ pub(super) fn attend_to(
     let limits = Limits {
         time_limit: plan.time_limit,
         grace: plan.kill_wait,
+        ask: Ask::Everything,
     };
     let (host, env) = (plan.host.clone(), env.clone());
     async move {

@@ -80,7 +80,22 @@ pub struct Flags {
     pub on: Option<String>,
 }
 
-/// What to do with the launched loops, or how to launch.
+/// The knobs of a launch that say nothing to a stop, which is of a subset only.
+const NOT_OF_A_STOP: [&str; 10] = [
+    "parallel",
+    "max_tasks",
+    "max_task_attempts",
+    "respawn_delay",
+    "no_tabs",
+    "agent",
+    "engine",
+    "agent_command",
+    "ralph",
+    "on",
+];
+
+/// What to do with the launched loops, or how to launch. The knobs belong to a launch: where they would change nothing
+/// they are refused, so that nobody thinks they had.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Act {
     /// Show what would be launched, and launch nothing
@@ -90,19 +105,19 @@ pub struct Act {
     #[arg(long, conflicts_with_all = ["status", "sweep", "stop"])]
     pub wait: bool,
     /// How each loop is: a table, and the end of the log of each that failed
-    #[arg(long, conflicts_with_all = ["sweep", "stop"])]
+    #[arg(long, conflicts_with_all = ["sweep", "stop", "Flags"])]
     pub status: bool,
     /// Draw the status again whenever it changes
-    #[arg(long, conflicts_with_all = ["sweep", "stop", "wait", "dry_run"])]
+    #[arg(long, conflicts_with_all = ["sweep", "stop", "wait", "dry_run", "Flags"])]
     pub watch: bool,
     /// Record what ended: exit codes and pull requests, the Exec cells of EPIC-PIPELINE.md, stale pidfiles
-    #[arg(long, conflicts_with = "stop")]
+    #[arg(long, conflicts_with_all = ["stop", "Flags"])]
     pub sweep: bool,
-    /// Let running agents finish, then end what is left
-    #[arg(long)]
+    /// Let running agents finish, then end what is left; of all loops, or of those of --repos or --exclude
+    #[arg(long, conflicts_with_all = NOT_OF_A_STOP)]
     pub stop: bool,
     /// Make the second name, wb.ralph-dispatch, beside this program
-    #[arg(long, conflicts_with_all = ["status", "watch", "sweep", "stop", "wait", "dry_run"])]
+    #[arg(long, conflicts_with_all = ["status", "watch", "sweep", "stop", "wait", "dry_run", "Flags"])]
     pub link: bool,
     /// With --stop: how long running agents may take to finish, in seconds
     #[arg(long, value_name = "SEC", default_value_t = 60, requires = "stop")]
@@ -151,4 +166,30 @@ pub enum Hidden {
 pub struct Supervised {
     /// The directory
     pub dir: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_knob_that_would_change_nothing_is_refused() {
+        let is_taken = |line: &str| Cli::try_parse_from(line.split(' ')).is_ok();
+        for verb in ["--status", "--watch", "--sweep", "--link"] {
+            assert!(is_taken(&format!("wb {verb}")));
+            for knob in ["--repos a", "--exclude a", "--parallel 3", "--no-tabs"] {
+                assert!(!is_taken(&format!("wb {verb} {knob}")), "{verb} {knob}");
+            }
+        }
+        assert!(is_taken("wb --stop --repos a --within 3"));
+        assert!(is_taken("wb --stop --exclude a"));
+        for id in NOT_OF_A_STOP {
+            let knob = match id {
+                "no_tabs" => "--no-tabs".to_owned(),
+                id => format!("--{} 1", id.replace('_', "-")),
+            };
+            assert!(is_taken(&format!("wb {knob}")), "{knob}");
+            assert!(!is_taken(&format!("wb --stop {knob}")), "{knob}");
+        }
+    }
 }

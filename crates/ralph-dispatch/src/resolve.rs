@@ -7,7 +7,7 @@ use std::fmt;
 
 use ralph_core::error::{Code, Coded, Hint};
 
-pub(crate) use self::subset::{Filter, Selection, names, select};
+pub(crate) use self::subset::{Filter, Selection, select};
 use crate::args::Flags;
 use crate::conf::Conf;
 use crate::setting::{Origin, Setting};
@@ -248,6 +248,18 @@ pub(crate) fn resolve(
         job_program: job_program
             .unwrap_or_else(|| Setting::default("ralph".to_owned(), "found on the cluster's PATH")),
     })
+}
+
+/// The subset alone, of what runs already.
+///
+/// # Errors
+/// A name that is not registered, and two subsets in one place.
+pub(crate) fn subset(
+    flags: &Flags,
+    variables: &BTreeMap<String, String>,
+    conf: &Conf,
+) -> Result<Setting<Filter>, ResolveError> {
+    subset::filter(flags, &Sources { variables, conf })
 }
 
 /// M, from `--max-tasks` or as the second value of `--parallel`.

@@ -10,11 +10,12 @@ use ralph_front::failure::{Failure, Outcome};
 use crate::args::Flags;
 use crate::cluster;
 use crate::commands::sweep as sweep_command;
+use crate::env_vars;
 use crate::record::LoopRecord;
 use crate::render;
 use crate::report::{LoopRow, StopReport};
 use crate::resolve;
-use crate::setting::{Origin, Setting};
+use crate::setting::Origin;
 use crate::standing::{JobStanding, Look, Standing};
 use crate::stop;
 use crate::sweep;
@@ -48,28 +49,38 @@ fn jobs_ended(
     }
 }
 
-/// Ends the loops of the named repositories, or all.
+/// Says which loops go on because they are not meant: where the subset comes from may not be what the user thought of.
+fn left_running(bench: &Workbench, look: &Look<'_>, others: Vec<LoopRecord>, origin: &Origin) {
+    let names: Vec<String> = others
+        .into_iter()
+        .map(|record| look.at(record))
+        .filter(|standing| !standing.state.is_final())
+        .map(|standing| standing.record.repository)
+        .collect();
+    if !names.is_empty() {
+        let names = names.join(", ");
+        bench
+            .output
+            .note(&format!("not meant by {origin}, and left running: {names}"));
+    }
+}
+
+/// Ends the loops of the subset, or all.
 pub(super) fn run(bench: &Workbench, flags: &Flags, within: u64) -> Outcome {
     let layout = &bench.layout;
-    let chosen = match &flags.repos {
-        Some(list) => {
-            let list = Setting::new(list.clone(), Origin::Flag("--repos"));
-            Some(resolve::names(&list, &bench.conf)?)
-        }
-        None => None,
-    };
+    let chosen = resolve::subset(flags, &env_vars::texts(), &bench.conf)?;
     let jobs = cluster::refresh(bench)?;
     let marked = if !layout.lock().exists() {
         Vec::new()
     } else {
         let _lock = sweep::lock(layout)?;
-        let (mut records, _) = LoopRecord::all(layout)?;
-        records.retain(|record| {
-            chosen
-                .as_ref()
-                .is_none_or(|names| names.contains(&record.repository))
-        });
-        stop::mark(layout, &bench.env, &Look::new(layout, &jobs), records)?
+        let (records, _) = LoopRecord::all(layout)?;
+        let look = Look::new(layout, &jobs);
+        let (meant, others): (Vec<_>, Vec<_>) = records
+            .into_iter()
+            .partition(|record| chosen.value.means(&record.repository));
+        left_running(bench, &look, others, &chosen.origin);
+        stop::mark(layout, &bench.env, &look, meant)?
     };
     if !marked.is_empty() {
         let told = |line: &str| bench.output.note(line);

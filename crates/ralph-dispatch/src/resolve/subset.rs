@@ -13,6 +13,18 @@ pub(crate) enum Filter {
     Except(Vec<String>),
 }
 
+impl Filter {
+    /// Whether a repository is meant.
+    pub(crate) fn means(&self, name: &str) -> bool {
+        let is_in = |names: &[String]| names.iter().any(|one| one == name);
+        match self {
+            Self::All => true,
+            Self::Only(names) => is_in(names),
+            Self::Except(names) => !is_in(names),
+        }
+    }
+}
+
 /// The subset: the highest source that names one counts, and it may name only one.
 pub(super) fn filter(
     flags: &Flags,
@@ -57,7 +69,7 @@ pub(super) fn filter(
 }
 
 /// The names of a comma list, blanks trimmed, empty ones dropped, each once; all have to be registered.
-pub(crate) fn names(list: &Setting<String>, conf: &Conf) -> Result<Vec<String>, ResolveError> {
+fn names(list: &Setting<String>, conf: &Conf) -> Result<Vec<String>, ResolveError> {
     let registered = conf.names();
     let mut names: Vec<String> = Vec::new();
     let words = list.value.split(',').map(str::trim);

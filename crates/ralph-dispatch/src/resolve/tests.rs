@@ -235,6 +235,31 @@ fn subsets() {
     );
 }
 
+/// A stop obeys what a launch obeys.
+#[test]
+fn a_subset_of_what_runs() {
+    let means = |words: &[&str], variables: &[(&str, &str)]| {
+        let cli = Cli::try_parse_from(["wb-ralph-dispatch"].iter().chain(words)).unwrap();
+        let variables = variables.iter().map(|(k, v)| ((*k).into(), (*v).into()));
+        let conf = Conf::read(CONF, Path::new("project.conf")).unwrap();
+        let chosen = subset(&cli.flags, &variables.collect(), &conf)
+            .unwrap()
+            .value;
+        ["svc-a", "svc-b", "gone"].map(|name| chosen.means(name))
+    };
+    assert_eq!(means(&["--stop"], &[]), [true, true, true]);
+    assert_eq!(
+        means(&["--stop", "--repos", "svc-a"], &[]),
+        [true, false, false]
+    );
+    assert_eq!(
+        means(&["--stop", "--exclude", "svc-a"], &[]),
+        [false, true, true]
+    );
+    let variable = [("WB_RALPH_DISPATCH_EXCLUDE", "svc-b")];
+    assert_eq!(means(&["--stop"], &variable), [true, false, true]);
+}
+
 #[test]
 fn selection_follows_the_file_and_passes_over_what_has_no_plan() {
     let registered = ["svc-a", "svc-web", "svc-b"].map(str::to_owned);

@@ -130,7 +130,7 @@ impl LoopRow {
     pub(crate) fn new(standing: &Standing, layout: &Layout) -> Self {
         let record = &standing.record;
         let log = layout.log(&record.repository);
-        let (figures, pull_requests) = standing.work(layout);
+        let work = standing.work(layout);
         let went_wrong = matches!(standing.state, State::Failed | State::Lost);
         let last_lines = if went_wrong {
             log_text::last_lines(&log, record.log_from, SHOWN_LINES)
@@ -151,10 +151,10 @@ impl LoopRow {
             log: layout.shown(&log),
             last_line: standing.last_line(layout),
             last_lines,
-            attempts: figures.attempts,
-            tasks_left: figures.tasks_left,
-            cost_usd: figures.cost_usd,
-            pull_requests,
+            attempts: work.figures.attempts,
+            tasks_left: work.figures.tasks_left,
+            cost_usd: work.figures.cost_usd,
+            pull_requests: work.pull_requests,
         }
     }
 }

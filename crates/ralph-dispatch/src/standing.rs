@@ -10,13 +10,12 @@ use ralph_core::job::ExitInfo;
 use ralph_core::process::table::ProcessTable;
 use ralph_core::process::{Ending, ExitRecord, Facts, Record, Verdict, identity, verdict};
 use ralph_core::store::atomic;
-use ralph_core::time::{SignedDuration, Timestamp};
-use ralph_loop::record::Records;
+use ralph_core::time::Timestamp;
 
-use crate::cluster;
 use crate::layout::Layout;
 use crate::log_text;
-use crate::record::{Figures, LoopRecord, Settled, State};
+use crate::record::{LoopRecord, Settled, State};
+use crate::work::{self, Work};
 
 /// How a loop is.
 #[derive(Debug, Clone, PartialEq)]
@@ -131,33 +130,27 @@ impl<'a> Look<'a> {
 }
 
 impl Standing {
-    /// What the loop said about its work, and the pull requests that it named.
-    pub(crate) fn work(&self, layout: &Layout) -> (Figures, Vec<String>) {
+    /// What the loop came to so far.
+    pub(crate) fn work(&self, layout: &Layout) -> Work {
         match &self.record.settled {
-            Some(settled) => (settled.figures, settled.pull_requests.clone()),
-            None if self.record.job.is_some() => {
-                cluster::work(&layout.log(&self.record.repository), self.record.log_from)
-            }
-            None => work(layout, &self.record),
+            Some(settled) => Work {
+                figures: settled.figures,
+                pull_requests: settled.pull_requests.clone(),
+            },
+            None => work::look(layout, &self.record, self.state.is_final()),
         }
     }
 
-    /// The outcome to be written down, once there is one. The log is read for pull requests then.
+    /// The outcome to be written down, once there is one.
     pub(crate) fn settle(&self, layout: &Layout) -> Settled {
-        let (figures, mut pull_requests) = self.work(layout);
-        let log = layout.log(&self.record.repository);
-        for url in log_text::pull_requests(&log, self.record.log_from) {
-            if !pull_requests.contains(&url) {
-                pull_requests.push(url);
-            }
-        }
+        let work = work::at_the_end(layout, &self.record);
         Settled {
             state: self.state,
             exit_code: self.exit_code,
             reason: self.reason.clone(),
             ended: self.ended,
-            pull_requests,
-            figures,
+            pull_requests: work.pull_requests,
+            figures: work.figures,
             in_pipeline: false,
         }
     }
@@ -236,25 +229,6 @@ pub(crate) fn process_record(directory: &Path) -> io::Result<Option<Record>> {
         Ok(None) => Ok(None),
         Err(error) => Err(io::Error::other(error)),
     }
-}
-
-/// What the loop's own status says, when it is this loop's.
-fn work(layout: &Layout, record: &LoopRecord) -> (Figures, Vec<String>) {
-    let folder = layout.repository(&record.repository).join(".ralph");
-    let Ok(Some(status)) = Records::new(&folder).status() else {
-        return (Figures::default(), Vec::new());
-    };
-    // Both times are this machine's; ours may be cut to the second.
-    if status.started < record.launched - SignedDuration::from_secs(1) {
-        return (Figures::default(), Vec::new());
-    }
-    let left = status.tasks.open + status.tasks.claimed;
-    let figures = Figures {
-        attempts: Some(status.totals.spent),
-        tasks_left: u64::try_from(left).ok(),
-        cost_usd: Some(status.totals.cost_usd),
-    };
-    (figures, status.totals.pull_requests)
 }
 
 /// A pidfile that no record of ours stands behind: another launcher's.

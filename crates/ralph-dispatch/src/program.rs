@@ -105,12 +105,13 @@ pub(crate) fn arguments(
         words.push(name.to_owned());
         words.push(value.to_owned());
     };
-    if knobs.max_task_attempts.origin.is_asked() {
+    // Our own loop has more sources for these two, which must not undo what the banner says.
+    if knobs.max_task_attempts.origin.is_asked() || can.budget {
         let flag = "--max-task-attempts";
         need(can.max_task_attempts, "attempts per task (K)", flag)?;
         option(flag, &knobs.max_task_attempts.value.to_string());
     }
-    if knobs.respawn_delay.origin.is_asked() {
+    if knobs.respawn_delay.origin.is_asked() || can.budget {
         let flag = "--respawn-delay";
         need(can.respawn_delay, "a respawn delay", flag)?;
         option(flag, &knobs.respawn_delay.value.0);
@@ -205,7 +206,7 @@ mod tests {
         );
         assert_eq!(
             words(OWN, &["--engine", "codex"], 2, None).unwrap(),
-            "--parallel 2 --engine codex --budget /wb/budget --no-tabs"
+            "--parallel 2 --max-task-attempts 1 --respawn-delay 0 --engine codex --budget /wb/budget --no-tabs"
         );
     }
 

@@ -96,14 +96,16 @@ fn row_111_continuous() {
             &["mode=continuous", "max_tasks=30", "ralph --parallel 3 30"],
         );
     }
-    // All loops of ours are told all of N and M, and share them.
+    // All loops of ours are told all of N and M, and share them; and K and the delay, which the banner has stated.
     bench.write("stub/help", OWN);
     let bench_of_two = Workbench::new(&["svc-a", "svc-b"]);
     bench_of_two.write("stub/help", OWN);
     let text = dry(&bench_of_two, &["--parallel", "3", "30"]);
     assert_eq!(
-        text.matches("ralph --parallel 3 30 --engine claude --budget ")
-            .count(),
+        text.matches(
+            "ralph --parallel 3 30 --max-task-attempts 1 --respawn-delay 0 --engine claude --budget "
+        )
+        .count(),
         2,
         "{text}"
     );

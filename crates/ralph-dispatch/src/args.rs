@@ -80,8 +80,11 @@ pub struct Flags {
     pub on: Option<String>,
 }
 
-/// The knobs of a launch that say nothing to a stop, which is of a subset only.
-const NOT_OF_A_STOP: [&str; 10] = [
+/// Which loops are meant: of a launch, and of a stop.
+const SUBSET: [&str; 2] = ["repos", "exclude"];
+
+/// The other knobs of a launch.
+const KNOBS: [&str; 10] = [
     "parallel",
     "max_tasks",
     "max_task_attempts",
@@ -105,19 +108,19 @@ pub struct Act {
     #[arg(long, conflicts_with_all = ["status", "sweep", "stop"])]
     pub wait: bool,
     /// How each loop is: a table, and the end of the log of each that failed
-    #[arg(long, conflicts_with_all = ["sweep", "stop", "Flags"])]
+    #[arg(long, conflicts_with_all = ["sweep", "stop"], conflicts_with_all = KNOBS, conflicts_with_all = SUBSET)]
     pub status: bool,
     /// Draw the status again whenever it changes
-    #[arg(long, conflicts_with_all = ["sweep", "stop", "wait", "dry_run", "Flags"])]
+    #[arg(long, conflicts_with_all = ["sweep", "stop", "wait", "dry_run"], conflicts_with_all = KNOBS, conflicts_with_all = SUBSET)]
     pub watch: bool,
     /// Record what ended: exit codes and pull requests, the Exec cells of EPIC-PIPELINE.md, stale pidfiles
-    #[arg(long, conflicts_with_all = ["stop", "Flags"])]
+    #[arg(long, conflicts_with = "stop", conflicts_with_all = KNOBS, conflicts_with_all = SUBSET)]
     pub sweep: bool,
     /// Let running agents finish, then end what is left; of all loops, or of those of --repos or --exclude
-    #[arg(long, conflicts_with_all = NOT_OF_A_STOP)]
+    #[arg(long, conflicts_with_all = KNOBS)]
     pub stop: bool,
     /// Make the second name, wb.ralph-dispatch, beside this program
-    #[arg(long, conflicts_with_all = ["status", "watch", "sweep", "stop", "wait", "dry_run", "Flags"])]
+    #[arg(long, conflicts_with_all = ["status", "watch", "sweep", "stop", "wait", "dry_run"], conflicts_with_all = KNOBS, conflicts_with_all = SUBSET)]
     pub link: bool,
     /// With --stop: how long running agents may take to finish, in seconds
     #[arg(long, value_name = "SEC", default_value_t = 60, requires = "stop")]
@@ -180,10 +183,18 @@ mod tests {
             for knob in ["--repos a", "--exclude a", "--parallel 3", "--no-tabs"] {
                 assert!(!is_taken(&format!("wb {verb} {knob}")), "{verb} {knob}");
             }
+            let line = format!("wb {verb} --repos a");
+            let told = Cli::try_parse_from(line.split(' '))
+                .unwrap_err()
+                .to_string();
+            assert!(
+                told.contains("--repos") && !told.contains("--parallel"),
+                "{told}"
+            );
         }
         assert!(is_taken("wb --stop --repos a --within 3"));
         assert!(is_taken("wb --stop --exclude a"));
-        for id in NOT_OF_A_STOP {
+        for id in KNOBS {
             let knob = match id {
                 "no_tabs" => "--no-tabs".to_owned(),
                 id => format!("--{} 1", id.replace('_', "-")),

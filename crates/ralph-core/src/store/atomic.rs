@@ -18,8 +18,7 @@ use crate::error::{Code, Coded, Hint};
 
 /// The permissions of a new file, before the user's umask is taken off.
 pub(super) const NEW_FILE_MODE: u32 = 0o644;
-/// How temporary files begin and end; [`is_leftover`] knows them by it. Git is told
-/// about them by the pattern `.ralph-*.tmp` where they can come to lie in a work tree.
+/// How temporary files begin and end; [`is_leftover`] knows them by it, and git by `.ralph-*.tmp`.
 const TEMPORARY: (&str, &str) = (".ralph-", ".tmp");
 /// As many links as Linux follows (path_resolution(7)).
 const MAX_LINKS: usize = 40;
@@ -339,8 +338,8 @@ pub fn is_leftover(name: &str) -> bool {
     name.starts_with(TEMPORARY.0) && name.ends_with(TEMPORARY.1)
 }
 
-/// Removes what a crash left of [`stage`] in a folder. Only for a folder in which nobody else writes now, which
-/// is what a lock is for. What cannot be removed is left: it is clutter, no danger.
+/// Removes what a crash left of [`stage`] in a folder in which nobody else writes now, which is what a lock is for.
+/// What cannot be removed is left: it is clutter, no danger.
 pub fn remove_leftovers(dir: &Path) {
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         if is_leftover(&entry.file_name().to_string_lossy()) {
@@ -438,8 +437,7 @@ pub fn remove_empty_dir(dir: &Path) {
     let _ = fs::remove_dir(dir);
 }
 
-/// Follows symbolic links at the end of the path, so that the file is replaced and not the link. A link to
-/// nothing names the file to create.
+/// Follows links at its end, so that the file is replaced and not the link; one to nothing names a new file.
 fn resolve(path: &Path) -> Result<PathBuf, StoreError> {
     let mut at = path.to_owned();
     for _ in 0..MAX_LINKS {

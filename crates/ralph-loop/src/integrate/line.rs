@@ -47,7 +47,7 @@ impl Integrator {
             return Ok(answers);
         }
         for place in &places {
-            worktrees.announce_in_line(place.order.assigned, &place.branch)?;
+            worktrees.announce_in_line(place.order.assigned, &place.branch, &tip)?;
         }
         let parents =
             std::iter::once(Parent::Known(&tip)).chain(std::iter::repeat(Parent::Previous));

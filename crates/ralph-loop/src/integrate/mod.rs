@@ -14,6 +14,7 @@ mod error;
 mod fast_forward;
 mod fit;
 mod line;
+mod merged;
 mod rebase;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ pub use error::IntegrateError;
 pub use fast_forward::{Forwarded, Left};
 pub use tick::Tick;
 
+use self::merged::Merged;
 use self::tick::Plans;
 use crate::git::import::{FileChange, NewCommit, Parent};
 use crate::git::refs::Base;
@@ -51,7 +53,8 @@ pub enum Strategy {
     /// As one commit.
     #[default]
     Squash,
-    /// By a merge commit; the agent's commits stay as they are.
+    /// By a merge commit; the agent's commits stay as they are. As one commit where the base has left what they stand on:
+    /// they would bring it back.
     Merge,
     /// Commit by commit on top of the base; as one commit where that does not go through.
     Rebase,
@@ -111,12 +114,6 @@ pub struct Made {
     pub onto: ObjectId,
     /// Whether it ticks the task's row: not where the committed plan does not have the row.
     pub is_ticked: bool,
-}
-
-/// Two commits as one tree, with markers in the files that conflict.
-struct Merged {
-    tree: ObjectId,
-    conflicts: Vec<String>,
 }
 
 /// The right to integrate; given back when it is dropped.
@@ -239,14 +236,16 @@ impl Integrator {
         self.on_merged(worktrees, order, tip).await
     }
 
-    /// Whether the work's own commit is what would be made: it is in the base, or on its tip and ticked.
+    /// Whether the work's own commit is what would be made: it is in the base, or on its tip and ticked. One that stands
+    /// on a commit which the base has left since would bring that back.
     async fn is_finished(&self, order: &Order<'_>, tip: &ObjectId) -> Result<bool, IntegrateError> {
         let head = &order.work.head;
         if self.git.is_ancestor(head, tip).await? {
             return Ok(true);
         }
         let tick = self.plans.tick(&self.git, head, order.tick).await?;
-        Ok(tick.is_none() && self.git.is_ancestor(tip, head).await?)
+        let is_on_tip = tick.is_none() && self.git.is_ancestor(tip, head).await?;
+        Ok(is_on_tip && self.git.is_ancestor(&order.work.base, tip).await?)
     }
 
     async fn on_merged(
@@ -256,14 +255,19 @@ impl Integrator {
         tip: &ObjectId,
     ) -> Result<Integrated, IntegrateError> {
         let commit = self.plain_commit(worktrees, order).await?;
-        let Merged { tree, conflicts } = self.merged(tip, &commit).await?;
+        let has_left = !self.git.is_ancestor(&order.work.base, tip).await?;
+        let Merged { tree, conflicts } = if has_left {
+            self.merged_since(&order.work.base, tip, &commit).await?
+        } else {
+            self.merged(tip, &commit).await?
+        };
         if !conflicts.is_empty() && !self.is_only_our_tick(order, tip, &conflicts).await? {
             let paths = conflicts;
             return Ok(Integrated::Conflict { commit, paths });
         }
         let parents = match self.strategy {
-            Strategy::Merge => vec![tip, &commit],
-            Strategy::Squash | Strategy::Rebase => vec![tip],
+            Strategy::Merge if !has_left => vec![tip, &commit],
+            _ => vec![tip],
         };
         let made = self.finish(worktrees, order, parents, Some(&tree), tip);
         Ok(Integrated::Made(made.await?))
@@ -336,7 +340,7 @@ impl Integrator {
             (None, _) => None,
         };
         let branch = self.git.tip(&reference).await?;
-        worktrees.announce(order.assigned, branch.as_ref())?;
+        worktrees.announce(order.assigned, branch.as_ref(), tip)?;
         let mut changes = match tree {
             Some(_) => Vec::new(),
             None => order.work.file_changes(),
@@ -376,27 +380,6 @@ impl Integrator {
         let is_possible = order.work.is_committed && conflicts.iter().all(|path| path == tick.path);
         let plan = self.plans.read(&self.git, tip, tick.path);
         Ok(is_possible && plan.await?.is_some())
-    }
-
-    /// Merges two commits as objects (git-merge-tree(1)).
-    async fn merged(&self, tip: &ObjectId, work: &ObjectId) -> Result<Merged, IntegrateError> {
-        let arguments = [
-            "merge-tree",
-            "--write-tree",
-            "-z",
-            "--name-only",
-            "--no-messages",
-            tip.as_str(),
-            work.as_str(),
-        ];
-        let output = self.git.call(&arguments).accepting(&[0, 1]).await?;
-        let mut parts = output
-            .stdout
-            .split(|byte| *byte == 0)
-            .map(|part| String::from_utf8_lossy(part).into_owned());
-        let tree = object_id(&parts.next().unwrap_or_default())?;
-        let conflicts = parts.filter(|path| !path.is_empty()).collect();
-        Ok(Merged { tree, conflicts })
     }
 }
 

@@ -17,7 +17,7 @@ impl Integrator {
         let assigned = order.assigned;
         if !self
             .git
-            .is_ancestor(&assigned.start, &order.work.head)
+            .is_ancestor(&order.work.base, &order.work.head)
             .await?
         {
             return Ok(None);
@@ -47,14 +47,13 @@ impl Integrator {
         ])
         .run()
         .await?;
-        let start = assigned.start.as_str();
         let arguments = [
             "rebase",
             "--quiet",
             "--no-autostash",
             "--onto",
             tip.as_str(),
-            start,
+            order.work.base.as_str(),
         ];
         if within(&arguments).accepting(&[0]).await.is_err() {
             // Nothing to abort where it did not even begin.
@@ -75,7 +74,7 @@ impl Integrator {
                 .await?;
             return Ok(Some(made));
         }
-        worktrees.announce(assigned, Some(&commit))?;
+        worktrees.announce(assigned, Some(&commit), tip)?;
         self.git
             .move_ref(&assigned.reference(), Some(&commit), &head)
             .await?;

@@ -34,6 +34,7 @@ impl Worktrees {
         Ok(Some(Work {
             // What goes together has nothing deleted, so it can be laid over the start.
             head: assigned.start.clone(),
+            base: assigned.start.clone(),
             changes: changes
                 .into_iter()
                 .filter(|change| self.is_work(change))

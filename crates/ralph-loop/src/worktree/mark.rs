@@ -39,6 +39,9 @@ pub(super) enum Mark {
         /// Whether the commit may stand on that of another attempt: its own changes are those since its parent.
         #[serde(default)]
         in_line: bool,
+        /// What the commit's own changes are against: the tip of the base that it stands on, or the start.
+        #[serde(default)]
+        onto: Option<ObjectId>,
     },
     /// Its work is safe, and what lies there is none, also while it is made ready for another attempt.
     Released {
@@ -83,12 +86,18 @@ impl Mark {
         }
     }
 
-    pub(super) fn committing(assigned: &Assigned, head: &ObjectId, in_line: bool) -> Self {
+    pub(super) fn committing(
+        assigned: &Assigned,
+        head: &ObjectId,
+        onto: &ObjectId,
+        in_line: bool,
+    ) -> Self {
         Self::Committing {
             branch: assigned.branch.clone(),
             start: assigned.start.clone(),
             head: head.clone(),
             in_line,
+            onto: Some(onto.clone()),
         }
     }
 

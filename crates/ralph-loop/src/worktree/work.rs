@@ -41,6 +41,8 @@ pub struct Change {
 pub struct Work {
     /// The last commit of the agent; the start of the attempt where it made none.
     pub head: ObjectId,
+    /// What it is a work on: the start of the attempt, or the tip of the base that its commit was made on.
+    pub base: ObjectId,
     /// What has changed since the start, committed or not.
     pub changes: Vec<Change>,
     /// The files with these changes as a tree, where the agent has made commits; else they are those of the start
@@ -101,8 +103,8 @@ impl Worktrees {
             });
         }
         self.break_locks(assigned).await?;
-        if let Some(tip) = self.committed(assigned).await? {
-            return self.recall(assigned, tip).await;
+        if let Some((tip, base)) = self.committed(assigned).await? {
+            return self.recall(assigned, tip, base).await;
         }
         let unfinished = self.unfinished(assigned).await?;
         let head = self.head(assigned).await?;
@@ -125,6 +127,7 @@ impl Worktrees {
         let protected = paths.filter(|path| is_protected(path)).cloned().collect();
         Ok(Work {
             head,
+            base: assigned.start.clone(),
             changes,
             tree,
             protected,
@@ -162,22 +165,32 @@ impl Worktrees {
         Ok(raw_changes(&call.run().await?.stdout))
     }
 
-    /// The commit on the branch that holds the work already, made before a crash.
-    async fn committed(&self, assigned: &Assigned) -> Result<Option<ObjectId>, WorktreeError> {
-        let Found::Mark(Mark::Committing { head, .. }) = Mark::read(&assigned.git_dir) else {
+    /// The commit on the branch that holds the work already, made before a crash, and what it was made on.
+    async fn committed(
+        &self,
+        assigned: &Assigned,
+    ) -> Result<Option<(ObjectId, ObjectId)>, WorktreeError> {
+        let Found::Mark(Mark::Committing { head, onto, .. }) = Mark::read(&assigned.git_dir) else {
             return Ok(None);
         };
         let tip = self.git.tip(&assigned.reference()).await?;
-        Ok(tip.filter(|tip| *tip != head))
+        let base = onto.unwrap_or_else(|| assigned.start.clone());
+        Ok(tip.filter(|tip| *tip != head).map(|tip| (tip, base)))
     }
 
     /// The work as it was committed.
-    async fn recall(&self, assigned: &Assigned, tip: ObjectId) -> Result<Work, WorktreeError> {
+    async fn recall(
+        &self,
+        assigned: &Assigned,
+        tip: ObjectId,
+        base: ObjectId,
+    ) -> Result<Work, WorktreeError> {
         let changes = self.changes_between(&assigned.start, &tip).await?;
         let tree = self.tree_of(&tip).await?;
         let inside = self.inside(assigned).await;
         Ok(Work {
             head: tip,
+            base,
             tree: Some(tree).filter(|_| !changes.is_empty()),
             changes,
             protected: Vec::new(),
@@ -304,7 +317,7 @@ impl Worktrees {
             }
             return Ok(work.head.clone());
         }
-        self.announce(assigned, branch.as_ref())?;
+        self.announce(assigned, branch.as_ref(), &work.base)?;
         let commit = NewCommit {
             reference: &reference,
             parents: vec![Parent::Known(&work.head)],
@@ -316,14 +329,15 @@ impl Worktrees {
         Ok(self.git.commit(&commit).await?)
     }
 
-    /// Writes down that the branch is going to be replaced by a commit that holds the work.
+    /// Writes down that the branch is going to be replaced by a commit that holds the work on top of `onto`.
     pub(crate) fn announce(
         &self,
         assigned: &Assigned,
         branch: Option<&ObjectId>,
+        onto: &ObjectId,
     ) -> Result<(), WorktreeError> {
         let head = branch.unwrap_or(&assigned.start);
-        Ok(Mark::committing(assigned, head, false).write(&assigned.git_dir)?)
+        Ok(Mark::committing(assigned, head, onto, false).write(&assigned.git_dir)?)
     }
 
     /// The same for a commit that may stand on that of another attempt.
@@ -331,8 +345,9 @@ impl Worktrees {
         &self,
         assigned: &Assigned,
         branch: &ObjectId,
+        onto: &ObjectId,
     ) -> Result<(), WorktreeError> {
-        Ok(Mark::committing(assigned, branch, true).write(&assigned.git_dir)?)
+        Ok(Mark::committing(assigned, branch, onto, true).write(&assigned.git_dir)?)
     }
 
     pub(crate) async fn tree_of(&self, commit: &ObjectId) -> Result<ObjectId, WorktreeError> {

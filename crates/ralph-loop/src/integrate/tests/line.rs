@@ -295,6 +295,41 @@ async fn after_a_crash_each_of_them_is_found_whoever_comes_first() {
 }
 
 #[tokio::test]
+async fn works_on_what_the_base_has_left_do_not_bring_it_back_together_or_alone() {
+    let bench = Bench::new(Strategy::Squash).await;
+    bench.sandbox.write("secret", "secret");
+    bench.sandbox.commit_all("Secret");
+    let mut line = Waiting::at(&bench, &["one", "two"]).await;
+    for command in [
+        &["rm", "-q", "secret"][..],
+        &["commit", "-q", "--amend", "-m", "x", "--allow-empty"],
+    ] {
+        bench.sandbox.git(command);
+    }
+    // One that starts behind it goes with the others as ever.
+    line.assigned.push(bench.attempt("three").await);
+    line.rows.push(key("three"));
+    for (at, file) in ["a.txt", "b.txt", "c.txt"].into_iter().enumerate() {
+        write(&line.assigned[at].path, file, file);
+    }
+    line.capture(&bench).await;
+    let made = line.in_line(&bench).await;
+    let last = made.iter().flatten().next_back().cloned().unwrap();
+    assert_eq!(bench.forward(&last).await, Forwarded::Moved);
+    for at in (0..3).filter(|at| made[*at].is_none()) {
+        let alone = bench.onto_base(&line.assigned[at], &line.work[at], &line.rows[at]);
+        let Integrated::Made(made) = alone.await else {
+            panic!("a conflict");
+        };
+        assert_eq!(bench.forward(&made).await, Forwarded::Moved);
+    }
+    let files = bench.sandbox.git(&["ls-tree", "--name-only", "main"]);
+    assert_eq!(files, ".ralph\nREADME.md\na.txt\nb.txt\nc.txt");
+    assert_eq!(bench.plan("main").matches("[x]").count(), 3);
+    bench.is_clean();
+}
+
+#[tokio::test]
 async fn commits_that_are_to_stay_as_they_are_do_not_go_in_a_line() {
     for (strategy, expected) in [
         (Strategy::Merge, [false, false]),

@@ -1,0 +1,94 @@
+//! A base that the user amends or sets back while an agent works: what was taken out of it stays out.
+
+use super::*;
+
+const ALL: [Strategy; 3] = [Strategy::Squash, Strategy::Merge, Strategy::Rebase];
+
+/// A base with a commit that is to go, on top of the plan.
+async fn with_secret(strategy: Strategy) -> Bench {
+    let bench = Bench::new(strategy).await;
+    bench.sandbox.write("good", "good");
+    bench.sandbox.write("secret", "secret");
+    bench.sandbox.commit_all("Good and secret");
+    bench
+}
+
+/// The two ways in which the user takes it out again.
+fn take_out(bench: &Bench, is_amended: bool) {
+    if is_amended {
+        bench.sandbox.git(&["rm", "-q", "secret"]);
+        bench
+            .sandbox
+            .git(&["commit", "-q", "--amend", "--allow-empty", "-m", "Good"]);
+    } else {
+        bench.sandbox.git(&["reset", "-q", "--hard", "HEAD~1"]);
+    }
+}
+
+/// The base has the work and its tick, and neither in its files nor in its history what was taken out.
+fn has_only_the_work(bench: &Bench, case: &str) {
+    let history = ["log", "-m", "--format=", "--name-only", "main"];
+    let history = bench.sandbox.git(&history);
+    assert!(!history.contains("secret"), "{case}: {history}");
+    assert!(!bench.sandbox.top().join("secret").exists(), "{case}");
+    assert_eq!(bench.sandbox.read("a.txt"), "a", "{case}");
+    assert!(bench.plan("main").contains("- [x] one"), "{case}");
+    bench.is_clean();
+}
+
+#[tokio::test]
+async fn what_is_taken_out_of_the_base_while_an_agent_works_stays_out() {
+    for (strategy, is_amended) in ALL.map(|one| [(one, true), (one, false)]).concat() {
+        for has_commits in [false, true] {
+            let case = format!("{strategy:?}, amended {is_amended}, commits {has_commits}");
+            let bench = with_secret(strategy).await;
+            let assigned = bench.attempt("one").await;
+            write(&assigned.path, "a.txt", "a");
+            if has_commits {
+                for command in [&["add", "-A"][..], &["commit", "-q", "-m", "Own"]] {
+                    bench.sandbox.git_at(&assigned.path, command);
+                }
+            }
+            take_out(&bench, is_amended);
+            let made = bench.made(&assigned, "one").await;
+            assert_eq!(bench.forward(&made).await, Forwarded::Moved, "{case}");
+            has_only_the_work(&bench, &case);
+        }
+    }
+}
+
+#[tokio::test]
+async fn it_stays_out_where_the_commit_was_made_before_a_crash() {
+    for (strategy, is_amended) in ALL.map(|one| [(one, true), (one, false)]).concat() {
+        let case = format!("{strategy:?}, amended {is_amended}");
+        let bench = Bench::new(strategy).await;
+        let assigned = bench.attempt("one").await;
+        write(&assigned.path, "a.txt", "a");
+        // It came after the start, and the work was put on top of it.
+        bench.sandbox.write("secret", "secret");
+        bench.sandbox.commit_all("Secret");
+        let made = bench.made(&assigned, "one").await;
+        assert!(bench.capture(&assigned).await.is_committed);
+        take_out(&bench, is_amended);
+        assert_eq!(bench.forward(&made).await, Forwarded::Left(Left::BaseMoved));
+        let again = bench.made(&assigned, "one").await;
+        assert_eq!(bench.forward(&again).await, Forwarded::Moved, "{case}");
+        has_only_the_work(&bench, &case);
+    }
+}
+
+#[tokio::test]
+async fn a_change_of_what_was_taken_out_is_a_conflict() {
+    for strategy in ALL {
+        let bench = with_secret(strategy).await;
+        let assigned = bench.attempt("one").await;
+        write(&assigned.path, "secret", "changed");
+        take_out(&bench, true);
+        let work = bench.capture(&assigned).await;
+        let integrated = bench.onto_base(&assigned, &work, &key("one")).await;
+        assert!(
+            matches!(&integrated, Integrated::Conflict { paths, .. } if paths == &["secret"]),
+            "{strategy:?}: {integrated:?}"
+        );
+    }
+}

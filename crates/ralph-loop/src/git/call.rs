@@ -65,6 +65,7 @@ const SETTINGS: [&str; 8] = [
 pub struct Call<'a> {
     git: &'a Git,
     global: Vec<OsString>,
+    index: Option<OsString>,
     arguments: Vec<OsString>,
     input: Arc<Vec<u8>>,
     limit: Duration,
@@ -130,6 +131,7 @@ impl<'a> Call<'a> {
                 .into_iter()
                 .chain(SETTINGS.map(OsString::from))
                 .collect(),
+            index: None,
             arguments: arguments.iter().map(OsString::from).collect(),
             input: Arc::default(),
             limit: LIMIT,
@@ -150,6 +152,12 @@ impl<'a> Call<'a> {
             argument.push(path);
             self.global.push(argument);
         }
+        self
+    }
+
+    /// With another file as its index.
+    pub fn index(mut self, index: &Path) -> Self {
+        self.index = Some(index.into());
         self
     }
 
@@ -266,6 +274,7 @@ impl<'a> Call<'a> {
                 ("GIT_PAGER", "cat"),
             ])
             .envs(program.variables.iter().map(|(name, value)| (name, value)))
+            .envs(self.index.iter().map(|index| ("GIT_INDEX_FILE", index)))
             .stdin(if self.input.is_empty() {
                 Stdio::null()
             } else {

@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::undo::Before;
 use super::{IntegrateError, Integrator, Made, Turn};
 use crate::git::refs::{Branch, loose};
-use crate::git::{Git, GitError, ObjectId};
+use crate::git::{Git, GitError};
 
 /// How often the step is tried while the user's own git holds the index, and the pause between.
 const ATTEMPTS: u32 = 5;
@@ -43,7 +44,7 @@ pub enum Left {
         /// The checkout.
         checkout: PathBuf,
     },
-    /// Git refuses, such as for an untracked file in the way.
+    /// Git refuses, such as for an untracked file in the way, or fails. What it had written by then is taken back.
     Refused {
         /// Its words.
         reason: String,
@@ -79,7 +80,7 @@ impl Integrator {
             return Ok(Forwarded::Left(Left::PlanIsCommitted));
         }
         match branch.checked_out {
-            Some(checkout) => in_checkout(&self.git, checkout, &made.commit, beside),
+            Some(checkout) => self.in_checkout(&name, checkout, made, beside),
             None => self.nowhere_checked_out(&name, made),
         }
     }
@@ -100,6 +101,55 @@ impl Integrator {
         Ok(exact.map(|(_, branch)| branch))
     }
 
+    fn in_checkout(
+        &self,
+        name: &str,
+        checkout: PathBuf,
+        made: &Made,
+        beside: Option<&str>,
+    ) -> Result<Forwarded, IntegrateError> {
+        let mut files = self.git.changed_files_blocking(&checkout)?;
+        let all = files.len();
+        files.retain(|file| Some(file.as_str()) != beside);
+        if !files.is_empty() {
+            files.truncate(10);
+            return Ok(Forwarded::Left(Left::Dirty { checkout, files }));
+        }
+        if beside.is_some() && all == 0 {
+            return Ok(Forwarded::Left(Left::PlanIsCommitted));
+        }
+        let before = Before::see(&self.git, &checkout, made)?;
+        match merge(&self.git, &checkout, made) {
+            Ok(()) => Ok(Forwarded::Moved),
+            Err(error) => self.failed(name, made, &before, error),
+        }
+    }
+
+    /// What became of a step that git did not bring to its end: the files of the checkout are as they were before it.
+    fn failed(
+        &self,
+        name: &str,
+        made: &Made,
+        before: &Before<'_>,
+        error: GitError,
+    ) -> Result<Forwarded, IntegrateError> {
+        match self.look_at(name)? {
+            Some(branch) if branch.tip == made.commit => return Ok(Forwarded::Moved),
+            Some(branch) if branch.tip == made.onto => {}
+            _ => return Ok(Forwarded::Left(Left::BaseMoved)),
+        }
+        let stays = before.take_back();
+        let GitError::Failed { stderr, .. } = error else {
+            return Err(error.into());
+        };
+        let reason = match stays {
+            Ok(files) if files.is_empty() => stderr,
+            Ok(files) => format!("{stderr}; not put back: {}", files.join(", ")),
+            Err(error) => format!("{stderr}; what was written by then stays: {error}"),
+        };
+        Ok(Forwarded::Left(Left::Refused { reason }))
+    }
+
     fn nowhere_checked_out(&self, name: &str, made: &Made) -> Result<Forwarded, IntegrateError> {
         if let Some(checkout) = rebasing(&self.git, name) {
             return Ok(Forwarded::Left(Left::Busy { checkout }));
@@ -118,22 +168,8 @@ impl Integrator {
     }
 }
 
-fn in_checkout(
-    git: &Git,
-    checkout: PathBuf,
-    to: &ObjectId,
-    beside: Option<&str>,
-) -> Result<Forwarded, IntegrateError> {
-    let mut files = git.changed_files_blocking(&checkout)?;
-    let all = files.len();
-    files.retain(|file| Some(file.as_str()) != beside);
-    if !files.is_empty() {
-        files.truncate(10);
-        return Ok(Forwarded::Left(Left::Dirty { checkout, files }));
-    }
-    if beside.is_some() && all == 0 {
-        return Ok(Forwarded::Left(Left::PlanIsCommitted));
-    }
+/// The step itself, tried again while the user's own git holds the index: nothing is written then.
+fn merge(git: &Git, checkout: &Path, made: &Made) -> Result<(), GitError> {
     let arguments = [
         "merge",
         "--quiet",
@@ -142,23 +178,19 @@ fn in_checkout(
         "--no-autostash",
         // A file that git ignores may still be all that the user has.
         "--no-overwrite-ignore",
-        to.as_str(),
+        made.commit.as_str(),
     ];
     let mut attempt = 1;
     loop {
-        let call = git.call(&arguments).at(&checkout).without_hooks();
+        let call = git.call(&arguments).at(checkout).without_hooks();
         match call.blocking(&[0]) {
-            Ok(_) => return Ok(Forwarded::Moved),
             Err(GitError::Failed { stderr, .. })
                 if stderr.contains("index.lock") && attempt < ATTEMPTS =>
             {
                 attempt += 1;
                 std::thread::sleep(PAUSE);
             }
-            Err(GitError::Failed { stderr, .. }) => {
-                return Ok(Forwarded::Left(Left::Refused { reason: stderr }));
-            }
-            Err(error) => return Err(error.into()),
+            ended => return ended.map(drop),
         }
     }
 }

@@ -19,6 +19,7 @@ mod rebase;
 #[cfg(test)]
 mod tests;
 mod tick;
+mod undo;
 
 use std::path::PathBuf;
 use std::str::FromStr;

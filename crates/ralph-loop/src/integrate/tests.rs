@@ -2,6 +2,7 @@
 
 mod left;
 mod line;
+mod undone;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -99,7 +99,9 @@ impl Git {
             "--done",
             "--date-format=raw",
         ];
+        // Else it takes two names that differ in their case for one, and a file that is renamed so keeps its old one.
         let call = self.call(&arguments).without_hooks();
+        let call = call.setting("core.ignorecase=false");
         let output = call.input(stream(commits, self.signature())).run().await?;
         let text = output.text();
         let made: Result<Vec<ObjectId>, _> = text.lines().map(str::parse).collect();
@@ -315,6 +317,29 @@ mod tests {
             "100644 README.md\n100644 a\n100644 old\n100755 \"plain/\\377\""
         );
         assert_eq!(sandbox.git(&["fsck", "--strict", "--no-dangling"]), "");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_renamed_in_its_case_only_gets_its_new_name() {
+        let sandbox = Sandbox::new();
+        sandbox.git(&["config", "core.ignorecase", "true"]);
+        let git = sandbox.open().await;
+        let main = id(&sandbox.git(&["rev-parse", "HEAD"]));
+        let gone = FileChange {
+            path: b"README.md".to_vec(),
+            file: NewFile::Gone,
+        };
+        let commit = NewCommit {
+            reference: "refs/heads/made",
+            parents: vec![Parent::Known(&main)],
+            tree: None,
+            changes: vec![content("Readme.md", "one\n"), gone],
+            message: "Rename",
+            when: Timestamp::UNIX_EPOCH,
+        };
+        git.commit(&commit).await.unwrap();
+        let listed = sandbox.git(&["ls-tree", "-r", "--name-only", "made"]);
+        assert_eq!(listed, "Readme.md");
     }
 
     #[tokio::test]

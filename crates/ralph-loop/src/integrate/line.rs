@@ -77,23 +77,26 @@ impl Integrator {
         Ok(answers)
     }
 
-    /// Sets the branches of attempts back to where they were before [`Integrator::in_line`]: the base could not be
-    /// moved, and each is integrated for itself.
+    /// Sets the branches of attempts back to where they were before [`Integrator::in_line`] or
+    /// [`Integrator::onto_base`]: the base could not be moved, and each is integrated anew. Left there, the commits would
+    /// be taken for somebody else's and set aside.
     ///
     /// # Errors
     /// Git gives no answer.
     pub async fn step_back(
         &self,
         _turn: &Turn,
+        worktrees: &Worktrees,
         orders: &[Order<'_>],
         made: &[Option<Made>],
     ) -> Result<(), IntegrateError> {
         for (order, made) in orders.iter().zip(made) {
             let Some(made) = made else { continue };
-            let reference = order.assigned.reference();
-            self.git
-                .move_ref(&reference, Some(&made.commit), &order.work.head)
-                .await?;
+            // One that was found as it was made before a crash.
+            if made.commit != order.work.head {
+                let back = worktrees.set_back(order.assigned, order.work, &made.commit);
+                back.await?;
+            }
         }
         Ok(())
     }

@@ -60,6 +60,10 @@ impl Integrator {
             within(&["rebase", "--abort"])
                 .accepting(&[0, 1, 128])
                 .await?;
+            if commit != order.work.head {
+                // As it was: what comes next makes a commit of its own.
+                worktrees.set_back(assigned, order.work, &commit).await?;
+            }
             return Ok(None);
         }
         let head = within(&["rev-parse", "--verify", "HEAD"])

@@ -224,6 +224,8 @@ async fn a_conflict_leaves_the_base_and_keeps_the_work_on_its_branch() {
             .sandbox
             .git(&["show", &format!("{}:README.md", assigned.branch)]);
         assert_eq!(kept, "theirs");
+        let branches = bench.sandbox.git(&["branch", "--format=%(refname:short)"]);
+        assert_eq!(branches, "main\nralph-codex/one", "{strategy:?}");
         let work = bench.capture(&assigned).await;
         bench
             .worktrees
@@ -313,6 +315,63 @@ async fn a_base_that_moved_in_between_asks_for_another_go() {
         "ralph: do it\nLate\nPlan\nBegin"
     );
     assert_eq!(bench.sandbox.read("late.txt"), "late");
+}
+
+#[tokio::test]
+async fn however_often_the_base_moves_no_try_is_left_beside_the_work() {
+    for strategy in [Strategy::Squash, Strategy::Merge, Strategy::Rebase] {
+        for has_commits in [false, true] {
+            let bench = Bench::new(strategy).await;
+            let assigned = bench.attempt("one").await;
+            write(&assigned.path, "a.txt", "a");
+            if has_commits {
+                for command in [&["add", "-A"][..], &["commit", "-q", "-m", "Own"]] {
+                    bench.sandbox.git_at(&assigned.path, command);
+                }
+                write(&assigned.path, "b.txt", "b");
+            }
+            let work = bench.capture(&assigned).await;
+            let row = key("one");
+            let order = Order {
+                assigned: &assigned,
+                work: &work,
+                message: "ralph: do it",
+                tick: Some(Tick {
+                    path: PLAN,
+                    row: &row,
+                }),
+                now: NOW,
+            };
+            for number in 0..3 {
+                bench.sandbox.write("late.txt", &number.to_string());
+                bench.sandbox.commit_all("Late");
+                let Integrated::Made(made) = bench.onto_base(&assigned, &work, &row).await else {
+                    panic!("a conflict");
+                };
+                let turn = bench.integrator.turn().await.unwrap();
+                let (orders, made) = ([order], [Some(made)]);
+                let back = bench
+                    .integrator
+                    .step_back(&turn, &bench.worktrees, &orders, &made);
+                back.await.unwrap();
+                // A crash now: the work is still there.
+                let found = bench.capture(&assigned).await;
+                assert!(!found.is_empty(), "{strategy:?} {has_commits}");
+            }
+            let Integrated::Made(made) = bench.onto_base(&assigned, &work, &row).await else {
+                panic!("a conflict");
+            };
+            assert_eq!(bench.forward(&made).await, Forwarded::Moved);
+            let branches = bench.sandbox.git(&["branch", "--format=%(refname:short)"]);
+            assert_eq!(
+                branches, "main\nralph-codex/one",
+                "{strategy:?} {has_commits}"
+            );
+            assert_eq!(bench.sandbox.read("late.txt"), "2");
+            assert_eq!(bench.sandbox.read("a.txt"), "a");
+            bench.is_clean();
+        }
+    }
 }
 
 #[tokio::test]

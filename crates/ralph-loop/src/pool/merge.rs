@@ -85,7 +85,10 @@ async fn lead(
             answers = made;
             break;
         }
-        site.integrator.step_back(&turn, &orders, &made).await?;
+        let back = site
+            .integrator
+            .step_back(&turn, &site.worktrees, &orders, &made);
+        back.await?;
         if forwarded != Forwarded::Left(Left::BaseMoved) && !learned(site, plan, &forwarded) {
             break;
         }
@@ -115,10 +118,14 @@ async fn alone(shop: &Shop, attempt: &Finishing, shipment: &Shipment) -> Result<
         (forwarded, turn) = forward(shop, site, turn, made.clone(), plan).await?;
         match forwarded {
             // Somebody committed meanwhile: once more, on top of that.
-            Forwarded::Left(Left::BaseMoved) if remaining > 0 => {}
-            Forwarded::Left(_) if remaining > 0 && learned(site, plan, &forwarded) => {
-                let integrator = &site.integrator;
-                integrator.step_back(&turn, &[order], &[Some(made)]).await?;
+            Forwarded::Left(ref left)
+                if remaining > 0
+                    && (*left == Left::BaseMoved || learned(site, plan, &forwarded)) =>
+            {
+                let (integrator, worktrees) = (&site.integrator, &site.worktrees);
+                let (orders, made) = ([order], [Some(made)]);
+                let back = integrator.step_back(&turn, worktrees, &orders, &made);
+                back.await?;
             }
             Forwarded::Left(left) => return Ok(waiting(shop, attempt, &order, made, &left)),
             Forwarded::Moved => return Ok(merged(&order, made)),

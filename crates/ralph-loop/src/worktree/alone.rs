@@ -1,5 +1,5 @@
-//! A work whose commit went together with others, and which a crash has left there while the base has moved on: from
-//! here on it goes alone, as it was before.
+//! Back to the work as it was before a commit of it: for one whose commit went together with others and was left by a crash
+//! while the base has moved on, so that it goes alone from here on, and for one that has to be integrated anew.
 
 use super::mark::{Found, Mark};
 use super::{Assigned, Work, WorktreeError, Worktrees};
@@ -47,6 +47,32 @@ impl Worktrees {
             unfinished: work.unfinished.clone(),
             is_committed: false,
         }))
+    }
+
+    /// Sets the branch of an attempt back from a commit that was made of its work. What is written down of the commit
+    /// stays true until the branch is there: after a crash it is found on either side.
+    pub(crate) async fn set_back(
+        &self,
+        assigned: &Assigned,
+        work: &Work,
+        from: &ObjectId,
+    ) -> Result<(), WorktreeError> {
+        if let Found::Mark(Mark::Committing {
+            head,
+            in_line,
+            onto,
+            ..
+        }) = Mark::read(&assigned.git_dir)
+            && head != work.head
+        {
+            let onto = onto.unwrap_or_else(|| assigned.start.clone());
+            Mark::committing(assigned, &work.head, &onto, in_line).write(&assigned.git_dir)?;
+        }
+        let reference = assigned.reference();
+        self.git
+            .move_ref(&reference, Some(from), &work.head)
+            .await?;
+        Ok(())
     }
 
     async fn parent_of(&self, commit: &ObjectId) -> Result<ObjectId, WorktreeError> {

@@ -168,7 +168,9 @@ async fn what_somebody_else_did_to_the_base_is_learned_before_it_is_built_on() {
     assert_eq!(bench.forward(first).await, Forwarded::Left(Left::BaseMoved));
     let turn = bench.integrator.turn().await.unwrap();
     let orders = line.orders();
-    let back = bench.integrator.step_back(&turn, &orders, &made);
+    let back = bench
+        .integrator
+        .step_back(&turn, &bench.worktrees, &orders, &made);
     back.await.unwrap();
     drop((turn, orders));
     let again = line.in_line(&bench).await;
@@ -198,7 +200,9 @@ async fn a_line_that_cannot_go_forward_leaves_each_work_for_itself() {
     );
     let turn = bench.integrator.turn().await.unwrap();
     let orders = line.orders();
-    let back = bench.integrator.step_back(&turn, &orders, &made);
+    let back = bench
+        .integrator
+        .step_back(&turn, &bench.worktrees, &orders, &made);
     back.await.unwrap();
     drop(turn);
     for (at, file) in ["a.txt", "b.txt"].into_iter().enumerate() {

@@ -144,7 +144,7 @@ impl Integrator {
             let Some((branch, touched)) = self.place(tip, order, &places).await? else {
                 continue;
             };
-            let ticked = order.tick.and_then(|tick| plan.as_ref()?.ticked(tick.row));
+            let ticked = order.tick.and_then(|tick| plan.as_ref()?.ticked(tick));
             let (mut touched, mut changes) = (touched, order.work.file_changes());
             let is_ticked = ticked.is_some();
             if let (Some(ticked), Some(tick)) = (ticked, order.tick) {

@@ -182,6 +182,16 @@ impl Integrator {
         }
     }
 
+    /// The plan as the base has it.
+    ///
+    /// # Errors
+    /// Git gives no answer.
+    pub async fn committed_plan(&self, path: &str) -> Result<Option<String>, IntegrateError> {
+        let tip = self.git.base_tip(&self.base).await?;
+        let plan = self.plans.read(&self.git, &tip, path).await?;
+        Ok(plan.map(|plan| plan.text().to_owned()))
+    }
+
     /// Puts the work on top of the base's tip and sets the attempt's branch to the result. Where the base has not
     /// moved this is one run of git. Done again after a crash or a lost reply, it finds what it made.
     ///

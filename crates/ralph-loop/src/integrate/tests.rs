@@ -54,7 +54,11 @@ impl Bench {
 
     async fn onto_base(&self, assigned: &Assigned, work: &Work, row: &RowKey) -> Integrated {
         let turn = self.integrator.turn().await.unwrap();
-        let tick = Some(Tick { path: PLAN, row });
+        let tick = Some(Tick {
+            path: PLAN,
+            row,
+            marks: &[],
+        });
         let order = Order {
             assigned,
             work,
@@ -339,6 +343,7 @@ async fn however_often_the_base_moves_no_try_is_left_beside_the_work() {
                 tick: Some(Tick {
                     path: PLAN,
                     row: &row,
+                    marks: &[],
                 }),
                 now: NOW,
             };
@@ -464,6 +469,41 @@ async fn after_a_crash_a_plan_that_is_gone_from_the_base_or_ticked_by_hand_stays
 }
 
 #[tokio::test]
+async fn marks_of_claims_that_somebody_has_committed_are_lifted_with_the_next_tick() {
+    let bench = Bench::new(Strategy::Squash).await;
+    let assigned = bench.attempt("one").await;
+    write(&assigned.path, "a.txt", "a");
+    let marked = "# Plan\n\n- [~] one\n- [~] two\r\n- [~] three\n";
+    bench.sandbox.write(PLAN, marked);
+    bench.sandbox.commit_all("Everything");
+    let work = bench.capture(&assigned).await;
+    let (row, marks) = (key("one"), [key("one"), key("two")]);
+    let tick = Some(Tick {
+        path: PLAN,
+        row: &row,
+        marks: &marks,
+    });
+    let order = Order {
+        assigned: &assigned,
+        work: &work,
+        message: "ralph: do it",
+        tick,
+        now: NOW,
+    };
+    let turn = bench.integrator.turn().await.unwrap();
+    let orders = [order];
+    let made = bench.integrator.in_line(&turn, &bench.worktrees, &orders);
+    let made = made.await.unwrap()[0].clone().unwrap();
+    drop(turn);
+    assert_eq!(bench.forward(&made).await, Forwarded::Moved);
+    assert_eq!(
+        bench.plan("main"),
+        "# Plan\n\n- [x] one\n- [ ] two\r\n- [~] three"
+    );
+    bench.is_clean();
+}
+
+#[tokio::test]
 async fn a_row_that_the_committed_plan_does_not_have_is_no_hindrance() {
     let bench = Bench::new(Strategy::Squash).await;
     let assigned = bench.attempt("new").await;
@@ -493,6 +533,7 @@ async fn for_a_pull_request_the_branch_has_the_agents_commits_the_rest_and_the_t
             tick: Some(Tick {
                 path: PLAN,
                 row: &row,
+                marks: &[],
             }),
             now: NOW,
         };

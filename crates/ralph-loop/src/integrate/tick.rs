@@ -17,6 +17,8 @@ pub struct Tick<'a> {
     pub path: &'a str,
     /// The row.
     pub row: &'a RowKey,
+    /// Rows whose `[~]` is a claim of ours that somebody has committed with the plan: their marks are lifted along with it.
+    pub marks: &'a [RowKey],
 }
 
 /// A plan as a commit has it.
@@ -27,10 +29,17 @@ pub(super) struct Plan {
 }
 
 impl Plan {
+    /// Its text.
+    pub(super) fn text(&self) -> &str {
+        self.reading.text()
+    }
+
     /// The plan with the row ticked; `None` where there is no such row, or it is ticked already.
-    pub(super) fn ticked(&self, row: &RowKey) -> Option<Self> {
+    pub(super) fn ticked(&self, tick: Tick<'_>) -> Option<Self> {
         let from = [Mark::Open, Mark::Claimed];
-        let Marked::Changed(reading) = self.reading.set_mark(row, &from, Mark::Done) else {
+        let marks: Vec<&RowKey> = tick.marks.iter().filter(|row| *row != tick.row).collect();
+        let lifted = self.reading.set_marks(&marks, &[Mark::Claimed], Mark::Open);
+        let Marked::Changed(reading) = lifted.set_mark(tick.row, &from, Mark::Done) else {
             return None;
         };
         Some(Self {
@@ -69,7 +78,7 @@ impl Plans {
             return Ok(None);
         };
         let plan = self.read(git, commit, tick.path).await?;
-        Ok(plan.and_then(|plan| plan.ticked(tick.row)))
+        Ok(plan.and_then(|plan| plan.ticked(tick)))
     }
 
     /// Remembers the plan of a commit that was made with it.

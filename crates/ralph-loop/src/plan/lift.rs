@@ -1,7 +1,7 @@
 //! The marks of claims taken away for a moment, so that git sees the plan as it is committed.
 
 use super::edit::{self, Written};
-use super::{Mark, PlanError, PlanFile, TRIES};
+use super::{Mark, PlanError, PlanFile, RowKey, TRIES};
 
 /// The marks of all claims are lifted and the plan's lock is held, until this is put back or dropped.
 ///
@@ -42,6 +42,10 @@ impl PlanFile {
     /// # Errors
     /// [`PlanError::Locked`], also when this process has lifted them already; otherwise as [`PlanFile::revert`].
     pub fn lift_marks(&self) -> Result<LiftedMarks<'_>, PlanError> {
+        self.lift_to(None)
+    }
+
+    fn lift_to(&self, committed: Option<&str>) -> Result<LiftedMarks<'_>, PlanError> {
         let mut turn = self.turn()?;
         if turn.lifted() {
             return Err(PlanError::Locked {
@@ -49,7 +53,13 @@ impl PlanFile {
                 waited: std::time::Duration::ZERO,
             });
         }
-        let text = self.mark_claims(Mark::Claimed, Mark::Open)?;
+        let mut text = self.mark_claims(Mark::Claimed, Mark::Open)?;
+        if let Some(committed) = committed
+            && self.without_marks(committed, text.clone())? == text
+            && edit::write(&self.path, &text, committed)? == Written::Yes
+        {
+            committed.clone_into(&mut text);
+        }
         turn.keep_lock(text);
         Ok(LiftedMarks {
             plan: self,
@@ -67,6 +77,47 @@ impl PlanFile {
         let value = act();
         drop(lifted);
         Ok(value)
+    }
+
+    /// As [`PlanFile::with_marks_lifted`], for a plan that was committed with marks of claims in it: meanwhile the file is
+    /// as it is committed, where nothing but those marks differs.
+    ///
+    /// # Errors
+    /// As [`PlanFile::lift_marks`]; then `act` was not called.
+    pub fn with_plan_as<T>(
+        &self,
+        committed: &str,
+        act: impl FnOnce() -> T,
+    ) -> Result<T, PlanError> {
+        let lifted = self.lift_to(Some(committed))?;
+        let value = act();
+        drop(lifted);
+        Ok(value)
+    }
+
+    /// The rows of all claims, where the plan is the committed one but for their marks, and some of these are committed
+    /// as well. Takes no lock and writes nothing.
+    ///
+    /// # Errors
+    /// As [`PlanFile::read`].
+    pub fn committed_marks(&self, committed: &str) -> Result<Option<Vec<RowKey>>, PlanError> {
+        let now = self.text_now()?;
+        let without = self.without_marks(committed, now.clone())?;
+        if without == committed || !self.is_committed_but_for_claims(&without)? {
+            return Ok(None);
+        }
+        let plan = self.view(&self.known(now), &self.records()?);
+        Ok(Some(plan.claimed_rows().into_iter().cloned().collect()))
+    }
+
+    /// Another text of the plan without the marks of the claims that we know in the plan as it is `now`.
+    fn without_marks(&self, text: &str, now: String) -> Result<String, PlanError> {
+        let plan = self.view(&self.known(now), &self.records()?);
+        let known = self.known(text.to_owned());
+        let lifted = known
+            .reading
+            .set_marks(&plan.claimed_rows(), &[Mark::Claimed], Mark::Open);
+        Ok(lifted.text().to_owned())
     }
 
     fn put_marks_back(&self) -> Result<(), PlanError> {

@@ -478,6 +478,38 @@ fn a_task_that_ends_while_the_marks_are_lifted_is_ticked_when_they_are_back() {
 }
 
 #[test]
+fn a_plan_that_was_committed_with_marks_is_as_committed_for_a_moment() {
+    let place = Place::new("- [ ] one\n- [~] nobody's\n- [ ] two\n- [ ] three\n");
+    let plan = place.plan();
+    let one = take(&plan, &any(), "a1").unwrap();
+    let committed = place.text();
+    take(&plan, &any(), "a2").unwrap();
+    let rows = plan.committed_marks(&committed).unwrap().unwrap();
+    assert!(rows.contains(&one.row), "{rows:?}");
+    let seen = plan.with_plan_as(&committed, || {
+        let seen = place.text();
+        place.edit("- [x] one\n- [~] nobody's\n- [ ] two\n- [ ] three\n");
+        seen
+    });
+    assert_eq!(seen.unwrap(), committed);
+    assert_eq!(place.marks(), "x~~ ");
+    // What a person changes is theirs, and stays in the file.
+    place.edit("- [x] one\n- [~] nobody's\n- [~] two\n- [ ] four\n");
+    assert_eq!(plan.committed_marks(&committed).unwrap(), None);
+    let seen = plan.with_plan_as(&committed, || place.text());
+    assert_eq!(
+        seen.unwrap(),
+        "- [x] one\n- [~] nobody's\n- [ ] two\n- [ ] four\n"
+    );
+    // No mark of ours is committed.
+    let other = Place::new("- [ ] one\n- [~] nobody's\n");
+    let committed = other.text();
+    let plan = other.plan();
+    take(&plan, &any(), "a1").unwrap();
+    assert_eq!(plan.committed_marks(&committed).unwrap(), None);
+}
+
+#[test]
 fn a_tick_does_not_wait_for_ever() {
     let place = Place::new("- [ ] one\n");
     let plan = place.plan();

@@ -22,11 +22,11 @@ pub(crate) struct Shipment {
 impl Shipment {
     /// With the tick of its row in a plan that the repository tracks.
     pub(super) fn order(&self) -> Order<'_> {
-        self.order_for(self.tracked_plan.as_deref())
+        self.order_for(self.tracked_plan.as_deref(), &[])
     }
 
-    /// With the tick of its row in this plan, if there is one.
-    pub(super) fn order_for<'a>(&'a self, plan: Option<&'a str>) -> Order<'a> {
+    /// With the tick of its row in this plan, if there is one, from which these marks are lifted.
+    pub(super) fn order_for<'a>(&'a self, plan: Option<&'a str>, marks: &'a [RowKey]) -> Order<'a> {
         Order {
             assigned: &self.assigned,
             work: &self.work,
@@ -34,6 +34,7 @@ impl Shipment {
             tick: plan.map(|path| Tick {
                 path,
                 row: &self.row,
+                marks,
             }),
             now: self.now,
         }

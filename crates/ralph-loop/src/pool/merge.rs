@@ -7,7 +7,7 @@ use super::finish::{End, Finishing, Release};
 use super::line::Shipment;
 use super::schedule::Ended;
 use super::shop::{Shop, Site};
-use super::tracked::PlanState;
+use super::tracked::{Marked, PlanState, Tracked};
 use crate::attempt::{Closing, ForTask};
 use crate::gathering::Waiting;
 use crate::git::ObjectId;
@@ -69,7 +69,7 @@ async fn lead(
 ) -> Result<(), PoolError> {
     let mut answers = vec![None; group.len()];
     for _ in 0..TRIES {
-        let plan = site.plan_state();
+        let plan = tracked(shop, site).await?;
         let orders: Vec<Order<'_>> = group
             .iter()
             .map(|waiting| plan.order(&waiting.request))
@@ -80,7 +80,7 @@ async fn lead(
             break;
         };
         let forwarded;
-        (forwarded, turn) = forward(shop, site, turn, last, plan).await?;
+        (forwarded, turn) = forward(shop, site, turn, last, &plan).await?;
         if forwarded == Forwarded::Moved {
             answers = made;
             break;
@@ -89,7 +89,7 @@ async fn lead(
             .integrator
             .step_back(&turn, &site.worktrees, &orders, &made);
         back.await?;
-        if forwarded != Forwarded::Left(Left::BaseMoved) && !learned(site, plan, &forwarded) {
+        if forwarded != Forwarded::Left(Left::BaseMoved) && !learned(site, &plan, &forwarded) {
             break;
         }
     }
@@ -105,7 +105,7 @@ async fn alone(shop: &Shop, attempt: &Finishing, shipment: &Shipment) -> Result<
     let site = &attempt.site;
     let mut turn = site.integrator.turn().await?;
     for remaining in (0..TRIES).rev() {
-        let plan = site.plan_state();
+        let plan = tracked(shop, site).await?;
         let order = plan.order(shipment);
         let onto = site.integrator.onto_base(&turn, &site.worktrees, &order);
         let made = match onto.await? {
@@ -115,12 +115,12 @@ async fn alone(shop: &Shop, attempt: &Finishing, shipment: &Shipment) -> Result<
             }
         };
         let forwarded;
-        (forwarded, turn) = forward(shop, site, turn, made.clone(), plan).await?;
+        (forwarded, turn) = forward(shop, site, turn, made.clone(), &plan).await?;
         match forwarded {
             // Somebody committed meanwhile: once more, on top of that.
             Forwarded::Left(ref left)
                 if remaining > 0
-                    && (*left == Left::BaseMoved || learned(site, plan, &forwarded)) =>
+                    && (*left == Left::BaseMoved || learned(site, &plan, &forwarded)) =>
             {
                 let (integrator, worktrees) = (&site.integrator, &site.worktrees);
                 let (orders, made) = ([order], [Some(made)]);
@@ -134,13 +134,36 @@ async fn alone(shop: &Shop, attempt: &Finishing, shipment: &Shipment) -> Result<
     unreachable!("the last round returns")
 }
 
+/// How the tracked plan is to be taken. One that a person was thought to have changed is looked at again: they may have
+/// committed it meanwhile, with the marks of claims in it.
+async fn tracked(shop: &Shop, site: &Site) -> Result<Tracked, PoolError> {
+    let state = site.plan_state();
+    let marked = match (state, site.tracked_plan.as_deref()) {
+        (PlanState::Edited, Some(path)) => marked(shop, site, path).await?,
+        _ => None,
+    };
+    Ok(Tracked::new(state, marked))
+}
+
+async fn marked(shop: &Shop, site: &Site, path: &str) -> Result<Option<Marked>, PoolError> {
+    let Some(committed) = site.integrator.committed_plan(path).await? else {
+        return Ok(None);
+    };
+    let plan = Arc::clone(&shop.plan);
+    let found = tokio::task::spawn_blocking(move || {
+        let rows = plan.committed_marks(&committed)?;
+        Ok::<_, PoolError>(rows.map(|rows| Marked { committed, rows }))
+    });
+    found.await?
+}
+
 /// Whether the base was not moved because the tracked plan is not as it was thought to be; now it is known.
-fn learned(site: &Site, thought: PlanState, forwarded: &Forwarded) -> bool {
+fn learned(site: &Site, thought: &Tracked, forwarded: &Forwarded) -> bool {
     let Forwarded::Left(left) = forwarded else {
         return false;
     };
     let plan = site.tracked_plan.as_deref();
-    let instead = thought.instead(left, site.git.top(), plan);
+    let instead = thought.state.instead(left, site.git.top(), plan);
     if let Some(instead) = instead {
         site.set_plan_state(instead);
     }
@@ -153,21 +176,28 @@ async fn forward(
     site: &Site,
     turn: Turn,
     made: Made,
-    state: PlanState,
+    tracked: &Tracked,
 ) -> Result<(Forwarded, Turn), PoolError> {
     let (plan, integrator) = (Arc::clone(&shop.plan), Arc::clone(&site.integrator));
     let is_tracked = site.tracked_plan.is_some();
-    let beside = state.beside(site.tracked_plan.as_deref());
+    let beside = tracked.state.beside(site.tracked_plan.as_deref());
+    let committed = tracked.marked.clone().map(|marked| marked.committed);
+    let was_marked = committed.is_some();
     let moved = tokio::task::spawn_blocking(move || {
         let move_base = || integrator.fast_forward(&turn, &made, beside.as_deref());
-        let forwarded = if is_tracked {
-            plan.with_marks_lifted(move_base)?
-        } else {
-            move_base()
+        let forwarded = match committed {
+            Some(committed) => plan.with_plan_as(&committed, move_base)?,
+            None if is_tracked => plan.with_marks_lifted(move_base)?,
+            None => move_base(),
         };
         Ok::<_, PoolError>((forwarded?, turn))
     });
-    moved.await?
+    let (forwarded, turn) = moved.await??;
+    if was_marked && forwarded == Forwarded::Moved {
+        // The marks are out of what is committed.
+        site.set_plan_state(PlanState::Committed);
+    }
+    Ok((forwarded, turn))
 }
 
 fn merged(order: &Order<'_>, made: Made) -> End {

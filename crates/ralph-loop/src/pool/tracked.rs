@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use ralph_docs::fix_plan::RowKey;
+
 use super::line::Shipment;
 use crate::integrate::{Left, Order};
 
@@ -21,7 +23,7 @@ impl PlanState {
     pub(super) fn order(self, shipment: &Shipment) -> Order<'_> {
         match self {
             Self::Committed => shipment.order(),
-            Self::Edited => shipment.order_for(None),
+            Self::Edited => shipment.order_for(None, &[]),
         }
     }
 
@@ -39,6 +41,43 @@ impl PlanState {
             }
             (Self::Edited, Left::PlanIsCommitted) => Some(Self::Committed),
             _ => None,
+        }
+    }
+}
+
+/// A plan that somebody has committed along with the marks of claims: no change of a person, though it differs from what
+/// lies in the checkout once they are lifted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Marked {
+    /// The plan as it is committed.
+    pub(super) committed: String,
+    /// The rows of these claims.
+    pub(super) rows: Vec<RowKey>,
+}
+
+/// The plan as one try to move the base takes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Tracked {
+    pub(super) state: PlanState,
+    pub(super) marked: Option<Marked>,
+}
+
+impl Tracked {
+    /// As the checkout is thought to have it, and with the marks in what is committed, if those are all that differs.
+    pub(super) fn new(state: PlanState, marked: Option<Marked>) -> Self {
+        let state = if marked.is_some() {
+            PlanState::Committed
+        } else {
+            state
+        };
+        Self { state, marked }
+    }
+
+    /// The order for a work.
+    pub(super) fn order<'a>(&'a self, shipment: &'a Shipment) -> Order<'a> {
+        match &self.marked {
+            Some(marked) => shipment.order_for(shipment.tracked_plan.as_deref(), &marked.rows),
+            None => self.state.order(shipment),
         }
     }
 }

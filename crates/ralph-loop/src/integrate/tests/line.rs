@@ -42,7 +42,11 @@ impl Waiting {
             assigned,
             work,
             message: "ralph: do it",
-            tick: Some(Tick { path: PLAN, row }),
+            tick: Some(Tick {
+                path: PLAN,
+                row,
+                marks: &[],
+            }),
             now: NOW,
         })
         .collect()

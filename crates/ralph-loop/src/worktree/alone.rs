@@ -75,27 +75,6 @@ impl Worktrees {
         Ok(())
     }
 
-    /// Keeps commits of a branch that are not part of the work, before the branch is set to a commit of the work.
-    pub(crate) async fn set_aside(
-        &self,
-        assigned: &Assigned,
-        work: &Work,
-        tip: &ObjectId,
-    ) -> Result<(), WorktreeError> {
-        if tip == &assigned.start || self.git.is_ancestor(tip, &work.head).await? {
-            return Ok(());
-        }
-        let aside = format!("{}-aside", assigned.reference());
-        match self.git.tip(&aside).await? {
-            Some(there) if self.git.is_ancestor(tip, &there).await? => Ok(()),
-            Some(_) => {
-                let named = format!("{aside}-{}", tip.short());
-                Ok(self.git.move_ref(&named, None, tip).await?)
-            }
-            None => Ok(self.git.move_ref(&aside, None, tip).await?),
-        }
-    }
-
     async fn parent_of(&self, commit: &ObjectId) -> Result<ObjectId, WorktreeError> {
         let name = format!("{commit}^");
         let call = self.git.call(&["rev-parse", "--verify", &name]);

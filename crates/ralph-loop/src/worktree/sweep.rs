@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 use ralph_core::time::Timestamp;
 
 use super::mark::{Found, Mark};
-use super::{
-    Assigned, CHECKOUT_LIMIT, Kept, PREFIX_OF_NAMES, WorktreeError, Worktrees, embedded,
-};
+use super::{Assigned, CHECKOUT_LIMIT, Kept, PREFIX_OF_NAMES, WorktreeError, Worktrees, embedded};
 use crate::git::ObjectId;
 
 /// The message of a commit that saves what an interrupted attempt left.

@@ -305,7 +305,8 @@ fn a_repository_whose_own_loop_runs_is_not_worked_in() {
     );
     own.kill().expect("killed");
     own.wait().expect("ended");
-    folder.ralph(&["loop", "--workspace"]).ended(0);
+    let ran = folder.ralph(&["loop", "--workspace"]).ended(0);
+    assert!(ran.stderr.contains("1 done"), "{}", ran.stderr);
     assert!(folder.read("alpha/a1.txt").contains('x'));
 }
 

@@ -25,7 +25,17 @@ const fn except(place: &'static str, what: &'static str, reason: &'static str) -
 }
 
 /// Names of programs (I4) that stand for something else than the program.
-pub(super) const WORDS: [Exception; 3] = [
+pub(super) const WORDS: [Exception; 5] = [
+    except(
+        "crates/ralph-core/src/classify/last_error.rs",
+        "\"srun",
+        "what a log says; it is read",
+    ),
+    except(
+        "crates/ralph-docs/src/queue/",
+        "\"sbatch",
+        "how people call the field that names a script",
+    ),
     except(
         "crates/ralph-core/src/",
         "sbatch",

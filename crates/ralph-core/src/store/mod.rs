@@ -16,6 +16,7 @@ pub mod crash;
 pub mod layout;
 pub mod link;
 pub mod lock;
+mod tree;
 
 pub use atomic::StoreError;
 pub use lock::{LockError, LockRequest, ProjectLock, WorkspaceGuard};

@@ -1,8 +1,8 @@
 //! Work commit by commit on top of the base, in the attempt's own worktree.
 
 use super::{IntegrateError, Integrator, Made, Order, object_id};
-use crate::git::ObjectId;
-use crate::worktree::Worktrees;
+use crate::git::{Call, ObjectId};
+use crate::worktree::{Assigned, Worktrees};
 
 impl Integrator {
     /// The work commit by commit on top of the base; `None` where that does not go through. It is done in the
@@ -31,13 +31,7 @@ impl Integrator {
             }));
         }
         let commit = self.plain_commit(worktrees, order).await?;
-        let within = |arguments: &[&str]| {
-            let call = self.git.call(arguments).without_hooks();
-            let call = call
-                .setting("commit.gpgSign=false")
-                .setting("rebase.updateRefs=false");
-            call.within(&assigned.path, &assigned.git_dir)
-        };
+        let within = |arguments: &[&str]| self.rebasing(assigned, arguments);
         within(&[
             "checkout",
             "--quiet",
@@ -87,5 +81,14 @@ impl Integrator {
             onto: tip.clone(),
             is_ticked: false,
         }))
+    }
+
+    /// A call in the attempt's own worktree, as the user's settings for rebasing must not change it.
+    fn rebasing(&self, assigned: &Assigned, arguments: &[&str]) -> Call<'_> {
+        let call = self.git.call(arguments).without_hooks();
+        let call = call
+            .setting("commit.gpgSign=false")
+            .setting("rebase.updateRefs=false");
+        call.within(&assigned.path, &assigned.git_dir)
     }
 }

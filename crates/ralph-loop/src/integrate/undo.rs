@@ -128,14 +128,15 @@ impl<'a> Before<'a> {
     /// Removes a file that the step has made, and the folders that hold nothing else; its name where that fails.
     fn remove(&self, path: &[u8]) -> Result<(), String> {
         let place = place(self.checkout, path);
-        // A submodule is an empty folder.
-        let removed = fs::remove_file(&place).or_else(|_| fs::remove_dir(&place));
-        removed.map_err(|_| String::from_utf8_lossy(path).into_owned())?;
+        // A submodule is an empty folder, which is none to remove as a file.
+        let _ = atomic::remove_unsynced(&place);
+        atomic::remove_empty_dir(&place);
+        if place.symlink_metadata().is_ok() {
+            return Err(String::from_utf8_lossy(path).into_owned());
+        }
         let folders = place.ancestors().skip(1);
         for folder in folders.take_while(|folder| *folder != self.checkout) {
-            if fs::remove_dir(folder).is_err() {
-                break;
-            }
+            atomic::remove_empty_dir(folder);
         }
         Ok(())
     }

@@ -248,13 +248,15 @@ async fn site(
         };
         Deliverer::new(&git, settings)
     });
+    let gates = gates_of(git.top(), assembly.settings, assembly.guard.clone());
+    gates.check(git.top()).await?;
     Ok(Site {
         label: label(&git),
         spares: Mutex::default(),
         line: Line::default(),
         worktrees: Worktrees::open(&git, &base, &work.branch_prefix.value).await?,
         integrator: Arc::new(Integrator::new(&git, &base, strategy, lock)),
-        gates: gates_of(git.top(), assembly.settings, assembly.guard.clone()),
+        gates,
         delivery,
         tracked_plan,
         plan_state: Mutex::default(),

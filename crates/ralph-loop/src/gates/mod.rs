@@ -3,11 +3,14 @@
 //! Every gate runs, also after another one failed. One that fails is run once more: if it passes then it is *flaky*,
 //! which is written down. One that fails twice is run at the commit that the attempt started from, in a worktree of
 //! its own, once per commit ([`Baseline`]): if it fails there too, that is proof that it *failed before*, and it is no
-//! failure of this work. What must never be here: a judgement from an agent's words, a change to what is committed
+//! failure of this work. A gate that cannot even be started proves nothing: that is a mistake in the configuration, told
+//! before any agent starts where it can be ([`Gates::check`]). What must never be here: a judgement from an agent's words, a change to what is committed
 //! (the tree was written before the gates run), a gate without an end.
 
 mod baseline;
 mod detect;
+mod error;
+mod list;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -18,21 +21,20 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use ralph_core::error::{Code, Coded, Hint};
-use ralph_core::process::guard::{GuardError, GuardProgram};
+use ralph_core::process::guard::GuardProgram;
 use ralph_core::settings::CommandLine;
-use ralph_core::store::atomic::StoreError;
 use ralph_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use baseline::Baseline;
 pub use detect::{detect, install};
+pub use error::GatesError;
 
 use self::run::Ran;
 use crate::delivery::text::GateLine;
 use crate::git::ObjectId;
 use crate::redact::Redactor;
-use crate::worktree::{WorktreeError, Worktrees};
+use crate::worktree::Worktrees;
 
 /// Which gates there are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,18 +51,12 @@ pub enum GateChoice {
 impl FromStr for GateChoice {
     type Err = std::convert::Infallible;
 
-    /// `auto`, `none`, or command lines with `;` between them.
+    /// `auto`, `none`, or command lines with `;` between them, which quotation keeps.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Ok(match text.trim() {
             "auto" | "" => Self::Auto,
             "none" => Self::None,
-            list => {
-                let commands = list
-                    .split(';')
-                    .map(str::trim)
-                    .filter(|line| !line.is_empty());
-                Self::List(commands.map(str::to_owned).collect())
-            }
+            text => Self::List(list::split(text)),
         })
     }
 }
@@ -116,13 +112,15 @@ pub enum GateOutcome {
     TimedOut,
     /// Its program is not on this machine.
     Missing,
+    /// The shell cannot start it, here and at the base commit: it is written down wrongly.
+    Unusable,
 }
 
 impl GateOutcome {
     /// Whether the work may be delivered as good.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        !matches!(self, Self::Failed | Self::TimedOut)
+        !matches!(self, Self::Failed | Self::TimedOut | Self::Unusable)
     }
 }
 
@@ -151,6 +149,7 @@ impl fmt::Display for GateResult {
             GateOutcome::Failed => write!(f, "failed ({})", self.how),
             GateOutcome::TimedOut => f.write_str("timed out"),
             GateOutcome::Missing => f.write_str("skipped: not installed"),
+            GateOutcome::Unusable => write!(f, "cannot be started ({})", self.how),
         }
     }
 }
@@ -169,6 +168,19 @@ impl GateReport {
     #[must_use]
     pub fn has_passed(&self) -> bool {
         self.gates.iter().all(|gate| gate.outcome.is_good())
+    }
+
+    /// The first gate that is written down wrongly, if there is one.
+    #[must_use]
+    pub fn unusable(&self) -> Option<&GateResult> {
+        self.of(&GateOutcome::Unusable).next()
+    }
+
+    /// Those of which this became.
+    pub fn of<'a>(&'a self, outcome: &'a GateOutcome) -> impl Iterator<Item = &'a GateResult> {
+        self.gates
+            .iter()
+            .filter(move |gate| gate.outcome == *outcome)
     }
 
     /// As the text of a pull request shows them.
@@ -198,47 +210,14 @@ pub struct GateRun<'a> {
     pub now: Timestamp,
 }
 
-/// A gate that could not be run at all.
-#[derive(Debug, thiserror::Error)]
-pub enum GatesError {
-    /// The program that guards could not do it.
-    #[error(transparent)]
-    Guard(#[from] GuardError),
-    /// The output of a gate cannot be read.
-    #[error("cannot read the output of `{command}`")]
-    Output {
-        /// Which.
-        command: String,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The base commit cannot be checked out.
-    #[error(transparent)]
-    Worktree(#[from] WorktreeError),
-    /// What is known of the base cannot be read or written.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl Coded for GatesError {
-    fn code(&self) -> Code {
-        match self {
-            // A missing gate is not a missing agent.
-            Self::Guard(_) | Self::Output { .. } => Code::Failed,
-            Self::Worktree(error) => error.code(),
-            Self::Store(error) => error.code(),
-        }
-    }
-
-    fn hint(&self) -> Option<Hint> {
-        match self {
-            Self::Guard(error) => error.hint(),
-            Self::Output { .. } => None,
-            Self::Worktree(error) => error.hint(),
-            Self::Store(error) => error.hint(),
-        }
-    }
+/// How a gate ends at the base commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Before {
+    /// At least once of two times.
+    Passes,
+    Fails,
+    /// The shell does not find it, or may not run it: no failure of the base either.
+    CannotStart,
 }
 
 /// Runs the gates of one repository.
@@ -275,6 +254,20 @@ impl Gates {
                 commands.iter().map(gate).collect()
             }
         }
+    }
+
+    /// Whether a shell can start the gates that a person has written down; found out before an agent works for nothing.
+    ///
+    /// # Errors
+    /// [`GatesError::Unusable`] for the first that it cannot.
+    pub async fn check(&self, folder: &Path) -> Result<(), GatesError> {
+        for gate in self.of(folder).into_iter().filter(|gate| !gate.is_found) {
+            if let Some(why) = list::trouble(&gate.command, folder).await {
+                let command = gate.command;
+                return Err(GatesError::Unusable { command, why });
+            }
+        }
+        Ok(())
     }
 
     /// Runs all gates. `worktrees` gives the base commit a place where a failure is compared.
@@ -320,6 +313,10 @@ impl Gates {
         if first.is_missing {
             return Ok(first.result(gate, GateOutcome::Missing));
         }
+        // It would do so again, at the base as well, and nothing is known of the work.
+        if first.is_unguarded {
+            return Ok(first.result(gate, GateOutcome::Failed));
+        }
         // A gate that hangs would only hang again.
         let last = if first.is_too_long {
             first
@@ -330,54 +327,70 @@ impl Gates {
             }
             second
         };
-        let failed_before = match run.base {
-            Some(base) => self.fails_at(base, gate, run, worktrees).await?,
-            None => false,
+        let before = match run.base {
+            Some(base) => self.at(base, gate, run, worktrees).await?,
+            None => Before::Passes,
         };
-        let outcome = match (failed_before, last.is_too_long) {
-            (true, _) => GateOutcome::FailedBefore,
-            (false, true) => GateOutcome::TimedOut,
-            (false, false) => GateOutcome::Failed,
+        let outcome = match before {
+            Before::Fails => GateOutcome::FailedBefore,
+            Before::CannotStart if last.cannot_start(gate) => GateOutcome::Unusable,
+            Before::Passes | Before::CannotStart if last.is_too_long => GateOutcome::TimedOut,
+            Before::Passes | Before::CannotStart => GateOutcome::Failed,
         };
         Ok(last.result(gate, outcome))
     }
 
-    /// Whether a gate fails at a commit; run there the first time that this is asked.
-    async fn fails_at(
+    /// How a gate ends at a commit; run there the first time that this is asked.
+    async fn at(
         &self,
         base: &ObjectId,
         gate: &Gate,
         run: &GateRun<'_>,
         worktrees: &Worktrees,
-    ) -> Result<bool, GatesError> {
+    ) -> Result<Before, GatesError> {
         let _turn = self.baseline.turn().await;
-        if let Some(known) = self.baseline.failed(base, &gate.command)? {
-            return Ok(known);
+        if let Some(failed) = self.baseline.failed(base, &gate.command)? {
+            return Ok(if failed {
+                Before::Fails
+            } else {
+                Before::Passes
+            });
         }
         let scratch = worktrees.prepare_at(base).await?;
         let there = GateRun {
             folder: scratch.path(),
             ..*run
         };
-        let failed = self.fails_twice(gate, &there).await;
+        let before = self.twice(gate, &there).await;
         worktrees.discard(scratch).await?;
-        let failed = failed?;
-        self.baseline
-            .remember(base, &gate.command, failed, run.now)?;
-        Ok(failed)
+        let before = before?;
+        // What cannot be started is a matter of this machine, which may be mended in a minute.
+        if before != Before::CannotStart {
+            let failed = before == Before::Fails;
+            self.baseline
+                .remember(base, &gate.command, failed, run.now)?;
+        }
+        Ok(before)
     }
 
-    async fn fails_twice(&self, gate: &Gate, run: &GateRun<'_>) -> Result<bool, GatesError> {
+    async fn twice(&self, gate: &Gate, run: &GateRun<'_>) -> Result<Before, GatesError> {
         self.prepare(run).await?;
         let first = self.start(gate, run, self.settings.limit).await?;
-        if first.has_passed() {
-            return Ok(false);
+        if first.cannot_start(gate) {
+            return Ok(Before::CannotStart);
         }
         if first.is_too_long || first.is_missing {
-            return Ok(true);
+            return Ok(Before::Fails);
         }
-        let second = self.start(gate, run, self.settings.limit).await?;
-        Ok(!second.has_passed())
+        if first.has_passed()
+            || self
+                .start(gate, run, self.settings.limit)
+                .await?
+                .has_passed()
+        {
+            return Ok(Before::Passes);
+        }
+        Ok(Before::Fails)
     }
 
     async fn start(

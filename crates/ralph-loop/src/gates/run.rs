@@ -1,9 +1,12 @@
 //! One run of one gate: under a guard, so that nothing it starts outlives it, with its output's end kept.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use ralph_core::process::guard::{Guard, GuardError, GuardProgram, GuardRequest, Guarded, Inherit};
+use ralph_core::process::Identity;
+use ralph_core::process::guard::{
+    Guard, GuardError, GuardProgram, GuardRequest, Guarded, Inherit, Leftovers, sweep,
+};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::time::{Instant, timeout};
 
@@ -15,6 +18,12 @@ const KEEP: usize = 16 * 1024;
 /// How long a guard may need beyond the grace until it has ended everything.
 const MARGIN: Duration = Duration::from_secs(30);
 
+/// Where a gate is found again when its guard was killed.
+const MARK: &str = "RALPH_ATTEMPT_ID";
+
+/// How a shell ends that is not allowed to run a program, or does not find it.
+const CANNOT_START: [i32; 2] = [126, 127];
+
 /// How a run ended.
 #[derive(Debug)]
 pub(super) struct Ran {
@@ -22,6 +31,8 @@ pub(super) struct Ran {
     signal: i32,
     pub(super) is_too_long: bool,
     pub(super) is_missing: bool,
+    /// Whether somebody, such as the gate itself, ended its guard: how it would have ended is not known.
+    pub(super) is_unguarded: bool,
     pub(super) how: String,
     output: String,
     milliseconds: u64,
@@ -29,7 +40,15 @@ pub(super) struct Ran {
 
 impl Ran {
     pub(super) fn has_passed(&self) -> bool {
-        !self.is_too_long && !self.is_missing && self.code == 0 && self.signal == 0
+        let is_whole = !self.is_too_long && !self.is_missing && !self.is_unguarded;
+        is_whole && self.code == 0 && self.signal == 0
+    }
+
+    /// Whether the shell could not start what a person has written down. One that was found in the repository's files
+    /// may lack a tool of its own.
+    pub(super) fn cannot_start(&self, gate: &Gate) -> bool {
+        let is_told = !self.is_too_long && !self.is_unguarded && self.signal == 0;
+        is_told && !gate.is_found && CANNOT_START.contains(&self.code)
     }
 
     pub(super) fn result(&self, gate: &Gate, outcome: GateOutcome) -> GateResult {
@@ -43,12 +62,26 @@ impl Ran {
         }
     }
 
+    fn unguarded(output: String, time: Duration) -> Self {
+        Self {
+            code: 0,
+            signal: 9,
+            is_too_long: false,
+            is_missing: false,
+            is_unguarded: true,
+            how: "its guard was ended before it".to_owned(),
+            output,
+            milliseconds: milliseconds(time),
+        }
+    }
+
     fn missing(words: String) -> Self {
         Self {
             code: 127,
             signal: 0,
             is_too_long: false,
             is_missing: true,
+            is_unguarded: false,
             how: "not installed".to_owned(),
             output: words,
             milliseconds: 0,
@@ -78,21 +111,36 @@ pub(super) async fn run(
         grace,
     };
     let start = Instant::now();
-    let mut guarded = match Guard::start(guard)?.run(&request).await {
+    let waiting = Guard::start(guard)?;
+    let identity = waiting.identity().cloned();
+    let mut guarded = match waiting.run(&request).await {
         Err(error @ GuardError::Program { missing: true, .. }) if gate.is_found => {
             return Ok(Ran::missing(error.to_string()));
         }
+        // It was ended before it could say whether the gate runs, so it may.
+        Err(GuardError::Lost { .. }) => {
+            swept(identity, run, grace).await;
+            return Ok(Ran::unguarded(String::new(), start.elapsed()));
+        }
         started => started?,
     };
+    let identity = guarded.guard_identity().cloned();
     let mut tail = VecDeque::new();
     let attended = attend(&mut guarded, limit, grace, &mut tail).await;
     let is_too_long = attended.map_err(|source| GatesError::Output {
         command: gate.command.clone(),
         source,
     })?;
-    let end = guarded.wait().await?;
-    let milliseconds = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let ended = guarded.wait().await;
     let bytes: Vec<u8> = tail.into();
+    let output = run.redactor.mask(&String::from_utf8_lossy(&bytes));
+    let end = match ended {
+        Err(GuardError::Lost { .. }) => {
+            swept(identity, run, grace).await;
+            return Ok(Ran::unguarded(output, start.elapsed()));
+        }
+        ended => ended?,
+    };
     let how = match (is_too_long, end.exit.signal) {
         (true, _) => "time limit".to_owned(),
         (false, 0) => format!("exit {}", end.exit.code),
@@ -103,13 +151,35 @@ pub(super) async fn run(
         signal: end.exit.signal,
         is_too_long,
         is_missing: false,
+        is_unguarded: false,
         how,
-        output: run.redactor.mask(&String::from_utf8_lossy(&bytes)),
-        milliseconds,
+        output,
+        milliseconds: milliseconds(start.elapsed()),
     })
 }
 
-/// Reads the output until everything has ended, which is brought about after the limit. Whether it was.
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Ends what a gate left whose guard was ended.
+async fn swept(guard: Option<Identity>, run: &GateRun<'_>, grace: Duration) {
+    let values: BTreeSet<String> = run.variables.get(MARK).cloned().into_iter().collect();
+    let guards: Vec<Identity> = guard.into_iter().collect();
+    let swept = tokio::task::spawn_blocking(move || {
+        let leftovers = Leftovers {
+            variable: MARK,
+            values: &values,
+            guards: &guards,
+        };
+        sweep(&leftovers, grace)
+    });
+    // What cannot be ended is stuck in the kernel, and nobody can do more about it.
+    let _ = swept.await;
+}
+
+/// Reads the output until everything has ended, which is brought about after the limit, or until the guard is gone.
+/// Whether the limit was reached.
 async fn attend(
     guarded: &mut Guarded,
     limit: Duration,
@@ -118,7 +188,12 @@ async fn attend(
 ) -> std::io::Result<bool> {
     let (stdout, stderr) = (guarded.stdout.take(), guarded.stderr.take());
     let mut reading = std::pin::pin!(read(stdout, stderr, tail));
-    if let Ok(read) = timeout(limit, &mut reading).await {
+    let read = tokio::select! {
+        read = timeout(limit, &mut reading) => read,
+        // What runs on without its guard may hold the streams open for as long as it likes.
+        () = lost(guarded) => return Ok(false),
+    };
+    if let Ok(read) = read {
         return read.map(|()| false);
     }
     guarded.stop(grace);
@@ -126,6 +201,13 @@ async fn attend(
         guarded.kill();
     }
     Ok(true)
+}
+
+/// Returns when the guard is gone without a word about its program's end.
+async fn lost(guarded: &mut Guarded) {
+    if guarded.wait().await.is_ok() {
+        std::future::pending().await
+    }
 }
 
 /// Reads both streams to their ends and keeps the end of what came, in the order in which it came.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ralph_core::error::Coded as _;
 use ralph_core::process::guard::GuardProgram;
 use ralph_core::time::Timestamp;
 
@@ -221,6 +222,73 @@ async fn a_gate_that_nobody_named_and_whose_program_is_missing_is_skipped() {
     // One that a person wrote down is a failure.
     let named = bench.run(&bench.gates("no-such-linter .")).await;
     assert_eq!(named.gates[0].how, "exit 127");
+}
+
+#[tokio::test]
+async fn a_gate_that_no_shell_can_start_proves_nothing_about_the_base() {
+    let bench = Bench::new().await;
+    let gates = bench.gates("true; crago test; sh -c 'exit 1; true'");
+    let report = bench.run(&gates).await;
+    let unusable = report.unusable().unwrap();
+    assert_eq!(unusable.command, "crago test");
+    assert_eq!(unusable.to_string(), "cannot be started (exit 127)");
+    assert_eq!(report.gates[2].outcome, GateOutcome::FailedBefore);
+    assert!(!report.has_passed());
+    // It is known before anything is run.
+    let checked = gates.check(&bench.assigned.path).await;
+    let error = checked.unwrap_err();
+    assert_eq!(error.code(), ralph_core::error::Code::Usage);
+    assert!(error.to_string().contains("`crago test`"), "{error}");
+    // And it may be there the next time.
+    let program = bench.log("later");
+    let gates = bench.gates(&program);
+    assert!(bench.run(&gates).await.unusable().is_some());
+    bench.sandbox.write("../later", "#!/bin/sh\n");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&program, mode).unwrap();
+    assert!(bench.run(&gates).await.has_passed());
+}
+
+#[tokio::test]
+async fn a_script_that_the_work_removes_or_adds_is_judged_by_the_base() {
+    let bench = Bench::new().await;
+    bench
+        .sandbox
+        .write("../repo-worktrees/w1/new.sh", "exit 1\n");
+    let gone = bench.assigned.path.join("README.md");
+    std::fs::remove_file(gone).unwrap();
+    let gates = bench.gates(
+        "test -e README.md || exit 127; test -e new.sh || exit 127; test ! -e new.sh || exit 1",
+    );
+    let report = bench.run(&gates).await;
+    let found: Vec<_> = outcomes(&report).into_iter().map(|one| one.1).collect();
+    let expected = [
+        &GateOutcome::Failed,
+        &GateOutcome::Passed,
+        &GateOutcome::Failed,
+    ];
+    assert_eq!(found, expected);
+    let gates = bench.gates("test -e new.sh && exit 1 || exit 127");
+    let report = bench.run(&gates).await;
+    assert_eq!(report.gates[0].outcome, GateOutcome::Failed);
+}
+
+#[tokio::test]
+async fn a_gate_that_ends_its_guard_has_failed_and_leaves_nothing_running() {
+    let bench = Bench::new().await;
+    let pid = bench.log("pid");
+    let gates = bench.gates(&format!(
+        "sleep 1000 & echo $! > {pid} && echo before && kill -9 $PPID && wait"
+    ));
+    let report = bench.run(&gates).await;
+    assert_eq!(report.gates[0].outcome, GateOutcome::Failed);
+    assert_eq!(
+        report.gates[0].to_string(),
+        "failed (its guard was ended before it)"
+    );
+    let pid = std::fs::read_to_string(pid).unwrap();
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+    assert!(stat.map_or(true, |stat| stat.contains(") Z")));
 }
 
 #[test]

@@ -3,10 +3,23 @@
 use ralph_core::error::Code;
 
 use super::schedule::Stop;
-use super::{LoopEnd, Pool, PoolError, board};
+use super::{Pool, PoolError, board};
 use crate::event::Event;
 use crate::outcome::Outcome;
-use crate::record::State;
+use crate::record::{State, Totals};
+
+/// How a loop ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoopEnd {
+    /// Why, in words.
+    pub reason: String,
+    /// The sums.
+    pub totals: Totals,
+    /// Tasks whose work waits to be merged, of this run and of earlier ones.
+    pub delivered: usize,
+    /// The exit code of `cli.md`; `None` is success.
+    pub code: Option<Code>,
+}
 
 impl Pool {
     pub(super) async fn end(mut self) -> Result<LoopEnd, PoolError> {
@@ -63,6 +76,7 @@ impl Pool {
             (0, _, _) if self.needs_person && self.schedule.halted().is_none() => {
                 Some(Code::NeedsUser)
             }
+            (0, _, _) if self.is_misconfigured => Some(Code::Usage),
             (0, _, _) => Some(Code::Failed),
             _ => Some(Code::Partial),
         }

@@ -15,7 +15,7 @@ use super::shop::{Shop, Site};
 use crate::agent::Ending;
 use crate::attempt::{AttemptRecord, Closing, ForTask, Phase};
 use crate::budget::Settlement;
-use crate::gates::{GateReport, GateResult, GateRun};
+use crate::gates::{GateOutcome, GateReport, GateResult, GateRun};
 use crate::git::ObjectId;
 use crate::outcome::Outcome;
 use crate::record::{AttemptLine, SCHEMA_VERSION};
@@ -37,6 +37,8 @@ pub(crate) struct Finished {
     pub(crate) line: AttemptLine,
     pub(crate) ended: Ended,
     pub(crate) halt: Option<String>,
+    /// Whether that is because of how the loop is configured.
+    pub(crate) is_misconfigured: bool,
 }
 
 /// How an attempt ends, and what is still to be done about its worktree.
@@ -44,6 +46,7 @@ pub(super) struct End {
     closing: Closing,
     ended: Ended,
     halt: Option<String>,
+    is_misconfigured: bool,
     release: Option<Release>,
 }
 
@@ -59,6 +62,7 @@ impl End {
             closing,
             ended,
             halt: None,
+            is_misconfigured: false,
             release: None,
         }
     }
@@ -164,7 +168,18 @@ async fn check(shop: &Shop, attempt: &mut Finishing) -> Result<End, PoolError> {
         return put_aside(shop, attempt, closing, Ended::Untried).await;
     };
     attempt.record.gates = report.lines();
-    attempt.record.checks = check_lines(&report);
+    attempt.record.checks = report.gates.iter().map(check_line).collect();
+    tell(shop, attempt, &report);
+    if let Some(gate) = report.unusable() {
+        let reason = format!("the check `{}` {gate}", gate.command);
+        let closing = Closing::new(Outcome::ConfigError, Some(reason.clone()), ForTask::Open);
+        let end = put_aside(shop, attempt, closing, Ended::Untried).await?;
+        return Ok(End {
+            halt: Some(reason),
+            is_misconfigured: true,
+            ..end
+        });
+    }
     if !report.has_passed() {
         let closing = Closing::new(Outcome::GatesFailed, Some(failed(&report)), ForTask::Open);
         return put_aside(shop, attempt, closing, Ended::Tried).await;
@@ -198,17 +213,25 @@ async fn gates(shop: &Shop, attempt: &Finishing) -> Result<Option<GateReport>, P
     }
 }
 
-/// One line per check, in the words of the loop that this one replaces.
-fn check_lines(report: &GateReport) -> Vec<String> {
-    let line = |gate: &GateResult| {
-        let word = if gate.outcome.is_good() {
-            "PASS"
-        } else {
-            "FAIL"
-        };
-        format!("{word}: {} ({gate})", gate.command)
+/// A failure that is not held against this work is one all the same: somebody has to know.
+fn tell(shop: &Shop, attempt: &Finishing, report: &GateReport) {
+    for gate in report.of(&GateOutcome::FailedBefore) {
+        let (task, command) = (&attempt.record.task.id, &gate.command);
+        shop.note(format!(
+            "{task}: the check `{command}` {gate}: it does not count against this work"
+        ));
+    }
+}
+
+/// One line per check, in the words of the loop that this one replaces where it has one.
+fn check_line(gate: &GateResult) -> String {
+    let word = match gate.outcome {
+        GateOutcome::Passed | GateOutcome::Flaky => "PASS",
+        GateOutcome::FailedBefore => "FAILED BEFORE",
+        GateOutcome::Missing => "SKIP",
+        GateOutcome::Failed | GateOutcome::TimedOut | GateOutcome::Unusable => "FAIL",
     };
-    report.gates.iter().map(line).collect()
+    format!("{word}: {} ({gate})", gate.command)
 }
 
 fn failed(report: &GateReport) -> String {
@@ -292,6 +315,7 @@ async fn close(shop: &Shop, mut attempt: Finishing, mut end: End) -> Result<Fini
         line,
         ended: end.ended,
         halt: end.halt,
+        is_misconfigured: end.is_misconfigured,
     })
 }
 

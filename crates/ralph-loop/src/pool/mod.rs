@@ -29,11 +29,11 @@ use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use ralph_core::error::Code;
 use tokio::sync::watch;
 use tokio::task::{JoinSet, LocalSet};
 
 pub use brakes::Brakes;
+pub use end::LoopEnd;
 pub use error::PoolError;
 pub(crate) use finish::{Finishing, resume};
 pub(crate) use line::Line;
@@ -42,7 +42,7 @@ pub use shop::{PoolSettings, Shop, Site};
 
 use crate::event::Event;
 use crate::outcome::AttemptId;
-use crate::record::{State, Totals};
+use crate::record::State;
 use crate::task::{Task, TaskKey};
 use board::Board;
 use happened::{Happened, Over};
@@ -56,19 +56,6 @@ use work::Worked;
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Attempts that cannot even be made ready, one after the other, before that is why the loop stops.
 const FAILURES: u32 = 3;
-
-/// How a loop ended.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LoopEnd {
-    /// Why, in words.
-    pub reason: String,
-    /// The sums.
-    pub totals: Totals,
-    /// Tasks whose work waits to be merged, of this run and of earlier ones.
-    pub delivered: usize,
-    /// The exit code of `cli.md`; `None` is success.
-    pub code: Option<Code>,
-}
 
 /// Runs the pool until there is nothing more to do. What an earlier loop left must have been recovered.
 ///
@@ -112,6 +99,7 @@ struct Pool {
     failures: u32,
     needs_person: bool,
     went_wrong: bool,
+    is_misconfigured: bool,
 }
 
 impl Pool {
@@ -131,6 +119,7 @@ impl Pool {
             failures: 0,
             needs_person: false,
             went_wrong: false,
+            is_misconfigured: false,
             stop: shop.stop.clone(),
             shop,
         }
@@ -391,6 +380,7 @@ impl Pool {
             Ok(finished) => finished,
             Err(error) => return self.unrecorded(&attempt, &task, &error),
         };
+        self.is_misconfigured |= finished.is_misconfigured;
         self.needs_person |= finished.ended == Ended::NeedsPerson;
         let is_skipped = self.schedule.finished(&task.key, finished.ended);
         if let Some(halt) = self.shop.brake(&finished.line, finished.halt) {

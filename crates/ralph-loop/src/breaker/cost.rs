@@ -1,5 +1,6 @@
-//! A ceiling in US dollars for one run: money is set aside before an agent starts, and settled when it has ended.
-//! Pure.
+//! A ceiling in US dollars for one run: money is set aside before an agent starts, and settled when it has ended, before
+//! its work is checked. While nobody knows what an attempt costs, one agent at a time runs: several would be as many times
+//! an unknown amount. Pure.
 
 use std::collections::BTreeMap;
 
@@ -61,7 +62,8 @@ impl CostCeiling {
         let amount = self.expected.unwrap_or(self.highest);
         if let Some(ceiling) = self.ceiling {
             let is_spent = self.spent >= ceiling;
-            if is_spent || self.spent + self.reserved() + amount > ceiling {
+            let is_unknown = amount <= 0.0 && !self.reserved.is_empty();
+            if is_spent || is_unknown || self.spent + self.reserved() + amount > ceiling {
                 let may_come_back = !is_spent && !self.reserved.is_empty();
                 return if may_come_back {
                     CostAnswer::Wait
@@ -74,7 +76,16 @@ impl CostCeiling {
         CostAnswer::Granted
     }
 
-    /// Takes in what an attempt cost. Where its agent did not say, what was set aside counts.
+    /// Takes in what a running attempt has cost so far, which may be more than was set aside for it.
+    pub fn told(&mut self, attempt: &AttemptId, cost: f64) {
+        if let Some(amount) = self.reserved.get_mut(attempt)
+            && cost.is_finite()
+        {
+            *amount = amount.max(cost);
+        }
+    }
+
+    /// Takes in what an attempt cost, once. Where its agent did not say, what was set aside counts.
     pub fn settle(&mut self, attempt: &AttemptId, cost: Option<f64>) {
         let reserved = self.reserved.remove(attempt).unwrap_or(0.0);
         let cost = cost

@@ -312,6 +312,37 @@ fn the_dearest_attempt_so_far_stands_for_the_next_and_no_ceiling_refuses_nothing
     }
 }
 
+#[test]
+fn while_no_price_is_known_one_agent_at_a_time_runs() {
+    let mut money = CostCeiling::new(Some(5.0), None);
+    assert_eq!(money.reserve(&attempt(1)), CostAnswer::Granted);
+    assert_eq!(money.reserve(&attempt(2)), CostAnswer::Wait);
+    // One that says nothing, or ends before it has cost anything, leaves it unknown.
+    money.settle(&attempt(1), None);
+    assert_eq!(money.reserve(&attempt(2)), CostAnswer::Granted);
+    assert_eq!(money.reserve(&attempt(3)), CostAnswer::Wait);
+    money.settle(&attempt(2), Some(1.0));
+    for number in 3..7 {
+        assert_eq!(money.reserve(&attempt(number)), CostAnswer::Granted);
+    }
+    assert_eq!(money.reserve(&attempt(7)), CostAnswer::Wait);
+}
+
+#[test]
+fn what_a_running_agent_tells_counts_before_it_ends() {
+    let mut money = CostCeiling::new(Some(5.0), Some(1.0));
+    assert_eq!(money.reserve(&attempt(1)), CostAnswer::Granted);
+    money.told(&attempt(1), 0.5);
+    money.told(&attempt(1), 4.5);
+    money.told(&attempt(1), f64::NAN);
+    money.told(&attempt(2), 9.0);
+    assert!((money.reserved() - 4.5).abs() < 1e-9);
+    assert_eq!(money.reserve(&attempt(2)), CostAnswer::Wait);
+    money.settle(&attempt(1), None);
+    assert!((money.spent() - 4.5).abs() < 1e-9);
+    assert_eq!(money.reserve(&attempt(2)), CostAnswer::Exhausted);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -130,13 +130,23 @@ impl Brakes {
         self.cost.settle(attempt, Some(0.0));
     }
 
+    /// An agent that runs tells what it has cost so far.
+    pub(super) fn told(&mut self, attempt: &AttemptId, cost: f64) {
+        self.cost.told(attempt, cost);
+    }
+
+    /// An agent has ended and what it cost is known, also where its checks and its delivery take long. One of an earlier
+    /// loop, whose record is closed later, was not paid in this run.
+    pub(super) fn paid(&mut self, attempt: &AttemptId, cost: Option<f64>) {
+        self.cost.settle(attempt, cost);
+    }
+
     /// An attempt is over; the answer is why nothing starts any more, if that is so.
     pub(super) fn ended(
         &mut self,
         line: &AttemptLine,
         now: Timestamp,
     ) -> Result<Option<String>, StoreError> {
-        self.cost.settle(&line.attempt, line.usage.cost_usd);
         let changed = line.commit.is_some();
         let error = line
             .reason

@@ -91,6 +91,9 @@ pub(super) async fn work(
     record.agent_seconds = rounded(seconds);
     record.guard = guard.or(record.guard);
     let (ending, verdict) = conclude(&shop, &mut record, &mut told, ended).await;
+    // Before its slot is somebody else's, who asks whether there is money left.
+    let cost = record.usage.cost_usd;
+    shop.brakes.borrow_mut().paid(&record.attempt, cost);
     permit::report(&shop, permit, ending, &verdict);
     shop.tell(&Event::AgentEnded {
         worker,
@@ -213,6 +216,10 @@ impl Heard<'_> {
     fn progress(&mut self, usage: Option<Usage>, doing: Option<String>) {
         if !std::mem::replace(&mut self.is_answered, true) {
             permit::answered(self.shop, &self.record.attempt);
+        }
+        if let Some(cost) = usage.and_then(|usage| usage.cost_usd) {
+            let mut brakes = self.shop.brakes.borrow_mut();
+            brakes.told(&self.record.attempt, cost);
         }
         self.show(usage, doing);
     }

@@ -64,6 +64,12 @@ impl Board {
         self.news.notify_one();
     }
 
+    /// A task was claimed or given back: the plan says something else now.
+    pub(super) fn claims_changed(&mut self) {
+        self.is_uncounted = true;
+        self.is_new();
+    }
+
     /// A worker has begun.
     pub(super) fn began(
         &mut self,
@@ -307,6 +313,28 @@ fn show(shop: &Shop, board: &RefCell<Board>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_claim_is_counted_before_any_attempt_has_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fix_plan.md");
+        let write = |text: &str| {
+            ralph_core::store::atomic::replace(&path, text.as_bytes()).unwrap();
+        };
+        write("- [ ] a\n- [ ] b\n");
+        let process = ralph_core::process::Identity::of(std::process::id()).unwrap();
+        let owner = crate::plan::Owner::new(process, "here");
+        let flavour = ralph_docs::fix_plan::Flavour::Repository;
+        let plan = PlanFile::new(&path, flavour, &folder.path().join("state"), owner);
+        let mut board = Board::new(Timestamp::UNIX_EPOCH);
+        board.count(&plan);
+        write("- [~] a\n- [ ] b\n");
+        board.count(&plan);
+        assert_eq!((board.tasks.open, board.tasks.claimed), (2, 0));
+        board.claims_changed();
+        board.count(&plan);
+        assert_eq!((board.tasks.open, board.tasks.claimed), (1, 1));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn many_changes_are_one_writing_and_none_is_none() {

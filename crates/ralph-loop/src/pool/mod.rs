@@ -269,6 +269,7 @@ impl Pool {
             Happened::Finished(over) => self.finished(*over),
             Happened::Released(released) => {
                 self.schedule.released();
+                self.board.borrow_mut().claims_changed();
                 if let Err(error) = released {
                     self.trouble("an attempt that was not begun cannot be given back", &error);
                 }
@@ -285,6 +286,7 @@ impl Pool {
             }
             Ok(Some(ready)) => {
                 self.failures = 0;
+                self.board.borrow_mut().claims_changed();
                 self.ready.push_back(ready);
                 self.schedule.prepared(Prepared::Ready);
             }

@@ -224,6 +224,7 @@ impl PlanFile {
                 owner: self.owner.clone(),
                 claimed_at: now,
                 twins: plan.twins(&picked.task.row),
+                strangers: Some(plan.strangers(&picked.task.row.section)),
             };
             record::write_claim(&self.state_dir, &claim)?;
             let marked = self.mark(&turn, &known, &claim.task.row, &[Mark::Open], Mark::Claimed);

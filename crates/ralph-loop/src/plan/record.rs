@@ -141,6 +141,10 @@ pub(super) struct ClaimRecord {
     pub(super) claimed_at: Timestamp,
     /// How many other tasks had the same text: one that is missing later has not simply moved.
     pub(super) twins: usize,
+    /// How many rows of its section carried a `[~]` of nobody known: where there was none, one that is there later, when
+    /// the row itself is gone, is this one in other words. `None` in a record of an older version.
+    #[serde(default)]
+    pub(super) strangers: Option<usize>,
 }
 
 /// A delivery, as it is stored.

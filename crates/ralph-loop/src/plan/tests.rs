@@ -230,6 +230,52 @@ fn a_task_is_followed_wherever_it_goes() {
 }
 
 #[test]
+fn a_row_that_is_reworded_while_it_is_had_gets_its_mark() {
+    let place = Place::new("## A\n- [ ] loginn\n- [ ] two\n## B\n- [~] other\n");
+    let plan = place.plan();
+    let one = take(&plan, &any(), "a1").unwrap();
+    place.edit("## A\n- [~] login\n- [ ] two\n## B\n- [~] other\n");
+    assert_eq!(place.standings(), "c.?");
+    let two = take(&plan, &any(), "a2").unwrap();
+    assert_eq!(place.standings(), "cc?");
+    assert_eq!(
+        plan.complete(&one, &attempt("a1")).unwrap(),
+        Settled::Changed
+    );
+    assert_eq!(place.marks(), "x~~");
+    // The same for one that is given back, also when it is told twice.
+    place.edit("## A\n- [x] login\n- [~] deux\n## B\n- [~] other\n");
+    assert_eq!(plan.revert(&two, &attempt("a2")).unwrap(), Settled::Changed);
+    assert_eq!(plan.revert(&two, &attempt("a2")).unwrap(), Settled::Gone);
+    assert_eq!(place.marks(), "x ~");
+}
+
+#[test]
+fn a_reworded_row_is_not_guessed() {
+    // Somebody else's mark was there before.
+    let place = Place::new("- [ ] one\n- [~] theirs\n");
+    take(&place.plan(), &any(), "a1").unwrap();
+    place.edit("- [~] uno\n- [x] theirs\n");
+    assert_eq!(place.standings(), "?x");
+    // Two are lost, and each might be the other.
+    let place = Place::new("- [ ] one\n- [ ] two\n");
+    take(&place.plan(), &any(), "a1").unwrap();
+    take(&place.plan(), &any(), "a2").unwrap();
+    place.edit("- [~] uno\n");
+    assert_eq!(place.standings(), "?");
+    // One is lost, and two might be it.
+    let place = Place::new("- [ ] one\n");
+    take(&place.plan(), &any(), "a1").unwrap();
+    place.edit("- [~] uno\n- [~] un\n");
+    assert_eq!(place.standings(), "??");
+    // A mark elsewhere is another one.
+    let place = Place::new("## A\n- [ ] one\n## B\n");
+    take(&place.plan(), &any(), "a1").unwrap();
+    place.edit("## A\n## B\n- [~] uno\n");
+    assert_eq!(place.standings(), "?");
+}
+
+#[test]
 fn a_twin_is_not_taken_for_a_task_that_was_deleted() {
     let place = Place::new("## A\n- [ ] one\n## B\n- [ ] one\n");
     let plan = place.plan();

@@ -68,6 +68,15 @@ impl Plan {
         equal.count().saturating_sub(1)
     }
 
+    /// How many rows of a section carry a `[~]` of nobody known.
+    pub(super) fn strangers(&self, section: &str) -> usize {
+        let is_one = |planned: &&Planned| {
+            planned.task.row.section == section
+                && planned.standing == Standing::ClaimedByNobodyKnown
+        };
+        self.tasks.iter().filter(is_one).count()
+    }
+
     /// Where a task is now: where its record leads, else where its own row is found. A record that leads nowhere
     /// says that the task is gone.
     pub(super) fn row_of(
@@ -123,7 +132,8 @@ pub(super) fn view(known: &Known, records: &Records, here: &Owner) -> Plan {
         |claim| (&claim.task.row, claim.twins),
         // A task that was moved took its mark with it.
         |twins, row| twins == 0 || row.mark == Mark::Claimed,
-    );
+    )
+    .with_reworded(known, &records.claims);
     let delivered = Matching::new(
         known,
         &records.delivered,
@@ -248,7 +258,48 @@ impl<'a, T> Matching<'a, T> {
         Self { by_row }
     }
 
+    fn matched(&self) -> BTreeSet<&'a TaskKey> {
+        self.by_row.values().map(|(key, _)| *key).collect()
+    }
+
     fn of(&self, row: usize) -> Option<(&'a TaskKey, &'a Found<T>)> {
         self.by_row.get(&row).copied()
+    }
+}
+
+impl<'a> Matching<'a, ClaimRecord> {
+    /// A claim whose row somebody has reworded belongs to the only row of its section whose `[~]` no record explains,
+    /// where there was none such when the claim was made, and no other claim of the section has lost its row.
+    fn with_reworded(
+        mut self,
+        known: &Known,
+        found: &'a BTreeMap<TaskKey, Arc<Found<ClaimRecord>>>,
+    ) -> Self {
+        let matched = self.matched();
+        let lost: Vec<_> = found
+            .iter()
+            .filter(|(key, _)| !matched.contains(key))
+            .filter_map(|(key, found)| Some((key, &**found, found.record.as_ref()?)))
+            .collect();
+        for (key, found, claim) in &lost {
+            let section = &claim.task.row.section;
+            let of_section = lost
+                .iter()
+                .filter(|(.., other)| other.task.row.section == *section);
+            if claim.strangers != Some(0) || of_section.count() > 1 {
+                continue;
+            }
+            let rows = known.reading.rows().iter().enumerate();
+            let mut marked = rows.filter(|(index, row)| {
+                row.key.section == *section
+                    && row.mark == Mark::Claimed
+                    && !self.by_row.contains_key(index)
+            });
+            let only = marked.next().filter(|_| marked.next().is_none());
+            if let Some((index, _)) = only {
+                self.by_row.insert(index, (*key, *found));
+            }
+        }
+        self
     }
 }

@@ -18,7 +18,9 @@ use crate::budget::Settlement;
 use crate::gates::{GateOutcome, GateReport, GateResult, GateRun};
 use crate::git::ObjectId;
 use crate::outcome::Outcome;
+use crate::plan::Settled;
 use crate::record::{AttemptLine, SCHEMA_VERSION};
+use crate::task::Task;
 use crate::worktree::{Assigned, Work};
 
 /// An attempt whose agent has ended.
@@ -347,11 +349,20 @@ async fn settle(
         ForTask::Done => plan.complete(&task, &id),
         ForTask::Delivered(delivered) => plan.record_delivered(&task, &id, &delivered),
     });
-    told.await??;
+    if told.await?? == Settled::Gone {
+        shop.note(gone(&record.task));
+    }
     if closing.outcome != Outcome::DeliveryFailed {
         shop.attempts.close(&record.attempt)?;
     }
     Ok(())
+}
+
+fn gone(task: &Task) -> String {
+    format!(
+        "{}: its row is not in the plan any more, so no mark is set: {}. A `[~]` that is left of it is to be changed by hand",
+        task.id, task.row.text
+    )
 }
 
 fn is_recorded(shop: &Shop, line: &AttemptLine) -> Result<bool, PoolError> {

@@ -34,6 +34,8 @@ pub(crate) const RALPH_WORKSPACE_REPOS: &str = "RALPH_WORKSPACE_REPOS";
 /// Not these repositories of a workspace plan.
 pub(crate) const RALPH_WORKSPACE_EXCLUDE: &str = "RALPH_WORKSPACE_EXCLUDE";
 
+/// What the terminal can do; `dumb` cannot move its cursor.
+pub(crate) const TERM: &str = "TERM";
 /// Set inside a tmux session.
 pub(crate) const TMUX: &str = "TMUX";
 

@@ -12,6 +12,7 @@ use ralph_loop::event::{Event, Sink};
 use ralph_loop::outcome::{Outcome, Usage};
 use ralph_loop::record::Totals;
 
+use crate::env_vars;
 use crate::render::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, cut, paint};
 
 /// Shown at most so many workers; the rest is a number.
@@ -49,10 +50,18 @@ struct Working {
     doing: Option<String>,
 }
 
+/// Whether a terminal of this name can move its cursor (terminfo's `dumb` can not).
+fn goes_back(terminal: Option<&str>) -> bool {
+    terminal != Some("dumb")
+}
+
 impl LoopView {
-    /// A view that draws where a person looks on.
+    /// A view that draws where a person looks on, at a terminal that can go back over what it has shown.
     pub(crate) fn new(output: &Output, env: ralph_core::env::Env) -> Self {
-        let is_live = io::stderr().is_terminal() && !output.quiet && !output.is_json();
+        let is_live = io::stderr().is_terminal()
+            && goes_back(env_vars::text(env_vars::TERM).as_deref())
+            && !output.quiet
+            && !output.is_json();
         Self {
             output: output.clone(),
             env,
@@ -322,6 +331,12 @@ fn style(event: &Event) -> Style {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_drawn_over_where_the_cursor_cannot_move() {
+        assert!(!goes_back(Some("dumb")));
+        assert!(goes_back(Some("xterm-256color")) && goes_back(None));
+    }
 
     fn working() -> Working {
         Working {

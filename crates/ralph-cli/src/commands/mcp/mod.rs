@@ -107,7 +107,7 @@ impl Server {
     }
 
     /// What is to be said at once.
-    fn hear(&mut self, line: &str) -> Option<Value> {
+    fn hear(&mut self, line: &[u8]) -> Option<Value> {
         match protocol::hear(line, INSTRUCTIONS) {
             Heard::Answer(answer) => Some(answer),
             Heard::Tools { id } => {
@@ -147,11 +147,11 @@ impl Server {
     }
 }
 
-/// The lines of standard input, until it ends.
-fn listen() -> mpsc::Receiver<String> {
+/// The lines of standard input, whatever bytes they are of, until it ends.
+fn listen() -> mpsc::Receiver<Vec<u8>> {
     let (sender, lines) = mpsc::channel(16);
     std::thread::spawn(move || {
-        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+        for line in std::io::stdin().lock().split(b'\n').map_while(Result::ok) {
             if sender.blocking_send(line).is_err() {
                 break;
             }

@@ -31,12 +31,12 @@ pub(super) enum Heard {
     Nothing,
 }
 
-/// Reads a line.
-pub(super) fn hear(line: &str, instructions: &str) -> Heard {
-    if line.trim().is_empty() {
+/// Reads a line, of whatever bytes.
+pub(super) fn hear(line: &[u8], instructions: &str) -> Heard {
+    if line.trim_ascii().is_empty() {
         return Heard::Nothing;
     }
-    let Ok(message) = serde_json::from_str::<Value>(line) else {
+    let Ok(message) = serde_json::from_slice::<Value>(line) else {
         return Heard::Answer(error(&Value::Null, NOT_JSON, "not JSON"));
     };
     let id = message.get("id").cloned();
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     fn answer(line: &str) -> Value {
-        match hear(line, "how") {
+        match hear(line.as_bytes(), "how") {
             Heard::Answer(answer) => answer,
             other => panic!("{line}: {other:?}"),
         }
@@ -172,10 +172,24 @@ mod tests {
             r#"{"method":"notifications/initialized"}"#,
             r#"{"id":1,"result":{}}"#,
         ] {
-            assert_eq!(hear(line, ""), Heard::Nothing, "{line}");
+            assert_eq!(hear(line.as_bytes(), ""), Heard::Nothing, "{line}");
         }
         let cancel = r#"{"method":"notifications/cancelled","params":{"requestId":"r"}}"#;
-        assert_eq!(hear(cancel, ""), Heard::Cancel { id: json!("r") });
+        assert_eq!(
+            hear(cancel.as_bytes(), ""),
+            Heard::Cancel { id: json!("r") }
+        );
+    }
+
+    #[test]
+    fn a_line_that_is_no_text_is_answered_as_one_that_is_no_json() {
+        for line in [&b"\xff\xfe"[..], b"{\"id\":1,\"method\":\"\xff\"}"] {
+            let Heard::Answer(answer) = hear(line, "") else {
+                panic!("{line:?}");
+            };
+            assert_eq!(answer["error"]["code"], NOT_JSON);
+            assert_eq!(answer["id"], Value::Null);
+        }
     }
 
     proptest! {
@@ -183,9 +197,9 @@ mod tests {
 
         #[test]
         fn any_line_is_survived(line in "\\PC*", id in any::<u8>()) {
-            let _ = hear(&line, "");
+            let _ = hear(line.as_bytes(), "");
             let quoted = json!({"id": id, "method": line});
-            prop_assert!(!matches!(hear(&quoted.to_string(), ""), Heard::Nothing));
+            prop_assert!(!matches!(hear(quoted.to_string().as_bytes(), ""), Heard::Nothing));
         }
     }
 }

@@ -243,8 +243,15 @@ fn a_row_that_is_reworded_while_it_is_had_gets_its_mark() {
         Settled::Changed
     );
     assert_eq!(place.marks(), "x~~");
+    // git sees its mark with the other words that it finds there.
+    let lifted = plan.lift_marks().unwrap();
+    assert_eq!(place.marks(), "x ~");
+    lifted.restore().unwrap();
     // The same for one that is given back, also when it is told twice.
     place.edit("## A\n- [x] login\n- [~] deux\n## B\n- [~] other\n");
+    let lifted = plan.lift_marks().unwrap();
+    lifted.restore().unwrap();
+    assert_eq!(place.marks(), "x~~");
     assert_eq!(plan.revert(&two, &attempt("a2")).unwrap(), Settled::Changed);
     assert_eq!(plan.revert(&two, &attempt("a2")).unwrap(), Settled::Gone);
     assert_eq!(place.marks(), "x ~");

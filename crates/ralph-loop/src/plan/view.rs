@@ -37,6 +37,8 @@ pub struct Planned {
     pub standing: Standing,
     /// Its place among the tasks of every state, from 1.
     pub ordinal: usize,
+    /// Whether somebody has changed its words since it was claimed: only its mark says which row it is.
+    pub(super) is_reworded: bool,
 }
 
 /// A plan as it was read.
@@ -101,12 +103,14 @@ impl Plan {
         Some(planned.mark)
     }
 
-    /// The rows of all tasks that somebody has.
+    /// The rows of all tasks that somebody has, whose marks the records can put back. One that is reworded is found by
+    /// its mark alone, which stays: such a plan is not the committed one with or without it.
     pub(super) fn claimed_rows(&self) -> Vec<&RowKey> {
         let claimed = self
             .tasks
             .iter()
-            .filter(|planned| matches!(planned.standing, Standing::Claimed(_)));
+            .filter(|planned| matches!(planned.standing, Standing::Claimed(_)))
+            .filter(|planned| !planned.is_reworded);
         claimed.map(|planned| &planned.task.row).collect()
     }
 }
@@ -150,6 +154,7 @@ pub(super) fn view(known: &Known, records: &Records, here: &Owner) -> Plan {
             mark: row.mark,
             standing: standing(row, claim, delivery, here),
             ordinal: row.ordinal,
+            is_reworded: claim.is_some_and(|(_, found)| is_reworded(found, row)),
         }
     });
     Plan {
@@ -192,6 +197,11 @@ fn standing(
         None if row.mark == Mark::Claimed => Standing::ClaimedByNobodyKnown,
         None => Standing::Open,
     }
+}
+
+fn is_reworded(claim: &Found<ClaimRecord>, row: &Row) -> bool {
+    let record = claim.record.as_ref();
+    record.is_some_and(|claim| claim.task.row.text != row.key.text)
 }
 
 fn claimant(found: &Found<ClaimRecord>, here: &Owner) -> Claimant {

@@ -206,7 +206,7 @@ async fn attend(
 /// Returns when the guard is gone without a word about its program's end.
 async fn lost(guarded: &mut Guarded) {
     if guarded.wait().await.is_ok() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

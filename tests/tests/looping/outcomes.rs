@@ -313,3 +313,100 @@ fn an_untracked_plan_is_ticked_where_it_is() {
     assert!(repository.plan().contains("- [x] One"));
     assert_eq!(repository.read("a.txt"), "one\n");
 }
+
+/// It would fail everywhere, and with that pass for a failure that was there before.
+#[test]
+fn a_check_that_cannot_be_started_stops_the_loop_and_nothing_is_merged() {
+    let repository = Repository::with_plan(&["- [ ] One :: write a.txt x"]);
+    let words = ["loop", "--quality-gates"];
+    for (gates, wrong) in [
+        ("true; no-such-check --all", "`no-such-check --all`"),
+        ("sh -c \"exit 0; true\"; if true", "`if true`"),
+    ] {
+        let ran = repository.ralph(&[&words[..], &[gates]].concat()).ended(2);
+        assert!(ran.stderr.contains(wrong), "{}", ran.stderr);
+        assert_eq!(repository.agents().len(), 0);
+    }
+    // A script may come with the work; when it does not, nothing is known of the work.
+    let ran = repository
+        .ralph(&[&words[..], &["./check.sh"]].concat())
+        .ended(2);
+    assert!(ran.stderr.contains("`./check.sh`"), "{}", ran.stderr);
+    assert_eq!(repository.outcomes(), ["config_error"]);
+    assert_eq!(repository.attempts()[0]["merged"], false);
+    assert_eq!(repository.branches().len(), 1);
+    left_nothing(&repository);
+}
+
+#[test]
+fn a_check_that_ends_its_guard_has_failed() {
+    let repository = Repository::with_plan(&["- [ ] One :: write a.txt x"]);
+    let _ = repository
+        .ralph(&["loop", "--quality-gates", "kill -9 $PPID"])
+        .ended(1);
+    assert_eq!(repository.outcomes(), ["gates_failed"]);
+    let reason = repository.attempts()[0]["reason"].to_string();
+    assert!(reason.contains("its guard was ended"), "{reason}");
+    assert_eq!(repository.plan().matches("- [ ]").count(), 1);
+    assert_eq!(repository.branches().len(), 1);
+    left_nothing(&repository);
+}
+
+#[test]
+fn a_check_that_failed_before_is_named_and_not_called_a_pass() {
+    let repository = Repository::with_plan(&["- [ ] One :: write a.txt x"]);
+    let ran = repository
+        .ralph(&["loop", "--quality-gates", "test -e never"])
+        .ended(0);
+    assert!(
+        ran.stderr
+            .contains("the check `test -e never` failed before too (exit 1)"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(
+        repository.attempts()[0]["checks"][0],
+        "FAILED BEFORE: test -e never (failed before too (exit 1))"
+    );
+}
+
+/// Checks take longer than agents, and what an agent has cost is known before them.
+#[test]
+fn the_ceiling_of_money_holds_with_several_workers_while_checks_run() {
+    let line = "print {\"ralph\":\"outcome\",\"outcome\":\"done\",\"cost_usd\":1}";
+    let tasks: Vec<String> = (0..6)
+        .map(|number| format!("- [ ] Task {number} :: write {number}.txt x; {line}"))
+        .collect();
+    let tasks: Vec<&str> = tasks.iter().map(String::as_str).collect();
+    let repository = Repository::with_plan(&tasks);
+    let words = ["--parallel", "2", "6", "--max-cost", "1"];
+    let ran = repository.ralph(&[&words[..], &["--quality-gates", "sleep 1"]].concat());
+    assert!(
+        ran.stderr.contains("cost ceiling reached ($1.00 spent)"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(repository.agents().len(), 1);
+}
+
+#[test]
+fn a_row_that_a_person_rewords_meanwhile_is_ticked() {
+    let repository = Repository::with_plan(&["- [ ] Loginn :: wait ../../go; write a.txt x"]);
+    repository.write(".gitignore", "/.ralph/\n");
+    repository.git(&["rm", "-rq", "--cached", ".ralph"]);
+    repository.git(&["add", ".gitignore"]);
+    repository.git(&["commit", "-qm", "Keep the plan to myself"]);
+    let mut running = repository.start(&["loop", "--quality-gates", "none"]);
+    wait_until("it runs", || repository.agents().len() == 1);
+    let plan = repository.plan().replace("Loginn", "Login");
+    repository.write(".ralph/fix_plan.md", &plan);
+    repository.write("../go", "");
+    wait_until("it has ended", || {
+        running.try_wait().expect("a process").is_some()
+    });
+    assert!(
+        repository.plan().contains("- [x] Login "),
+        "{}",
+        repository.plan()
+    );
+}

@@ -180,6 +180,12 @@ fn a_push_that_failed_is_tried_again_although_its_worktree_is_somebody_else_s() 
     let record: serde_json::Value = serde_json::from_str(record).expect("JSON");
     let path = record["assigned"]["path"].as_str().expect("a path");
     repository.git(&["worktree", "add", "--quiet", "--detach", path]);
+    // As a loop marks its own.
+    let git_dir = record["assigned"]["git_dir"].as_str().expect("a path");
+    let mark = std::path::Path::new(git_dir).join("ralph.json");
+    let mark = mark.strip_prefix(repository.root().canonicalize().expect("a folder"));
+    let mark = mark.expect("below it").to_string_lossy().into_owned();
+    repository.write(&mark, "{\"state\":\"released\",\"branch\":null}\n");
     refuse_pushes(&repository, false);
     let ran = forge.ralph(&repository, &RUN).ended(0);
     assert_eq!(

@@ -306,7 +306,7 @@ fn a_repository_whose_own_loop_runs_is_not_worked_in() {
     own.kill().expect("killed");
     own.wait().expect("ended");
     let ran = folder.ralph(&["loop", "--workspace"]).ended(0);
-    assert!(ran.stderr.contains("1 done"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("Succeeded: 1"), "{}", ran.stderr);
     assert!(folder.read("alpha/a1.txt").contains('x'));
 }
 

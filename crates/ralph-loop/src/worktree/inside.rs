@@ -1,5 +1,6 @@
-//! Repositories inside a worktree: clones, other worktrees, submodules, also in folders that git ignores. No commit of
-//! ours holds what is in them, so a worktree goes only when all of it is elsewhere too.
+//! Repositories inside a worktree: clones, other worktrees, submodules. No commit of ours holds what is in them, so a
+//! worktree goes only when all of it is elsewhere too. A clone in a folder that git ignores goes like everything there:
+//! tests make such ones by the dozen. A worktree of this repository and a submodule count wherever they are.
 //!
 //! They are found by looking through the folders; git is asked about those that are there, and never where there are
 //! none. What must never be here: a removal, a guess. What git does not answer counts as being nowhere else.
@@ -67,6 +68,9 @@ impl Worktrees {
         for nested in found {
             let path = nested.name.as_os_str().as_bytes();
             let kind = self.kind(assigned, &nested, start.as_ref());
+            if kind == Kind::Clone && self.is_ignored(assigned, &nested).await {
+                continue;
+            }
             let is_unknown = now.as_ref().is_some_and(|now| now.what_is(path).is_none());
             if kind == Kind::Clone && is_unknown && !self.has_commit(&nested).await {
                 inside.unborn.push(nested.name.clone());
@@ -125,6 +129,13 @@ impl Worktrees {
             commits = commits.arg(known.as_str());
         }
         self.says_nothing(commits).await
+    }
+
+    async fn is_ignored(&self, assigned: &Assigned, nested: &Nested) -> bool {
+        let question = self.git.call(&["check-ignore", "--quiet", "--"]);
+        let question = question.within(&assigned.path, &assigned.git_dir);
+        let answer = question.arg(&nested.name).accepting(&[0, 1, 128]).await;
+        answer.is_ok_and(|answer| answer.code == 0)
     }
 
     async fn has_commit(&self, nested: &Nested) -> bool {
@@ -312,10 +323,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_repository_in_an_ignored_folder_keeps_its_worktree_too() {
+    async fn a_repository_keeps_its_worktree_and_one_in_an_ignored_folder_goes_with_it() {
         let bench = Bench::new().await;
-        bench.nested("ignored/deep/one");
-        bench.is_kept_for(&["ignored/deep/one"]).await;
+        bench.nested("deep/one");
+        bench.nested("ignored/deep/two");
+        bench.is_kept_for(&["deep/one"]).await;
+        let bench = Bench::new().await;
+        bench.nested("ignored/deep/two");
+        let (kept, prepared) = bench.keep().await.unwrap();
+        assert!(kept.is_none() && prepared.is_some());
     }
 
     #[tokio::test]
@@ -339,7 +355,7 @@ mod tests {
     #[tokio::test]
     async fn a_work_that_was_committed_before_a_crash_still_has_its_repositories_in_it() {
         let bench = Bench::new().await;
-        bench.nested("ignored/one");
+        bench.nested("one");
         bench.write("work");
         let (worktrees, assigned) = (&bench.worktrees, &bench.assigned);
         let work = worktrees.capture(assigned).await.unwrap();
@@ -347,10 +363,10 @@ mod tests {
             .commit(assigned, &work, "m", Vec::new(), NOW)
             .await;
         let work = worktrees.capture(assigned).await.unwrap();
-        assert!(work.is_committed && work.embedded == ["ignored/one"]);
+        assert!(work.is_committed && work.embedded == ["one"]);
         let safe = Safe::OnBranch(&commit.unwrap());
         assert!(worktrees.release(assigned, &work, safe).await.is_err());
-        assert!(assigned.path.join("ignored/one/file").is_file());
+        assert!(assigned.path.join("one/file").is_file());
     }
 
     #[tokio::test]
@@ -376,15 +392,15 @@ mod tests {
         ] {
             let bench = Bench::new().await;
             let from = bench.sandbox.top().to_string_lossy().into_owned();
-            bench.at("", &["clone", "-q", &from, "ignored/clone"]);
+            bench.at("", &["clone", "-q", &from, "clone"]);
             bench
                 .sandbox
-                .write("../repo-worktrees/w1/ignored/clone/README.md", "changed\n");
+                .write("../repo-worktrees/w1/clone/README.md", "changed\n");
             if change[0] != "stash" {
-                bench.at("ignored/clone", &["checkout", "-q", "README.md"]);
+                bench.at("clone", &["checkout", "-q", "README.md"]);
             }
-            bench.at("ignored/clone", change);
-            bench.is_kept_for(&["ignored/clone"]).await;
+            bench.at("clone", change);
+            bench.is_kept_for(&["clone"]).await;
         }
     }
 

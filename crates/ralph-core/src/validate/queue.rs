@@ -47,6 +47,11 @@ fn named(text: Option<&str>) -> Option<String> {
 /// Why there is none, as a fragment for a message.
 pub fn script_of(item: &QueueItem, names: &BTreeSet<String>) -> Result<String, String> {
     if let Some(named) = named_script(item) {
+        if let Some(more) = item.script.as_deref().and_then(left_over) {
+            return Err(format!(
+                "names `{more}` behind its script, which would not be run or passed on"
+            ));
+        }
         return if names.contains(&named) {
             Ok(named)
         } else {
@@ -81,6 +86,20 @@ pub fn script_of(item: &QueueItem, names: &BTreeSet<String>) -> Result<String, S
             several.len()
         )),
     }
+}
+
+/// What stands behind the path of a script and means more than a remark: another script, or arguments. One item is one
+/// script, and what it needs stands in it.
+fn left_over(text: &str) -> Option<&str> {
+    let script = bare_path(text);
+    let (_, rest) = text.split_once(script.as_str())?;
+    let mut words = rest.split([' ', '\t', ',', ';', '`', '(', ')']);
+    words.find(|word| {
+        let is_script = [".sbatch", ".slurm", ".sh"]
+            .iter()
+            .any(|end| word.ends_with(end));
+        (is_script && *word != script) || (word.starts_with("--") && word.len() > 2)
+    })
 }
 
 /// Follows READY items to their files: the others have been submitted, or are not meant to be.

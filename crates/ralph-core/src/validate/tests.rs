@@ -245,6 +245,31 @@ fn scripts() {
         "#);
 }
 
+/// Only the first would be submitted, and what stands behind it would be dropped.
+#[test]
+fn an_item_is_one_script_and_what_is_passed_to_it_stands_in_it() {
+    let names = ["slurm/jobs/a.sbatch", "slurm/jobs/b.sbatch"].map(str::to_owned);
+    let names = std::collections::BTreeSet::from(names);
+    let of = |script: &str| {
+        let text = format!("## READY\n\n### Q-001: x\n- Script: {script}\n");
+        let items = ralph_docs::queue::items(&text);
+        script_of(&items[0], &names).is_ok()
+    };
+    for fine in [
+        "slurm/jobs/a.sbatch",
+        "`slurm/jobs/a.sbatch` (the long one -- see notes)",
+        "slurm/jobs/a.sbatch, needs 4 GPUs",
+    ] {
+        assert!(of(fine), "{fine}");
+    }
+    for refused in [
+        "slurm/jobs/a.sbatch, slurm/jobs/b.sbatch",
+        "slurm/jobs/a.sbatch --seed 3",
+    ] {
+        assert!(!of(refused), "{refused}");
+    }
+}
+
 #[test]
 fn the_queue_points_at_files_that_exist() {
     let queue = "//- documentation/queue.md

@@ -143,7 +143,10 @@ fn with_a_table_of_its_tasks(site: &Site<'_>) {
     says(
         site,
         "sweep/documentation/debugging.md",
-        &["exit 7:0", &format!("{job}_2.err")],
+        &[
+            &format!("1 of 4 did not complete: 1 FAILED with 7:0 ({job}_2)"),
+            &format!("{job}_2.err"),
+        ],
     );
 }
 

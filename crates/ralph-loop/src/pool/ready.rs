@@ -26,7 +26,7 @@ pub(super) struct Ready {
     pub(super) assigned: Assigned,
     pub(super) order: AgentOrder,
     pub(super) guard: Guard,
-    /// When it was, by the clock that is never set.
+    /// Since when its base may have moved, by the clock that is never set: when that was looked at.
     pub(super) since: Duration,
 }
 
@@ -116,6 +116,7 @@ async fn equip(
     // The guard starts while git makes the worktree, and nobody stands still for either.
     let program = shop.guard.clone();
     let guard = tokio::task::spawn_blocking(move || Guard::start(&program));
+    let since = shop.env.clock.monotonic();
     let assigned = assigned(site, task).await?;
     record.assigned = Some(assigned.clone());
     let guard = guard.await??;
@@ -131,7 +132,7 @@ async fn equip(
         assigned,
         order,
         guard,
-        since: shop.env.clock.monotonic(),
+        since,
     })
 }
 

@@ -418,4 +418,15 @@ mod tests {
         assert!(subject.ends_with("ä…"));
         assert_eq!(body, format!("{long}\n\nDid it.\n\n"));
     }
+
+    #[test]
+    fn the_words_of_a_failure_are_one_line() {
+        let error = crate::git::GitError::Failed {
+            command: "git add".to_owned(),
+            how: "exit 128".to_owned(),
+            stderr: "error: filter\nfatal: a.x".to_owned(),
+        };
+        let text = words(&error);
+        assert!(text.ends_with("error: filter fatal: a.x"), "{text}");
+    }
 }

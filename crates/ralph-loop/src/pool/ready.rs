@@ -243,7 +243,7 @@ pub(super) async fn give_back(
     Ok(shop.attempts.close(attempt)?)
 }
 
-/// The words for a failure, its causes included.
+/// The words for a failure in one line, its causes included. Git's own are often several.
 pub(super) fn words(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
@@ -251,7 +251,7 @@ pub(super) fn words(error: &dyn std::error::Error) -> String {
         text = format!("{text}: {source}");
         next = source.source();
     }
-    text
+    crate::event::one_line(&text)
 }
 
 /// Whether a failure will be there again however often it is tried.

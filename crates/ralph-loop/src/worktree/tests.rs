@@ -154,6 +154,24 @@ async fn a_hook_that_fails_keeps_nobody_from_a_worktree() {
     bench.is_clean_with(&[]).await;
 }
 
+/// What would keep every attempt from a worktree, or its work from being taken down.
+#[tokio::test]
+async fn settings_and_tags_of_the_repository_keep_nobody_from_a_worktree() {
+    let sandbox = Sandbox::new();
+    sandbox.git(&["tag", "main"]);
+    let from = sandbox.folder().join("lib").to_string_lossy().into_owned();
+    sandbox.git(&["clone", "-q", ".", &from]);
+    let allow = "protocol.file.allow=always";
+    sandbox.git(&["-c", allow, "submodule", "--quiet", "add", &from, "sub"]);
+    sandbox.commit_all("A submodule");
+    sandbox.git(&["config", "submodule.recurse", "true"]);
+    let bench = Bench::of(sandbox).await;
+    let assigned = bench.assigned().await;
+    write(&assigned.path, "work.txt", "x");
+    let work = bench.worktrees.capture(&assigned).await.unwrap();
+    assert_eq!(work.changes.len(), 1);
+}
+
 #[tokio::test]
 async fn a_branch_that_exists_here_or_at_the_remote_is_never_taken() {
     let sandbox = Sandbox::new().with_origin();

@@ -172,17 +172,9 @@ impl Worktrees {
     /// Git refuses, such as for a full disk. What was begun is removed.
     pub async fn prepare_at(&self, commit: &ObjectId) -> Result<Prepared, WorktreeError> {
         let prepared = self.add(commit).await?;
-        let checkout = [
-            "checkout",
-            "--quiet",
-            "--force",
-            "--detach",
-            commit.as_str(),
-        ];
-        let checkout = self.within(&prepared, &checkout).limit(CHECKOUT_LIMIT);
-        let brought = match checkout.run().await {
-            Ok(_) => notes::bring(self.git.top(), &prepared.path).map_err(WorktreeError::from),
-            Err(error) => Err(error.into()),
+        let brought = match self.leave(&prepared, commit).await {
+            Ok(()) => notes::bring(self.git.top(), &prepared.path).map_err(WorktreeError::from),
+            Err(error) => Err(error),
         };
         match brought {
             Ok(()) => Ok(prepared),

@@ -53,7 +53,12 @@ impl Worktrees {
         Some(prepared)
     }
 
-    async fn leave(&self, prepared: &Prepared, commit: &ObjectId) -> Result<(), WorktreeError> {
+    /// Sets a worktree to a commit, on no branch.
+    pub(super) async fn leave(
+        &self,
+        prepared: &Prepared,
+        commit: &ObjectId,
+    ) -> Result<(), WorktreeError> {
         let checkout = [
             "checkout",
             "--quiet",
@@ -61,7 +66,8 @@ impl Worktrees {
             "--detach",
             commit.as_str(),
         ];
-        self.within(prepared, &checkout).run().await?;
+        let checkout = self.within(prepared, &checkout).limit(CHECKOUT_LIMIT);
+        checkout.run().await?;
         Ok(())
     }
 

@@ -25,6 +25,8 @@ mod corpus_tests;
 mod field_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod written_tests;
 
 use std::time::Duration;
 

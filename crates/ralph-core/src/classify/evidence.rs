@@ -14,6 +14,10 @@ const LAST_LINES: usize = 50;
 /// How many lines of progress other processes may print until they wait for one that has ended.
 const STEPS_UNTIL_IDLE: usize = 5;
 
+/// How many lines below an exception its message may go on, when the line is about a GPU: the frameworks explain
+/// there what happened on the device.
+const DEVICE_MESSAGE: usize = 12;
+
 /// What a script prints as its last act, in lower case and at the start of a line. What a program prints about
 /// its own part (`Training completed`) is not the end of the job.
 const ENDINGS: &[&str] = &[
@@ -164,6 +168,7 @@ fn hits(
     raised: Option<&python::Verdict>,
 ) -> Vec<Candidate> {
     let last_traceback = traceback::last_start(log);
+    let tracebacks = traceback::find(log);
     let candidate = |hit: signatures::Hit| {
         let signature = SIGNATURES.get(hit.row)?;
         let passed = signature.weight == Weight::Passing && last_traceback > Some(hit.line);
@@ -181,7 +186,7 @@ fn hits(
             text: signature.needle(),
             decisive: proves && !passed && !follows,
             warned: hit.warned && raised.is_none_or(|found| !found.of_device),
-            source: source_before(log, hit.line).filter(|_| signature.class.rank() == Rank::Python),
+            source: source(&tracebacks, log, hit.line, signature.class),
             ..Candidate::bare(signature.class)
         })
     };
@@ -205,12 +210,30 @@ fn is_cause(found: &python::Verdict, index: usize, log: &LogText, watchdog: usiz
     found.is_cause && (found.log != index || found.line < watchdog && idle())
 }
 
+/// Where in the user's code the line of a text was raised, as far as the log says it.
+fn source(
+    tracebacks: &[traceback::Traceback<'_>],
+    log: &LogText,
+    line: usize,
+    class: FailureClass,
+) -> Option<(String, usize)> {
+    let more = match class.rank() {
+        Rank::Device | Rank::DeviceMemory => DEVICE_MESSAGE,
+        _ => 1,
+    };
+    let place = traceback::place_of(tracebacks, line, more).or_else(|| match class {
+        FailureClass::PyException => source_before(log, line),
+        FailureClass::CrashSignal => traceback::place_of_crash(log, line),
+        _ => None,
+    });
+    place.map(|(path, number)| (path.to_owned(), number))
+}
+
 /// The place that Python prints above a syntax error.
-fn source_before(log: &LogText, line: usize) -> Option<(String, usize)> {
+fn source_before(log: &LogText, line: usize) -> Option<(&str, usize)> {
     (line.saturating_sub(4)..line)
         .rev()
         .find_map(|index| traceback::frame(log.line(index)?.text))
-        .map(|(path, number)| (path.to_owned(), number))
 }
 
 fn from_python(verdict: &python::Verdict) -> Candidate {

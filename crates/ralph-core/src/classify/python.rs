@@ -82,6 +82,16 @@ const RULES: &[Rule] = &[
         FailureClass::LibraryMismatch,
     ),
     rule(
+        &["HfArgumentParserError", "OverrideParseException"],
+        &[],
+        FailureClass::CliBadArguments,
+    ),
+    rule(
+        &[],
+        &["not used by the hfargumentparser"],
+        FailureClass::CliBadArguments,
+    ),
+    rule(
         &["ModuleNotFoundError", "ImportError"],
         &[],
         FailureClass::ModuleNotFound,
@@ -134,6 +144,21 @@ const RULES: &[Rule] = &[
     rule(&["KeyError"], &[], FailureClass::UnsetEnvironment).raised_in("/os.py"),
     rule(&["FileNotFoundError"], &[], FailureClass::PyFileNotFound),
     rule(
+        &["DistStoreError", "DistBackendError"],
+        &[],
+        FailureClass::NcclWatchdog,
+    ),
+    rule(
+        &[],
+        &[
+            "store based barrier",
+            "the client socket has ",
+            "gloo/transport",
+            "rendezvous",
+        ],
+        FailureClass::NcclWatchdog,
+    ),
+    rule(
         &[],
         &[
             "no such file or directory",
@@ -143,11 +168,32 @@ const RULES: &[Rule] = &[
         FailureClass::PyFileNotFound,
     ),
     rule(&["PermissionError"], &[], FailureClass::PermissionDenied),
+    rule(&["GatedRepoError"], &[], FailureClass::PermissionDenied),
+    rule(
+        &[],
+        &[
+            "gated repo",
+            "401 client error",
+            "403 client error",
+            "http error 401",
+            "http error 403",
+        ],
+        FailureClass::PermissionDenied,
+    ),
     rule(
         &[
             "ConnectionError",
             "ConnectTimeout",
             "ReadTimeout",
+            "ReadTimeoutError",
+            "ProxyError",
+            "ConnectError",
+            "ChunkedEncodingError",
+            "IncompleteRead",
+            "RemoteDisconnected",
+            "RemoteProtocolError",
+            "ServerDisconnectedError",
+            "ClientConnectorError",
             "ConnectTimeoutError",
             "URLError",
             "gaierror",
@@ -165,10 +211,25 @@ const RULES: &[Rule] = &[
             "max retries exceeded",
             "network is unreachable",
             "couldn't connect to 'http",
+            "too many requests",
+            "429 client error",
+            "http error 429",
+            "500 server error",
+            "502 server error",
+            "503 server error",
+            "504 server error",
+            "http error 50",
+            "run initialization has timed out",
+            "trying to locate the file on the hub",
         ],
         FailureClass::Network,
     ),
-    rule(&["UnpicklingError"], &[], FailureClass::PyCheckpointFormat),
+    rule(
+        &["UnpicklingError", "SafetensorError"],
+        &[],
+        FailureClass::PyCheckpointFormat,
+    ),
+    rule(&["EOFError"], &[], FailureClass::PyCheckpointFormat).raised_in("/torch/serialization.py"),
     rule(
         &[],
         &[
@@ -239,6 +300,14 @@ const RULES: &[Rule] = &[
             "does not broadcast with",
             "except for the concatenation axis",
             "dimensions to have the same shape",
+            "inconsistent numbers of samples",
+            "is expecting",
+            "incompatible shapes",
+            "incompatible with the layer",
+            "does not match length of index",
+            "must be of the same length",
+            "cannot reshape",
+            "to match target batch_size",
         ],
         FailureClass::PyShapeMismatch,
     ),
@@ -264,6 +333,24 @@ const RULES: &[Rule] = &[
     ),
     rule(&["FloatingPointError"], &[], FailureClass::LossNan),
 ];
+
+/// What a launcher says of a program that a signal ended, in lower case.
+const ENDED_BY_SIGNAL: &[(&str, FailureClass)] = &[
+    ("signal 9 (sigkill)", FailureClass::SlurmSignal),
+    ("<signals.sigkill", FailureClass::SlurmSignal),
+    ("signal 11 (sigsegv)", FailureClass::CrashSignal),
+    ("<signals.sigsegv", FailureClass::CrashSignal),
+    ("signal 6 (sigabrt)", FailureClass::CrashSignal),
+    ("<signals.sigabrt", FailureClass::CrashSignal),
+    ("signal 7 (sigbus)", FailureClass::CrashSignal),
+    ("<signals.sigbus", FailureClass::CrashSignal),
+    ("signal 8 (sigfpe)", FailureClass::CrashSignal),
+    ("<signals.sigfpe", FailureClass::CrashSignal),
+    ("signal 4 (sigill)", FailureClass::CrashSignal),
+    ("<signals.sigill", FailureClass::CrashSignal),
+];
+/// How many lines of a launcher's report are read; the first failure that was observed is the last one it names.
+const REPORT: usize = 200;
 
 /// Folders of configurations: a file missing there is a submission older than its configuration (incident 28).
 const CONFIG_FOLDERS: &[&str] = &["configs/", "config/", "conf/"];
@@ -340,7 +427,33 @@ pub(super) fn decide(
         }
     }
     let (standing, log, found) = best?;
-    (standing > Standing::Ignored).then(|| verdict(&found, log))
+    (standing > Standing::Ignored).then(|| {
+        let ended = (standing == Standing::Wrapper)
+            .then(|| by_signal(logs.get(log)?, &found))
+            .flatten();
+        let verdict = verdict(&found, log);
+        ended.map_or(verdict.clone(), |(class, line)| Verdict {
+            class,
+            rank: Rank::Python,
+            scope: class.scope(),
+            line,
+            source: None,
+            ..verdict
+        })
+    })
+}
+
+/// The signal that ended a launcher's program, and the line that says so.
+fn by_signal(log: &LogText, found: &Traceback<'_>) -> Option<(FailureClass, usize)> {
+    let lines = log.lines().enumerate().skip(found.line).take(REPORT);
+    let said = lines.filter_map(|(index, line)| {
+        let text = line.text.to_ascii_lowercase();
+        let (_, class) = ENDED_BY_SIGNAL
+            .iter()
+            .find(|(words, _)| text.contains(words))?;
+        Some((*class, index))
+    });
+    said.last()
 }
 
 /// The class by the first rule that fits; rank and scope follow the class, except for a missing configuration.

@@ -12,6 +12,8 @@ const LAST_TRACEBACKS: usize = 64;
 const LONGEST: usize = 400;
 /// How many lines of other output may stand between the frames and the exception.
 const FOREIGN_LINES: usize = 20;
+/// How many lines below the word of a crash its frames may stand.
+const FRAMES_OF_CRASH: usize = 100;
 
 /// How much a traceback says about the end of the program; a greater one is believed first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,11 +36,15 @@ const WRAPPERS: &[&str] = &[
     "CalledProcessError",
     "DistBackendError",
     "SignalException",
+    "DistStoreError",
+    "DistNetworkError",
 ];
 const OF_A_PEER: &[&str] = &[
     "nccl communicator was aborted",
     "connection closed by peer",
     "watchdog",
+    "store based barrier",
+    "the client socket has ",
 ];
 
 /// Endings of the names of exceptions; other names are only believed directly below a frame.
@@ -89,10 +95,51 @@ pub(super) fn find(log: &LogText) -> Vec<Traceback<'_>> {
         .take(LAST_TRACEBACKS)
         .collect();
     starts.reverse();
-    starts
+    let whole = starts.into_iter().filter_map(|start| read(log, start));
+    without_header(log).into_iter().chain(whole).collect()
+}
+
+/// The traceback in whose middle a log starts, as the end of a long log may. Nothing is known about its head, so any
+/// other traceback is believed before it.
+fn without_header(log: &LogText) -> Option<Traceback<'_>> {
+    let text = log.text().as_bytes();
+    let offset = memchr::memmem::find(text, b"  File \"")?;
+    let announced = memchr::memmem::find(text, b"(most recent call ");
+    if announced.is_some_and(|announced| announced < offset) {
+        return None;
+    }
+    let first = log.line_at(offset);
+    frame(log.line(first)?.text)?;
+    let found = read(log, first.saturating_sub(1))?;
+    let ended = ["Error", "Exception"].iter();
+    ended
         .into_iter()
-        .filter_map(|start| read(log, start))
-        .collect()
+        .any(|ending| found.name.ends_with(ending))
+        .then(|| Traceback {
+            standing: found.standing.min(Standing::CutOff),
+            ..found
+        })
+}
+
+/// The innermost frame of the user's own code in the traceback that holds a line; also of a message that goes on for
+/// `more` lines below the exception.
+pub(super) fn place_of<'a>(
+    tracebacks: &[Traceback<'a>],
+    line: usize,
+    more: usize,
+) -> Option<(&'a str, usize)> {
+    let holding = tracebacks.iter().rev().find(|found| found.start <= line)?;
+    holding.user_frame.filter(|_| line <= holding.line + more)
+}
+
+/// The same for a crash, of which Python prints the frames below, the innermost first.
+pub(super) fn place_of_crash(log: &LogText, line: usize) -> Option<(&str, usize)> {
+    let below = (line + 1..line + FRAMES_OF_CRASH).map_while(|index| log.line(index));
+    below
+        .skip_while(|line| !line.text.ends_with("(most recent call first):"))
+        .skip(1)
+        .map_while(|line| frame(line.text))
+        .find(|(path, _)| is_own(path))
 }
 
 /// Index of the line where the last traceback of a log starts.
@@ -159,7 +206,7 @@ impl<'a> Traceback<'a> {
             return;
         };
         self.innermost = path;
-        if !path.starts_with('<') && !INSTALLED.iter().any(|folder| path.contains(folder)) {
+        if is_own(path) {
             self.user_frame = Some((path, line));
         }
     }
@@ -174,6 +221,11 @@ fn own_text<'a>(line: Line<'a>, prefix: &str) -> Option<&'a str> {
     };
     // An exception group draws its members behind a bar.
     Some(text.trim_start().strip_prefix("| ").unwrap_or(text))
+}
+
+/// Whether a file is neither installed code nor the interpreter's own.
+fn is_own(path: &str) -> bool {
+    !path.starts_with('<') && !INSTALLED.iter().any(|folder| path.contains(folder))
 }
 
 fn is_of_a_peer(message: &str) -> bool {

@@ -232,12 +232,18 @@ impl Score {
             .logs
             .iter()
             .map(|(stream, bytes)| {
-                let name = if *stream == Stream::Err { "job.err" } else { "job.out" };
+                let name = if *stream == Stream::Err {
+                    "job.err"
+                } else {
+                    "job.out"
+                };
                 let text = bytes.clone();
                 let text = if end_of_line == "\n" {
                     text
                 } else {
-                    text.split(|byte| *byte == b'\n').collect::<Vec<_>>().join(end_of_line.as_bytes())
+                    text.split(|byte| *byte == b'\n')
+                        .collect::<Vec<_>>()
+                        .join(end_of_line.as_bytes())
                 };
                 LogText::from_bytes(name, *stream, &text)
             })
@@ -265,13 +271,25 @@ impl Score {
             .source_location
             .as_ref()
             .map_or_else(String::new, |(file, line)| format!("{file}:{line}"));
-        let told = format!("{}: {label}, not {} [{key}] {at}", case.name, case.classes.join("/"));
+        let told = format!(
+            "{}: {label}, not {} [{key}] {at}",
+            case.name,
+            case.classes.join("/")
+        );
         if !case.classes.contains(&label) {
-            let list = if label == "unknown" { &mut self.unknown } else { &mut self.wrong };
+            let list = if label == "unknown" {
+                &mut self.unknown
+            } else {
+                &mut self.wrong
+            };
             list.push(told);
             return false;
         }
-        if case.key.as_ref().is_some_and(|wanted| !key.contains(wanted)) {
+        if case
+            .key
+            .as_ref()
+            .is_some_and(|wanted| !key.contains(wanted))
+        {
             self.keys.push(told);
             return false;
         }
@@ -325,7 +343,11 @@ fn written_logs_have_names_of_their_own_and_classes_that_exist() {
         for case in read(text) {
             for class in &case.classes {
                 let class = class.trim_start_matches("false_success:");
-                assert!(FailureClass::from_name(class).is_some(), "{}: {class}", case.name);
+                assert!(
+                    FailureClass::from_name(class).is_some(),
+                    "{}: {class}",
+                    case.name
+                );
             }
             assert_eq!(seen.insert(case.name.clone(), set), None, "{}", case.name);
         }

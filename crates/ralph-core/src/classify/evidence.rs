@@ -13,6 +13,8 @@ const LAST_LINES: usize = 50;
 
 /// How many lines of progress other processes may print until they wait for one that has ended.
 const STEPS_UNTIL_IDLE: usize = 5;
+/// How many lines from an error on may say that it was survived.
+const SURVIVED_WITHIN: usize = 3;
 
 /// How many lines below an exception its message may go on, when the line is about a GPU: the frameworks explain
 /// there what happened on the device.
@@ -181,10 +183,20 @@ fn hits(
         };
         let follows = signature.class == FailureClass::NcclWatchdog
             && raised.is_some_and(|found| is_cause(found, index, log, hit.line));
+        let survived = signature.weight == Weight::Telling
+            && signature.class.rank() > Rank::Submission
+            && raised.is_some_and(|found| is_survived(found, index, log, hit.line));
+        let again = raised
+            .filter(|_| survived)
+            .and_then(|found| said_by(found, log, signature));
+        let hit = signatures::Hit {
+            line: again.unwrap_or(hit.line),
+            ..hit
+        };
         Some(Candidate {
             place: Some((index, hit.line)),
             text: signature.needle(),
-            decisive: proves && !passed && !follows,
+            decisive: proves && !passed && !follows && (!survived || again.is_some()),
             warned: hit.warned && raised.is_none_or(|found| !found.of_device),
             source: source(&tracebacks, log, hit.line, signature.class),
             ..Candidate::bare(signature.class)
@@ -196,17 +208,43 @@ fn hits(
         .collect()
 }
 
+/// Whether a program went on after the line of a text, until another exception ended it: a batch that was too large
+/// for the GPU and was tried again is not why the job failed.
+fn is_survived(found: &python::Verdict, index: usize, log: &LogText, line: usize) -> bool {
+    if !found.is_cause || found.log != index || line >= found.start {
+        return false;
+    }
+    let until = found.start - line;
+    let said = log.lines().skip(line).take(until.min(SURVIVED_WITHIN));
+    said.into_iter()
+        .any(|line| aftermath::is_survival(line.text))
+        || progress(log, line, found.start) > STEPS_UNTIL_IDLE
+}
+
+/// The line of the exception that ended the program, where it has the text too.
+fn said_by(
+    found: &python::Verdict,
+    log: &LogText,
+    signature: &signatures::Signature,
+) -> Option<usize> {
+    (found.start..=found.line + 1).find(|index| {
+        log.line(*index)
+            .is_some_and(|line| signature.is_in(line.text))
+    })
+}
+
+/// How many lines between two others show a program at work.
+fn progress(log: &LogText, from: usize, to: usize) -> usize {
+    let between = log.lines().skip(from + 1).take(to.saturating_sub(from + 1));
+    between
+        .filter(|line| aftermath::is_progress(line.text))
+        .count()
+}
+
 /// Whether an exception of one process explains that the others waited for it in vain: it stands before their
 /// watchdog's line, and the log shows no work in between, as it does after an exception that was caught.
 fn is_cause(found: &python::Verdict, index: usize, log: &LogText, watchdog: usize) -> bool {
-    let idle = || {
-        let between = watchdog.saturating_sub(found.line + 1);
-        let lines = log.lines().skip(found.line + 1).take(between);
-        lines
-            .filter(|line| aftermath::is_progress(line.text))
-            .count()
-            <= STEPS_UNTIL_IDLE
-    };
+    let idle = || progress(log, found.line, watchdog) <= STEPS_UNTIL_IDLE;
     found.is_cause && (found.log != index || found.line < watchdog && idle())
 }
 

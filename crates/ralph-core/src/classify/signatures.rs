@@ -49,11 +49,7 @@ pub(super) struct Signature {
 }
 
 impl Signature {
-    pub(super) const fn new(
-        weight: Weight,
-        class: FailureClass,
-        fragments: &'static [&'static str],
-    ) -> Self {
+    const fn new(weight: Weight, class: FailureClass, fragments: &'static [&'static str]) -> Self {
         Self {
             class,
             weight,
@@ -98,16 +94,34 @@ impl Signature {
         self
     }
 
+    /// Whether a line has the texts, whatever else it says.
+    pub(super) fn is_in(&self, line: &str) -> bool {
+        in_order(line, self.fragments)
+    }
+
     pub(super) fn needle(&self) -> &'static str {
         let longest = self.fragments.iter().max_by_key(|text| text.len());
         longest.copied().unwrap_or_default()
     }
 }
 
+/// Rows of the tables.
+pub(super) const fn fatal(class: FailureClass, fragments: &'static [&'static str]) -> Signature {
+    Signature::new(Weight::Fatal, class, fragments)
+}
+
+pub(super) const fn tells(class: FailureClass, fragments: &'static [&'static str]) -> Signature {
+    Signature::new(Weight::Telling, class, fragments)
+}
+
+pub(super) const fn passing(class: FailureClass, fragments: &'static [&'static str]) -> Signature {
+    Signature::new(Weight::Passing, class, fragments)
+}
+
 static SEARCH: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
     AhoCorasick::builder()
         .match_kind(MatchKind::Standard)
-        .build(SIGNATURES.iter().map(Signature::needle))
+        .build(SIGNATURES.iter().map(|row| row.needle()))
         .ok()
 });
 
@@ -297,7 +311,7 @@ mod tests {
 
     #[test]
     fn every_row_finds_its_own_text() {
-        for signature in SIGNATURES {
+        for signature in SIGNATURES.iter() {
             if signature.of_variable {
                 continue;
             }

@@ -38,6 +38,7 @@ const WRAPPERS: &[&str] = &[
     "SignalException",
     "DistStoreError",
     "DistNetworkError",
+    "ProcessExitedException",
 ];
 const OF_A_PEER: &[&str] = &[
     "nccl communicator was aborted",
@@ -79,6 +80,8 @@ pub(super) struct Traceback<'a> {
     pub(super) name: &'a str,
     /// What follows the name, or the next line where nothing does.
     pub(super) message: &'a str,
+    /// Whether the message only announces what stands below it.
+    pub(super) is_heading: bool,
     pub(super) standing: Standing,
     /// File and line of the innermost frame that is not installed code.
     pub(super) user_frame: Option<(&'a str, usize)>,
@@ -156,6 +159,7 @@ fn read(log: &LogText, start: usize) -> Option<Traceback<'_>> {
         line: start,
         name: "",
         message: "",
+        is_heading: false,
         standing: standing(log, start),
         user_frame: None,
         innermost: "",
@@ -177,6 +181,7 @@ fn read(log: &LogText, start: usize) -> Option<Traceback<'_>> {
             let next = log.line(index + 1).and_then(|line| own_text(line, prefix));
             found.line = index;
             found.name = name;
+            found.is_heading = message.is_empty() || message.ends_with(':');
             found.message = if message.is_empty() {
                 next.unwrap_or_default()
             } else {
@@ -223,9 +228,15 @@ fn own_text<'a>(line: Line<'a>, prefix: &str) -> Option<&'a str> {
     Some(text.trim_start().strip_prefix("| ").unwrap_or(text))
 }
 
-/// Whether a file is neither installed code nor the interpreter's own.
+/// Whether a file is neither installed code nor the interpreter's own, nor a compiled module's, nor the small program
+/// that starts an installed one (`/bin/torchrun`).
 fn is_own(path: &str) -> bool {
-    !path.starts_with('<') && !INSTALLED.iter().any(|folder| path.contains(folder))
+    let name = path.rsplit('/').next().unwrap_or(path);
+    !path.starts_with('<')
+        && !path.ends_with(".pyx")
+        && !path.ends_with(".pxi")
+        && (name.contains('.') || !path.contains("/bin/"))
+        && !INSTALLED.iter().any(|folder| path.contains(folder))
 }
 
 fn is_of_a_peer(message: &str) -> bool {
@@ -241,6 +252,8 @@ fn standing(log: &LogText, start: usize) -> Standing {
     let before = start.checked_sub(1).and_then(|index| log.line(index));
     match before {
         Some(line) if line.text.contains("Exception ignored in") => Standing::Ignored,
+        // What pip quotes of a package that it could not build.
+        Some(line) if line.text.ends_with(" lines of output]") => Standing::Ignored,
         Some(line) if line.text.contains("Exception in thread") => Standing::Thread,
         _ => Standing::Main,
     }

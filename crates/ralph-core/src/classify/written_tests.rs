@@ -329,6 +329,7 @@ const SETS: &[(&str, &str)] = &[
     ("first_3", include_str!("written/first_3.logs")),
     ("second_1", include_str!("written/second_1.logs")),
     ("second_2", include_str!("written/second_2.logs")),
+    ("third", include_str!("written/third.logs")),
 ];
 
 #[test]

@@ -13,6 +13,8 @@ const LAST_LINES: usize = 50;
 
 /// How many lines of progress other processes may print until they wait for one that has ended.
 const STEPS_UNTIL_IDLE: usize = 5;
+/// How many lines of progress show that a script had all that its program needs.
+const STEPS_OF_WORK: usize = 20;
 /// How many lines from an error on may say that it was survived.
 const SURVIVED_WITHIN: usize = 3;
 
@@ -173,7 +175,8 @@ fn hits(
     let tracebacks = traceback::find(log);
     let candidate = |hit: signatures::Hit| {
         let signature = SIGNATURES.get(hit.row)?;
-        let passed = signature.weight == Weight::Passing && last_traceback > Some(hit.line);
+        let passed = signature.weight == Weight::Passing
+            && (last_traceback > Some(hit.line) || went_on(log, signature));
         let proves = match success {
             Success::No => true,
             Success::Claimed => {
@@ -221,6 +224,14 @@ fn is_survived(found: &python::Verdict, index: usize, log: &LogText, line: usize
         || progress(log, line, found.start) > STEPS_UNTIL_IDLE
 }
 
+/// Whether a program worked for long after the last line with a text, so that the script did not need what was
+/// missing: a module, a command, the network.
+fn went_on(log: &LogText, signature: &signatures::Signature) -> bool {
+    let text = log.text().as_bytes();
+    let last = memchr::memmem::rfind(text, signature.needle().as_bytes());
+    last.is_some_and(|at| progress(log, log.line_at(at), log.line_count()) > STEPS_OF_WORK)
+}
+
 /// The line of the exception that ended the program, where it has the text too.
 fn said_by(
     found: &python::Verdict,
@@ -233,11 +244,11 @@ fn said_by(
     })
 }
 
-/// How many lines between two others show a program at work.
+/// How many lines between two others show a program at work; a summary that a logger prints at the end does not.
 fn progress(log: &LogText, from: usize, to: usize) -> usize {
     let between = log.lines().skip(from + 1).take(to.saturating_sub(from + 1));
     between
-        .filter(|line| aftermath::is_progress(line.text))
+        .filter(|line| !line.text.starts_with("wandb:") && aftermath::is_progress(line.text))
         .count()
 }
 

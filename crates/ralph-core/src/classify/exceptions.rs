@@ -314,6 +314,7 @@ pub(super) const RULES: &[Rule] = &[
         ],
         FailureClass::PyAutograd,
     ),
+    rule(&["EinopsError"], &[], FailureClass::PyShapeMismatch),
     rule(
         &[],
         &[
@@ -349,6 +350,8 @@ pub(super) const RULES: &[Rule] = &[
             "must be of the same length",
             "cannot reshape",
             "must have the same first dimension",
+            "-dimensional input",
+            "(batched) input",
             "to match target batch_size",
         ],
         FailureClass::PyShapeMismatch,

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
-use super::class::FailureClass;
+use super::class::{FailureClass, Rank};
 use super::log::{LogText, floor_boundary};
 use super::texts::{CHECKED_OUT, SIGNATURES};
 
@@ -28,7 +28,7 @@ pub(super) enum Weight {
     Fatal,
     /// It explains a failure if there was one.
     Telling,
-    /// As `Telling`, unless the program got as far as a Python traceback afterwards.
+    /// As `Telling`, unless the program got as far as a Python traceback afterwards, or worked for long.
     Passing,
 }
 
@@ -183,6 +183,7 @@ fn counts(signature: &Signature, log: &LogText, index: usize, offset: usize) -> 
         || signature.near_end && index + LAST_LINES < log.line_count()
         || !signature.even_as_warning && warned
         || is_quotation(line.text)
+        || signature.class.rank() == Rank::Submission && is_in_quotes(window, at)
         || signature.unless.iter().any(|other| window.contains(other))
         || !in_order(window, signature.fragments)
     {
@@ -290,6 +291,12 @@ pub(super) fn is_quotation(line: &str) -> bool {
             && line.len() == trimmed.len()
 }
 
+/// Whether a place in a line is between double quotes: an example of an error in a help or a manual.
+fn is_in_quotes(line: &str, at: usize) -> bool {
+    let (before, after) = line.split_at_checked(at).unwrap_or_default();
+    before.matches('"').count() % 2 == 1 && after.contains('"')
+}
+
 /// Whether a line is the report of a test that did what it should (pytest, unittest, cargo).
 fn is_test_that_passed(line: &str) -> bool {
     line.contains("test") && (line.contains(" PASSED") || line.ends_with("... ok"))
@@ -338,6 +345,7 @@ mod tests {
             "ls: cannot access 'x': No such file or directory",
             "{'nan_count': 0, 'note': 'no NaN'}",
             "NOTICE: if you see No space left on device, clean up your scratch",
+            "Example: \"a.py: error: argument --n: invalid int value\"",
             "test_disk_full ... No space left on device ... ok",
             "test_cli ... error: unrecognized arguments: --foo PASSED",
         ] {

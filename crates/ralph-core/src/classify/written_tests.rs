@@ -330,6 +330,7 @@ const SETS: &[(&str, &str)] = &[
     ("second_1", include_str!("written/second_1.logs")),
     ("second_2", include_str!("written/second_2.logs")),
     ("third", include_str!("written/third.logs")),
+    ("fourth", include_str!("written/fourth.logs")),
 ];
 
 #[test]

@@ -30,6 +30,7 @@ const OF_JOBS: &[Signature] = &[
     tells(HostOomKill, &["Exceeded step memory limit"]),
     tells(HostOomKill, &["exceeded memory limit", "being killed"]),
     tells(HostOomKill, &["Memory cgroup out of memory"]),
+    tells(HostOomKill, &["Out of memory: Killed process "]),
     tells(HostOomKill, &["task ", ": Out Of Memory"]),
     tells(HostOomKill, &["tasks ", ": Out Of Memory"]),
     tells(SlurmSignal, &["CANCELLED AT", "DUE to SIGNAL"]),
@@ -177,6 +178,8 @@ const OF_JOBS: &[Signature] = &[
         EnvModuleUnknown,
         &["==> Error: Spec '", "matches no installed packages"],
     ),
+    // The interpreter itself did not start: PYTHONHOME or a moved environment.
+    passing(EnvSetupFailed, &["Fatal Python error: init"]),
     passing(EnvSetupFailed, &["EnvironmentNameNotFound"]),
     passing(EnvSetupFailed, &["EnvironmentLocationNotFound"]),
     passing(EnvSetupFailed, &["Could not find conda environment"]),

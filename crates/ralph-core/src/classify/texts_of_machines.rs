@@ -96,6 +96,7 @@ pub(super) const OF_MACHINES: &[Signature] = &[
     tells(CudaOom, &["Cuda failure ", "'out of memory'"]),
     tells(CudaOom, &["HIP out of memory"]),
     tells(CudaOom, &["XPU out of memory"]),
+    tells(CudaOom, &["cudaMalloc failed: out of memory"]),
     tells(CudaOom, &["MPS backend out of memory"]),
     tells(CudaOom, &["OutOfMemoryError: "]).unless(&["java", "running low on memory"]),
     tells(CudaOom, &["torch.cuda.OutOfMemoryError"]),

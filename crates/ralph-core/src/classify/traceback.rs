@@ -60,6 +60,9 @@ const ENDINGS: &[&str] = &[
     "Group",
 ];
 
+/// Names of exceptions in lower case, from before such names were capitals; only believed with their module.
+const LOWER_CASE: &[&str] = &["error", "timeout", "gaierror", "herror"];
+
 /// Folders of installed code.
 const INSTALLED: &[&str] = &[
     "/site-packages/",
@@ -276,7 +279,8 @@ fn exception(text: &str, below_frame: bool) -> Option<(&str, &str)> {
     }
     let name = path.rsplit('.').next().unwrap_or(path);
     let believed = ENDINGS.iter().any(|ending| name.ends_with(ending))
-        || below_frame && name.starts_with(|c: char| c.is_uppercase());
+        || below_frame && name.starts_with(|c: char| c.is_uppercase())
+        || below_frame && path.contains('.') && LOWER_CASE.contains(&name);
     believed.then_some((name, message.trim()))
 }
 
@@ -318,6 +322,49 @@ mod tests {
         15 Main [JSONDecodeError|bad] user=Some(("/w/b.py", 7)) innermost=/env/lib/python3.11/json/decoder.py
         16 CutOff [|] user=None innermost=<frozen runpy>
         "#);
+    }
+
+    #[test]
+    fn the_users_own_code_is_neither_installed_nor_compiled_nor_a_launcher() {
+        for path in ["/w/train.py", "run", "/home/u/bin/train.py"] {
+            assert!(is_own(path), "{path}");
+        }
+        for path in [
+            "/env/bin/torchrun",
+            "/env/lib/python3.9/site-packages/torch/nn/modules/module.py",
+            "/usr/lib/python3.10/os.py",
+            "pandas/_libs/index.pyx",
+            "pandas/_libs/hashtable_class_helper.pxi",
+            "<frozen runpy>",
+        ] {
+            assert!(!is_own(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_crash_names_its_innermost_frame_first() {
+        let text = "Fatal Python error: Segmentation fault\n\nCurrent thread 0x7f (most recent call first):\n\
+            \x20 File \"/env/lib/python3.9/site-packages/torch/nn/functional.py\", line 9 in linear\n\
+            \x20 File \"/w/net.py\", line 7 in forward\n  File \"/w/train.py\", line 3 in main\n";
+        let log = LogText::from_bytes("job.err", Stream::Err, text.as_bytes());
+        assert_eq!(place_of_crash(&log, 0), Some(("/w/net.py", 7)));
+    }
+
+    #[test]
+    fn names_in_lower_case_need_a_module_and_a_frame() {
+        let raised =
+            "Traceback (most recent call last):\n  File \"/w/a.py\", line 3, in f\n    g()\n";
+        for (line, name) in [
+            (
+                "cv2.error: OpenCV(4.8.0) empty",
+                "[error|OpenCV(4.8.0) empty]",
+            ),
+            ("socket.timeout: timed out", "[timeout|timed out]"),
+            ("error: no module before it", "[|]"),
+        ] {
+            let shown = shown(&format!("{raised}{line}\n"));
+            assert!(shown.contains(name), "{shown}");
+        }
     }
 
     #[test]

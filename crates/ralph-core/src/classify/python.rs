@@ -118,7 +118,7 @@ pub(super) fn decide(
 /// The signal that ended a launcher's program, and the line that says so.
 fn by_signal(log: &LogText, found: &Traceback<'_>) -> Option<(FailureClass, usize)> {
     let lines = log.lines().enumerate().skip(found.line).take(REPORT);
-    let said = lines.filter_map(|(index, line)| {
+    let mut said = lines.filter_map(|(index, line)| {
         let text = line.text.to_ascii_lowercase();
         let (_, class) = ENDED_BY_SIGNAL.iter().find(|(signal, _)| {
             text.match_indices(signal).any(|(at, _)| {
@@ -128,7 +128,7 @@ fn by_signal(log: &LogText, found: &Traceback<'_>) -> Option<(FailureClass, usiz
         })?;
         Some((*class, index))
     });
-    said.last()
+    said.next_back()
 }
 
 /// The class by the first rule that fits; rank and scope follow the class, except for a missing configuration.

@@ -41,7 +41,7 @@ const OF_JOBS: &[Signature] = &[
     passing(SlurmSignal, &["line ", ": ", " Killed "]),
     passing(SlurmSignal, &["line ", ": ", " Terminated "]),
     passing(SlurmSignal, &["line ", ": ", " User defined signal "]),
-    tells(Cancelled, &["srun: forcing job termination"]).near_end(),
+    tells(Cancelled, &[": forcing job termination"]).near_end(),
     tells(SchedulerLimit, &["QOSMaxSubmitJobPerUserLimit"]),
     tells(SchedulerLimit, &["AssocMaxSubmitJobLimit"]),
     tells(SchedulerLimit, &["Job violates accounting/QOS policy"]),

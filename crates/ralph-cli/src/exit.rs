@@ -5,12 +5,11 @@ use std::process::ExitCode;
 
 use ralph_core::error::Code;
 use ralph_front::failure::explain;
-pub(crate) use ralph_front::failure::{Failure, Outcome, printed};
+use ralph_front::output::Output;
 
 use crate::args::{Cli, Hook, Verb};
 use crate::commands;
 use crate::env_vars;
-use ralph_front::output::Output;
 
 /// Runs the verb. The Stop hook never ends with any code but 0 and 2.
 pub(crate) fn run(cli: Cli) -> ExitCode {

@@ -225,6 +225,8 @@ mod tests {
             "RuntimeError: DataLoader worker (pid 12) is killed by signal: Killed.",
             "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='x')",
             "ValueError: Loss is NaN at step 3",
+            "ValueError: the loss of head 2 is nan",
+            "ValueError: environment variable RANK expected, but not set",
             "KeyboardInterrupt",
             "TypeError: 'int' object is not callable",
             "KeyError: 'mu'",
@@ -251,6 +253,8 @@ mod tests {
         dataloader_worker     RuntimeError: DataLoader worker (pid 12) is killed by signal: Killed.
         network               requests.exceptions.ConnectionError: HTTPSConnectionPool(host='x')
         loss_nan              ValueError: Loss is NaN at step 3
+        loss_nan              ValueError: the loss of head 2 is nan
+        unset_environment     ValueError: environment variable RANK expected, but not set
         slurm_signal          KeyboardInterrupt
         py_exception          TypeError: 'int' object is not callable
         py_exception          KeyError: 'mu'

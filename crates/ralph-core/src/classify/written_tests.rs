@@ -3,12 +3,15 @@
 //! The texts are in `written/*.logs`. A line `#case` starts a case; `#class` names the classes that are right
 //! (the first is meant, the others are what a fair reader might say too); `#job` is the scheduler's record; `#key`
 //! is part of the line that a person would quote; `#at` the place in the user's own code; `#err` and `#out` start
-//! the logs; `#noise NAME COUNT` stands for what surrounds errors in real logs. `␛` and `␍` stand for the control
-//! characters, and `⟨ff⟩` for a byte.
+//! the logs; `#noise NAME COUNT` stands for what surrounds errors in real logs, and `#trace` for the line that starts
+//! a traceback. `␛` and `␍` stand for the control characters, and `⟨ff⟩` for a byte.
 
 use std::collections::BTreeMap;
 
 use super::*;
+
+/// What `#trace` stands for.
+const HEADER: &str = "Traceback (most recent call last):";
 
 /// One written log set and what it should be called.
 #[derive(Default)]
@@ -42,6 +45,7 @@ fn read(text: &str) -> Vec<Written> {
             "#at" => case.at = Some(rest.to_owned()),
             "#err" => case.logs.push((Stream::Err, Vec::new())),
             "#out" => case.logs.push((Stream::Out, Vec::new())),
+            "#trace" => bytes_of(HEADER, &mut case.logs.last_mut().unwrap().1),
             "#noise" => noise(rest, &mut case.logs.last_mut().unwrap().1),
             _ => bytes_of(line, &mut case.logs.last_mut().unwrap().1),
         }

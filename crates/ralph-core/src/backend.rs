@@ -153,6 +153,37 @@ pub struct SubmitRequest {
     pub intent_at: Timestamp,
 }
 
+impl SubmitRequest {
+    /// A request for a script and nothing else; whatever else there is to say is set afterwards. Keep it on disk before it
+    /// is sent: after a crash the same request, with the same token, finds the job that it made, or makes it.
+    #[must_use]
+    pub fn new(
+        token: Token,
+        run: RunId,
+        project: Slug,
+        script_path: impl Into<String>,
+        script: impl Into<String>,
+        intent_at: Timestamp,
+    ) -> Self {
+        let script = script.into();
+        Self {
+            token,
+            run,
+            project,
+            script_path: script_path.into(),
+            script_sha256: crate::digest::sha256(script.as_bytes()),
+            script,
+            config_path: None,
+            config: None,
+            variables: BTreeMap::new(),
+            git: None,
+            after: Vec::new(),
+            exclude: Vec::new(),
+            intent_at,
+        }
+    }
+}
+
 /// A commit that was found pushed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GitCommit {

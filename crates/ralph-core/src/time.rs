@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use jiff::civil;
-use jiff::tz::TimeZone;
+pub use jiff::tz::TimeZone;
 pub use jiff::{SignedDuration, Timestamp};
 
 /// Where the current time comes from.

@@ -30,6 +30,7 @@ pub mod prompt;
 pub mod record;
 pub mod recovery;
 pub mod redact;
+mod run;
 pub mod run_log;
 pub mod selftest;
 pub mod settings;
@@ -37,3 +38,5 @@ pub mod shell_file;
 pub mod task;
 pub mod workspace_plan;
 pub mod worktree;
+
+pub use run::{LoopLock, run};

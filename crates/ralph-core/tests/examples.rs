@@ -17,7 +17,8 @@ const LOG: &str = "Traceback (most recent call last):
     import torch
 ModuleNotFoundError: No module named 'torch'
 ";
-const SCRIPT: &str = "#!/bin/bash\n#SBATCH --job-name=q001\n#SBATCH --time=00:01:00\necho hello\n";
+const SCRIPT: &str =
+    "#!/bin/bash\n#SBATCH --job-name=q001\n#SBATCH --time=00:01:00\nsleep 0.3\necho hello\n";
 
 /// Runs an example, which cargo puts beside the tests, and gives what it printed.
 fn run(example: &str, args: &[&str]) -> Result<String, Box<dyn Error>> {

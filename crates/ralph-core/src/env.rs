@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::id::{OpId, RunId, Token};
 use crate::time::{Clock, ManualClock, SystemClock, Timestamp, compact};
 
-/// Where new ids come from.
+/// Where new ids come from: [`RandomIds`], or [`CountedIds`] where a run has to repeat itself. No id is given twice.
 pub trait IdSource: Send + Sync + fmt::Debug {
     /// A fresh key for one submission of `run`.
     fn token(&self, run: &RunId) -> Token;

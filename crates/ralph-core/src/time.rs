@@ -70,7 +70,7 @@ impl ManualClock {
         }
     }
 
-    /// Moves the clock forward.
+    /// Moves the clock forward, wall clock and monotonic time alike.
     pub fn advance(&self, by: Duration) {
         let mut state = self
             .state

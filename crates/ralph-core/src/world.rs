@@ -24,7 +24,7 @@ pub struct World {
     pub projects: Vec<Project>,
 }
 
-/// One project as found.
+/// One project as it was found on disk.
 #[derive(Debug, Clone)]
 pub struct Project {
     /// Its name.
@@ -53,7 +53,7 @@ pub struct Unreadable {
     pub hint: Option<String>,
 }
 
-/// A readable project.
+/// Everything about one readable project that planning may know.
 #[derive(Debug, Clone)]
 pub struct Facts {
     /// Its name.

@@ -2,6 +2,7 @@
 //!
 //! What must never be here: a decision of the loop, a signal, anything of a terminal.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -78,6 +79,16 @@ impl<'a> Assembly<'a> {
             stop: watch::channel(Stop::Run).1,
             sink: Arc::new(Silent),
         }
+    }
+}
+
+impl fmt::Debug for Assembly<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Assembly")
+            .field("root", &self.root)
+            .field("owner", &self.owner)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }
 

@@ -49,7 +49,9 @@ pub use dispatch::Options;
 pub use manual::{Cancelled, RunLog, SubmittedNow};
 pub use submit::Extras;
 
-/// Everything that acting needs, injected once.
+/// Acts on a workspace: everything that this needs, injected once. [`Dispatcher::new`] fills in what has a usual value.
+///
+/// Its methods need a tokio runtime with I/O and time, and block while they read, write and wait for locks. One may be dropped, or its process killed, at any moment: the next one finishes what was begun.
 #[derive(Clone)]
 pub struct Dispatcher {
     /// The workspace.

@@ -20,7 +20,7 @@ use crate::plan::PlanError;
 use crate::record::RecordError;
 use crate::worktree::WorktreeError;
 
-/// What happened.
+/// Why a loop cannot begin or go on, or why an attempt of it could not be brought to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum PoolError {
     /// The plan.

@@ -52,7 +52,7 @@ pub enum Inherit {
     Only(BTreeSet<String>),
 }
 
-/// A program to run under a guard.
+/// A program to run under a guard; see [`GuardRequest::new`] for the usual values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GuardRequest {
     /// The program: a path, absolute or else relative to `workdir`, or a name to be found on the `PATH`.

@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 /// Version of the shape of [`DispatchReport`].
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// One dispatch, or one verification. A failed project is in here, not an error of the call; [`DispatchReport::code`] sums up.
+/// One dispatch, or one verification. What failed in one project stands in here.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DispatchReport {
@@ -40,7 +40,7 @@ pub struct DispatchReport {
     pub next_due: Option<Timestamp>,
 }
 
-/// An error as data: what [`Coded`](crate::error::Coded) says of it, without its sources.
+/// An error as data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Problem {

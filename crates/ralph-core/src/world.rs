@@ -24,7 +24,7 @@ pub struct World {
     pub projects: Vec<Project>,
 }
 
-/// One project as it was found on disk.
+/// One project as found.
 #[derive(Debug, Clone)]
 pub struct Project {
     /// Its name.
@@ -53,7 +53,7 @@ pub struct Unreadable {
     pub hint: Option<String>,
 }
 
-/// Everything about one readable project that planning may know.
+/// A readable project.
 #[derive(Debug, Clone)]
 pub struct Facts {
     /// Its name.

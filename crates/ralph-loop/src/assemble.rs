@@ -32,7 +32,7 @@ use crate::pool::{Brakes, Line, PoolError, PoolSettings, Shop, Site, Stop};
 use crate::record::Records;
 use crate::redact::Redactor;
 use crate::settings::Settings;
-use crate::worktree::Worktrees;
+use crate::worktree::{ControlFiles, Worktrees};
 
 /// The folder of the loop in a repository or a workspace.
 pub const FOLDER: &str = ".ralph";
@@ -232,10 +232,7 @@ async fn site(
     };
     let base = git.base(wished, remote.as_deref()).await?;
     let tracked_plan = match name {
-        None => {
-            let path = format!("{FOLDER}/{PLAN}");
-            git.is_tracked(Path::new(&path)).await?.then_some(path)
-        }
+        None => tracked_plan(&git).await?,
         Some(_) => None,
     };
     let strategy = work.merge_strategy.value;
@@ -265,6 +262,16 @@ async fn site(
         git,
         base,
     })
+}
+
+/// The plan of a repository, from its top, where git tracks it.
+async fn tracked_plan(git: &Git) -> Result<Option<String>, PoolError> {
+    let files = ControlFiles::find(git.top());
+    let Some(path) = files.plan() else {
+        return Ok(None);
+    };
+    let is_tracked = git.is_tracked(Path::new(path)).await?;
+    Ok(is_tracked.then(|| path.to_owned()))
 }
 
 /// The loop's lock of a repository of a workspace: two loops would take each other's worktrees for what a crash left.

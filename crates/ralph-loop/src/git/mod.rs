@@ -5,6 +5,7 @@
 //! was. What must never be here: a decision about a task, a shell, and a change of the user's checkout, index or stash.
 
 mod call;
+pub mod changes;
 pub mod facts;
 pub mod import;
 pub mod lineage;

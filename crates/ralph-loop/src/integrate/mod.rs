@@ -41,7 +41,7 @@ use self::tick::Plans;
 use crate::git::import::{FileChange, NewCommit, Parent};
 use crate::git::refs::Base;
 use crate::git::{Git, ObjectId};
-use crate::worktree::{Assigned, Work, Worktrees, is_protected};
+use crate::worktree::{Assigned, Work, Worktrees};
 
 /// How long another process may hold the lock: a merge of a large repository, and some.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -231,7 +231,7 @@ impl Integrator {
         tip: &ObjectId,
     ) -> Result<Integrated, IntegrateError> {
         let work = order.work;
-        let has_moved = *tip != order.assigned.start || work.is_committed;
+        let has_moved = *tip != work.base || work.is_committed;
         if self.strategy == Strategy::Rebase
             && let Some(made) = self.rebased(worktrees, order, tip, has_moved).await?
         {
@@ -272,7 +272,11 @@ impl Integrator {
         } else {
             self.merged(tip, &commit).await?
         };
-        if !conflicts.is_empty() && !self.is_only_our_tick(order, tip, &conflicts).await? {
+        if !conflicts.is_empty()
+            && !self
+                .is_only_our_tick(worktrees, order, tip, &conflicts)
+                .await?
+        {
             let paths = conflicts;
             return Ok(Integrated::Conflict { commit, paths });
         }
@@ -297,7 +301,7 @@ impl Integrator {
         let with_plan = if work.is_committed {
             &work.head
         } else {
-            &assigned.start
+            &work.base
         };
         let ticked = self.plans.tick(&self.git, with_plan, order.tick).await?;
         let more = change(ticked.as_ref(), order.tick).into_iter().collect();
@@ -381,11 +385,12 @@ impl Integrator {
     /// that has moved since: a row beside it was ticked meanwhile. What the agent did to the plan is not in its work.
     async fn is_only_our_tick(
         &self,
+        worktrees: &Worktrees,
         order: &Order<'_>,
         tip: &ObjectId,
         conflicts: &[String],
     ) -> Result<bool, IntegrateError> {
-        let Some(tick) = order.tick.filter(|tick| is_protected(tick.path)) else {
+        let Some(tick) = order.tick.filter(|tick| worktrees.is_protected(tick.path)) else {
             return Ok(false);
         };
         let is_possible = order.work.is_committed && conflicts.iter().all(|path| path == tick.path);

@@ -23,6 +23,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod unfinished;
+mod went_back;
 mod work;
 
 use std::collections::BTreeSet;
@@ -36,10 +37,10 @@ use ralph_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use error::WorktreeError;
-pub use notes::is_protected;
+pub use notes::{ControlFiles, is_protected};
 pub use sweep::Swept;
+pub use work::Work;
 pub(crate) use work::touched;
-pub use work::{Change, Work};
 
 use self::mark::Mark;
 use self::place::{place, plain};
@@ -113,6 +114,7 @@ pub struct Worktrees {
     base: Base,
     prefix: String,
     folder: PathBuf,
+    control: ControlFiles,
     names: Mutex<Names>,
     /// Branches that commits were put aside on, and nobody has been told of.
     asides: Mutex<Vec<String>>,
@@ -146,9 +148,15 @@ impl Worktrees {
             base: base.clone(),
             prefix: prefix.to_owned(),
             folder: place(git).await?,
+            control: ControlFiles::find(git.top()),
             names: Mutex::new(names),
             asides: Mutex::default(),
         })
+    }
+
+    /// Whether a path is the loop's or the user's, so that no work has it.
+    pub(crate) fn is_protected(&self, path: &str) -> bool {
+        self.control.is_protected(path)
     }
 
     /// The folder that holds the worktrees.

@@ -195,8 +195,7 @@ impl Worktrees {
         let (Some(head), tip) = (&entry.head, self.git.base_tip(&self.base).await?) else {
             return Ok(None);
         };
-        let call = self.git.call(&["merge-base", head.as_str(), tip.as_str()]);
-        Ok(call.accepting(&[0, 1]).await?.text().parse().ok())
+        Ok(self.git.merge_base(head, &tip).await?)
     }
 
     fn rescue_branch(&self, path: &Path) -> String {

@@ -92,3 +92,28 @@ async fn a_change_of_what_was_taken_out_is_a_conflict() {
         );
     }
 }
+
+#[tokio::test]
+async fn an_agent_that_goes_back_takes_nothing_out_of_the_base() {
+    for strategy in ALL {
+        for has_commits in [false, true] {
+            let case = format!("{strategy:?}, commits {has_commits}");
+            let bench = with_secret(strategy).await;
+            let assigned = bench.attempt("one").await;
+            let run = |words: &[&str]| bench.sandbox.git_at(&assigned.path, words);
+            run(&["reset", "-q", "--hard", "HEAD~1"]);
+            write(&assigned.path, "a.txt", "a");
+            if has_commits {
+                run(&["add", "-A"]);
+                run(&["commit", "-q", "-m", "Own"]);
+            }
+            let made = bench.made(&assigned, "one").await;
+            assert_eq!(bench.forward(&made).await, Forwarded::Moved, "{case}");
+            for (path, text) in [("secret", "secret"), ("good", "good"), ("a.txt", "a")] {
+                assert_eq!(bench.sandbox.read(path), text, "{case}");
+            }
+            assert!(bench.plan("main").contains("- [x] one"), "{case}");
+            bench.is_clean();
+        }
+    }
+}

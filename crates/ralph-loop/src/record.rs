@@ -160,8 +160,13 @@ impl Totals {
         self.spent += u64::from(line.spent);
         *self.outcomes.entry(line.outcome).or_default() += 1;
         self.cost_usd += line.usage.cost_usd.unwrap_or(0.0);
-        self.output_tokens += line.usage.output_tokens;
-        self.input_tokens += line.usage.input_tokens + line.usage.cached_tokens;
+        // An agent may say any number.
+        let input = line
+            .usage
+            .input_tokens
+            .saturating_add(line.usage.cached_tokens);
+        self.output_tokens = self.output_tokens.saturating_add(line.usage.output_tokens);
+        self.input_tokens = self.input_tokens.saturating_add(input);
         if let Some(url) = &line.pull_request
             && !self.pull_requests.contains(url)
         {

@@ -195,7 +195,7 @@ pub enum GitError {
         reason: String,
     },
     /// Nothing to start from.
-    #[error("the branch `{branch}` of {} has no commit yet", top.display())]
+    #[error("the branch `{branch}` is not in {}, or has no commit yet", top.display())]
     NoCommit {
         /// Which branch.
         branch: String,
@@ -236,8 +236,14 @@ impl Coded for GitError {
             Self::Start { .. } => "Install git, or put it on the PATH.",
             Self::Failed { .. } => return None,
             Self::TimeLimit { .. } => "Run the command by hand: it may wait for a password.",
+            // Git says it in full, with the command.
+            Self::NotARepository { reason, .. } if reason.contains("safe.directory") => {
+                "Trust the repository with the command that git names, or be its owner."
+            }
             Self::NotARepository { .. } => "Run this in a git repository, or `git init` first.",
-            Self::NoCommit { .. } => "Make a first commit.",
+            Self::NoCommit { .. } => {
+                "Make a first commit. Where the branch was renamed or removed, check out the one that the work is meant for and start again: work that is under way is taken up there."
+            }
             Self::Detached { .. } => "Check out the branch that the work is meant for.",
             Self::Answer { .. } => "Update git to 2.39 or newer.",
             Self::Store(error) => return error.hint(),

@@ -29,6 +29,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
+use ralph_core::error::Coded as _;
 use tokio::sync::watch;
 use tokio::task::{JoinSet, LocalSet};
 
@@ -307,6 +308,9 @@ impl Pool {
                 let words = ready::words(&error);
                 self.shop
                     .note(format!("an attempt cannot be made ready: {words}"));
+                if let Some(hint) = error.hint().filter(|_| self.schedule.halted().is_some()) {
+                    self.shop.note(format!("hint: {hint}"));
+                }
             }
         }
     }

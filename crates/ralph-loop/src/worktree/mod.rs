@@ -43,7 +43,7 @@ pub use work::Work;
 pub(crate) use work::touched;
 
 use self::mark::Mark;
-use self::place::{place, plain};
+use self::place::{check_prefix, place, plain};
 use crate::git::refs::Base;
 use crate::git::{Git, GitError, ObjectId};
 
@@ -132,8 +132,9 @@ impl Worktrees {
     /// `ralph-claude`.
     ///
     /// # Errors
-    /// No place can be written; git gives no answer.
+    /// No place can be written; git gives no answer; [`WorktreeError::InTheWay`].
     pub async fn open(git: &Git, base: &Base, prefix: &str) -> Result<Self, WorktreeError> {
+        check_prefix(git, prefix).await?;
         let mut names = Names::default();
         let local = format!("refs/heads/{prefix}/");
         let remote = format!("refs/remotes/*/{prefix}/**");

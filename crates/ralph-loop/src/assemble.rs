@@ -1,7 +1,7 @@
 //! Puts a loop together from resolved settings: finds the repositories, the base, the remote, and what git must not
 //! show. Reads; what it writes is git's own list of ignored paths and empty folders of ours.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -149,7 +149,7 @@ pub async fn assemble(assembly: Assembly<'_>) -> Result<Shop, PoolError> {
         redactor: assembly.redactor,
         brakes: RefCell::new(brakes),
         history: RefCell::default(),
-        named_was_tried: Cell::new(false),
+        named: OnceCell::new(),
         recovered_pull_requests: RefCell::default(),
         stop: assembly.stop,
         sink: assembly.sink,

@@ -132,7 +132,10 @@ impl StreamReader for Reader {
         let has_failed = finish.exit.code != 0 || finish.exit.signal != 0;
         let verdict = match said {
             // Whatever it says: a program that is done exits with zero.
-            Some(Verdict::Finished) | None if has_failed => Verdict::Crashed {
+            Some(Verdict::Finished) if has_failed => Verdict::Crashed {
+                message: format!("{}, though it says that it is done", how(finish.exit)),
+            },
+            None if has_failed => Verdict::Crashed {
                 message: self.failure(finish),
             },
             Some(verdict) => verdict,
@@ -179,7 +182,8 @@ impl Reader {
 
     fn failure(&self, finish: &Finish<'_>) -> String {
         let last = words::last_line(finish.stderr).unwrap_or(&self.last);
-        shortened(&format!("{}: {last}", how(finish.exit)))
+        let words = format!("{}: {last}", how(finish.exit));
+        shortened(words.trim_end_matches(": "))
     }
 
     fn by_status(&self) -> Option<Verdict> {

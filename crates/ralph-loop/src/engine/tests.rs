@@ -798,7 +798,7 @@ fn what_a_command_says_at_its_end() {
     assert_eq!(
         say(r#""outcome":"done""#, 1),
         Verdict::Crashed {
-            message: "exit 1: more noise".to_owned()
+            message: "exit 1, though it says that it is done".to_owned()
         }
     );
     assert_eq!(

@@ -29,7 +29,6 @@ use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use ralph_core::error::Coded as _;
 use tokio::sync::watch;
 use tokio::task::{JoinSet, LocalSet};
 
@@ -127,6 +126,10 @@ impl Pool {
     }
 
     async fn run(mut self) -> Result<LoopEnd, PoolError> {
+        if let Err(error) = ready::check_named(&self.shop) {
+            self.tidy().await;
+            return Err(error);
+        }
         self.begin()?;
         let mut news = board::News::of(&self.board.borrow());
         // Kept over the rounds of this loop: a sleep begun anew in each would never end beside the other one.
@@ -305,11 +308,10 @@ impl Pool {
                     self.schedule.halt(ready::words(&error));
                 }
                 // It is tried again; what stays so stops the loop, and says why.
-                let words = ready::words(&error);
-                self.shop
-                    .note(format!("an attempt cannot be made ready: {words}"));
-                if let Some(hint) = error.hint().filter(|_| self.schedule.halted().is_some()) {
-                    self.shop.note(format!("hint: {hint}"));
+                let what = "an attempt cannot be made ready";
+                match self.schedule.halted() {
+                    Some(_) => ready::tell(&self.shop, what, &error),
+                    None => self.shop.note(format!("{what}: {}", ready::words(&error))),
                 }
             }
         }
@@ -440,6 +442,6 @@ impl Pool {
 
     fn trouble(&mut self, what: &str, error: &PoolError) {
         self.went_wrong = true;
-        self.shop.note(format!("{what}: {}", ready::words(error)));
+        ready::tell(&self.shop, what, error);
     }
 }

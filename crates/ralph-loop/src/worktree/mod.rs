@@ -276,9 +276,7 @@ impl Worktrees {
         let branch = self.git.tip(&assigned.reference()).await?;
         self.prove(assigned, branch.as_ref(), safe).await?;
         if !work.embedded.is_empty() && self.is_of(assigned) {
-            // From now on it is the user's.
-            Mark::Stays.write(&assigned.git_dir)?;
-            return Err(embedded(&assigned.path, &work.embedded));
+            return self.leave_to_user(assigned, work, safe, branch).await;
         }
         let mut prepared = None;
         if self.is_of(assigned) {

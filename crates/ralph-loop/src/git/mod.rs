@@ -234,6 +234,11 @@ impl Coded for GitError {
     fn hint(&self) -> Option<Hint> {
         let text = match self {
             Self::Start { .. } => "Install git, or put it on the PATH.",
+            Self::Failed { stderr: words, .. } | Self::NotARepository { reason: words, .. }
+                if words.contains("must be run in a work tree") =>
+            {
+                "Somebody, maybe an agent, has set core.bare or core.worktree in the settings of this repository: `git config --unset` it, then start again."
+            }
             Self::Failed { .. } => return None,
             Self::TimeLimit { .. } => "Run the command by hand: it may wait for a password.",
             // Git says it in full, with the command.

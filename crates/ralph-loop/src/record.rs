@@ -468,6 +468,19 @@ mod tests {
     }
 
     #[test]
+    fn tokens_that_no_sum_can_hold_end_no_loop() {
+        let mut totals = Totals::default();
+        for _ in 0..2 {
+            let mut line = line(Outcome::Done);
+            (line.usage.input_tokens, line.usage.cached_tokens) = (u64::MAX, 1);
+            line.usage.output_tokens = u64::MAX;
+            totals.add(&line);
+        }
+        let sums = (totals.input_tokens, totals.output_tokens);
+        assert_eq!(sums, (u64::MAX, u64::MAX));
+    }
+
+    #[test]
     fn the_sums_count_what_spends_and_each_pull_request_once() {
         let mut totals = Totals::default();
         for outcome in [Outcome::Done, Outcome::UsageLimit, Outcome::NoChange] {

@@ -339,25 +339,6 @@ impl Worktrees {
         }
     }
 
-    /// What a former call has kept of an attempt whose worktree is gone. Where that is nothing, nothing of it stays.
-    pub(crate) async fn kept_before(
-        &self,
-        assigned: &Assigned,
-    ) -> Result<Option<Kept>, WorktreeError> {
-        let Some(commit) = self.git.tip(&assigned.reference()).await? else {
-            return Ok(None);
-        };
-        if commit != assigned.start {
-            let branch = assigned.branch.clone();
-            return Ok(Some(Kept { branch, commit }));
-        }
-        if !assigned.path.exists() {
-            self.forget(&assigned.path).await;
-            self.git.remove_ref(&assigned.reference(), &commit).await?;
-        }
-        Ok(None)
-    }
-
     /// Removes a worktree with all that is in it; the caller has proved that it may go.
     async fn remove(&self, path: &Path, of: Option<&Assigned>) -> Result<(), WorktreeError> {
         if let Some(git_dir) = self.git_dir_of(path) {

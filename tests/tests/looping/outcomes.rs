@@ -84,6 +84,10 @@ fn what_waited_for_a_worker_begins_on_the_base_as_it_is_then() {
 /// Git takes its time to make the branch of the last one: meanwhile the base moves, and more than a moment goes by. How
 /// long it waited for a worker after that says nothing.
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what is behind the slow git stays the caller's"
+)]
 fn what_took_long_to_be_made_ready_begins_on_the_base_as_it_is_then() {
     let repository = Repository::with_plan(&[
         "- [ ] First :: wait ../../go; write a.txt one",

@@ -36,6 +36,7 @@ fn a_plan_behind_a_link_is_ticked_where_it_is_in_the_commit() {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn a_repository_in_the_reftable_format_is_one_like_another() {
     let repository = Repository::with_plan(&[
         "- [ ] One :: write a.txt x",

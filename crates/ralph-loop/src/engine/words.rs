@@ -92,12 +92,11 @@ const LOGIN: [&str; 13] = [
 ];
 
 /// How other programs that an agent runs begin a line. Their limits, logins and options are not the agent's.
-const OTHERS: [&str; 8] = [
+const OTHERS: [&str; 7] = [
     "fatal: ",
     "remote: ",
     "git: ",
     "gh: ",
-    "ssh: ",
     "curl: ",
     "npm err!",
     "npm error",

@@ -182,22 +182,13 @@ impl Forge {
         branch: &str,
         commit: &ObjectId,
     ) -> Result<Option<String>, Failure> {
-        let question = [
-            "pr",
-            "list",
-            "--head",
-            branch,
-            "--state",
-            "all",
-            "--limit",
-            "20",
-            "--json",
-            "url,state,headRefOid",
-        ];
-        let answer = self
-            .program
-            .run(&self.with_repository(&question), "")
-            .await?;
+        let answer = match self.list(branch, "url,state,headRefOid").await {
+            // An old one cannot tell of which commit they are.
+            Err(failure) if failure.message.contains("Unknown JSON field") => {
+                self.list(branch, "url,state").await?
+            }
+            answer => answer?,
+        };
         let listed: Vec<Listed> = serde_json::from_str(answer.trim())
             .map_err(|error| Failure::of(&format!("the list of pull requests: {error}")))?;
         let open = listed.iter().find(|one| one.state == "OPEN");
@@ -207,6 +198,14 @@ impl Forge {
                 .find(|one| one.head_ref_oid == commit.as_str())
         };
         Ok(open.or_else(ours).map(|one| one.url.clone()))
+    }
+
+    async fn list(&self, branch: &str, members: &str) -> Result<String, Failure> {
+        let question = [
+            "pr", "list", "--head", branch, "--state", "all", "--limit", "20", "--json", members,
+        ];
+        let question = self.with_repository(&question);
+        self.program.run(&question, "").await
     }
 
     /// Makes a pull request; the answer is its address.

@@ -191,6 +191,19 @@ async fn a_closed_pull_request_counts_where_it_is_of_the_same_commit() {
 }
 
 #[tokio::test]
+async fn an_old_program_that_knows_no_commits_is_asked_without_them() {
+    let bench = Bench::new(Duration::ZERO).await;
+    let old = r#""pr list") case "$*" in *headRefOid*) echo "Unknown JSON field: \"headRefOid\"" >&2; exit 1;; esac;"#;
+    bench.set("gh", &GH.replace(r#""pr list")"#, old));
+    let open = "{\"url\":\"https://forge.example/o/n/pull/7\",\"state\":\"OPEN\"}\n";
+    bench.set("list", open);
+    let delivered = bench.deliver(&Delivered::default()).await.unwrap();
+    let url = Some("https://forge.example/o/n/pull/7");
+    assert_eq!(delivered.pull_request.as_deref(), url);
+    assert_eq!(bench.calls("pr list"), 2);
+}
+
+#[tokio::test]
 async fn without_a_login_the_branch_is_pushed_and_nothing_fails() {
     let bench = Bench::new(Duration::ZERO).await;
     bench.set("out", "");

@@ -298,15 +298,43 @@ impl Integrator {
         order: &Order<'_>,
     ) -> Result<ObjectId, IntegrateError> {
         let (assigned, work) = (order.assigned, order.work);
+        if !work.is_committed
+            && work.base != assigned.start
+            && let Some(commit) = self.brought_forward(worktrees, order).await?
+        {
+            return Ok(commit);
+        }
         let with_plan = if work.is_committed {
             &work.head
         } else {
-            &work.base
+            &assigned.start
         };
         let ticked = self.plans.tick(&self.git, with_plan, order.tick).await?;
         let more = change(ticked.as_ref(), order.tick).into_iter().collect();
         let made = worktrees.commit(assigned, work, order.message, more, order.now);
         Ok(made.await?)
+    }
+
+    /// A work on an older commit, put onto the start as one commit: the plan of its row may be younger, and would conflict
+    /// where it is ticked there. `None` where the work itself conflicts.
+    async fn brought_forward(
+        &self,
+        worktrees: &Worktrees,
+        order: &Order<'_>,
+    ) -> Result<Option<ObjectId>, IntegrateError> {
+        let start = &order.assigned.start;
+        let commit = self.plain_commit(worktrees, order).await?;
+        let Merged { tree, conflicts } = self.merged(start, &commit).await?;
+        if !conflicts.is_empty() {
+            // As it was: what comes next makes a commit of its own.
+            if commit != order.work.head {
+                let back = worktrees.set_back(order.assigned, order.work, &commit);
+                back.await?;
+            }
+            return Ok(None);
+        }
+        let made = self.finish(worktrees, order, vec![start], Some(&tree), start);
+        Ok(Some(made.await?.commit))
     }
 
     /// Keeps commits of the branch that are not part of the work before the branch is set anew.

@@ -117,3 +117,35 @@ async fn an_agent_that_goes_back_takes_nothing_out_of_the_base() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_branch_for_a_pull_request_has_the_tick_of_a_row_that_is_younger_than_what_it_is_made_on()
+{
+    let bench = Bench::new(Strategy::Squash).await;
+    let assigned = bench.attempt("one").await;
+    // The plan came with the last commit.
+    let back = ["reset", "-q", "--hard", "HEAD~1"];
+    bench.sandbox.git_at(&assigned.path, &back);
+    write(&assigned.path, "a.txt", "a");
+    let work = bench.capture(&assigned).await;
+    let row = key("one");
+    let order = Order {
+        assigned: &assigned,
+        work: &work,
+        message: "ralph: do it",
+        tick: Some(Tick {
+            path: PLAN,
+            row: &row,
+            marks: &[],
+        }),
+        now: NOW,
+    };
+    let made = bench.integrator.on_branch(&bench.worktrees, &order);
+    let made = made.await.unwrap();
+    bench
+        .sandbox
+        .git(&["merge", "-q", "--no-edit", made.as_str()]);
+    assert!(bench.plan("main").contains("- [x] one"));
+    assert_eq!(bench.sandbox.read("a.txt"), "a");
+    bench.is_clean();
+}

@@ -22,12 +22,17 @@ pub struct LoopEnd {
 }
 
 impl Pool {
-    pub(super) async fn end(mut self) -> Result<LoopEnd, PoolError> {
+    /// Removes what nobody needs any more.
+    pub(super) async fn tidy(&mut self) {
         for site in self.shop.sites.clone().into_values() {
             if let Err(error) = site.close().await {
                 self.trouble("a worktree cannot be removed", &error.into());
             }
         }
+    }
+
+    pub(super) async fn end(mut self) -> Result<LoopEnd, PoolError> {
+        self.tidy().await;
         let attempts = self.shop.settings.attempts;
         let reason = self.schedule.reason(attempts);
         let code = self.code();

@@ -128,6 +128,10 @@ impl Pool {
     }
 
     async fn run(mut self) -> Result<LoopEnd, PoolError> {
+        if let Err(error) = ready::check_named(&self.shop) {
+            self.tidy().await;
+            return Err(error);
+        }
         self.begin()?;
         let mut news = board::News::of(&self.board.borrow());
         // Kept over the rounds of this loop: a sleep begun anew in each would never end beside the other one.
@@ -306,9 +310,11 @@ impl Pool {
                     self.schedule.halt(ready::words(&error));
                 }
                 // It is tried again; what stays so stops the loop, and says why.
-                let words = ready::words(&error);
-                self.shop
-                    .note(format!("an attempt cannot be made ready: {words}"));
+                let what = "an attempt cannot be made ready";
+                match self.schedule.halted() {
+                    Some(_) => ready::tell(&self.shop, what, &error),
+                    None => self.shop.note(format!("{what}: {}", ready::words(&error))),
+                }
             }
         }
     }
@@ -438,6 +444,6 @@ impl Pool {
 
     fn trouble(&mut self, what: &str, error: &PoolError) {
         self.went_wrong = true;
-        self.shop.note(format!("{what}: {}", ready::words(error)));
+        ready::tell(&self.shop, what, error);
     }
 }

@@ -11,6 +11,7 @@
 //! if the file still has the bytes that were read. What must never be here: a task addressed by its line, a claim
 //! judged by its age, a change to anything but marks.
 
+mod carry;
 mod edit;
 mod error;
 mod hold;

@@ -16,6 +16,7 @@ mod bell;
 mod ledger;
 mod queue;
 mod slots;
+mod start;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -36,6 +37,7 @@ use ledger::{Book, Request};
 use queue::Queue;
 pub use slots::Slot;
 use slots::{LATER, Slots, Wait};
+use start::Start;
 
 const TERMS: &str = "terms.json";
 /// Locked, for reading, by everyone who has the budget open.
@@ -58,6 +60,13 @@ struct StoredTerms {
     schema_version: u32,
     #[serde(flatten)]
     terms: Terms,
+    /// How many loops are going to share it; see [`Budget::create_for`].
+    #[serde(default = "one")]
+    loops: usize,
+}
+
+const fn one() -> usize {
+    1
 }
 
 /// Whether an attempt may begin.
@@ -233,6 +242,21 @@ impl Budget {
     /// [`BudgetError::InUse`] while any process has it open; [`BudgetError::Workers`]; and what keeps it from being
     /// written.
     pub fn create(folder: &Path, terms: &Terms) -> Result<Self, BudgetError> {
+        Self::create_for(folder, terms, 1)?;
+        let budget = Self::open(folder)?;
+        // Between the two locks another one may have begun.
+        if budget.terms != *terms {
+            return Err(BudgetError::InUse(folder.to_owned()));
+        }
+        Ok(budget)
+    }
+
+    /// Begins a new budget for so many loops, which open it themselves. Until all of them are there, none gets more than
+    /// its share of the slots.
+    ///
+    /// # Errors
+    /// As [`Budget::create`].
+    pub fn create_for(folder: &Path, terms: &Terms, loops: usize) -> Result<(), BudgetError> {
         if !(1..=MAX_WORKERS).contains(&terms.workers) {
             return Err(BudgetError::Workers {
                 found: terms.workers,
@@ -244,22 +268,34 @@ impl Budget {
             .map_err(BudgetError::io("lock", &users))?
             .ok_or_else(|| BudgetError::InUse(folder.to_owned()))?;
         Attempts::clear(folder)?;
+        Start::clear(folder)?;
         let path = folder.join(TERMS);
         let stored = StoredTerms {
             schema_version: SCHEMA_VERSION,
             terms: *terms,
+            loops,
         };
         let text = serde_json::to_vec(&stored)
             .map_err(io::Error::from)
             .map_err(BudgetError::io("write", &path))?;
         atomic::replace(&path, &text)?;
         drop(alone);
-        let budget = Self::open(folder)?;
-        // Between the two locks another one may have begun.
-        if budget.terms != *terms {
-            return Err(BudgetError::InUse(folder.to_owned()));
+        Ok(())
+    }
+
+    /// How far the budget in a folder is used, for whoever only looks: nothing is locked or written, so it works where
+    /// nothing may be written, and may be a moment behind.
+    ///
+    /// # Errors
+    /// As [`Budget::open`].
+    pub fn look(folder: &Path) -> Result<Standing, BudgetError> {
+        let path = folder.join(TERMS);
+        if atomic::read(&path)?.is_none() {
+            return Err(BudgetError::Missing(folder.to_owned()));
         }
-        Ok(budget)
+        let limit = read_terms(&path)?.terms.attempts;
+        let book = Attempts::look(folder)?;
+        Ok(book.standing(limit, &Identity::is_alive))
     }
 
     /// Takes part in a budget that was begun by another process.
@@ -276,11 +312,12 @@ impl Budget {
         let user = lock::open(&users).map_err(BudgetError::io("open", &users))?;
         user.lock_shared()
             .map_err(BudgetError::io("lock", &users))?;
-        let terms = read_terms(&path)?;
+        let StoredTerms { terms, loops, .. } = read_terms(&path)?;
+        let start = Start::new(folder, loops, terms.workers);
         Ok(Self {
             folder: folder.to_owned(),
             terms,
-            slots: Arc::new(Slots::open(folder, terms.workers)?),
+            slots: Arc::new(Slots::open(folder, terms.workers, start)?),
             attempts: Arc::new(Attempts::open(folder)?),
             hopes: Arc::new(Queue::default()),
             bell: Bell::new(folder),
@@ -407,7 +444,14 @@ fn is_all_reserved(attempts: &Attempts, limit: Option<u64>) -> Result<bool, Budg
     Ok(attempts.change(look)? == Reserved::AllReserved)
 }
 
-fn read_terms(path: &Path) -> Result<Terms, BudgetError> {
+impl Drop for Budget {
+    /// A loop that ends without ever asking for a slot is not waited for.
+    fn drop(&mut self) {
+        self.slots.start().arrive();
+    }
+}
+
+fn read_terms(path: &Path) -> Result<StoredTerms, BudgetError> {
     #[derive(Deserialize)]
     struct Version {
         schema_version: u32,
@@ -430,7 +474,7 @@ fn read_terms(path: &Path) -> Result<Terms, BudgetError> {
             found: stored.terms.workers,
         });
     }
-    Ok(stored.terms)
+    Ok(stored)
 }
 
 #[cfg(test)]

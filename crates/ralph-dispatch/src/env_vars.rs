@@ -10,6 +10,8 @@ use std::path::PathBuf;
 
 /// How wide a table may be where standard output is no terminal.
 pub(crate) const COLUMNS: &str = "COLUMNS";
+/// What the terminal can do.
+pub(crate) const TERM: &str = "TERM";
 /// The workbench.
 pub(crate) const WB_ROOT: &str = "WB_ROOT";
 /// Where a crash is provoked, as `point:n`; only in builds with the feature `crash-points`.

@@ -30,6 +30,7 @@ mod share;
 mod standing;
 mod stop;
 mod sweep;
+mod window;
 mod work;
 mod workbench;
 

@@ -82,8 +82,7 @@ fn said(layout: &Layout, record: &LoopRecord) -> Option<Work> {
 
 /// What the loop has spent of its launch's budget; `None` where the loops share none.
 fn spent(layout: &Layout, record: &LoopRecord) -> Option<u64> {
-    let standing = Budget::open(&layout.budget(&record.launch)).ok()?;
-    let standing = standing.standing().ok()?;
+    let standing = Budget::look(&layout.budget(&record.launch)).ok()?;
     // The ledger calls a repository by the folder in which git finds it.
     let folder = layout.repository(&record.repository).canonicalize().ok()?;
     let name = folder.file_name()?.to_string_lossy();

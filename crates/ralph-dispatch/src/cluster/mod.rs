@@ -3,6 +3,7 @@
 //! A submission is in its record on disk before it is made, and its token finds the job again when the answer was
 //! lost. Logs are copied here as they grow. What the cluster did not say is no state.
 
+mod carry;
 mod submit;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use ralph_front::failure::{Failure, sentence};
 use ralph_front::machine::block_on;
 use serde_json::Value;
 
+pub(crate) use self::carry::bring_home;
 pub(crate) use self::submit::submit;
 use crate::env_vars;
 use crate::record::{Figures, Job, LoopRecord, State};
@@ -88,17 +90,22 @@ pub(crate) async fn refresh_async(
     if unsettled(bench)?.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let _lock = sweep::lock(&bench.layout)?;
+    // Where nothing can be written, nothing new is learned either.
+    let _lock = match sweep::lock(&bench.layout) {
+        Ok(lock) => lock,
+        Err(error) => return Ok(all_unknown(unsettled(bench)?, &sentence(&error))),
+    };
     let records = unsettled(bench)?;
     let asked = match backend(bench) {
         Ok(cluster) => ask(bench, cluster.as_ref(), records.clone()).await,
         Err(error) => Err(error),
     };
-    Ok(asked.unwrap_or_else(|error| {
-        let why = sentence(&error);
-        let names = records.into_iter().map(|record| record.repository);
-        names.map(|name| (name, unknown(why.clone()))).collect()
-    }))
+    Ok(asked.unwrap_or_else(|error| all_unknown(records, &sentence(&error))))
+}
+
+fn all_unknown(records: Vec<LoopRecord>, why: &str) -> BTreeMap<String, JobStanding> {
+    let names = records.into_iter().map(|record| record.repository);
+    names.map(|name| (name, unknown(why.to_owned()))).collect()
 }
 
 fn unsettled(bench: &Workbench) -> Result<Vec<LoopRecord>, Failure> {

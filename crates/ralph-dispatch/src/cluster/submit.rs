@@ -12,7 +12,7 @@ use ralph_core::time::Timestamp;
 use ralph_front::failure::Failure;
 use ralph_front::machine::block_on;
 
-use super::{backend, named};
+use super::{backend, carry, named};
 use crate::probe;
 use crate::record::{Figures, Job, LoopRecord, Settled};
 use crate::report::LaunchReport;
@@ -164,6 +164,8 @@ async fn request(
     if let Some(command) = &knobs.agent_command {
         variables.insert("RALPH_AGENT_COMMAND", command.value.clone());
     }
+    let plan = carry::plan_at_home(&folder, &bench.env).map_err(failed)?;
+    let deliveries = carry::told(&plan.deliveries()?)?;
     // The clone has none of this user's configuration.
     if let Ok(name) = git(&["config", "user.name"]).await {
         variables.insert("GIT_AUTHOR_NAME", name.clone());
@@ -189,6 +191,7 @@ async fn request(
         variables: variables
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value))
+            .chain(deliveries)
             .collect(),
         git: Some(GitCommit {
             url: source.url,

@@ -1,6 +1,6 @@
 //! A launch: resolve, gate, start, report.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use ralph_core::env::Env;
@@ -15,7 +15,7 @@ use ralph_loop::budget::{Budget, Terms};
 
 use crate::args::{Act, Flags};
 use crate::cluster;
-use crate::commands::{sweep as sweep_command, watch};
+use crate::commands::{status, sweep as sweep_command, watch};
 use crate::env_vars;
 use crate::gate::{self, PlanProbe, Refusal};
 use crate::launch::{self, Manners, Order};
@@ -52,6 +52,17 @@ pub(super) fn run(bench: &Workbench, flags: &Flags, act: &Act) -> Outcome {
     let has_plan = |name: &str| probe::plan(&bench.layout.plan(name)) == PlanProbe::Present;
     let selection = resolve::select(&knobs.filter, &bench.conf.names(), &has_plan)?;
     let jobs = cluster::refresh(bench)?;
+    if act.wait && flags.is_bare() {
+        let running = running(bench, &jobs)?;
+        if !running.is_empty() {
+            let names: Vec<&str> = running.iter().map(String::as_str).collect();
+            bench.output.note(&format!(
+                "nothing is launched: waiting for the loops that run already: {}",
+                names.join(", ")
+            ));
+            return watch::wait(bench, &running);
+        }
+    }
     if !act.dry_run && bench.layout.lock().exists() {
         sweep_command::beside(bench, &jobs)?;
     }
@@ -69,7 +80,8 @@ pub(super) fn run(bench: &Workbench, flags: &Flags, act: &Act) -> Outcome {
         if !bench.output.is_json() {
             printed(bench.output.print(&render::launched(&report)))?;
         }
-        let ended = watch::wait(bench)?;
+        let meant = plan.selection.repositories.iter().cloned().collect();
+        let ended = watch::wait(bench, &meant)?;
         return Ok(ended.or(code));
     }
     bench.output.answer(&report, &render::launched(&report))?;
@@ -79,6 +91,18 @@ pub(super) fn run(bench: &Workbench, flags: &Flags, act: &Act) -> Outcome {
         );
     }
     Ok(code)
+}
+
+/// The repositories whose loops have not ended.
+fn running(
+    bench: &Workbench,
+    jobs: &BTreeMap<String, JobStanding>,
+) -> Result<BTreeSet<String>, Failure> {
+    let (standings, _) = status::look(bench, jobs)?;
+    let running = standings
+        .into_iter()
+        .filter(|standing| !standing.state.is_final());
+    Ok(running.map(|standing| standing.record.repository).collect())
 }
 
 fn plan(
@@ -362,7 +386,8 @@ fn budget(layout: &Layout, plan: &Plan) -> Result<(), Failure> {
         workers: usize::try_from(plan.workers.value).unwrap_or(usize::MAX),
         attempts: plan.knobs.max_tasks.value,
     };
-    Budget::create(&layout.budget(plan.launch.as_str()), &terms)?;
+    let loops = plan.selection.repositories.len();
+    Budget::create_for(&layout.budget(plan.launch.as_str()), &terms, loops)?;
     Ok(())
 }
 

@@ -313,7 +313,13 @@ impl Budget {
         user.lock_shared()
             .map_err(BudgetError::io("lock", &users))?;
         let StoredTerms { terms, loops, .. } = read_terms(&path)?;
-        let start = Start::new(folder, loops, terms.workers);
+        // Where there are fewer attempts than slots, they are what is shared.
+        let attempts = terms.attempts.and_then(|m| usize::try_from(m).ok());
+        let start = Start::new(
+            folder,
+            loops,
+            terms.workers.min(attempts.unwrap_or(usize::MAX)),
+        );
         Ok(Self {
             folder: folder.to_owned(),
             terms,

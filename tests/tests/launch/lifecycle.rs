@@ -415,3 +415,36 @@ fn a_status_that_cannot_be_recorded_is_shown_all_the_same() {
     fs::remove_dir_all(&lock).unwrap();
     let _ = bench.run(&["--sweep"]).ended(1);
 }
+
+/// Somebody mends the file, or has taken a repository out of it, while its loop runs.
+#[test]
+fn loops_are_seen_and_stopped_whatever_is_wrong_with_the_file() {
+    let bench = Workbench::new(&["svc-a", "svc-b"]);
+    for name in ["svc-a", "svc-b"] {
+        bench.script(name, "while :; do sleep 0.02; done\n");
+    }
+    let _ = bench.run(&[]).ended(0);
+    let conf = bench.read("wb/project.conf");
+    bench.write("wb/project.conf", &conf.replace("svc-a", "svc-c"));
+    let ran = bench
+        .run(&["--stop", "--repos", "svc-a", "--within", "0"])
+        .ended(0);
+    assert!(
+        ran.stdout.contains("| svc-a | - | stopped |"),
+        "{}",
+        ran.stdout
+    );
+    bench.write("wb/project.conf", "X=$(date)\n");
+    for verb in ["--status", "--sweep"] {
+        let ran = bench.run(&[verb]).ended(0);
+        assert!(ran.stderr.contains("project.conf:1: "), "{}", ran.stderr);
+    }
+    let _ = bench.run(&["--stop", "--repos", "svc-b"]).ended(2);
+    let ran = bench.run(&["--stop", "--within", "0"]).ended(0);
+    assert!(
+        ran.stdout.contains("| svc-b | - | stopped |"),
+        "{}",
+        ran.stdout
+    );
+    let _ = bench.run(&["--wait"]).ended(2);
+}

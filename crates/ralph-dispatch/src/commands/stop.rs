@@ -86,7 +86,10 @@ fn left_to_others(bench: &Workbench, chosen: &Filter) -> Result<(), Failure> {
 /// Ends the loops of the subset, or all.
 pub(super) fn run(bench: &Workbench, flags: &Flags, within: u64) -> Outcome {
     let layout = &bench.layout;
-    let chosen = resolve::subset(flags, &env_vars::texts(), &bench.conf)?;
+    let (records, _) = LoopRecord::all(layout)?;
+    let names = records.iter().map(|record| record.repository.as_str());
+    let conf = bench.conf.clone().with_names(names);
+    let chosen = resolve::subset(flags, &env_vars::texts(), &conf)?;
     left_to_others(bench, &chosen.value)?;
     let jobs = cluster::refresh(bench)?;
     let marked = if !layout.lock().exists() {

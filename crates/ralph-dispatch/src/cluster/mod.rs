@@ -279,13 +279,26 @@ async fn copy_log(bench: &Workbench, cluster: &dyn ClusterBackend, record: &mut 
     }
 }
 
-/// What a job's loop said about its work, from the copy of its log.
+/// What a job's loop said about its work, from the copy of its log: at its end all of it, before how many attempts are
+/// over.
 pub(crate) fn work(log: &Path, from: u64) -> (Figures, Vec<String>) {
-    const MARK: &str = "ralph: status: ";
+    const STATUS: &str = "ralph: status: ";
+    const COMPLETED: &str = "[continuous] completed=";
     let lines = crate::log_text::last_lines(log, from, 40);
-    let status = lines.iter().rev().find_map(|line| line.strip_prefix(MARK));
+    let status = lines
+        .iter()
+        .rev()
+        .find_map(|line| line.strip_prefix(STATUS));
     let Some(Ok(status)) = status.map(serde_json::from_str::<ralph_loop::record::Status>) else {
-        return (Figures::default(), Vec::new());
+        let completed = lines.iter().rev().find_map(|line| {
+            let (_, count) = line.split_once(COMPLETED)?;
+            count.split_once('/')?.0.parse().ok()
+        });
+        let figures = Figures {
+            attempts: completed,
+            ..Figures::default()
+        };
+        return (figures, Vec::new());
     };
     let left = status.tasks.open + status.tasks.claimed;
     let figures = Figures {

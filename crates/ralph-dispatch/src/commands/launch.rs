@@ -1,5 +1,7 @@
 //! A launch: resolve, gate, start, report.
 
+mod knobs;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -24,8 +26,8 @@ use crate::probe;
 use crate::program::{self, LoopProgram};
 use crate::record::LoopRecord;
 use crate::render;
-use crate::report::{Knob, LaunchReport, LoopOrder, RefusalRow};
-use crate::resolve::{self, Filter, Knobs, Place, Selection};
+use crate::report::{LaunchReport, LoopOrder, RefusalRow};
+use crate::resolve::{self, Knobs, Place, Selection};
 use crate::setting::Setting;
 use crate::share::{self, Share};
 use crate::standing::{JobStanding, Look};
@@ -213,90 +215,11 @@ fn report(bench: &Workbench, plan: &Plan, dry_run: bool) -> LaunchReport {
         schema_version: SCHEMA_VERSION,
         launch: None,
         dry_run,
-        knobs: knobs(plan),
+        knobs: knobs::shown(plan),
         loops: loops.collect(),
         without_plan: plan.selection.without_plan.clone(),
         refusals: plan.refusals.iter().map(RefusalRow::from).collect(),
     }
-}
-
-/// The knobs as the banner shows them; the names and the words for "nothing" are those of the launcher before.
-fn knobs(plan: &Plan) -> Vec<Knob> {
-    let knobs = &plan.knobs;
-    let knob = |name: &'static str, value: String, origin: &crate::setting::Origin| Knob {
-        name,
-        value,
-        origin: origin.to_string(),
-    };
-    let m = &knobs.max_tasks;
-    let mode = if m.value.is_some() {
-        "continuous"
-    } else {
-        "batch"
-    };
-    let (repos, exclude) = match &knobs.filter.value {
-        Filter::All => ("<all>".to_owned(), "<none>".to_owned()),
-        Filter::Only(names) => (names.join(","), "<none>".to_owned()),
-        Filter::Except(names) => ("<all>".to_owned(), names.join(",")),
-    };
-    let max_tasks = m
-        .value
-        .map_or_else(|| "<unset>".to_owned(), |m| m.to_string());
-    let place = match knobs.place.value {
-        Place::Here => "here",
-        Place::Cluster => "cluster",
-    };
-    let attempts = &knobs.max_task_attempts;
-    let delay = &knobs.respawn_delay;
-    let mut all = vec![
-        knob("mode", mode.to_owned(), &m.origin),
-        knob(
-            "parallel",
-            plan.workers.value.to_string(),
-            &plan.workers.origin,
-        ),
-        knob("max_tasks", max_tasks, &m.origin),
-        knob(
-            "max_task_attempts",
-            attempts.value.to_string(),
-            &attempts.origin,
-        ),
-        knob("respawn_delay", delay.value.to_string(), &delay.origin),
-        knob("tabs", "off".to_owned(), &knobs.no_tabs),
-        knob(
-            "engine",
-            knobs.engine.value.name().to_owned(),
-            &knobs.engine.origin,
-        ),
-        knob("repos", repos, &knobs.filter.origin),
-        knob("exclude", exclude, &knobs.filter.origin),
-        knob("on", place.to_owned(), &knobs.place.origin),
-    ];
-    if let Some(command) = &knobs.agent_command {
-        all.push(knob(
-            "agent_command",
-            command.value.clone(),
-            &command.origin,
-        ));
-    }
-    if let Some(program) = &plan.program {
-        let origin = match knobs.place.value {
-            Place::Cluster => knobs.job_program.origin.clone(),
-            Place::Here => knobs.program.as_ref().map_or_else(
-                || crate::setting::Origin::Default("found by its name".to_owned()),
-                |program| program.origin.clone(),
-            ),
-        };
-        all.push(knob("ralph", program.path.display().to_string(), &origin));
-        let (budget, why) = if program.capabilities.budget {
-            ("shared", "its --help knows --budget")
-        } else {
-            ("divided", "its loops share no budget")
-        };
-        let why = crate::setting::Origin::Default(why.to_owned());
-        all.push(knob("budget", budget.to_owned(), &why));
-    }
-    all
 }
 
 /// A launch that was only to be shown, or is refused.

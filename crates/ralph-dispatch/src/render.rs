@@ -254,12 +254,13 @@ pub(crate) fn tails(rows: &[LoopRow]) -> String {
             .exit_code
             .map_or_else(String::new, |code| format!(", exit code {code}"));
         let count = row.last_lines.len();
-        let head = format!(
-            "{} {}{code}: the last {count} lines of {}",
-            row.repository,
-            row.state.word(),
-            row.log
-        );
+        let (name, state) = (&row.repository, row.state.word());
+        let what = match count {
+            0 => format!("nothing in {}", row.log),
+            1 => format!("the last line of {}", row.log),
+            _ => format!("the last {count} lines of {}", row.log),
+        };
+        let head = format!("{name} {state}{code}: {what}");
         line!(text, "\n{}", paint(RED.bold(), &head));
         if let Some(reason) = &row.reason {
             line!(text, "    ({reason})");

@@ -2,13 +2,14 @@
 //!
 //! `resolve` turns the four sources of each knob into values with origins, `probe` looks at everything a launch
 //! depends on, `gate` decides, `launch` starts supervised loops, `standing` says how they are, `sweep` writes
-//! down what became of them, `stop` ends them, `cluster` runs them as jobs instead. `commands` joins these and
+//! down what became of them, `stop` ends them, `cluster` runs them as jobs instead and `carry` brings home what those delivered. `commands` joins these and
 //! prints.
 //!
 //! What must never be here: a run of `project.conf`, a decision by a pid alone, an edit of a user's file beyond the
 //! Exec cells.
 
 mod args;
+mod carry;
 mod cluster;
 mod commands;
 mod conf;
@@ -51,7 +52,7 @@ pub fn command() -> clap::Command {
 #[must_use]
 pub fn main() -> ExitCode {
     #[cfg(feature = "crash-points")]
-    arm_crash_points();
+    ralph_front::environment::arm_crash_points();
     match Cli::try_parse_from(env_vars::arguments()) {
         Ok(cli) => ExitCode::from(commands::run(cli)),
         Err(error) => {
@@ -64,16 +65,4 @@ pub fn main() -> ExitCode {
             }
         }
     }
-}
-
-/// Lets a test say where this process dies. A text that names no point is no plan.
-#[cfg(feature = "crash-points")]
-fn arm_crash_points() {
-    use ralph_core::store::crash::{CrashPlan, arm};
-    let at =
-        env_vars::text(env_vars::RALPH_CRASH_AT).and_then(|text| text.parse::<CrashPlan>().ok());
-    arm(CrashPlan {
-        log: env_vars::path(env_vars::RALPH_CRASH_LOG),
-        ..at.unwrap_or_default()
-    });
 }

@@ -18,7 +18,7 @@ use ralph_core::time::stamp;
 use ralph_docs::DocError;
 use ralph_front::failure::sentence;
 
-use crate::cluster;
+use crate::carry;
 use crate::epic::{self, Change, Effect};
 use crate::layout::Layout;
 use crate::record::{LoopRecord, RecordError, Settled, State};
@@ -134,7 +134,7 @@ fn settle(
     if !standing.state.is_final() {
         return standing.record;
     }
-    if let Err(problem) = cluster::bring_home(layout, env, &standing.record) {
+    if let Err(problem) = carry::bring_home(layout, env, &standing.record) {
         // Not settled, so the next sweep tries again.
         swept.problems.push(problem);
         return standing.record;

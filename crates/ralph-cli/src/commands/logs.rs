@@ -9,10 +9,10 @@ use ralph_core::settings::ClusterKind;
 
 use crate::args::{Global, Logs};
 use crate::commands::block_on;
-use crate::exit::{Outcome, printed};
 use crate::render::SCHEMA_VERSION;
 use crate::render::answers::LogPiece;
 use crate::workspace::Workspace;
+use ralph_front::failure::{Outcome, printed};
 use ralph_front::output::Output;
 
 /// Between two looks at a log that is followed, on another machine and on this one.

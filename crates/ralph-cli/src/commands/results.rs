@@ -11,11 +11,11 @@ use ralph_core::report::DispatchReport;
 use ralph_core::store::layout;
 
 use crate::args::{Global, Results};
-use crate::exit::{Failure, Outcome};
 use crate::render::ops::ResultsReport;
 use crate::render::report::{View, human};
 use crate::render::{self, SCHEMA_VERSION};
 use crate::workspace::find_root;
+use ralph_front::failure::{Failure, Outcome};
 use ralph_front::output::Output;
 
 /// Shows the kept report of the last dispatch.

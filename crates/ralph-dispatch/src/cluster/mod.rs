@@ -3,7 +3,6 @@
 //! A submission is in its record on disk before it is made, and its token finds the job again when the answer was
 //! lost. Logs are copied here as they grow. What the cluster did not say is no state.
 
-mod carry;
 mod submit;
 
 use std::collections::BTreeMap;
@@ -21,7 +20,6 @@ use ralph_front::failure::{Failure, sentence};
 use ralph_front::machine::block_on;
 use serde_json::Value;
 
-pub(crate) use self::carry::bring_home;
 pub(crate) use self::submit::submit;
 use crate::env_vars;
 use crate::record::{Figures, Job, LoopRecord, State};

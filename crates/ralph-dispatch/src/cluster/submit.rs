@@ -13,7 +13,8 @@ use ralph_core::time::Timestamp;
 use ralph_front::failure::Failure;
 use ralph_front::machine::block_on;
 
-use super::{backend, carry, named};
+use super::{backend, named};
+use crate::carry;
 use crate::probe;
 use crate::record::{Figures, Job, LoopRecord, Settled};
 use crate::report::LaunchReport;

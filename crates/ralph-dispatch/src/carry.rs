@@ -36,7 +36,7 @@ const ALTOGETHER: usize = 1024 * 1024;
 ///
 /// # Errors
 /// They are too many for a job's variables.
-pub(super) fn told(lines: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+pub(crate) fn told(lines: &[String]) -> Result<BTreeMap<String, String>, Failure> {
     let sum: usize = lines.iter().map(|line| line.len() + 1).sum();
     let longest = lines.iter().map(String::len).max().unwrap_or(0);
     if sum > ALTOGETHER || longest >= PER_VARIABLE {
@@ -66,7 +66,7 @@ pub(super) fn told(lines: &[String]) -> Result<BTreeMap<String, String>, Failure
 ///
 /// # Errors
 /// This process cannot be identified.
-pub(super) fn plan_at_home(repository: &Path, env: &Env) -> Result<PlanFile, String> {
+pub(crate) fn plan_at_home(repository: &Path, env: &Env) -> Result<PlanFile, String> {
     let nobody = Identity::of(std::process::id());
     let nobody = nobody.ok_or("the running process cannot be identified")?;
     Ok(plan_file(

@@ -2,8 +2,8 @@
 //!
 //! `resolve` turns the four sources of each knob into values with origins, `probe` looks at everything a launch
 //! depends on, `gate` decides, `launch` starts supervised loops, `standing` says how they are, `sweep` writes
-//! down what became of them, `stop` ends them, `cluster` runs them as jobs instead and `carry` brings home what those delivered. `commands` joins these and
-//! prints.
+//! down what became of them, `stop` ends them. `cluster` runs them as jobs instead, and `carry` brings home what those
+//! delivered. `commands` joins these and prints.
 //!
 //! What must never be here: a run of `project.conf`, a decision by a pid alone, an edit of a user's file beyond the
 //! Exec cells.

@@ -21,6 +21,7 @@ mod push;
 mod ready;
 pub mod schedule;
 mod shop;
+mod told;
 mod tracked;
 mod work;
 
@@ -50,6 +51,7 @@ use judge::Judgement;
 use permit::{Answer, Permit};
 use ready::Ready;
 use schedule::{Action, Bounds, Ended, Permission, Prepared, Schedule};
+use told::told;
 use work::Worked;
 
 /// How often somebody who has nothing to do looks whether there is something now.
@@ -210,7 +212,7 @@ impl Pool {
         self.tasks.spawn_local(async move {
             tokio::select! {
                 answer = asked => Happened::Answered(answer),
-                _ = stop.wait_for(|stop| *stop > Stop::Run) => Happened::Answered(Ok(Answer::NotNow)),
+                () = told(&mut stop, Stop::Drain) => Happened::Answered(Ok(Answer::NotNow)),
             }
         });
     }
@@ -352,7 +354,7 @@ impl Pool {
             self.tasks.spawn_local(async move {
                 tokio::select! {
                     () = tokio::time::sleep(pause) => {}
-                    _ = stop.wait_for(|stop| *stop > Stop::Run) => {}
+                    () = told(&mut stop, Stop::Drain) => {}
                 }
                 Happened::Freed(worker)
             });

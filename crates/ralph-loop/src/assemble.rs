@@ -25,7 +25,7 @@ use crate::delivery::{Deliverer, DeliverySettings};
 use crate::engine;
 use crate::event::Sink;
 use crate::gates::Gates;
-use crate::git::{Git, GitProgram};
+use crate::git::{Git, GitError, GitProgram};
 use crate::integrate::Integrator;
 use crate::plan::{Owner, PlanFile};
 use crate::pool::{Brakes, Line, PoolError, PoolSettings, Shop, Site, Stop};
@@ -209,6 +209,14 @@ async fn sites(assembly: &Assembly<'_>) -> Result<BTreeMap<Option<String>, Arc<S
     Ok(sites)
 }
 
+/// Tells git to ignore what a loop keeps in a repository.
+///
+/// # Errors
+/// Git gives no answer; its file cannot be written.
+pub async fn keep_out_of_git(git: &Git) -> Result<(), GitError> {
+    git.exclude(&OURS).await
+}
+
 async fn site(
     assembly: &Assembly<'_>,
     name: Option<String>,
@@ -219,7 +227,7 @@ async fn site(
     let ralph = git.top().join(FOLDER);
     atomic::create_dir(&ralph.join(STATE))?;
     // Before anything is refused, so that a loop that does not begin leaves nothing in `git status` either.
-    git.exclude(&OURS).await?;
+    keep_out_of_git(&git).await?;
     let held = match name {
         None => None,
         Some(_) => Some(lock_of_its_own(&git)?),

@@ -12,6 +12,7 @@
 //! judged by its age, a change to anything but marks.
 
 mod bullets;
+mod carry;
 mod edit;
 mod error;
 mod hold;

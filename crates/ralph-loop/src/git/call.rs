@@ -47,8 +47,8 @@ const FOREIGN: [&str; 10] = [
 ];
 
 /// Settings of every call: no collection of garbage at a random moment, no daemon that outlives the call, no way into
-/// submodules, which no new worktree has yet, no index in two parts: with `index.skipHash` git 2.47 loses its entries.
-const SETTINGS: [&str; 10] = [
+/// submodules, which no new worktree has yet.
+const SETTINGS: [&str; 8] = [
     "-c",
     "gc.auto=0",
     "-c",
@@ -57,8 +57,6 @@ const SETTINGS: [&str; 10] = [
     "core.fsmonitor=false",
     "-c",
     "submodule.recurse=false",
-    "-c",
-    "core.splitIndex=false",
 ];
 
 /// A run of git that is being put together.

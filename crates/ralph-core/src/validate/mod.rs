@@ -21,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
+pub(crate) use queue::stem_of;
 pub use queue::{named_config, named_script, script_of};
 pub use script::check_script;
 

@@ -426,7 +426,8 @@ fn what_is_no_item_under_ready_is_found() {
         ("### Baseline\n### Q-001: a\n", "2:Baseline"),
         ("### Q1 baseline\n", "2:Q1 baseline"),
         ("- Q-001 baseline\n- second\n", "2:Q-001 baseline|3:second"),
-        ("1. Q-001\n", "2:Q-001"),
+        ("1. Q-001\n", ""),
+        ("- H1: it helps\n### Q-001: a\n", "2:H1: it helps"),
         ("- [ ] Baseline\n### Q-001: a\n", "2:\\[ ] Baseline"),
         (
             "| id | config |\n|---|---|\n| Q-001 | a |\n",

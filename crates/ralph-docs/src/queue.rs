@@ -55,7 +55,7 @@ pub struct QueueItem {
     /// the project.
     pub script: Option<String>,
     /// Another script, an option, an argument or a variable that is named beside the script: nothing runs it or passes it
-    /// on, so a person has to say what is meant.
+    /// on, so a person has to say what is meant. Where no script is named, one that the item's prose mentions.
     pub script_more: Option<String>,
     /// `Artifacts`: files that must exist for success.
     pub artifacts: Vec<String>,
@@ -72,6 +72,13 @@ pub struct QueueItem {
     pub status: Option<String>,
     /// All `Key: value` lines that are not the machine's, in their order.
     pub fields: Vec<(String, String)>,
+}
+
+impl QueueItem {
+    /// Whether nothing but the heading of its section holds it back.
+    fn is_held_by(&self, title: &str) -> bool {
+        self.held.as_ref() == held::by_group(title).as_ref()
+    }
 }
 
 /// Whether two ids mean one item, however their parts are joined: `q1` and `Q-001`.

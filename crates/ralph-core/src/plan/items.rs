@@ -95,6 +95,18 @@ pub fn unanswered(facts: &Facts) -> Option<String> {
     items
         .find_map(|item| question(facts, item))
         .or_else(|| strays(facts))
+        .or_else(|| unread_tasks(facts))
+}
+
+/// What a person has to say of the todo list before its tasks may count as done: it holds some that are not read.
+#[must_use]
+pub fn unread_tasks(facts: &Facts) -> Option<String> {
+    let first = facts.task_strays.first()?;
+    Some(format!(
+        "documentation/implementation-todo.md:{}: `{}` may be a task and is not read as one; write each as \
+         `- [ ] (T1) text` below `## Ready`, or put it below `## Completed` or `## Notes`",
+        first.line, first.text
+    ))
 }
 
 /// Work that may be meant under READY, in a notation that is not read.

@@ -40,6 +40,27 @@ fn named(text: Option<&str>) -> Option<String> {
     text.map(bare_path).filter(|path| !path.is_empty())
 }
 
+/// The items of a queue, with what they name below the workspace (`projects/demo/slurm/a.sbatch`) as a path below the
+/// project, which all of them are relative to.
+#[must_use]
+pub fn items_of(text: &str, slug: &str) -> Vec<QueueItem> {
+    let mut items = queue::items(text);
+    for item in &mut items {
+        let named = [&mut item.script, &mut item.config].into_iter().flatten();
+        for path in named.chain(&mut item.artifacts) {
+            *path = within_project(path, slug).to_owned();
+        }
+    }
+    items
+}
+
+fn within_project<'p>(path: &'p str, slug: &str) -> &'p str {
+    let below = path.trim_start_matches("./").strip_prefix("projects/");
+    below
+        .and_then(|rest| rest.strip_prefix(slug)?.strip_prefix('/'))
+        .unwrap_or(path)
+}
+
 /// The script of a queue item: the one it names; else `slurm/jobs/<id>[suffix].sbatch` with the id in lower case
 /// and without what joins its letters and its number; else the only script there. `names` are the paths that exist in the project.
 ///
@@ -52,12 +73,28 @@ pub fn script_of(item: &QueueItem, names: &BTreeSet<String>) -> Result<String, S
                 "names `{more}` beside its script `{named}`, which would not be run or passed on"
             ));
         }
-        return if names.contains(&named) {
+        // A bare name is a script in the folder of scripts.
+        let in_jobs = format!("{SLURM_JOBS}/{named}");
+        return if !named.contains('/') && names.contains(&in_jobs) {
+            Ok(in_jobs)
+        } else if names.contains(&named) {
             Ok(named)
         } else {
             Err(format!("names the script `{named}`, which does not exist"))
         };
     }
+    let script = by_id(item, names)?;
+    let is_meant = |more: &str| script == more || script.ends_with(&format!("/{more}"));
+    match item.script_more.as_deref().filter(|more| !is_meant(more)) {
+        Some(more) => Err(format!(
+            "names no script in a field of its own, so `{script}` would be run, and its text mentions `{more}`"
+        )),
+        None => Ok(script),
+    }
+}
+
+/// The script of an item that names none.
+fn by_id(item: &QueueItem, names: &BTreeSet<String>) -> Result<String, String> {
     let stem = stem_of(&item.id);
     let scripts: Vec<&str> = names
         .iter()
@@ -130,7 +167,7 @@ pub(super) fn check(project: &ProjectFiles, text: &str, findings: &mut Vec<Findi
         };
         findings.push(Finding::error(QUEUE, "not_an_item", message, fix).on_line(first.line));
     }
-    let items = queue::items(text);
+    let items = items_of(text, project.slug.as_str());
     for item in items
         .iter()
         .filter(|item| item.section == QueueSection::Ready)

@@ -252,11 +252,13 @@ fn an_item_is_one_script_and_what_is_passed_to_it_stands_in_it() {
     let names = std::collections::BTreeSet::from(names);
     let of = |script: &str| {
         let text = format!("## READY\n\n### Q-001: x\n- Script: {script}\n");
-        let items = ralph_docs::queue::items(&text);
-        script_of(&items[0], &names).is_ok()
+        script_of(&items_of(&text, "demo")[0], &names).is_ok()
     };
     for fine in [
         "slurm/jobs/a.sbatch",
+        "a.sbatch",
+        "projects/demo/slurm/jobs/a.sbatch",
+        "[`a.sbatch`](slurm/jobs/a.sbatch)",
         "`slurm/jobs/a.sbatch` (the long one -- see notes)",
         "slurm/jobs/a.sbatch, needs 4 GPUs",
     ] {
@@ -265,8 +267,44 @@ fn an_item_is_one_script_and_what_is_passed_to_it_stands_in_it() {
     for refused in [
         "slurm/jobs/a.sbatch, slurm/jobs/b.sbatch",
         "slurm/jobs/a.sbatch --seed 3",
+        "`slurm/jobs/a.sbatch and slurm/jobs/b.sbatch`",
+        "projects/other/slurm/jobs/a.sbatch",
+        "\n  - slurm/jobs/a.sbatch\n  - slurm/jobs/b.sbatch",
     ] {
         assert!(!of(refused), "{refused}");
+    }
+}
+
+/// What an item says in prose is not run, and what it says is not run past.
+#[test]
+fn an_item_that_names_no_script_has_one_of_its_own_name_unless_its_text_mentions_another() {
+    let names = ["q001.sbatch", "exp_3_small.sbatch", "b.sbatch"];
+    let names = names.map(|name| format!("slurm/jobs/{name}"));
+    let names = std::collections::BTreeSet::from(names);
+    for (item, wanted) in [
+        ("Q-001: x", Some("q001")),
+        ("Q1: x\n- Note: see q001.sbatch", None),
+        ("Q001: x", Some("q001")),
+        ("EXP-3: x", Some("exp_3_small")),
+        ("Q-001: x\n- Note: see q001.sbatch", Some("q001")),
+        ("Q-001: x\n- Note: as `b.sbatch`, but longer", None),
+        ("Q-001: x (b.sbatch)", Some("b")),
+        (
+            "Q-001: x\n\n```yaml\nscript: slurm/jobs/b.sbatch\n```",
+            Some("b"),
+        ),
+        (
+            "Q-001: x\n\n```\nsbatch slurm/jobs/b.sbatch\n```",
+            Some("b"),
+        ),
+        ("Q-001: x\n- Command: `sbatch slurm/jobs/b.sbatch 3`", None),
+    ] {
+        let found = script_of(
+            &items_of(&format!("## READY\n\n### {item}\n"), "demo")[0],
+            &names,
+        );
+        let wanted = wanted.map(|name| format!("slurm/jobs/{name}.sbatch"));
+        assert_eq!(found.ok(), wanted, "{item}");
     }
 }
 

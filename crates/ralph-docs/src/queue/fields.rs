@@ -192,6 +192,7 @@ pub(super) fn of(document: &Document<'_>, host: &Host) -> Vec<Field> {
     if let Host::Heading { body } = host {
         fields.extend(body.clone().filter_map(|line| line_field(document, line)));
         fields.extend(rows(document, body.clone()));
+        fields.extend(mapping(document, body.clone()));
     }
     fields.sort_by_key(|field| field.line);
     fields
@@ -211,7 +212,7 @@ fn nested(document: &Document<'_>, item: &ItemBlock) -> Vec<String> {
     below.map(|child| item_text(document, child)).collect()
 }
 
-/// `Key: value`, and `**Key** value` or `**Key** — value` where the key is known.
+/// `Key: value`, and `**Key** value`, `**Key** — value` or `Key = value` where the key is known.
 fn split(text: &str) -> Option<(String, String)> {
     if let Some(bold) = text.strip_prefix("**")
         && let Some((key, value)) = bold.split_once("**")
@@ -221,6 +222,12 @@ fn split(text: &str) -> Option<(String, String)> {
     {
         let value = value.trim_start_matches([' ', '-', '–', '—', '=', '→']);
         return Some((key.trim().to_owned(), value.trim().to_owned()));
+    }
+    let assigned = text
+        .split_once('=')
+        .map(|(key, value)| (key.trim_matches(['*', '`', ' ']), value));
+    if let Some((key, value)) = assigned.filter(|(key, _)| is_known(&plain_key(key))) {
+        return Some((key.to_owned(), value.trim_matches(['"', ' ']).to_owned()));
     }
     split_field(text)
 }
@@ -270,6 +277,35 @@ fn rows(document: &Document<'_>, lines: Range<usize>) -> Vec<Field> {
             _ => None,
         })
         .collect()
+}
+
+/// The members of a fence of YAML, with the lists below them.
+fn mapping(document: &Document<'_>, lines: Range<usize>) -> Vec<Field> {
+    let mut fields: Vec<Field> = Vec::new();
+    let mut inside = false;
+    for line in lines {
+        let text = document.line_text(line).trim();
+        if document.kind(line) != Some(LineKind::Code) {
+            inside = false;
+        } else if let Some(language) = text
+            .strip_prefix("```")
+            .or_else(|| text.strip_prefix("~~~"))
+        {
+            inside = !inside && ["yaml", "yml"].contains(&language.trim().to_lowercase().as_str());
+        } else if inside && let Some(listed) = text.strip_prefix("- ") {
+            let last = fields.last_mut().filter(|field| field.value.is_empty());
+            if let Some(field) = last {
+                field
+                    .nested
+                    .push(listed.trim_matches(['"', '\'']).to_owned());
+            }
+        } else if inside && let Some((key, value)) = split_field(text) {
+            let value = value.trim_matches(['"', '\'']).to_owned();
+            fields.push(Field::new(line, key, value, Vec::new()));
+        }
+    }
+    fields.retain(|field| is_known(&field.name));
+    fields
 }
 
 /// Why a field that a person wrote holds the item back.

@@ -3,10 +3,12 @@
 //! One item is one script, and nothing is passed to it but what stands in it. So whatever else is named beside it is kept
 //! as [`Script::more`]: another script, an option, a variable. It is for a person, and never dropped.
 
+use std::ops::Range;
+
 use super::fields::{Field, is_nothing};
 use crate::document::Document;
+use crate::key::LINE_MARK;
 use crate::lines::LineKind;
-use std::ops::Range;
 
 /// The keys that name the script of an item.
 pub(super) const KEYS: [&str; 12] = [
@@ -68,7 +70,9 @@ pub(super) fn of(
         found.take(command(&field.all()));
     }
     if found.path.is_none() {
-        let code = lines.filter(|&line| document.kind(line) == Some(LineKind::Code));
+        let code = lines
+            .clone()
+            .filter(|&line| document.kind(line) == Some(LineKind::Code));
         for line in code {
             let text = document.line_text(line).trim();
             let text = text.trim_start_matches("$ ");
@@ -77,11 +81,21 @@ pub(super) fn of(
             }
         }
     }
+    let is_batch = |word: &&str| word.ends_with(".sbatch") || word.ends_with(".slurm");
     if found.path.is_none() {
-        let is_batch = |word: &&str| word.ends_with(".sbatch") || word.ends_with(".slurm");
         let mut named = words(title).filter(is_batch);
         found.path = named.next().map(str::to_owned);
         found.more = named.next().map(str::to_owned);
+    }
+    if found.path.is_none() {
+        // Prose may mean the script of this item or of another one: that is for whoever knows which files there are.
+        let own = lines
+            .clone()
+            .filter(|&line| !document.line_text(line).contains(LINE_MARK));
+        let mut mentioned = own.flat_map(|line| words(document.line_text(line)));
+        found.more = found
+            .more
+            .or_else(|| mentioned.find(|word| is_batch(word)).map(str::to_owned));
     }
     found
 }
@@ -91,7 +105,15 @@ impl Script {
     fn take(&mut self, other: Self) {
         match (&self.path, other.path) {
             (None, path) => self.path = path,
-            (Some(path), Some(second)) if *path != second => {
+            (Some(path), Some(second)) if is_same(path, &second) => {
+                let longer = if second.len() > path.len() {
+                    second
+                } else {
+                    path.clone()
+                };
+                self.path = Some(longer);
+            }
+            (Some(_), Some(second)) => {
                 self.more.get_or_insert(second);
             }
             _ => {}
@@ -100,6 +122,15 @@ impl Script {
             self.more.get_or_insert(more);
         }
     }
+}
+
+/// Whether two paths may be one file: `a.sbatch` and `slurm/jobs/a.sbatch`.
+fn is_same(one: &str, other: &str) -> bool {
+    let ends = |long: &str, short: &str| {
+        long.strip_suffix(short)
+            .is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
+    };
+    ends(one, other) || ends(other, one)
 }
 
 /// What a command submits; nothing where it names no script.
@@ -119,12 +150,19 @@ fn read(text: &str, is_command: bool) -> Script {
     }
     let all: Vec<&str> = words(text).collect();
     let at = all.iter().position(|word| is_script(word));
-    let path = at.and_then(|at| all.get(at)).copied();
+    let first = at.and_then(|at| all.get(at)).copied();
+    // A link has the file's name and its path.
+    let same = all
+        .iter()
+        .filter(|word| is_script(word) && first.is_some_and(|first| is_same(first, word)));
+    let path = same.max_by_key(|word| word.len()).copied();
     let named = path.or_else(|| all.first().copied());
     let before = all.get(..at.unwrap_or(0)).unwrap_or(&[]).iter();
     let behind = all.get(at.map_or(1, |at| at + 1)..).unwrap_or(&[]).iter();
     let is_more = |word: &&&str| {
-        is_option(word) || is_variable(word) || (is_script(word) && Some(**word) != path)
+        is_option(word)
+            || is_variable(word)
+            || (is_script(word) && !path.is_some_and(|path| is_same(path, word)))
     };
     // Behind a script, a command has arguments where prose has a remark.
     let argument = behind.clone().find(|word| is_more(word));
@@ -193,6 +231,14 @@ mod tests {
             ("slurm/jobs/a.sbatch", "slurm/jobs/a.sbatch + -"),
             ("`./a.sbatch`", "a.sbatch + -"),
             ("[a](slurm/jobs/a.sbatch)", "slurm/jobs/a.sbatch + -"),
+            (
+                "[`a.sbatch`](slurm/jobs/a.sbatch)",
+                "slurm/jobs/a.sbatch + -",
+            ),
+            (
+                "slurm/ba.sbatch (see a.sbatch)",
+                "slurm/ba.sbatch + a.sbatch",
+            ),
             ("`a.sbatch` (2 h on the small card)", "a.sbatch + -"),
             ("a.sbatch - the baseline, 3 seeds", "a.sbatch + -"),
             ("`a.sbatch and b.sbatch`", "a.sbatch + b.sbatch"),

@@ -69,6 +69,14 @@ impl QueueSection {
         }
     }
 
+    /// Whether a heading is for what is ready and for something else at once: `READY / RUNNING`.
+    pub(super) fn is_mixed(title: &str) -> bool {
+        let parts = title.replace(" and ", "/");
+        let mut parts = parts.split(['/', '&', '+', ',']);
+        let ready = parts.any(|part| Self::named(&bare(&normalise(part))) == Some(Self::Ready));
+        ready && Self::from_title(title).is_none()
+    }
+
     /// The section of a normalised title.
     fn named(name: &str) -> Option<Self> {
         let known = [Self::Ready, Self::InProgress, Self::Done, Self::Failed];

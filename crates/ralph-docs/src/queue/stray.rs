@@ -7,13 +7,14 @@ use std::ops::Range;
 
 use super::QueueSection;
 use super::held::{self, without_groups};
-use super::id;
 use super::read::{Found, scan};
+use super::{fields, id};
 use crate::document::Document;
 use crate::items::{TaskMark, item_text};
 use crate::lines::LineKind;
+use crate::machine::Host;
 use crate::outline::Span;
-use crate::quote::plain;
+use crate::quote::quoted;
 use crate::section::{innermost, normalise, with_ancestors};
 use crate::table;
 
@@ -103,7 +104,7 @@ impl<'a> Look<'a, '_> {
     fn stray(line: usize, text: &str) -> Stray {
         Stray {
             line: line + 1,
-            text: plain(text, 80),
+            text: quoted(text, 80),
             is_outside: false,
         }
     }
@@ -116,14 +117,15 @@ impl<'a> Look<'a, '_> {
             .iter()
             .filter_map(|span| QueueSection::from_title(&span.title))
             .collect();
-        if sections.contains(&QueueSection::Ready) {
-            return Vec::new();
-        }
-        let is_next =
-            |title: &str| sections.is_empty() || NEXT.contains(&normalise(title).as_str());
+        let has_ready = sections.contains(&QueueSection::Ready);
+        let is_next = |title: &str| {
+            let may = sections.is_empty() || NEXT.contains(&normalise(title).as_str());
+            QueueSection::is_mixed(title) || (may && !has_ready)
+        };
         let items = self.items.iter().filter(|found| {
-            matches!(&found.item.section, QueueSection::Other(title) if is_next(title))
-                && found.item.held.is_none()
+            // What holds back all items of a mixed section is the other half of its title.
+            matches!(&found.item.section, QueueSection::Other(title)
+                if is_next(title) && (found.item.held.is_none() || found.item.is_held_by(title)))
         });
         let items = items.map(|found| (found.lines.start, found.item.heading.clone()));
         let mut found: Vec<(usize, String)> = items
@@ -149,6 +151,15 @@ impl<'a> Look<'a, '_> {
         found.into_iter().map(stray).collect()
     }
 
+    /// Whether neither the heading nor a field below it holds back what it names.
+    fn is_free(&self, span: &Span) -> bool {
+        let host = Host::Heading {
+            body: span.direct(),
+        };
+        let fields = fields::of(self.document, &host);
+        held::by_heading(&span.title, &span.title).is_none() && fields::held(&fields).is_none()
+    }
+
     /// What would be an item if a section were around it.
     fn unread(&self) -> Vec<(usize, String)> {
         let reads = |text: &str| {
@@ -160,9 +171,7 @@ impl<'a> Look<'a, '_> {
             .iter()
             .filter(|span| !self.is_taken(span.first));
         let headings = headings
-            .filter(|span| {
-                reads(&span.title) && held::by_heading(&span.title, &span.title).is_none()
-            })
+            .filter(|span| reads(&span.title) && self.is_free(span))
             .map(|span| (span.first, span.title.clone()));
         let blocks = self.document.blocks.items.iter();
         let blocks =
@@ -254,10 +263,10 @@ impl<'a> Look<'a, '_> {
     fn lines(&self) -> impl Iterator<Item = Stray> {
         (0..self.document.count()).filter_map(|index| {
             let line = self.document.line(index)?;
-            if line.depth > 0
-                || line.quoted
-                || !matches!(line.kind, LineKind::Text | LineKind::Code)
-            {
+            if line.quoted {
+                return self.quoted_line(index);
+            }
+            if line.depth > 0 || !matches!(line.kind, LineKind::Text | LineKind::Code) {
                 return None;
             }
             let section = self.ready_around(index).filter(|_| !self.is_taken(index))?;
@@ -278,6 +287,21 @@ impl<'a> Look<'a, '_> {
             };
             is_stray.then(|| Self::stray(index, text))
         })
+    }
+
+    /// The first line of a quote that reads like an item, where the section has none.
+    fn quoted_line(&self, index: usize) -> Option<Stray> {
+        let section = self.ready_around(index)?;
+        let before = index
+            .checked_sub(1)
+            .and_then(|above| self.document.line(above));
+        let first = !before.is_some_and(|before| before.quoted);
+        let text = self
+            .document
+            .line_text(index)
+            .trim_start_matches(['>', ' ', '#']);
+        let reads = id::leading(text).is_some() || text.contains(".sbatch");
+        (first && reads && !self.has_item(&section.body)).then(|| Self::stray(index, text))
     }
 }
 

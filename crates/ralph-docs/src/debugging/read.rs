@@ -7,13 +7,14 @@ use super::shelf::{self, Shelf, is_nothing};
 use super::verdict::{self, Verdict};
 use crate::blocks::ItemBlock;
 use crate::document::Document;
-use crate::ids::split_numbered;
+use crate::ids::{split_numbered, split_short};
 use crate::items::{ListItem, TaskMark, list_item};
 use crate::key;
 use crate::lines::LineKind;
 use crate::machine::split_field;
 use crate::outline::Span;
 use crate::section::{innermost, normalise, with_ancestors};
+use crate::table;
 
 /// What is read of a document.
 pub(super) struct Reading {
@@ -113,19 +114,36 @@ fn heading_entry(document: &Document<'_>, span: &Span) -> Option<Entry> {
     })
 }
 
-/// The id and the title of a heading that is an entry: one with an issue's id, a dated one, one in a section of
-/// open or resolved issues. A heading that means a section is none.
+/// The id and the title of a heading that is an entry: one with an issue's id or a word such as `Issue:`, a dated one,
+/// one in a section of open or resolved issues. A heading that means a section is none.
 fn is_entry<'s>(document: &Document<'_>, span: &'s Span) -> Option<(Option<String>, &'s str)> {
     let parent = span.parent.and_then(|parent| document.spans.get(parent));
     let (id, title) = issue_id(&span.title);
-    let dated = span.level == 2 && starts_with_date(&span.title);
+    let title = match (&id, told_open(&span.title, tells_issues(parent))) {
+        (None, Some(told)) => told,
+        _ => title,
+    };
+    let told = title.len() < span.title.len();
+    let dated = span.level <= 3 && starts_with_date(&span.title) && !only_groups(document, span);
     let listed = || {
         let direct = parent.is_some_and(|parent| shelf::of(&parent.title).is_some());
         let on_shelf =
             direct || (span.level == 3 && shelf_of(with_ancestors(document, parent)).is_some());
         on_shelf && shelf::of(&span.title).is_none() && !is_nothing(&span.title)
     };
-    (id.is_some() || dated || listed()).then_some((id, title))
+    (id.is_some() || told || dated || listed()).then_some((id, title))
+}
+
+/// Whether a heading is a day alone, with nothing below it but other headings.
+fn only_groups(document: &Document<'_>, span: &Span) -> bool {
+    let named = span.title.chars().skip(10).any(char::is_alphabetic);
+    let empty = !span.direct().any(|line| document.has_content(line));
+    !named && empty && span.direct_end < span.body.end
+}
+
+/// Whether `Issue: t` below a heading is one of this project's, and no example in a list of common ones.
+fn tells_issues(parent: Option<&Span>) -> bool {
+    parent.is_none_or(|parent| parent.level == 1 || shelf::is_about_open(&parent.title))
 }
 
 /// The lines of a heading's entry, to the first entry inside of it.
@@ -302,9 +320,10 @@ fn unread_section(document: &Document<'_>, span: &Span, entries: &[Entry]) -> Op
         let at = document.start_of(line);
         ours.iter().any(|entry| entry.range.contains(&at))
     };
+    let over = rows_that_are_over(document, span.body.start..end);
     let content: Vec<usize> = content_lines(document, span.body.start..end)
         .into_iter()
-        .filter(|&line| !is_ours(line))
+        .filter(|&line| !is_ours(line) && !over.contains(&line))
         .collect();
     let says_nothing = |line: &usize| is_nothing(document.line_text(*line));
     let first = content.iter().copied().find(|line| !says_nothing(line))?;
@@ -340,6 +359,23 @@ fn unread_section(document: &Document<'_>, span: &Span, entries: &[Entry]) -> Op
     })
 }
 
+/// The rows of tables with a cell that says that the issue is over.
+fn rows_that_are_over(document: &Document<'_>, lines: Range<usize>) -> Vec<usize> {
+    let tables = table::read(document, lines).into_iter();
+    let rows = tables.flat_map(|table| {
+        let status = table.columns.iter().position(|column| {
+            ["status", "state", "resolution"].contains(&column.to_lowercase().as_str())
+        });
+        table
+            .rows
+            .into_iter()
+            .filter_map(move |row| Some((row.line - 1, row.text(status?).to_owned())))
+    });
+    rows.filter(|(_, status)| verdict::of_status(status) == Some(Verdict::Over))
+        .map(|(line, _)| line)
+        .collect()
+}
+
 /// The lines that say something: not the head of a table, not a comment.
 fn content_lines(document: &Document<'_>, lines: Range<usize>) -> Vec<usize> {
     let is_rule = |line: usize| {
@@ -365,24 +401,64 @@ fn is_debug_id(id: &str) -> bool {
         .is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// The id of `Issue 12: t`, `Issue #11: t` or `DBG-001: t`, and the title behind it.
+/// Words that begin the title of an issue.
+const ISSUES: [&str; 4] = ["issue", "bug", "incident", "problem"];
+
+/// The id of `Issue 12: t`, `Bug #11 — t`, `DBG-001: t` or `(D1) t`, and the title behind it.
 fn issue_id(title: &str) -> (Option<String>, &str) {
     let bare = title.trim_start_matches(|c: char| !c.is_alphanumeric());
-    let number = bare
-        .strip_prefix("Issue ")
-        .map(|rest| rest.trim_start_matches('#'));
-    let split = match number {
-        Some(rest) => {
-            let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-            rest.split_at_checked(digits)
-                .filter(|(number, _)| !number.is_empty())
-        }
-        None => split_numbered(bare),
+    let split = numbered(bare).or_else(|| {
+        let (id, rest) =
+            split_numbered(bare).or_else(|| split_short(bare).filter(|(id, _)| is_debug_id(id)))?;
+        Some((id.to_owned(), rest))
+    });
+    let behind = |rest: &str| {
+        let own = rest.strip_prefix(')').unwrap_or(rest);
+        let marks = [":", " - ", " – ", " — "];
+        let found = marks.iter().find_map(|mark| own.strip_prefix(mark));
+        found
+            .map(str::len)
+            .or_else(|| (own.len() < rest.len()).then_some(own.len()))
     };
-    match split.and_then(|(id, rest)| rest.strip_prefix(':').map(|rest| (id, rest))) {
-        Some((id, rest)) => (Some(id.to_owned()), rest.trim()),
+    match split.and_then(|(id, rest)| Some((id, rest.get(rest.len() - behind(rest)?..)?))) {
+        Some((id, rest)) => (Some(id), rest.trim()),
         None => (None, title),
     }
+}
+
+/// The number of `Issue 12`, and `Bug 3` as it is.
+fn numbered(title: &str) -> Option<(String, &str)> {
+    let (word, rest) = title.split_once(' ')?;
+    let rest = rest.trim_start_matches('#');
+    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, rest) = rest
+        .split_at_checked(digits)
+        .filter(|(number, _)| !number.is_empty())?;
+    match word.to_lowercase().as_str() {
+        "issue" => Some((number.to_owned(), rest)),
+        lower if ISSUES.contains(&lower) => Some((format!("{word} {number}"), rest)),
+        _ => None,
+    }
+}
+
+/// The title of `Issue: t`, `[OPEN] t` or `🔴 BLOCKING: t`.
+fn told_open(title: &str, tells_issues: bool) -> Option<&str> {
+    let bare = title.trim_start_matches(|c: char| !c.is_alphanumeric());
+    let end = bare.find([':', ']'])?;
+    let (word, rest) = bare.split_at_checked(end)?;
+    let marked = [
+        "OPEN",
+        "ACTIVE",
+        "BLOCKING",
+        "BLOCKER",
+        "UNRESOLVED",
+        "ONGOING",
+        "REOPENED",
+    ];
+    let rest = rest.get(1..)?.trim_start_matches([':', ' ']).trim();
+    let is_issue = tells_issues && ISSUES.contains(&word.to_lowercase().as_str());
+    let is_told = is_issue || marked.contains(&word);
+    (is_told && !rest.is_empty()).then_some(rest)
 }
 
 /// Whether a title begins with a day such as `2026-06-04`.

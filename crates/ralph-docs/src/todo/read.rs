@@ -33,13 +33,14 @@ struct Rules {
 /// What stands under `Ready` is next; where nothing is open there, what is open below headings without a meaning.
 pub(super) fn read(document: &Document<'_>) -> Vec<Found> {
     let all = |only_ready, bare| read_as(document, Rules { only_ready, bare });
-    let found = all(true, false);
-    if found.iter().any(|found| found.task.ready) {
-        return found;
-    }
-    let found = all(true, true);
-    if found.iter().any(|found| found.task.ready) {
-        return found;
+    let has_next = |span: &Span| Shelf::of(span).is_some_and(Shelf::is_next);
+    if document.spans.iter().any(has_next) {
+        for bare in [false, true] {
+            let found = all(true, bare);
+            if found.iter().any(|found| found.task.ready) {
+                return found;
+            }
+        }
     }
     all(false, false)
 }

@@ -37,6 +37,9 @@ pub fn next_step(
         context,
     };
     rule.pending_input()?;
+    if let Some(unread) = &facts.view.unread_runs {
+        return Err(rule.pass(PassedBecause::NeedsInput, unread));
+    }
     match facts.phase() {
         Phase::External(text) => return Err(rule.external(text)),
         Phase::Debug => return rule.debug(),

@@ -245,6 +245,25 @@ fn scripts() {
         "#);
 }
 
+#[test]
+fn what_a_scheduler_passes_over_in_silence_is_told() {
+    let script =
+        |lines: &str| format!("{CLEAN}//- slurm/jobs/one.sbatch\n#!/bin/bash -e\n{lines}echo hi\n");
+    for (lines, wanted) in [
+        ("#SBATCH --mem=4 GB\n", &["word_passed_over"][..]),
+        ("#SBATCH \u{2014}mem=4G\n", &["word_passed_over"]),
+        ("#SBATCH --job-name=$NAME\n", &["variable_in_directive"]),
+        ("#sbatch --mem=4G\n", &["not_a_directive"]),
+        ("##SBATCH --mem=4G\n", &[]),
+        ("#SBATCH --mem 4G -J x # a remark\n#SBATCH hetjob\n", &[]),
+        ("#SBATCH --job-name=\"a b\" --time=1-0\n", &[]),
+    ] {
+        assert_eq!(codes(&script(lines)), wanted, "{lines}");
+    }
+    let python = "//- slurm/jobs/one.sbatch\n#!/usr/bin/env python3\nprint('| tee it')\n";
+    assert_eq!(codes(&format!("{CLEAN}{python}")), [""; 0]);
+}
+
 /// Only the first would be submitted, and what stands behind it would be dropped.
 #[test]
 fn an_item_is_one_script_and_what_is_passed_to_it_stands_in_it() {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use ralph_core::error::Code;
-use ralph_front::failure::explain;
+use ralph_front::explain::explain;
 use ralph_front::output::Output;
 
 use crate::args::{Cli, Hook, Verb};

@@ -5,6 +5,7 @@
 
 pub mod cluster;
 pub mod environment;
+pub mod explain;
 pub mod failure;
 pub mod machine;
 pub mod output;

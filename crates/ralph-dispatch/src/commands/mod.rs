@@ -10,7 +10,8 @@ mod watch;
 use std::path::Path;
 
 use ralph_core::error::Code;
-use ralph_front::failure::{Failure, Outcome, explain, printed};
+use ralph_front::explain::explain;
+use ralph_front::failure::{Failure, Outcome, printed};
 use ralph_front::machine;
 use ralph_front::output::Output;
 

@@ -111,7 +111,7 @@ fn nest_items(text: &str, blocks: &mut Blocks) {
         }
         if inside
             && section.is_some_and(|section| level >= section)
-            && !(is_section(title) && !deeper)
+            && (deeper || !is_section(title))
         {
             heading.level = level + 1;
         }

@@ -59,7 +59,7 @@ fn task(document: &Document<'_>, index: usize, block: &ItemBlock, rules: Rules) 
     let around: Vec<&Span> = with_ancestors(document, nearest).collect();
     let shelf = Shelf::around(around.iter().copied());
     let bare = rules.bare && block.depth == 0 && shelf.is_some_and(Shelf::is_next);
-    if item.task.is_none() && !(bare && !says_nothing(&item.text)) {
+    if item.task.is_none() && (!bare || says_nothing(&item.text)) {
         return None;
     }
     let reachable = match shelf {

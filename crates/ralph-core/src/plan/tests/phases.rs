@@ -31,6 +31,20 @@ fn what_is_not_read_is_asked_about() {
     insta::assert_snapshot!(check_plan(outside), @"a: - NeedsInput: documentation/queue.md:3: `Q-001: first` stands under no heading that says READY, so it is never submitted; write `## READY` above what may be, and `## BLOCKED` or `## DONE` above the rest");
 }
 
+/// A run that names its item in another spelling is still a run of it.
+#[test]
+fn a_live_run_holds_back_its_item_however_the_id_is_joined() {
+    let run = "//- a/.state/pipeline.json\n{\"phase\": \"RUN\", \"active_runs\": [{\"run_id\": \"r\", \"job_id\": \"7\", \
+               \"status\": \"running\", \"queue_id\": \"q1\"}]}\n//- a/documentation/queue.md\n## READY\n\n### Q-001: first\n";
+    assert!(!check_plan(run).contains("submit"), "{}", check_plan(run));
+    let other = run.replace("q1", "q2");
+    assert!(
+        check_plan(&other).contains("submit Q-001"),
+        "{}",
+        check_plan(&other)
+    );
+}
+
 #[test]
 fn every_phase_has_its_step() {
     let phases = [

@@ -36,7 +36,11 @@ fn what_is_not_read_is_asked_about() {
 fn a_live_run_holds_back_its_item_however_the_id_is_joined() {
     let run = "//- a/.state/pipeline.json\n{\"phase\": \"RUN\", \"active_runs\": [{\"run_id\": \"r\", \"job_id\": \"7\", \
                \"status\": \"running\", \"queue_id\": \"q1\"}]}\n//- a/documentation/queue.md\n## READY\n\n### Q-001: first\n";
-    assert!(!check_plan(run).contains("submit Q-001"), "{}", check_plan(run));
+    assert!(
+        !check_plan(run).contains("submit Q-001"),
+        "{}",
+        check_plan(run)
+    );
     let other = run.replace("q1", "q2");
     assert!(
         check_plan(&other).contains("submit Q-001"),

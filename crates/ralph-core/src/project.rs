@@ -13,6 +13,7 @@ use crate::error::{Code, Coded as _};
 use crate::id::Slug;
 use crate::pipeline::PipelineFile;
 use crate::store::{atomic, layout};
+use crate::validate;
 use crate::world::{
     Facts, INTENT_VERSION, Intent, Project, ProjectState, Sightings, Unreadable, World,
 };
@@ -221,9 +222,10 @@ pub fn facts(slug: &Slug, texts: &Texts) -> Result<Facts, Unreadable> {
     Ok(Facts {
         slug: slug.clone(),
         view: pipeline.view(),
-        queue: queue::items(text(layout::QUEUE)),
+        queue: validate::items_of(text(layout::QUEUE), slug.as_str()),
         strays: queue::strays(text(layout::QUEUE)),
         tasks: todo::tasks(text(layout::TODO)),
+        task_strays: todo::strays(text(layout::TODO)),
         debugging: debugging::entries(text(layout::DEBUGGING)),
         intents,
         // A memory that cannot be read is forgotten: it only makes the next passes more careful.

@@ -66,6 +66,8 @@ pub struct Facts {
     pub strays: Vec<queue::Stray>,
     /// `documentation/implementation-todo.md`.
     pub tasks: Vec<todo::Task>,
+    /// What may be tasks of the todo list and is not read as any.
+    pub task_strays: Vec<todo::Stray>,
     /// `documentation/debugging.md`.
     pub debugging: Vec<debugging::Entry>,
     /// Submissions that are not settled.

@@ -22,6 +22,7 @@ pub use crate::keyed::Quote;
 
 mod read;
 mod shelf;
+mod title;
 mod verdict;
 
 use read::read;

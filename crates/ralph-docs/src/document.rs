@@ -18,11 +18,21 @@ pub(crate) struct Document<'a> {
     pub(crate) blocks: Blocks,
     pub(crate) spans: Vec<Span>,
     pub(crate) style: Style,
+    arrange: Arrange,
 }
+
+/// What a kind of document makes of the headings before they nest.
+type Arrange = fn(&str, &mut Blocks);
 
 impl<'a> Document<'a> {
     pub(crate) fn new(text: &'a str) -> Self {
-        let blocks = scan(text);
+        Self::arranged(text, |_, _| ())
+    }
+
+    /// A document whose headings are changed as its kind says: the result of an edit is read with [`Self::again`].
+    pub(crate) fn arranged(text: &'a str, arrange: Arrange) -> Self {
+        let mut blocks = scan(text);
+        arrange(text, &mut blocks);
         let style = Style::from_blocks(text, &blocks);
         let spans = spans(text, &blocks);
         Self {
@@ -30,7 +40,13 @@ impl<'a> Document<'a> {
             blocks,
             spans,
             style,
+            arrange,
         }
+    }
+
+    /// Another text of the same kind.
+    pub(crate) fn again<'b>(&self, text: &'b str) -> Document<'b> {
+        Document::arranged(text, self.arrange)
     }
 
     /// The number of lines.

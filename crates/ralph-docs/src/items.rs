@@ -10,20 +10,31 @@ use crate::blocks::ItemBlock;
 use crate::document::Document;
 use crate::ids::leading_short;
 
-/// `[ ]`, `[x]` and their relatives in front of an item's text.
+/// `[ ]`, `[x]` and their relatives in front of an item's text, or a sign such as `☐`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TaskMark {
-    /// The character between the brackets: a blank is open, `x` and `X` are done.
+    /// The character between the brackets, or the sign: a blank is open, `x` and `X` are done.
     pub state: char,
     /// The byte offset of that character in the document.
     pub at: usize,
 }
 
+/// Signs of a task that is open, of one that is done, and of one that is neither.
+const OPEN_SIGNS: [char; 6] = ['☐', '⬜', '◻', '□', '▢', '🔲'];
+const DONE_SIGNS: [char; 6] = ['☑', '✅', '✔', '✓', '☒', '🗹'];
+const OTHER_SIGNS: [char; 9] = ['❌', '✗', '✘', '⏳', '🔄', '🚧', '⏸', '⛔', '🚫'];
+
 impl TaskMark {
     /// Whether the task is done.
     #[must_use]
     pub fn is_done(self) -> bool {
-        matches!(self.state, 'x' | 'X')
+        matches!(self.state, 'x' | 'X') || DONE_SIGNS.contains(&self.state)
+    }
+
+    /// Whether the task is open and nobody has begun it.
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        self.state == ' ' || OPEN_SIGNS.contains(&self.state)
     }
 
     /// The mark that a text begins with, at offset 1 of that text.
@@ -33,6 +44,31 @@ impl TaskMark {
         let closed = chars.next() == Some(']');
         let ended = chars.next().is_none_or(|c| matches!(c, ' ' | '\t'));
         (closed && ended).then_some(Self { state, at: 1 })
+    }
+
+    /// The mark that a text begins with, in brackets or as a sign, and what stands behind it.
+    pub(crate) fn split(text: &str) -> Option<(Self, &str)> {
+        if let Some(mark) = Self::parse(text) {
+            return Some((mark, text.get(3..)?.trim_start()));
+        }
+        let state = text.chars().next()?;
+        let signs = [&OPEN_SIGNS[..], &DONE_SIGNS, &OTHER_SIGNS];
+        let is_sign = signs.iter().any(|signs| signs.contains(&state));
+        let rest = text.get(state.len_utf8()..)?.trim_start_matches('\u{fe0f}');
+        is_sign.then(|| (Self { state, at: 0 }, rest.trim_start()))
+    }
+
+    /// The character for a task in the same notation that is done, or is not.
+    pub(crate) fn with(self, done: bool) -> char {
+        let sign = !" xX~-!/>?".contains(self.state);
+        match (sign, done) {
+            (false, true) => 'x',
+            (false, false) => ' ',
+            (true, true) if self.state == '☐' => '☑',
+            (true, true) => '✅',
+            (true, false) if self.state == '☑' => '☐',
+            (true, false) => '⬜',
+        }
     }
 }
 
@@ -71,16 +107,12 @@ pub fn list_items(doc: &str) -> Vec<ListItem> {
 
 pub(crate) fn list_item(document: &Document<'_>, block: &ItemBlock) -> ListItem {
     let content = content_of(document, block);
-    let task = TaskMark::parse(content.first).map(|mark| TaskMark {
+    let task = TaskMark::split(content.first).map(|(mark, _)| TaskMark {
         at: mark.at + block.content_at,
         ..mark
     });
     let text = content.joined();
-    let text = if task.is_some() {
-        text.get(3..).unwrap_or("").trim_start()
-    } else {
-        &text
-    };
+    let text = TaskMark::split(&text).map_or(text.as_str(), |(_, rest)| rest);
     let (id, text) = match leading_short(text) {
         Some((id, rest)) => (Some(id.to_owned()), rest),
         None => (None, text),

@@ -86,7 +86,8 @@ pub(crate) fn spans(doc: &str, blocks: &Blocks) -> Vec<Span> {
     spans
 }
 
-fn title_of(doc: &str, blocks: &Blocks, lines: Range<usize>) -> String {
+/// The text of the heading on these lines.
+pub(crate) fn title_of(doc: &str, blocks: &Blocks, lines: Range<usize>) -> String {
     let lines = blocks.lines.get(lines).unwrap_or(&[]);
     let underlined = lines
         .last()

@@ -7,127 +7,26 @@
 
 use std::ops::Range;
 
-use crate::document::Document;
 use crate::edit::EditSet;
 use crate::error::DocError;
 use crate::machine::{has_lines, set_lines};
 use crate::problems::{repeated, sorted, unclosed};
-use crate::section::normalise;
 use crate::verify::checked_result;
 
 mod depend;
+mod fields;
 mod held;
+mod id;
 mod moves;
+mod outline;
 mod read;
+mod script;
+mod sections;
 mod stray;
 
 pub use moves::move_item;
+pub use sections::QueueSection;
 pub use stray::Stray;
-
-/// Where an item stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum QueueSection {
-    /// `READY`: may be submitted.
-    Ready,
-    /// `IN_PROGRESS`, also `RUNNING` and `In-flight`.
-    InProgress,
-    /// `DONE`, also `COMPLETED`.
-    Done,
-    /// `FAILED`.
-    Failed,
-    /// Any other heading, such as `PARKED`, as it is written; empty where there is none.
-    Other(String),
-}
-
-impl QueueSection {
-    /// The heading that is written when the section is missing.
-    #[must_use]
-    pub fn title(&self) -> &str {
-        match self {
-            Self::Ready => "READY",
-            Self::InProgress => "IN_PROGRESS",
-            Self::Done => "DONE",
-            Self::Failed => "FAILED",
-            Self::Other(title) => title,
-        }
-    }
-
-    /// The section with one of the four meanings that a heading has. A number in front does not count, nor what follows
-    /// a dash or a colon, nor `Queue:` in front.
-    #[must_use]
-    pub fn from_title(title: &str) -> Option<Self> {
-        let unnumbered = title.trim_start_matches(|c: char| c.is_ascii_digit());
-        let numbered = unnumbered.len() < title.len();
-        let title = match unnumbered.strip_prefix(['.', ')']) {
-            Some(rest) if numbered => rest.trim_start(),
-            _ => title,
-        };
-        let named = |title: &str| {
-            let name = normalise(title);
-            let known = [Self::Ready, Self::InProgress, Self::Done, Self::Failed];
-            known
-                .into_iter()
-                .find(|section| section.names().contains(&name))
-        };
-        let cut = [" — ", " – ", " - ", ": "]
-            .into_iter()
-            .filter_map(|mark| title.split_once(mark));
-        let (head, tail) = cut
-            .min_by_key(|(head, _)| head.len())
-            .unwrap_or((title, ""));
-        let prefixed = ["queue", "experiments", "section"].contains(&normalise(head).as_str());
-        named(title).or_else(|| named(if prefixed { tail } else { head }))
-    }
-
-    /// The normalised titles that mean this section.
-    fn names(&self) -> Vec<String> {
-        let names: &[&str] = match self {
-            Self::Ready => &[
-                "ready",
-                "ready to run",
-                "ready to submit",
-                "ready to launch",
-                "ready to go",
-                "ready for submission",
-                "ready queue",
-                "queued",
-                "pending",
-                "to run",
-            ],
-            Self::InProgress => &[
-                "in progress",
-                "running",
-                "in flight",
-                "currently running",
-                "submitted",
-                "active",
-            ],
-            Self::Done => &[
-                "done",
-                "completed",
-                "complete",
-                "finished",
-                "completed runs",
-                "completed experiments",
-            ],
-            Self::Failed => &["failed", "failures", "failed runs", "failed experiments"],
-            Self::Other(title) => return vec![normalise(title)],
-        };
-        names.iter().map(|&name| name.to_owned()).collect()
-    }
-
-    /// Whether a heading is one of this section's.
-    fn is_titled(&self, title: &str) -> bool {
-        match Self::from_title(title) {
-            Some(section) => section.is_same(self),
-            None => self.names().contains(&normalise(title)),
-        }
-    }
-
-    fn is_same(&self, other: &Self) -> bool {
-        self.names() == other.names()
-    }
-}
 
 /// One experiment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,8 +51,12 @@ pub struct QueueItem {
     pub resources: Option<String>,
     /// `Notes`.
     pub notes: Option<String>,
-    /// `Script` or `SLURM Script`, without backticks: a path below the project.
+    /// The script that a field (`Script`, `SLURM Script`), a command (`sbatch …`) or else the title names: a path below
+    /// the project.
     pub script: Option<String>,
+    /// Another script, an option, an argument or a variable that is named beside the script: nothing runs it or passes it
+    /// on, so a person has to say what is meant. Where no script is named, one that the item's prose mentions.
+    pub script_more: Option<String>,
     /// `Artifacts`: files that must exist for success.
     pub artifacts: Vec<String>,
     /// `After`, `Depends on`, `Dependencies`, `Requires`, `Blocked by` and the like: the ids this item depends on. What
@@ -171,10 +74,23 @@ pub struct QueueItem {
     pub fields: Vec<(String, String)>,
 }
 
+impl QueueItem {
+    /// Whether nothing but the heading of its section holds it back.
+    fn is_held_by(&self, title: &str) -> bool {
+        self.held.as_ref() == held::by_group(title).as_ref()
+    }
+}
+
+/// Whether two ids mean one item, however their parts are joined: `q1` and `Q-001`.
+#[must_use]
+pub fn is_same_id(one: &str, other: &str) -> bool {
+    id::same(one, other)
+}
+
 /// The items, in the order of the document.
 #[must_use]
 pub fn items(doc: &str) -> Vec<QueueItem> {
-    let document = Document::new(doc);
+    let document = outline::document(doc);
     read::scan(&document)
         .into_iter()
         .map(|found| found.item)
@@ -184,21 +100,24 @@ pub fn items(doc: &str) -> Vec<QueueItem> {
 /// What stands under READY and is no item, so that nobody takes a queue with it for an empty one.
 #[must_use]
 pub fn strays(doc: &str) -> Vec<Stray> {
-    stray::find(&Document::new(doc))
+    stray::find(&outline::document(doc))
 }
 
 /// What a person should mend: an id that is used twice, a section that is there twice, a fence that is
 /// never closed.
 #[must_use]
 pub fn problems(doc: &str) -> Vec<DocError> {
-    let document = Document::new(doc);
+    let document = outline::document(doc);
     let ids = read::scan(&document).into_iter();
     let ids = ids.map(|found| (found.item.id.to_ascii_uppercase(), found.item.line));
     let mut found = repeated(
         ids,
         "the item cannot be moved until each has an id of its own.",
     );
-    let sections = document.spans.iter().filter(|span| span.level <= 2);
+    let sections = document
+        .spans
+        .iter()
+        .filter(|span| span.parent.is_none() || span.level <= 2);
     let sections = sections.filter_map(|span| {
         let section = QueueSection::from_title(&span.title)?;
         Some((format!("the section {}", section.title()), span.first + 1))
@@ -216,7 +135,7 @@ pub fn problems(doc: &str) -> Vec<DocError> {
 /// There is no such item, or more than one; a key cannot be one; the edit would change how the text around
 /// it is read.
 pub fn annotate(doc: &str, id: &str, lines: &[(String, String)]) -> Result<EditSet, DocError> {
-    let document = Document::new(doc);
+    let document = outline::document(doc);
     let found = read::find(&document, id)?;
     let edits = set_lines(&document, &found.host, lines)?;
     checked_result(&document, edits, |after| {

@@ -73,6 +73,11 @@ pub fn fence(text: &str, max_bytes: usize) -> String {
 const ENTITIES: [(char, &str); 3] = [('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;")];
 
 /// The text on one line, cut to a length before anything is escaped, so that no escape is cut in two.
+/// A text in one line, as a message quotes it between backticks.
+pub(crate) fn quoted(text: &str, max_chars: usize) -> String {
+    one_line(text, max_chars).replace('`', "'")
+}
+
 fn one_line(text: &str, max_chars: usize) -> String {
     let text = visible(text);
     let words: Vec<&str> = text.split_whitespace().collect();

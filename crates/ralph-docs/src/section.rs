@@ -129,6 +129,11 @@ pub(crate) fn place(document: &Document<'_>, span: &Span, block: &str, position:
 
 /// Appends a section of level 2 with the block in it.
 pub(crate) fn append(document: &Document<'_>, title: &str, block: &str) -> Edit {
+    append_below(document, &format!("## {title}"), block)
+}
+
+/// Appends the block below a heading that is written as given.
+pub(crate) fn append_below(document: &Document<'_>, heading: &str, block: &str) -> Edit {
     let newline = document.style.newline.as_str();
     let last = document
         .count()
@@ -144,7 +149,7 @@ pub(crate) fn append(document: &Document<'_>, title: &str, block: &str) -> Edit 
     } else {
         ""
     };
-    let text = format!("{before}## {title}{newline}{between}{block}");
+    let text = format!("{before}{heading}{newline}{between}{block}");
     document.insertion(document.count(), &text)
 }
 

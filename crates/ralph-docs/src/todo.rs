@@ -1,24 +1,25 @@
 //! `documentation/implementation-todo.md`: the tasks, in sections such as `Ready`, `Blocked`, `Completed`.
 //!
-//! A task is a list item with a task mark, at any depth; its id is whatever the file uses (`(T1)`, `(T0.1)`,
-//! `S9:`), or none. Ticking changes one character. Tasks are never moved between sections: people keep
-//! them below the phase they belong to.
+//! A task is a list item with a task mark, at any depth, or one without under `Ready`; its id is whatever the file uses
+//! (`(T1)`, `(T0.1)`, `S9:`), or none. Ticking changes one character, or puts a box where there is none. Tasks are never
+//! moved between sections: people keep them below the phase they belong to.
 
 use std::ops::Range;
 
-use crate::blocks::ItemBlock;
 use crate::document::Document;
 use crate::edit::{Edit, EditSet};
 use crate::error::{DocError, DocErrorCode};
 use crate::ids::leading_short;
-use crate::items::{TaskMark, list_item};
-use crate::lines::LineKind;
 use crate::machine::{Host, has_lines, set_lines};
 use crate::outline::Span;
 use crate::problems::{repeated, sorted, unclosed};
 use crate::quote::{plain, unescape};
-use crate::section::{self, Position, innermost, normalise, with_ancestors};
+use crate::section::{self, Position, normalise};
 use crate::verify::{checked, checked_result};
+
+mod read;
+
+use read::{Found, Shelf, read};
 
 /// The longest text of a task that is added, in characters.
 const MAX_TEXT: usize = 400;
@@ -53,7 +54,7 @@ pub struct Task {
     pub text: String,
     /// Whether it is ticked.
     pub done: bool,
-    /// The character of its task mark.
+    /// The character of its task mark; a blank where it has none.
     pub state: char,
     /// The heading around it that has a meaning (`Ready`, `Backlog`, `Blocked`, `Completed`), as it is
     /// written; else the nearest heading of level 2; else the nearest.
@@ -81,6 +82,22 @@ pub fn tasks(doc: &str) -> Vec<Task> {
         .collect()
 }
 
+/// What may be meant as tasks and is not read as any, where a document has no task at all or a section `Ready` holds none:
+/// the first line of it, so that nobody takes such a list for one that is done.
+#[must_use]
+pub fn strays(doc: &str) -> Vec<Stray> {
+    read::strays(&Document::new(doc))
+}
+
+/// Something that may be a task and is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stray {
+    /// Its line, counted from 1.
+    pub line: usize,
+    /// Its text, on one line and cut to a readable length.
+    pub text: String,
+}
+
 /// What a person should mend: an id that two open tasks share, a fence that is never closed. A ticked copy
 /// of a task, as in a list of what is completed, is no problem.
 #[must_use]
@@ -102,7 +119,7 @@ pub fn problems(doc: &str) -> Vec<DocError> {
 /// # Errors
 /// There is no such task, or more than one that is open.
 pub fn check<'a>(doc: &str, key: impl Into<TaskKey<'a>>) -> Result<EditSet, DocError> {
-    set_state(doc, key.into(), 'x')
+    set_state(doc, key.into(), true)
 }
 
 /// Opens a ticked task again. Of several with one id the only one that is ticked is meant; when all are
@@ -111,7 +128,7 @@ pub fn check<'a>(doc: &str, key: impl Into<TaskKey<'a>>) -> Result<EditSet, DocE
 /// # Errors
 /// There is no such task, or more than one that is ticked.
 pub fn uncheck<'a>(doc: &str, key: impl Into<TaskKey<'a>>) -> Result<EditSet, DocError> {
-    set_state(doc, key.into(), ' ')
+    set_state(doc, key.into(), false)
 }
 
 /// Adds an open task at the end of a section, before the section's first subsection; a section that is
@@ -132,12 +149,17 @@ pub fn add<'i>(
     if is_there(&document, id, text)? {
         return Ok(EditSet::empty());
     }
-    let block = document.join(&[format!("{} [ ] {content}", document.style.bullet)]);
+    let tasks = read(&document);
+    // Among tasks without a box, one with a box would make remarks of the others.
+    let bare = tasks.iter().any(|found| found.mark.is_none());
+    let bare = bare && Shelf::named(&normalise(section)).is_some_and(Shelf::is_next);
+    let mark = if bare { "" } else { "[ ] " };
+    let block = document.join(&[format!("{} {mark}{content}", document.style.bullet)]);
     let edit = match find_section(&document, section)? {
         Some(span) => section::place(&document, span, &block, Position::Bottom),
         None => section::append(&document, &plain(section, 120), &block),
     };
-    let count = read(&document).len();
+    let count = tasks.len();
     checked_result(&document, vec![edit], |after| {
         read(after).len() == count + 1
     })
@@ -173,126 +195,6 @@ fn host_of(document: &Document<'_>, key: TaskKey<'_>) -> Result<Host, DocError> 
         }),
         _ => Err(ambiguous(key, &found)),
     }
-}
-
-struct Found {
-    task: Task,
-    mark: TaskMark,
-    index: usize,
-}
-
-/// What stands under `Ready` is next; where nothing is open there, what is open below headings without a meaning.
-fn read(document: &Document<'_>) -> Vec<Found> {
-    let found = read_as(document, true);
-    if found.iter().any(|found| found.task.ready) {
-        return found;
-    }
-    read_as(document, false)
-}
-
-fn read_as(document: &Document<'_>, only_ready: bool) -> Vec<Found> {
-    let items = document.blocks.items.iter().enumerate();
-    let tasks = items.filter(|(_, item)| !item.quoted);
-    tasks
-        .filter_map(|(index, item)| task(document, index, item, only_ready))
-        .collect()
-}
-
-fn task(
-    document: &Document<'_>,
-    index: usize,
-    block: &ItemBlock,
-    only_ready: bool,
-) -> Option<Found> {
-    let item = list_item(document, block);
-    let mark = item.task?;
-    let nearest = innermost(document, block.first);
-    let around: Vec<&Span> = with_ancestors(document, nearest).collect();
-    let shelf = around.iter().find_map(|span| Shelf::of(span));
-    let reachable = match shelf {
-        Some(shelf) => shelf == Shelf::Ready,
-        None => !only_ready,
-    };
-    let finished = around.iter().any(|span| is_marked_finished(&span.title));
-    let task = Task {
-        id: item.id,
-        text: item.text,
-        done: mark.is_done(),
-        state: mark.state,
-        section: section_title(&around),
-        heading: nearest.map(|span| span.title.clone()).unwrap_or_default(),
-        ready: mark.state == ' ' && reachable && !finished && !is_blocked(document, block),
-        line: item.line,
-        depth: item.depth,
-        range: item.range,
-    };
-    Some(Found { task, mark, index })
-}
-
-/// Whether a task says in capitals that it is blocked, at the beginning of its text or of one of its own bullets, or
-/// behind a dash, a colon or a bracket.
-fn is_blocked(document: &Document<'_>, block: &ItemBlock) -> bool {
-    let own = (block.first..block.last + 1).filter(|&line| {
-        document
-            .line(line)
-            .is_some_and(|line| line.kind == LineKind::Text && line.depth <= block.depth + 2)
-    });
-    own.into_iter().any(|line| {
-        let text = document.line_text(line);
-        let marks = text.match_indices("BLOCKED").filter(|(at, word)| {
-            let behind = text.get(at + word.len()..).unwrap_or("");
-            let before = text
-                .get(..*at)
-                .unwrap_or("")
-                .trim_end_matches(['*', '_', ' ']);
-            let is_marked =
-                before.is_empty() || before.ends_with(['-', '–', '—', ':', '(', '[', ']', '+']);
-            is_marked && !behind.starts_with(char::is_alphanumeric)
-        });
-        marks.count() > 0
-    })
-}
-
-fn section_title(around: &[&Span]) -> String {
-    let named = around.iter().find(|span| Shelf::of(span).is_some());
-    let second = || around.iter().find(|span| span.level == 2);
-    let span = named.or_else(second).or_else(|| around.first());
-    span.map(|span| span.title.clone()).unwrap_or_default()
-}
-
-/// The sections with a meaning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shelf {
-    Ready,
-    Backlog,
-    Blocked,
-    Completed,
-}
-
-impl Shelf {
-    fn of(span: &Span) -> Option<Self> {
-        Self::named(&normalise(&span.title))
-    }
-
-    fn named(name: &str) -> Option<Self> {
-        match name {
-            "ready" => Some(Self::Ready),
-            "backlog" | "future" | "future work" | "ideas" | "nice to have" | "later"
-            | "someday" | "wishlist" | "optional" | "stretch" | "stretch goals" | "icebox"
-            | "deferred" | "parked" | "out of scope" | "notes" => Some(Self::Backlog),
-            "blocked" | "on hold" | "waiting" => Some(Self::Blocked),
-            "completed" | "done" => Some(Self::Completed),
-            _ => None,
-        }
-    }
-}
-
-/// Whether a heading says that all below it is done: `Phase 0: Analysis [COMPLETED]`.
-fn is_marked_finished(title: &str) -> bool {
-    let title = title.trim_end();
-    ["[COMPLETED]", "(COMPLETED)", "[DONE]", "(DONE)"]
-        .iter()
-        .any(|mark| title.ends_with(mark))
 }
 
 /// The tasks a key stands for, at least one.
@@ -333,18 +235,20 @@ fn ambiguous(key: TaskKey<'_>, found: &[Found]) -> DocError {
     )
 }
 
-fn set_state(doc: &str, key: TaskKey<'_>, state: char) -> Result<EditSet, DocError> {
+fn set_state(doc: &str, key: TaskKey<'_>, done: bool) -> Result<EditSet, DocError> {
     let document = Document::new(doc);
     let mut found = matching(&document, key)?;
-    found.retain(|found| found.mark.is_done() != (state == 'x'));
+    found.retain(|found| found.task.done != done);
     let Some(first) = found.first() else {
         return Ok(EditSet::empty());
     };
     if found.len() > 1 {
         return Err(ambiguous(key, &found));
     }
-    let at = first.mark.at;
-    let edit = Edit::replace(at..at + first.mark.state.len_utf8(), state);
+    let edit = match first.mark {
+        Some(mark) => Edit::replace(mark.at..mark.at + mark.state.len_utf8(), mark.with(done)),
+        None => Edit::insert(first.content_at, "[x] "),
+    };
     checked(&document, vec![edit])
 }
 

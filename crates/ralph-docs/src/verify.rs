@@ -40,7 +40,7 @@ pub(crate) fn checked_result(
         .ok_or_else(|| {
             DocError::refused("the edit would change text around it; nothing was changed.")
         })?;
-    let after = Document::new(&result);
+    let after = document.again(&result);
     if let Some(line) = first_changed_line(document, &after, &set) {
         return Err(DocError::new(
             DocErrorCode::Refused,

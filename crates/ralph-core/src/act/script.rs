@@ -176,6 +176,7 @@ fn own_item(path: &str) -> QueueItem {
         resources: None,
         notes: None,
         script: Some(path.to_owned()),
+        script_more: None,
         artifacts: Vec::new(),
         after: Vec::new(),
         held: None,

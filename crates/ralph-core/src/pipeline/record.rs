@@ -18,7 +18,17 @@ use super::tree::{NodeId, Tree};
 pub(super) const RUN_LISTS: [&str; 3] = ["active_runs", "completed_runs", "cancelled_runs"];
 
 /// The names under which a job id was found, the usual one first.
-pub(super) const JOB_MEMBERS: [&str; 4] = ["job_id", "job_ids", "slurm_job_id", "array_job_id"];
+pub(super) const JOB_MEMBERS: [&str; 9] = [
+    "job_id",
+    "job_ids",
+    "slurm_job_id",
+    "array_job_id",
+    "jobid",
+    "jobId",
+    "slurm_jobid",
+    "slurm_id",
+    "slurmJobId",
+];
 
 /// Which record of a list is meant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,7 +136,10 @@ impl<'f> Record<'f> {
     }
 
     /// As [`Record::job`], when the members of [`JOB_MEMBERS`] have been found before.
-    pub(super) fn job_of(&self, members: [Option<NodeId>; 4]) -> Option<(&'static str, Value)> {
+    pub(super) fn job_of(
+        &self,
+        members: [Option<NodeId>; JOB_MEMBERS.len()],
+    ) -> Option<(&'static str, Value)> {
         JOB_MEMBERS.iter().zip(members).find_map(|(name, id)| {
             let value = self.source.value(id?);
             id_text(&value).map(|_| (*name, value))

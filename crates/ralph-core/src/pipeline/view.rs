@@ -55,6 +55,9 @@ pub struct PipelineView {
     pub completed_runs: Vec<RunView>,
     /// The runs in `cancelled_runs`.
     pub cancelled_runs: Vec<RunView>,
+    /// Where runs stand that are read as none, in words: their jobs may be alive, so nothing may go on as if there were
+    /// none.
+    pub unread_runs: Option<String>,
     /// When the cluster is asked again.
     pub slurm_wait: SlurmWait,
     /// The time of the last event that has one; the order is the file's, not time's.
@@ -74,6 +77,7 @@ pub(super) fn view(source: Source<'_>) -> PipelineView {
     let completed_runs = reader.runs("completed_runs");
     let cancelled_runs = reader.runs("cancelled_runs");
     reader.warn_about_twins(&[&active_runs, &completed_runs, &cancelled_runs]);
+    let unread_runs = reader.unread_runs();
     let (events, last_event) = reader.events();
     let mut view = PipelineView {
         project: reader.top_text("project"),
@@ -83,6 +87,7 @@ pub(super) fn view(source: Source<'_>) -> PipelineView {
         active_runs,
         completed_runs,
         cancelled_runs,
+        unread_runs,
         slurm_wait: reader.slurm_wait(),
         last_event,
         events,
@@ -305,6 +310,45 @@ impl<'f> Reader<'f> {
                 Vec::new()
             }
         }
+    }
+
+    /// The first place where runs stand in a form that is not read.
+    fn unread_runs(&mut self) -> Option<String> {
+        const ALIASES: [&str; 5] = ["activeRuns", "active_jobs", "runs", "jobs", "running_jobs"];
+        let kind = |id: NodeId| self.source.node(id).kind;
+        let is_empty = |id: NodeId| match kind(id) {
+            Kind::Null | Kind::Bool => true,
+            Kind::Number => false,
+            Kind::List | Kind::Object => self.source.tree.children(id).next().is_none(),
+            Kind::Text => self.source.text_of(id).is_none_or(|text| {
+                ["", "none", "n/a", "-"].contains(&text.trim().to_lowercase().as_str())
+            }),
+        };
+        let (id, what) = match self.source.top("active_runs") {
+            Some(list) if kind(list) == Kind::List => {
+                let mut entries = self.source.tree.children(list);
+                let odd = entries.find(|id| kind(*id) != Kind::Object && !is_empty(*id))?;
+                (odd, "an entry of `active_runs` is no object".to_owned())
+            }
+            Some(other) if is_empty(other) => return None,
+            Some(other) => (other, "`active_runs` is no list".to_owned()),
+            None => {
+                let found = ALIASES.into_iter().find_map(|name| {
+                    let id = self.source.top(name).filter(|id| !is_empty(*id))?;
+                    matches!(kind(id), Kind::List | Kind::Object).then_some((id, name))
+                });
+                let (id, name) = found?;
+                (
+                    id,
+                    format!("there is no `active_runs`, and `{name}` is not read as it"),
+                )
+            }
+        };
+        let line = self.line(id);
+        Some(format!(
+            ".state/pipeline.json:{line}: {what}, so its jobs are not looked after; write each run as an object with \
+             `run_id`, `job_id` and `status` in the list `active_runs`"
+        ))
     }
 
     /// The runs of a list.

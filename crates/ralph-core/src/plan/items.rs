@@ -3,7 +3,7 @@
 //!
 //! The state file is the authority: an item that the queue calls READY is not ready while a run of it lives.
 
-use ralph_docs::queue::{QueueItem, QueueSection};
+use ralph_docs::queue::{self, QueueItem, QueueSection};
 use ralph_docs::todo::Task;
 
 use crate::phase::Phase;
@@ -95,11 +95,30 @@ pub fn unanswered(facts: &Facts) -> Option<String> {
     items
         .find_map(|item| question(facts, item))
         .or_else(|| strays(facts))
+        .or_else(|| unread_tasks(facts))
+}
+
+/// What a person has to say of the todo list before its tasks may count as done: it holds some that are not read.
+#[must_use]
+pub fn unread_tasks(facts: &Facts) -> Option<String> {
+    let first = facts.task_strays.first()?;
+    Some(format!(
+        "documentation/implementation-todo.md:{}: `{}` may be a task and is not read as one; write each as \
+         `- [ ] (T1) text` below `## Ready`, or put it below `## Completed` or `## Notes`",
+        first.line, first.text
+    ))
 }
 
 /// Work that may be meant under READY, in a notation that is not read.
 fn strays(facts: &Facts) -> Option<String> {
     let first = facts.strays.first()?;
+    if first.is_outside {
+        return Some(format!(
+            "documentation/queue.md:{}: `{}` stands under no heading that says READY, so it is never submitted; write \
+             `## READY` above what may be, and `## BLOCKED` or `## DONE` above the rest",
+            first.line, first.text
+        ));
+    }
     Some(format!(
         "documentation/queue.md:{}: {} under READY {} (`{}`); write `### Q-001: title` with its fields below, or \
          remove it",
@@ -135,7 +154,7 @@ pub fn is_live(facts: &Facts, id: &str) -> bool {
 pub fn is_of(run: &RunView, id: &str) -> bool {
     run.queue_id
         .as_deref()
-        .is_some_and(|named| named.eq_ignore_ascii_case(id))
+        .is_some_and(|named| queue::is_same_id(named, id))
 }
 
 /// How often the item was submitted before, from the runs that name it.

@@ -5,7 +5,8 @@ use crate::order::OrderKind;
 use crate::phase::Phase;
 use crate::pipeline::NextAction;
 use crate::plan::items::{
-    attempts, limit_key, onward, open_task, ready_item, unanswered, unchecked, waits_for,
+    attempts, limit_key, onward, open_task, ready_item, unanswered, unchecked, unread_tasks,
+    waits_for,
 };
 use crate::plan::orders::work_order;
 use crate::plan::{Context, PassedBecause, PassedOver, Precedence, ProjectStep, Step, backoff};
@@ -36,6 +37,9 @@ pub fn next_step(
         context,
     };
     rule.pending_input()?;
+    if let Some(unread) = &facts.view.unread_runs {
+        return Err(rule.pass(PassedBecause::NeedsInput, unread));
+    }
     match facts.phase() {
         Phase::External(text) => return Err(rule.external(text)),
         Phase::Debug => return rule.debug(),
@@ -332,7 +336,10 @@ impl Rule<'_> {
                 let target = task.id.as_deref().unwrap_or(&task.text);
                 self.order(OrderKind::Implement, target, &task.text)
             }
-            None => Ok(self.advance(Phase::Test, "every task is done")),
+            None => match unread_tasks(self.facts) {
+                Some(reason) => Err(self.pass(PassedBecause::NeedsInput, reason)),
+                None => Ok(self.advance(Phase::Test, "every task is done")),
+            },
         }
     }
 

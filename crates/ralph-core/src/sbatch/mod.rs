@@ -156,17 +156,30 @@ const SYNONYMS: &[(&str, &str)] = &[
 /// one line, an unquoted `#` starts a comment. A word that is no option is skipped.
 #[must_use]
 pub fn parse(script: &str) -> Vec<Directive> {
+    read(script).0
+}
+
+/// The words of directive lines that are no options and no values, with their lines: `sbatch` passes over them, such as
+/// the `GB` of `--mem=4 GB` or an option that begins with a typographic dash.
+#[must_use]
+pub fn passed_over(script: &str) -> Vec<(String, usize)> {
+    read(script).1
+}
+
+fn read(script: &str) -> (Vec<Directive>, Vec<(String, usize)>) {
     let mut words = directive_words(script).into_iter().peekable();
-    let mut found = Vec::new();
+    let (mut found, mut passed_over) = (Vec::new(), Vec::new());
     while let Some((word, line)) = words.next() {
         let mut next_word = || words.next().map(|(value, _)| value);
         if let Some(long) = word.strip_prefix("--") {
             found.extend(long_option(long, line, &mut next_word));
         } else if let Some(short) = word.strip_prefix('-') {
             short_options(short, line, &mut next_word, &mut found);
+        } else if !matches!(word.as_str(), "hetjob" | "packjob") {
+            passed_over.push((word, line));
         }
     }
-    found
+    (found, passed_over)
 }
 
 /// The last value given for an option: the one that `sbatch` uses.

@@ -19,6 +19,7 @@ use crate::settle::submission::lines;
 use crate::settle::{Draft, members};
 use crate::store::layout;
 use crate::time::{Timestamp, stamp};
+use crate::validate::stem_of;
 use crate::world::Facts;
 
 /// Everything that is known about the end of one run.
@@ -204,10 +205,22 @@ fn independent_work(facts: &Facts, ending: &Ending<'_>) -> bool {
     facts.queue.iter().any(|item| {
         items::is_ready(facts, item)
             && item.id != failed.id
-            && item.script.is_some()
-            && item.script != failed.script
+            && has_other_script(item, failed)
             && (item.config.is_none() || item.config != failed.config)
     })
+}
+
+/// Whether an item runs another script than the failed one. One that names none has one of its own name, unless both
+/// fall back on the only one that there is: then the failed one names a script that is not called after it, or none.
+fn has_other_script(item: &QueueItem, failed: &QueueItem) -> bool {
+    match (&item.script, &failed.script) {
+        (Some(own), failed) => Some(own) != failed.as_ref(),
+        (None, Some(path)) => {
+            let name = path.rsplit('/').next().unwrap_or(path);
+            stem_of(name).starts_with(&stem_of(&failed.id))
+        }
+        (None, None) => true,
+    }
 }
 
 fn result_ledger(ending: &Ending<'_>, status: &str, now: Timestamp) -> ResultLedger {

@@ -23,6 +23,14 @@ pub(super) fn check(path: &str, text: &str, problems: Problems, findings: &mut V
     findings.extend(problems(text).iter().map(|problem| finding(path, problem)));
 }
 
+/// What may be tasks of the todo list and is not read as any.
+pub(super) fn unread_tasks(text: &str) -> Option<Finding> {
+    let first = todo::strays(text).into_iter().next()?;
+    let message = format!("`{}` may be a task and is not read as one", first.text);
+    let fix = "Write each as `- [ ] (T1) text` below `## Ready`, or put it below `## Completed` or `## Notes`.";
+    Some(Finding::warning(TODO, "not_a_task", message, fix).on_line(first.line))
+}
+
 fn finding(path: &str, problem: &DocError) -> Finding {
     let (code, fix) = match problem.code {
         DocErrorCode::Ambiguous => (

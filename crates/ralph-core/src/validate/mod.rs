@@ -21,12 +21,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-pub use queue::{named_config, named_script, script_of};
+pub(crate) use queue::stem_of;
+pub use queue::{items_of, named_config, named_script, script_of};
 pub use script::check_script;
 
 use crate::id::Slug;
 use crate::pipeline::lines::{Lines, Place};
-use crate::store::layout::{PIPELINE, QUEUE};
+use crate::store::layout::{PIPELINE, QUEUE, TODO};
 use crate::time::Timestamp;
 use documents::DOCUMENTS;
 use json::Document;
@@ -173,6 +174,9 @@ pub fn check_project(project: &ProjectFiles) -> Vec<Finding> {
         documents::check(path, text, problems, &mut findings);
         if path == QUEUE {
             queue::check(project, text, &mut findings);
+        }
+        if path == TODO {
+            findings.extend(documents::unread_tasks(text));
         }
     }
     findings.extend(documents::listed(project));

@@ -40,25 +40,62 @@ fn named(text: Option<&str>) -> Option<String> {
     text.map(bare_path).filter(|path| !path.is_empty())
 }
 
+/// The items of a queue, with what they name below the workspace (`projects/demo/slurm/a.sbatch`) as a path below the
+/// project, which all of them are relative to.
+#[must_use]
+pub fn items_of(text: &str, slug: &str) -> Vec<QueueItem> {
+    let mut items = queue::items(text);
+    for item in &mut items {
+        let named = [&mut item.script, &mut item.config].into_iter().flatten();
+        for path in named.chain(&mut item.artifacts) {
+            *path = within_project(path, slug).to_owned();
+        }
+    }
+    items
+}
+
+fn within_project<'p>(path: &'p str, slug: &str) -> &'p str {
+    let below = path.trim_start_matches("./").strip_prefix("projects/");
+    below
+        .and_then(|rest| rest.strip_prefix(slug)?.strip_prefix('/'))
+        .unwrap_or(path)
+}
+
 /// The script of a queue item: the one it names; else `slurm/jobs/<id>[suffix].sbatch` with the id in lower case
-/// and without its dash; else the only script there. `names` are the paths that exist in the project.
+/// and without what joins its letters and its number; else the only script there. `names` are the paths that exist in the project.
 ///
 /// # Errors
 /// Why there is none, as a fragment for a message.
 pub fn script_of(item: &QueueItem, names: &BTreeSet<String>) -> Result<String, String> {
     if let Some(named) = named_script(item) {
-        if let Some(more) = item.script.as_deref().and_then(left_over) {
+        if let Some(more) = &item.script_more {
             return Err(format!(
-                "names `{more}` behind its script, which would not be run or passed on"
+                "names `{more}` beside its script `{named}`, which would not be run or passed on"
             ));
         }
-        return if names.contains(&named) {
+        // A bare name is a script in the folder of scripts.
+        let in_jobs = format!("{SLURM_JOBS}/{named}");
+        return if !named.contains('/') && names.contains(&in_jobs) {
+            Ok(in_jobs)
+        } else if names.contains(&named) {
             Ok(named)
         } else {
             Err(format!("names the script `{named}`, which does not exist"))
         };
     }
-    let stem = item.id.to_ascii_lowercase().replace('-', "");
+    let script = by_id(item, names)?;
+    let is_meant = |more: &str| script == more || script.ends_with(&format!("/{more}"));
+    match item.script_more.as_deref().filter(|more| !is_meant(more)) {
+        Some(more) => Err(format!(
+            "names no script in a field of its own, so `{script}` would be run, and its text mentions `{more}`"
+        )),
+        None => Ok(script),
+    }
+}
+
+/// The script of an item that names none.
+fn by_id(item: &QueueItem, names: &BTreeSet<String>) -> Result<String, String> {
+    let stem = stem_of(&item.id);
     let scripts: Vec<&str> = names
         .iter()
         .filter_map(|name| name.strip_prefix(SLURM_JOBS)?.strip_prefix('/'))
@@ -67,11 +104,11 @@ pub fn script_of(item: &QueueItem, names: &BTreeSet<String>) -> Result<String, S
         .collect();
     let of_item = |name: &&str| {
         // `q001_pilot` belongs to Q-001, `q0012` does not.
-        name.to_ascii_lowercase()
+        stem_of(name)
             .strip_prefix(&stem)
             .is_some_and(|suffix| !suffix.starts_with(|c: char| c.is_ascii_alphanumeric()))
     };
-    let exact = |name: &&str| name.eq_ignore_ascii_case(&stem);
+    let exact = |name: &&str| stem_of(name) == stem;
     let exact = scripts.iter().find(|name| exact(name));
     let own: Vec<&str> = scripts.iter().copied().filter(of_item).collect();
     match (exact, own.as_slice(), scripts.as_slice()) {
@@ -88,18 +125,16 @@ pub fn script_of(item: &QueueItem, names: &BTreeSet<String>) -> Result<String, S
     }
 }
 
-/// What stands behind the path of a script and means more than a remark: another script, or arguments. One item is one
-/// script, and what it needs stands in it.
-fn left_over(text: &str) -> Option<&str> {
-    let script = bare_path(text);
-    let (_, rest) = text.split_once(script.as_str())?;
-    let mut words = rest.split([' ', '\t', ',', ';', '`', '(', ')']);
-    words.find(|word| {
-        let is_script = [".sbatch", ".slurm", ".sh"]
-            .iter()
-            .any(|end| word.ends_with(end));
-        (is_script && *word != script) || (word.starts_with("--") && word.len() > 2)
-    })
+/// `Q-001`, `q_001` and `q001` are one; a dash or underscore behind the number stays.
+pub(crate) fn stem_of(id: &str) -> String {
+    let id = id.to_ascii_lowercase();
+    let number = id.find(|c: char| c.is_ascii_digit()).unwrap_or(0);
+    let (word, number) = id.split_at_checked(number).unwrap_or(("", &id));
+    format!(
+        "{}{}",
+        word.replace(['-', '_', '.'], ""),
+        number.replace('-', "")
+    )
 }
 
 /// Follows READY items to their files: the others have been submitted, or are not meant to be.
@@ -107,6 +142,10 @@ pub(super) fn check(project: &ProjectFiles, text: &str, findings: &mut Vec<Findi
     let strays = queue::strays(text);
     if let Some(first) = strays.first() {
         let message = match strays.len() {
+            _ if first.is_outside => format!(
+                "`{}` stands under no heading that says READY, so it is never submitted",
+                first.text
+            ),
             1 => format!("1 thing under READY is no item: `{}`", first.text),
             count => {
                 let lines: Vec<String> =
@@ -118,10 +157,17 @@ pub(super) fn check(project: &ProjectFiles, text: &str, findings: &mut Vec<Findi
                 )
             }
         };
-        let fix = "Write each as `### Q-001: title` with its fields below, or move it to another section.";
+        let fix = match first.is_outside {
+            true => {
+                "Write `## READY` above what may be submitted, and `## BLOCKED` or `## DONE` above the rest."
+            }
+            false => {
+                "Write each as `### Q-001: title` with its fields below, or move it to another section."
+            }
+        };
         findings.push(Finding::error(QUEUE, "not_an_item", message, fix).on_line(first.line));
     }
-    let items = queue::items(text);
+    let items = items_of(text, project.slug.as_str());
     for item in items
         .iter()
         .filter(|item| item.section == QueueSection::Ready)

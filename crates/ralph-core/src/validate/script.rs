@@ -15,7 +15,7 @@ pub fn check_script(path: &str, text: &str, slug: &Slug, names: &BTreeSet<String
     let mut findings = Vec::new();
     shape(path, text, &mut findings);
     stray_directives(path, text, &mut findings);
-    values(path, &directives, &mut findings);
+    values(path, &directives, sbatch::passed_over(text), &mut findings);
     log_files(path, &directives, slug, names, &mut findings);
     commands(path, text, &directives, &mut findings);
     findings
@@ -55,7 +55,10 @@ fn stray_directives(path: &str, text: &str, findings: &mut Vec<Finding>) {
     let first_command = sbatch::first_command(text).unwrap_or(usize::MAX);
     for (line, number) in text.lines().zip(1..) {
         let bare = line.trim_start().trim_start_matches('#').trim_start();
-        let looks_like = line.trim_start().starts_with('#') && bare.starts_with("SBATCH -");
+        let named = bare
+            .get(..8)
+            .is_some_and(|name| name.eq_ignore_ascii_case("SBATCH -"));
+        let looks_like = line.trim_start().starts_with('#') && named;
         let late = number > first_command;
         let indented = !line.starts_with("#SBATCH") && !line.starts_with("##");
         let (message, fix) = match (looks_like, late, indented) {
@@ -75,7 +78,12 @@ fn stray_directives(path: &str, text: &str, findings: &mut Vec<Finding>) {
 
 /// The values of directives that can be judged without knowing the site; what a partition allows is a policy
 /// of the configuration and belongs to the preflight.
-fn values(path: &str, directives: &[Directive], findings: &mut Vec<Finding>) {
+fn values(
+    path: &str,
+    directives: &[Directive],
+    passed_over: Vec<(String, usize)>,
+    findings: &mut Vec<Finding>,
+) {
     for directive in directives {
         let value = directive.value.as_deref().unwrap_or_default();
         let (severity, code, message, fix) = match directive.option.as_str() {
@@ -102,6 +110,12 @@ fn values(path: &str, directives: &[Directive], findings: &mut Vec<Finding>) {
                 ),
                 "Use the symbol in --output, where it is filled.",
             ),
+            _ if value.contains('$') => (
+                Severity::Warning,
+                "variable_in_directive",
+                format!("`{value}` is taken literally: no variable is filled in a directive"),
+                "Write the value itself, or give the option when the job is submitted.",
+            ),
             "export" if export_is_cut(value) => (
                 Severity::Error,
                 "comma_in_export",
@@ -113,6 +127,12 @@ fn values(path: &str, directives: &[Directive], findings: &mut Vec<Finding>) {
             _ => continue,
         };
         findings.push(Finding::new(severity, path, code, message, fix).on_line(directive.line));
+    }
+    for (word, line) in passed_over {
+        let message = format!("`{word}` is no option, so the scheduler passes over it");
+        let fix =
+            "Write each option as `--option=value`: hyphens in front, and no blank in the value.";
+        findings.push(Finding::warning(path, "word_passed_over", message, fix).on_line(line));
     }
     // The default open mode is truncation, so the evidence of the first attempt is gone.
     let requeue = sbatch::last(directives, "requeue");
@@ -206,6 +226,9 @@ fn is_shared(pattern: &str, in_array: bool) -> bool {
 /// The commands: do they stop at the first failure, and can the shell read them?
 /// Textual on purpose: a false alarm costs one line of output, a missed one costs a night of a GPU.
 fn commands(path: &str, text: &str, directives: &[Directive], findings: &mut Vec<Finding>) {
+    if is_for_another_program(text) {
+        return;
+    }
     let shell = ShellOptions::of(text);
     if !shell.errexit {
         let message = "nothing stops the script at a failed command, so the job may report success (incident 61)";
@@ -255,6 +278,16 @@ fn commands(path: &str, text: &str, directives: &[Directive], findings: &mut Vec
             );
         }
     }
+}
+
+/// Whether the first line names an interpreter that is no shell, such as Python.
+fn is_for_another_program(text: &str) -> bool {
+    let first = text.lines().next().unwrap_or("");
+    let mut words = first
+        .strip_prefix("#!")
+        .unwrap_or("sh")
+        .split(['/', ' ', '\t']);
+    !words.any(|word| word.ends_with("sh"))
 }
 
 /// What `set` switches on anywhere in a script.

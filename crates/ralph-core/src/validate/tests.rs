@@ -245,6 +245,25 @@ fn scripts() {
         "#);
 }
 
+#[test]
+fn what_a_scheduler_passes_over_in_silence_is_told() {
+    let script =
+        |lines: &str| format!("{CLEAN}//- slurm/jobs/one.sbatch\n#!/bin/bash -e\n{lines}echo hi\n");
+    for (lines, wanted) in [
+        ("#SBATCH --mem=4 GB\n", &["word_passed_over"][..]),
+        ("#SBATCH \u{2014}mem=4G\n", &["word_passed_over"]),
+        ("#SBATCH --job-name=$NAME\n", &["variable_in_directive"]),
+        ("#sbatch --mem=4G\n", &["not_a_directive"]),
+        ("##SBATCH --mem=4G\n", &[]),
+        ("#SBATCH --mem 4G -J x # a remark\n#SBATCH hetjob\n", &[]),
+        ("#SBATCH --job-name=\"a b\" --time=1-0\n", &[]),
+    ] {
+        assert_eq!(codes(&script(lines)), wanted, "{lines}");
+    }
+    let python = "//- slurm/jobs/one.sbatch\n#!/usr/bin/env python3\nprint('| tee it')\n";
+    assert_eq!(codes(&format!("{CLEAN}{python}")), [""; 0]);
+}
+
 /// Only the first would be submitted, and what stands behind it would be dropped.
 #[test]
 fn an_item_is_one_script_and_what_is_passed_to_it_stands_in_it() {
@@ -252,11 +271,13 @@ fn an_item_is_one_script_and_what_is_passed_to_it_stands_in_it() {
     let names = std::collections::BTreeSet::from(names);
     let of = |script: &str| {
         let text = format!("## READY\n\n### Q-001: x\n- Script: {script}\n");
-        let items = ralph_docs::queue::items(&text);
-        script_of(&items[0], &names).is_ok()
+        script_of(&items_of(&text, "demo")[0], &names).is_ok()
     };
     for fine in [
         "slurm/jobs/a.sbatch",
+        "a.sbatch",
+        "projects/demo/slurm/jobs/a.sbatch",
+        "[`a.sbatch`](slurm/jobs/a.sbatch)",
         "`slurm/jobs/a.sbatch` (the long one -- see notes)",
         "slurm/jobs/a.sbatch, needs 4 GPUs",
     ] {
@@ -265,8 +286,44 @@ fn an_item_is_one_script_and_what_is_passed_to_it_stands_in_it() {
     for refused in [
         "slurm/jobs/a.sbatch, slurm/jobs/b.sbatch",
         "slurm/jobs/a.sbatch --seed 3",
+        "`slurm/jobs/a.sbatch and slurm/jobs/b.sbatch`",
+        "projects/other/slurm/jobs/a.sbatch",
+        "\n  - slurm/jobs/a.sbatch\n  - slurm/jobs/b.sbatch",
     ] {
         assert!(!of(refused), "{refused}");
+    }
+}
+
+/// What an item says in prose is not run, and what it says is not run past.
+#[test]
+fn an_item_that_names_no_script_has_one_of_its_own_name_unless_its_text_mentions_another() {
+    let names = ["q001.sbatch", "exp_3_small.sbatch", "b.sbatch"];
+    let names = names.map(|name| format!("slurm/jobs/{name}"));
+    let names = std::collections::BTreeSet::from(names);
+    for (item, wanted) in [
+        ("Q-001: x", Some("q001")),
+        ("Q1: x\n- Note: see q001.sbatch", None),
+        ("Q001: x", Some("q001")),
+        ("EXP-3: x", Some("exp_3_small")),
+        ("Q-001: x\n- Note: see q001.sbatch", Some("q001")),
+        ("Q-001: x\n- Note: as `b.sbatch`, but longer", None),
+        ("Q-001: x (b.sbatch)", Some("b")),
+        (
+            "Q-001: x\n\n```yaml\nscript: slurm/jobs/b.sbatch\n```",
+            Some("b"),
+        ),
+        (
+            "Q-001: x\n\n```\nsbatch slurm/jobs/b.sbatch\n```",
+            Some("b"),
+        ),
+        ("Q-001: x\n- Command: `sbatch slurm/jobs/b.sbatch 3`", None),
+    ] {
+        let found = script_of(
+            &items_of(&format!("## READY\n\n### {item}\n"), "demo")[0],
+            &names,
+        );
+        let wanted = wanted.map(|name| format!("slurm/jobs/{name}.sbatch"));
+        assert_eq!(found.ok(), wanted, "{item}");
     }
 }
 

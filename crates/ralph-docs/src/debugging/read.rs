@@ -4,16 +4,17 @@ use std::ops::Range;
 
 use super::Entry;
 use super::shelf::{self, Shelf, is_nothing};
+use super::title::{is_debug_id, issue_id, starts_with_date, told_open};
 use super::verdict::{self, Verdict};
 use crate::blocks::ItemBlock;
 use crate::document::Document;
-use crate::ids::split_numbered;
 use crate::items::{ListItem, TaskMark, list_item};
 use crate::key;
 use crate::lines::LineKind;
 use crate::machine::split_field;
 use crate::outline::Span;
 use crate::section::{innermost, normalise, with_ancestors};
+use crate::table;
 
 /// What is read of a document.
 pub(super) struct Reading {
@@ -113,19 +114,36 @@ fn heading_entry(document: &Document<'_>, span: &Span) -> Option<Entry> {
     })
 }
 
-/// The id and the title of a heading that is an entry: one with an issue's id, a dated one, one in a section of
-/// open or resolved issues. A heading that means a section is none.
+/// The id and the title of a heading that is an entry: one with an issue's id or a word such as `Issue:`, a dated one,
+/// one in a section of open or resolved issues. A heading that means a section is none.
 fn is_entry<'s>(document: &Document<'_>, span: &'s Span) -> Option<(Option<String>, &'s str)> {
     let parent = span.parent.and_then(|parent| document.spans.get(parent));
     let (id, title) = issue_id(&span.title);
-    let dated = span.level == 2 && starts_with_date(&span.title);
+    let title = match (&id, told_open(&span.title, tells_issues(parent))) {
+        (None, Some(told)) => told,
+        _ => title,
+    };
+    let told = title.len() < span.title.len();
+    let dated = span.level <= 3 && starts_with_date(&span.title) && !only_groups(document, span);
     let listed = || {
         let direct = parent.is_some_and(|parent| shelf::of(&parent.title).is_some());
         let on_shelf =
             direct || (span.level == 3 && shelf_of(with_ancestors(document, parent)).is_some());
         on_shelf && shelf::of(&span.title).is_none() && !is_nothing(&span.title)
     };
-    (id.is_some() || dated || listed()).then_some((id, title))
+    (id.is_some() || told || dated || listed()).then_some((id, title))
+}
+
+/// Whether a heading is a day alone, with nothing below it but other headings.
+fn only_groups(document: &Document<'_>, span: &Span) -> bool {
+    let named = span.title.chars().skip(10).any(char::is_alphabetic);
+    let empty = !span.direct().any(|line| document.has_content(line));
+    !named && empty && span.direct_end < span.body.end
+}
+
+/// Whether `Issue: t` below a heading is one of this project's, and no example in a list of common ones.
+fn tells_issues(parent: Option<&Span>) -> bool {
+    parent.is_none_or(|parent| parent.level == 1 || shelf::is_about_open(&parent.title))
 }
 
 /// The lines of a heading's entry, to the first entry inside of it.
@@ -302,9 +320,10 @@ fn unread_section(document: &Document<'_>, span: &Span, entries: &[Entry]) -> Op
         let at = document.start_of(line);
         ours.iter().any(|entry| entry.range.contains(&at))
     };
+    let over = rows_that_are_over(document, span.body.start..end);
     let content: Vec<usize> = content_lines(document, span.body.start..end)
         .into_iter()
-        .filter(|&line| !is_ours(line))
+        .filter(|&line| !is_ours(line) && !over.contains(&line))
         .collect();
     let says_nothing = |line: &usize| is_nothing(document.line_text(*line));
     let first = content.iter().copied().find(|line| !says_nothing(line))?;
@@ -340,6 +359,23 @@ fn unread_section(document: &Document<'_>, span: &Span, entries: &[Entry]) -> Op
     })
 }
 
+/// The rows of tables with a cell that says that the issue is over.
+fn rows_that_are_over(document: &Document<'_>, lines: Range<usize>) -> Vec<usize> {
+    let tables = table::read(document, lines).into_iter();
+    let rows = tables.flat_map(|table| {
+        let status = table.columns.iter().position(|column| {
+            ["status", "state", "resolution"].contains(&column.to_lowercase().as_str())
+        });
+        table
+            .rows
+            .into_iter()
+            .filter_map(move |row| Some((row.line - 1, row.text(status?).to_owned())))
+    });
+    rows.filter(|(_, status)| verdict::of_status(status) == Some(Verdict::Over))
+        .map(|(line, _)| line)
+        .collect()
+}
+
 /// The lines that say something: not the head of a table, not a comment.
 fn content_lines(document: &Document<'_>, lines: Range<usize>) -> Vec<usize> {
     let is_rule = |line: usize| {
@@ -358,38 +394,4 @@ fn content_lines(document: &Document<'_>, lines: Range<usize>) -> Vec<usize> {
         }
     }
     found
-}
-
-fn is_debug_id(id: &str) -> bool {
-    id.strip_prefix('D')
-        .is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_digit()))
-}
-
-/// The id of `Issue 12: t`, `Issue #11: t` or `DBG-001: t`, and the title behind it.
-fn issue_id(title: &str) -> (Option<String>, &str) {
-    let bare = title.trim_start_matches(|c: char| !c.is_alphanumeric());
-    let number = bare
-        .strip_prefix("Issue ")
-        .map(|rest| rest.trim_start_matches('#'));
-    let split = match number {
-        Some(rest) => {
-            let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-            rest.split_at_checked(digits)
-                .filter(|(number, _)| !number.is_empty())
-        }
-        None => split_numbered(bare),
-    };
-    match split.and_then(|(id, rest)| rest.strip_prefix(':').map(|rest| (id, rest))) {
-        Some((id, rest)) => (Some(id.to_owned()), rest.trim()),
-        None => (None, title),
-    }
-}
-
-/// Whether a title begins with a day such as `2026-06-04`.
-fn starts_with_date(title: &str) -> bool {
-    let shape = title
-        .bytes()
-        .take(10)
-        .map(|b| if b.is_ascii_digit() { b'0' } else { b });
-    shape.eq(*b"0000-00-00")
 }

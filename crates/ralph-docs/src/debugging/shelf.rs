@@ -66,6 +66,15 @@ const OVER_BESIDE: [&str; 7] = [
 const NOUNS: [&str; 7] = [
     "issues", "bugs", "problems", "errors", "failures", "entries", "blockers",
 ];
+/// Nouns that stand for what is looked into only beside a word of being open or over, and not in front of a title.
+const MORE_NOUNS: [&str; 6] = [
+    "investigation",
+    "investigations",
+    "incident",
+    "incidents",
+    "entry",
+    "debugging",
+];
 const NOT_BLOCKING: [&str; 5] = [
     "non blocking",
     "nonblocking",
@@ -104,6 +113,13 @@ pub(super) fn of(title: &str) -> Option<Shelf> {
         .or_else(|| found.first().copied().flatten())
 }
 
+/// Whether a title speaks of something open, whatever else it says: `Active Investigation: results`.
+pub(super) fn is_about_open(title: &str) -> bool {
+    let title = normalise(title);
+    let mut words = title.split(' ');
+    words.any(|word| (OPEN.contains(&word) && !NOUNS.contains(&word)) || word == "current")
+}
+
 /// `Active issues - as of today` means open issues; of what is over only a whole title speaks.
 fn of_first_part(title: &str) -> Option<Shelf> {
     let (first, _) = [" - ", " – ", " — ", ": "]
@@ -135,7 +151,7 @@ fn of_words(title: &str) -> Option<Shelf> {
     let all = |sets: [&[&str]; 3]| {
         words
             .iter()
-            .all(|word| sets.iter().any(|set| set.contains(word)))
+            .all(|word| sets.iter().any(|set| set.contains(word)) || MORE_NOUNS.contains(word))
     };
     let any = |set: &[&str]| words.iter().any(|word| set.contains(word));
     if any(&OVER) && all([&OVER, &OVER_BESIDE, &NOUNS]) {
@@ -238,6 +254,9 @@ mod tests {
             "Unresolved issues",
             "Not yet resolved",
             "Active Blockers",
+            "Active Investigation",
+            "Open incidents",
+            "Ongoing Investigations (2)",
             "In Progress",
         ] {
             assert_eq!(of(title), Some(Shelf::Open), "{title}");

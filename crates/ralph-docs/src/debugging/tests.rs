@@ -525,3 +525,73 @@ fn text_that_is_no_entry_is_not_nothing() {
         assert_eq!((states(&doc), problems(&doc).len()), (vec![], 0), "{doc}");
     }
 }
+
+/// Each entry as `line state id title`.
+fn listed(doc: &str) -> String {
+    let line = |entry: Entry| {
+        let state = if entry.open { "open" } else { "over" };
+        format!(
+            "{} {state} {} {}",
+            entry.line,
+            entry.id.as_deref().unwrap_or("-"),
+            entry.title
+        )
+    };
+    entries(doc)
+        .into_iter()
+        .map(line)
+        .collect::<Vec<_>>()
+        .join("|")
+}
+
+#[test]
+fn entries_outside_of_a_section_are_told_by_their_headings() {
+    for (doc, wanted) in [
+        (
+            "## Active Investigation\n### Issue: it diverges\n**Status**: CONFIRMED — fix not yet there\n",
+            "2 open - it diverges",
+        ),
+        (
+            "## Active Investigation: results\n### Issue: it diverges\n",
+            "2 open - it diverges",
+        ),
+        (
+            "## Bug #3 — OOM (FIXED)\n## Issue 4 - NaN\n",
+            "1 over Bug 3 OOM (FIXED)|2 open 4 NaN",
+        ),
+        (
+            "## D1: OOM\n### (D2) NaN [RESOLVED]\n",
+            "1 open D1 OOM|2 over D2 NaN [RESOLVED]",
+        ),
+        (
+            "## 🔴 OPEN: OOM on q001\n## [BLOCKING] NaN\n",
+            "1 open - OOM on q001|2 open - NaN",
+        ),
+        (
+            "# Log\n### 2026-05-01: OOM\nStatus: RESOLVED\n### 2026-05-02 NaN\nStatus: Open\n",
+            "2 over - 2026-05-01: OOM|4 open - 2026-05-02 NaN",
+        ),
+        (
+            "## 2026-05-01\n\n### Issue 1: OOM\nStatus: RESOLVED\n",
+            "3 over 1 OOM",
+        ),
+        (
+            "## Opening remarks: x\n## Issues we had\n## Problem setting\n## D1\n",
+            "",
+        ),
+    ] {
+        assert_eq!(listed(doc), wanted, "{doc}");
+    }
+}
+
+#[test]
+fn a_table_is_open_as_long_as_a_row_is() {
+    let doc = |first: &str, second: &str| {
+        format!(
+            "## Active Issues\n\n| ID | Issue | Status |\n|---|---|---|\n| D1 | OOM | {first} |\n| D2 | NaN | {second} |\n"
+        )
+    };
+    assert_eq!(listed(&doc("Resolved", "✅ fixed in a1b2c3")), "");
+    assert_eq!(listed(&doc("Resolved", "open")), "6 open - D2 | NaN | open");
+    assert_eq!(problems(&doc("fixed", "investigating")).len(), 1);
+}

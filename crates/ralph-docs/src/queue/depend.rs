@@ -4,6 +4,7 @@
 //! none. It is never guessed away.
 
 use super::held::without_groups;
+use super::id::{is_dash, same};
 use crate::ids::{is_id_char, split_numbered};
 
 /// The keys, in lower case, whose value says what has to be done first.
@@ -103,7 +104,8 @@ fn ids_in(piece: &str, own: &str, known: &[String]) -> Vec<String> {
             .map(|c| if is_dash(c) { '-' } else { c })
             .collect();
         let word = word.trim_matches(['.', '-', '_']);
-        let id = match known.iter().find(|id| same(id, word)) {
+        let exactly = known.iter().find(|id| id.eq_ignore_ascii_case(word));
+        let id = match exactly.or_else(|| known.iter().find(|id| same(id, word))) {
             Some(id) => id.clone(),
             None => match split_numbered(word) {
                 Some((id, _)) => id.to_owned(),
@@ -115,31 +117,6 @@ fn ids_in(piece: &str, own: &str, known: &[String]) -> Vec<String> {
         }
     }
     ids
-}
-
-/// Whether two ids are one, however its parts are joined: `Q1` means `Q-001`.
-fn same(id: &str, word: &str) -> bool {
-    id.eq_ignore_ascii_case(word) || (!word.is_empty() && parts(id) == parts(word))
-}
-
-/// The letters and numbers of an id, without what joins them and without leading zeros.
-fn parts(id: &str) -> Vec<String> {
-    let mut parts: Vec<String> = Vec::new();
-    let mut last_digit = None;
-    for c in id.to_lowercase().chars() {
-        let digit = c.is_alphanumeric().then(|| c.is_ascii_digit());
-        match (digit, parts.last_mut()) {
-            (Some(_), Some(part)) if digit == last_digit => part.push(c),
-            (Some(_), _) => parts.push(c.to_string()),
-            (None, _) => {}
-        }
-        last_digit = digit;
-    }
-    for part in &mut parts {
-        let bare = part.trim_start_matches('0').len();
-        part.drain(..part.len().saturating_sub(bare.max(1)));
-    }
-    parts
 }
 
 fn begins_with_none(text: &str) -> bool {
@@ -180,10 +157,6 @@ fn is_resource(key: &str, piece: &str) -> bool {
                 .to_lowercase();
             RESOURCES.contains(&word.to_lowercase().as_str()) || RESOURCES.contains(&unit.as_str())
         })
-}
-
-fn is_dash(c: char) -> bool {
-    matches!(c, '\u{2010}'..='\u{2015}' | '\u{2212}')
 }
 
 #[cfg(test)]

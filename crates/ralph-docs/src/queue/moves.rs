@@ -3,8 +3,8 @@
 
 use std::ops::Range;
 
-use super::QueueSection;
 use super::read::{Found, find, scan};
+use super::{QueueSection, outline};
 use crate::document::Document;
 use crate::edit::{Edit, EditSet};
 use crate::error::DocError;
@@ -34,7 +34,7 @@ pub fn move_item(
             "a section needs a title with letters or digits in it.",
         ));
     }
-    let document = Document::new(doc);
+    let document = outline::document(doc);
     let found = find(&document, id)?;
     let own = set_lines(&document, &found.host, lines)?;
     let edits = if found.item.section.is_same(to) {
@@ -43,7 +43,7 @@ pub fn move_item(
         let block = moved_block(&document, &found, own)?;
         vec![
             cut(&document, found.lines.clone()),
-            paste(&document, to, &block),
+            paste(&document, found.lines.start, to, &block),
         ]
     };
     checked_result(&document, edits, |after| {
@@ -66,13 +66,46 @@ fn moved_block(document: &Document<'_>, found: &Found, own: Vec<Edit>) -> Result
     Ok(block)
 }
 
-/// Puts the block into the first section of that meaning, or into a new one at the end.
-fn paste(document: &Document<'_>, to: &QueueSection, block: &str) -> Edit {
-    let titled = |span: &&Span| span.level <= 2 && to.is_titled(&span.title);
-    match document.spans.iter().find(titled) {
+/// Puts the block into the section of that meaning beside the item's own, else into the first one, else into a new one
+/// at the end.
+fn paste(document: &Document<'_>, from: usize, to: &QueueSection, block: &str) -> Edit {
+    let around = section_around(document, from);
+    let beside = |span: &&&Span| around.is_some_and(|own| own.parent == span.parent);
+    let named = sections_of(document, to);
+    match named.iter().find(beside).or_else(|| named.first()) {
         Some(span) => section::place(document, span, block, Position::Bottom),
-        None => section::append(document, &plain(to.title(), 120), block),
+        None => append(document, &plain(to.title(), 120), block),
     }
+}
+
+/// The sections of a meaning; those of the first two levels come first. A heading in an item is none.
+fn sections_of<'d>(document: &'d Document<'_>, to: &QueueSection) -> Vec<&'d Span> {
+    let items = scan(document);
+    let is_in_item = |span: &Span| items.iter().any(|found| found.lines.contains(&span.first));
+    let mut named: Vec<&Span> = document
+        .spans
+        .iter()
+        .filter(|span| to.is_titled(&span.title) && !is_in_item(span))
+        .collect();
+    named.sort_by_key(|span| (span.level > 2, span.first));
+    named
+}
+
+/// A new section at the end, written as the last of the four is where that reaches the end.
+fn append(document: &Document<'_>, title: &str, block: &str) -> Edit {
+    let mut around = with_ancestors(document, document.spans.last());
+    let last = around.find(|span| QueueSection::from_title(&span.title).is_some());
+    let heading = match last {
+        Some(span) if is_bold(document, span) => format!("**{title}**"),
+        Some(span) if span.level > 2 => format!("{} {title}", "#".repeat(usize::from(span.level))),
+        _ => format!("## {title}"),
+    };
+    section::append_below(document, &heading, block)
+}
+
+fn is_bold(document: &Document<'_>, span: &Span) -> bool {
+    !document.line_text(span.first).trim_start().starts_with('#')
+        && document.kind(span.first + 1) != Some(LineKind::Underline)
 }
 
 /// Cuts the lines with the blank lines that only they needed.
@@ -114,12 +147,13 @@ fn cut_at_end(document: &Document<'_>, first: usize) -> Edit {
     Edit::replace(start..document.text.len(), "")
 }
 
-/// The section that an item is listed in: the nearest heading of level 1 or 2 around it.
+/// The section that an item is listed in: the nearest heading around it that has a meaning, else that of level 1 or 2.
 fn section_around<'d>(document: &'d Document<'_>, line: usize) -> Option<&'d Span> {
-    let around = with_ancestors(document, innermost(document, line));
-    around
-        .into_iter()
-        .find(|span| span.level <= 2 && span.first < line)
+    let around =
+        || with_ancestors(document, innermost(document, line)).filter(|span| span.first < line);
+    around()
+        .find(|span| QueueSection::from_title(&span.title).is_some())
+        .or_else(|| around().find(|span| span.level <= 2))
 }
 
 /// Whether nothing but blank lines and rules would be left in a section.

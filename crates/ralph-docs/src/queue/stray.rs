@@ -6,14 +6,17 @@
 use std::ops::Range;
 
 use super::QueueSection;
-use super::held::without_groups;
+use super::held::{self, without_groups};
 use super::read::{Found, scan};
+use super::{fields, id};
 use crate::document::Document;
 use crate::items::{TaskMark, item_text};
 use crate::lines::LineKind;
+use crate::machine::Host;
 use crate::outline::Span;
-use crate::quote::plain;
-use crate::section::{innermost, with_ancestors};
+use crate::quote::quoted;
+use crate::section::{innermost, normalise, with_ancestors};
+use crate::table;
 
 /// Something under READY that is no item.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,16 +25,30 @@ pub struct Stray {
     pub line: usize,
     /// Its text, on one line and cut to a readable length.
     pub text: String,
+    /// Whether it stands under no heading that says READY, in a queue that has none.
+    pub is_outside: bool,
 }
 
-/// Headings below which people explain, and list nothing that runs; those of the first kind only group items.
-const EXPLAINING: [&str; 14] = [
-    "phase",
-    "stage",
-    "group",
-    "batch",
-    "wave",
-    "tier",
+/// Headings of a queue without READY below which items may be meant to run.
+const NEXT: [&str; 9] = [
+    "todo",
+    "to do",
+    "next",
+    "next up",
+    "up next",
+    "queue",
+    "experiment queue",
+    "experiments",
+    "planned",
+];
+
+/// Headings that only group items.
+const GROUPS: [&str; 10] = [
+    "phase", "stage", "group", "batch", "wave", "tier", "priority", "high", "medium", "low",
+];
+
+/// Headings below which people explain, and list nothing that runs.
+const EXPLAINING: [&str; 8] = [
     "note",
     "notes",
     "background",
@@ -53,6 +70,7 @@ pub(super) fn find(document: &Document<'_>) -> Vec<Stray> {
         .headings()
         .chain(look.list_items())
         .chain(look.lines())
+        .chain(look.outside())
         .collect();
     strays.sort_by_key(|stray| stray.line);
     strays
@@ -86,8 +104,99 @@ impl<'a> Look<'a, '_> {
     fn stray(line: usize, text: &str) -> Stray {
         Stray {
             line: line + 1,
-            text: plain(text, 80),
+            text: quoted(text, 80),
+            is_outside: false,
         }
+    }
+
+    /// What reads like an item in a queue that has no section READY: below a heading that may mean it, or anywhere where
+    /// no heading is one of the four.
+    fn outside(&self) -> Vec<Stray> {
+        let spans = &self.document.spans;
+        let sections: Vec<QueueSection> = spans
+            .iter()
+            .filter_map(|span| QueueSection::from_title(&span.title))
+            .collect();
+        let has_ready = sections.contains(&QueueSection::Ready);
+        let is_next = |title: &str| {
+            let may = sections.is_empty() || NEXT.contains(&normalise(title).as_str());
+            QueueSection::is_mixed(title) || (may && !has_ready)
+        };
+        let items = self.items.iter().filter(|found| {
+            // What holds back all items of a mixed section is the other half of its title.
+            matches!(&found.item.section, QueueSection::Other(title)
+                if is_next(title) && (found.item.held.is_none() || found.item.is_held_by(title)))
+        });
+        let items = items.map(|found| (found.lines.start, found.item.heading.clone()));
+        let mut found: Vec<(usize, String)> = items
+            .map(|(line, bytes)| {
+                (
+                    line,
+                    self.document
+                        .slice(bytes)
+                        .trim()
+                        .trim_start_matches('#')
+                        .trim()
+                        .to_owned(),
+                )
+            })
+            .collect();
+        if sections.is_empty() {
+            found.extend(self.unread());
+        }
+        let stray = |(line, text): (usize, String)| Stray {
+            is_outside: true,
+            ..Self::stray(line, &text)
+        };
+        found.into_iter().map(stray).collect()
+    }
+
+    /// Whether neither the heading nor a field below it holds back what it names.
+    fn is_free(&self, span: &Span) -> bool {
+        let host = Host::Heading {
+            body: span.direct(),
+        };
+        let fields = fields::of(self.document, &host);
+        held::by_heading(&span.title, &span.title).is_none() && fields::held(&fields).is_none()
+    }
+
+    /// What would be an item if a section were around it.
+    fn unread(&self) -> Vec<(usize, String)> {
+        let reads = |text: &str| {
+            id::leading(text).is_some_and(|leading| leading.is_usual() && leading.is_set_off)
+        };
+        let headings = self
+            .document
+            .spans
+            .iter()
+            .filter(|span| !self.is_taken(span.first));
+        let headings = headings
+            .filter(|span| reads(&span.title) && self.is_free(span))
+            .map(|span| (span.first, span.title.clone()));
+        let blocks = self.document.blocks.items.iter();
+        let blocks =
+            blocks.filter(|block| block.depth == 0 && !block.quoted && !self.is_taken(block.first));
+        let blocks = blocks.filter_map(|block| {
+            let text = item_text(self.document, block);
+            let open = match TaskMark::parse(&text) {
+                Some(mark) => mark.state == ' ',
+                None => true,
+            };
+            let own = text.trim_start_matches("[ ]").trim_start();
+            (open && reads(own) && held::by_heading(own, own).is_none())
+                .then_some((block.first, text))
+        });
+        let tables = table::read(self.document, 0..self.document.count()).into_iter();
+        let tables = tables
+            .filter(|table| !self.is_taken(table.line - 1))
+            .filter_map(|table| {
+                let row = table.rows.iter().find(|row| reads(row.text(0)))?;
+                Some((
+                    row.line - 1,
+                    self.document.line_text(row.line - 1).to_owned(),
+                ))
+            });
+        headings.chain(blocks).chain(tables).collect()
     }
 
     /// A heading with no item in it; what is below it is told with it.
@@ -109,11 +218,7 @@ impl<'a> Look<'a, '_> {
 
     /// Whether a heading only groups or explains: by its first word, unless fields of an item stand below it.
     fn explains(&self, span: &Span) -> bool {
-        let mut words = span
-            .title
-            .split(|c: char| !c.is_alphanumeric())
-            .filter(|word| !word.is_empty());
-        let first = words.next().unwrap_or("").to_lowercase();
+        let first = first_word(&span.title);
         let fields = [
             "config",
             "script",
@@ -127,7 +232,7 @@ impl<'a> Look<'a, '_> {
             let text = text.trim_start_matches(|c: char| !c.is_alphanumeric());
             fields.iter().any(|name| text.starts_with(name))
         });
-        EXPLAINING.contains(&first.as_str()) && !has_field
+        (EXPLAINING.contains(&first.as_str()) || GROUPS.contains(&first.as_str())) && !has_field
     }
 
     /// A list item with an open box; any other one where its heading has no item.
@@ -158,10 +263,10 @@ impl<'a> Look<'a, '_> {
     fn lines(&self) -> impl Iterator<Item = Stray> {
         (0..self.document.count()).filter_map(|index| {
             let line = self.document.line(index)?;
-            if line.depth > 0
-                || line.quoted
-                || !matches!(line.kind, LineKind::Text | LineKind::Code)
-            {
+            if line.quoted {
+                return self.quoted_line(index);
+            }
+            if line.depth > 0 || !matches!(line.kind, LineKind::Text | LineKind::Code) {
                 return None;
             }
             let section = self.ready_around(index).filter(|_| !self.is_taken(index))?;
@@ -183,6 +288,33 @@ impl<'a> Look<'a, '_> {
             is_stray.then(|| Self::stray(index, text))
         })
     }
+
+    /// The first line of a quote that reads like an item, where the section has none.
+    fn quoted_line(&self, index: usize) -> Option<Stray> {
+        let section = self.ready_around(index)?;
+        let before = index
+            .checked_sub(1)
+            .and_then(|above| self.document.line(above));
+        let first = !before.is_some_and(|before| before.quoted);
+        let text = self
+            .document
+            .line_text(index)
+            .trim_start_matches(['>', ' ', '#']);
+        let reads = id::leading(text).is_some() || text.contains(".sbatch");
+        (first && reads && !self.has_item(&section.body)).then(|| Self::stray(index, text))
+    }
+}
+
+fn first_word(title: &str) -> String {
+    let mut words = title
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty());
+    words.next().unwrap_or("").to_lowercase()
+}
+
+/// Whether a heading is a section or only groups the items of one.
+pub(super) fn is_group(title: &str) -> bool {
+    QueueSection::from_title(title).is_some() || GROUPS.contains(&first_word(title).as_str())
 }
 
 /// Whether a text begins with a word that may be an id: letters and a digit, in bold or followed by a colon or nothing.

@@ -426,17 +426,17 @@ fn what_is_no_item_under_ready_is_found() {
         ("### Baseline\n### Q-001: a\n", "2:Baseline"),
         ("### Q1 baseline\n", "2:Q1 baseline"),
         ("- Q-001 baseline\n- second\n", "2:Q-001 baseline|3:second"),
-        ("1. Q-001\n", "2:Q-001"),
-        ("- [ ] Baseline\n### Q-001: a\n", "2:\\[ ] Baseline"),
+        ("1. Q-001\n", ""),
+        ("- H1: it helps\n### Q-001: a\n", "2:H1: it helps"),
+        ("- [ ] Baseline\n### Q-001: a\n", "2:[ ] Baseline"),
         (
             "| id | config |\n|---|---|\n| Q-001 | a |\n",
-            r"2:\| id | config |",
+            "2:| id | config |",
         ),
-        (
-            "**Q-001**: the baseline\n",
-            r"2:\*\*Q-001\*\*: the baseline",
-        ),
-        ("```\nsbatch a.sbatch\n```\n", r"2:\`\`\`"),
+        ("**Q-001**: the baseline\n", "2:**Q-001**: the baseline"),
+        ("```\nsbatch a.sbatch\n```\n", "2:'''"),
+        ("> ### Q-001: a\n> - Script: a.sbatch\n", "2:Q-001: a"),
+        ("> Bob: run these soon\n", ""),
     ] {
         assert_eq!(
             found(&format!("## READY\n{body}\n## DONE\n- a\n")),
@@ -521,4 +521,128 @@ fn fields_are_read_under_the_names_and_in_the_forms_that_people_use() {
     }
     let prose = "### Q-1: a\n- **Configuration**: 20×20 matrices, 100K steps\n";
     assert_eq!(items(prose)[0].config, None);
+}
+
+/// An item in each notation, and the document when it was submitted and has ended.
+#[test]
+fn items_in_every_notation_are_moved() {
+    for (doc, id, wanted) in [
+        (
+            "## READY\n- **Q-001**: a\n  - Script: x\n\n## DONE\n- Q-000: b\n",
+            "Q-001",
+            "## READY\n(none)\n\n## DONE\n- Q-000: b\n- **Q-001**: a\n  - Script: x\n",
+        ),
+        (
+            "## READY\n1. Q1: a\n2. Q2: b\n\n## DONE\n(none)\n",
+            "q1",
+            "## READY\n2. Q2: b\n\n## DONE\n1. Q1: a\n",
+        ),
+        (
+            "## Plan\n### READY (2)\n#### exp3: a\n\n### ✅ DONE\n",
+            "exp3",
+            "## Plan\n### READY (2)\n(none)\n\n### ✅ DONE\n\n#### exp3: a\n",
+        ),
+        (
+            "**READY**\n\n- [ ] Q–001: a\n\n**DONE**\n\n(none)\n",
+            "Q-001",
+            "**READY**\n\n(none)\n\n**DONE**\n\n- [ ] Q–001: a\n",
+        ),
+        (
+            "**READY**\n\n- [ ] Q–001: a\n",
+            "Q-001",
+            "**READY**\n\n(none)\n\n**DONE**\n\n- [ ] Q–001: a\n",
+        ),
+        (
+            "# READY\n\n## Q-001: a\n### x\n\n# DONE\n",
+            "Q-001",
+            "# READY\n\n(none)\n\n# DONE\n\n## Q-001: a\n### x\n",
+        ),
+        (
+            "## A\n### READY\n- [ ] Q-001: a\n### DONE\n(none)\n## B\n### READY\n- [ ] Q-002: a\n### DONE\n(none)\n",
+            "Q-002",
+            "## A\n### READY\n- [ ] Q-001: a\n### DONE\n(none)\n## B\n### READY\n(none)\n### DONE\n- [ ] Q-002: a\n",
+        ),
+        (
+            "## Plan\n### READY\n#### Experiment 1: a\n",
+            "Experiment-1",
+            "## Plan\n### READY\n(none)\n\n### DONE\n\n#### Experiment 1: a\n",
+        ),
+    ] {
+        assert_eq!(moved(doc, id, &QueueSection::Done, &[]), wanted);
+    }
+}
+
+#[test]
+fn what_only_looks_like_an_item_is_none() {
+    let ids = |doc: &str| {
+        let ids = items(doc).into_iter().map(|item| item.id);
+        ids.collect::<Vec<_>>().join("|")
+    };
+    for (doc, wanted) in [
+        ("## Notes\n- **Q-001**: went well\n### exp3: x\n", ""),
+        (
+            "## READY\n### Notes\n- Q-001: needs more memory\n### Q-002: a\n",
+            "Q-002",
+        ),
+        (
+            "## READY\n### Sweep1: all\n#### Q-001: a\n#### Q-002: b\n",
+            "Q-001|Q-002",
+        ),
+        ("## DONE\n### Q201 \"Regression\" Explained\n", ""),
+        (
+            "## READY\n### Q-001: a\n## DONE\n- Q-001: the first attempt failed\n",
+            "Q-001",
+        ),
+        ("## READY\n- ResNet50 is fine\n- H1: it helps\n", ""),
+    ] {
+        assert_eq!(ids(doc), wanted, "{doc}");
+    }
+}
+
+#[test]
+fn an_item_outside_of_ready_is_told_where_there_is_no_ready() {
+    let found = |doc: &str| {
+        let outside = strays(doc).into_iter().filter(|stray| stray.is_outside);
+        outside
+            .map(|stray| stray.line.to_string())
+            .collect::<Vec<_>>()
+            .join(",")
+    };
+    for (doc, wanted) in [
+        (
+            "# Queue\n## Q-001: a\n- Status: READY\n\n## Q-002: b\n- Status: DONE\n",
+            "2",
+        ),
+        ("## TODO\n### Q-001: a\n## DONE\n", "2"),
+        ("## READY / RUNNING\n### Q-001: a\n## DONE\n", "2"),
+        ("| ID | What |\n|---|---|\n| Q-001 | a |\n", "3"),
+        ("# Queue\n- [ ] exp3: a\n- [x] exp2: b\n", "2"),
+        ("## TODO\n### Q-001: a\n## READY\n", ""),
+        ("## BLOCKED\n### Q-001: a\n## DONE\n", ""),
+        ("## IN_PROGRESS\n### Q-001: a\n", ""),
+    ] {
+        assert_eq!(found(doc), wanted, "{doc}");
+    }
+}
+
+#[test]
+fn fields_stand_in_tables_and_in_yaml_too() {
+    for body in [
+        "| Field | Value |\n|---|---|\n| Script | `a.sbatch` |\n| Depends on | Q-000 |\n",
+        "```yaml\nscript: \"a.sbatch\"\ndepends_on:\n  - Q-000\n```\n",
+        "- SCRIPT = `a.sbatch`\n- depends_on: [Q-000]\n",
+        "**Script** `a.sbatch`\n\n**Depends-on** — Q-000\n",
+    ] {
+        let item = items(&format!("## READY\n### Q-001: a\n\n{body}")).remove(0);
+        assert_eq!(item.script.as_deref(), Some("a.sbatch"), "{body}");
+        assert_eq!(item.after, ["Q-000"], "{body}");
+    }
+    for (body, held) in [
+        ("- Blocked: yes, by data", true),
+        ("- Blocked: no", false),
+        ("- On hold: until May", true),
+    ] {
+        let item = items(&format!("## READY\n### Q-001: a\n{body}\n")).remove(0);
+        assert_eq!(item.held.is_some(), held, "{body}");
+    }
 }

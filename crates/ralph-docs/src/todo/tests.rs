@@ -214,3 +214,102 @@ fn a_task_that_says_that_it_is_blocked_is_not_ready() {
         assert_eq!(ready, [false, true], "{doc}");
     }
 }
+
+/// The ids or texts of what is next.
+fn next(doc: &str) -> String {
+    let ready = tasks(doc).into_iter().filter(|task| task.ready);
+    let names: Vec<String> = ready.map(|task| task.id.unwrap_or(task.text)).collect();
+    names.join("|")
+}
+
+#[test]
+fn signs_are_boxes() {
+    let doc = "## Ready\n- ✅ (T0) done\n- ☑️ (T1) done\n- ☐ (T2) open\n- ⬜ **T3**: open\n- ⏳ (T4) begun\n* ❌ (T5) given up\n";
+    assert_eq!(next(doc), "T2|T3");
+    let ticked = check(doc, "T2").unwrap().apply(doc);
+    assert_eq!(ticked, doc.replace("☐ (T2)", "☑ (T2)"));
+    assert_eq!(uncheck(&ticked, "T2").unwrap().apply(&ticked), doc);
+    let ticked = check(doc, "T3").unwrap().apply(doc);
+    assert_eq!(ticked, doc.replace("⬜ **T3**", "✅ **T3**"));
+    assert!(check(doc, "T1").unwrap().is_empty());
+}
+
+#[test]
+fn what_stands_under_ready_needs_no_box() {
+    for (doc, wanted, ticked) in [
+        (
+            "## Ready\n- (T1) one\n- two\n  - how\n- Note: three\n",
+            "T1|two",
+            "## Ready\n- [x] (T1) one\n- two\n  - how\n- Note: three\n",
+        ),
+        (
+            "## Ready\n1. (T1) one\n2. two\n\n## Blocked\n- three\n",
+            "T1|two",
+            "## Ready\n1. [x] (T1) one\n2. two\n\n## Blocked\n- three\n",
+        ),
+        (
+            "## TODO\n### Phase 1\n* **T1**: one\n## Done\n* zero\n",
+            "T1",
+            "## TODO\n### Phase 1\n* [x] **T1**: one\n## Done\n* zero\n",
+        ),
+    ] {
+        assert_eq!(next(doc), wanted, "{doc}");
+        assert_eq!(check(doc, "T1").unwrap().apply(doc), ticked);
+        let rest = wanted.strip_prefix("T1").unwrap().trim_start_matches('|');
+        assert_eq!(next(ticked), rest, "{doc}");
+    }
+    let added = add("## Ready\n- (T1) one\n- two\n", "T3", "three", "Ready").unwrap();
+    assert_eq!(
+        added.apply("## Ready\n- (T1) one\n- two\n"),
+        "## Ready\n- (T1) one\n- two\n- (T3) three\n"
+    );
+    // Beside boxes, a bullet is a remark.
+    assert_eq!(next("## Ready\n- [ ] (T1) one\n- seeds are 0 to 9\n"), "T1");
+    assert_eq!(next("## Ready\n- (none)\n"), "");
+    assert_eq!(next("## Phase 1\n- a remark\n"), "");
+}
+
+#[test]
+fn what_may_be_a_task_and_is_none_is_found() {
+    let found = |doc: &str| {
+        let strays = strays(doc).into_iter();
+        strays
+            .map(|stray| stray.line.to_string())
+            .collect::<Vec<_>>()
+            .join(",")
+    };
+    for (doc, wanted) in [
+        (
+            "## Ready\n| ID | Task | Status |\n|---|---|---|\n| T0 | a | Done |\n| T1 | b | open |\n",
+            "5",
+        ),
+        ("## Ready\n| ID | Task |\n|---|---|\n| T0 | ✅ a |\n", ""),
+        ("# Plan\n## Phase 1\n- write it\n- run it\n", "3,4"),
+        ("# Plan\n1. write it\n", "2"),
+        ("## Ready\n(none)\n## Completed\n- all of it\n", ""),
+        (
+            "## Ready\n- [ ] (T1) a\n## Table\n| a | b |\n|---|---|\n| 1 | 2 |\n",
+            "",
+        ),
+        ("## Phase 1 ✅\n- wrote it\n## Backlog\n- more\n", ""),
+        ("# Plan\n- [x] (T1) a\n- a remark\n", ""),
+        ("", ""),
+    ] {
+        assert_eq!(found(doc), wanted, "{doc}");
+    }
+}
+
+#[test]
+fn what_is_held_back_is_not_next() {
+    for doc in [
+        "## Ready\n- [ ] (T1) a (blocked by T0)\n",
+        "## Ready\n- [ ] ~~(T1) a~~\n",
+        "## Phase 1 ✅\n- [ ] (T1) a\n",
+        "## Phase 1 — DONE\n- [ ] (T1) a\n",
+        "## Phase 1: setup (COMPLETE)\n- [ ] (T1) a\n",
+    ] {
+        assert_eq!(next(doc), "", "{doc}");
+    }
+    assert_eq!(next("## Ready\n### In progress\n- [ ] (T1) a\n"), "T1");
+    assert_eq!(next("## What is DONE\n- [ ] (T1) a\n"), "T1");
+}

@@ -82,6 +82,16 @@ fn every_form_of_the_input_flag_is_read_and_doubt_waits() {
         (json!(""), (false, 0)),
         (json!(1), (true, 1)),
         (json!([]), (false, 1)),
+        (
+            json!({"required": true, "question": "which seed?"}),
+            (true, 1),
+        ),
+        (
+            json!({"required": false, "question": "which seed?"}),
+            (false, 1),
+        ),
+        (json!({"prompt": "which seed?"}), (true, 1)),
+        (json!({"prompt": ""}), (false, 1)),
     ] {
         assert_eq!(read(value.clone()), expected, "{value}");
     }
@@ -225,6 +235,33 @@ fn every_form_of_a_job_id_is_read() {
         (json!({"job_ids": []}), row("none", "", "", 0)),
         (json!({"slurm_job_id": 3}), row("one", "3", "3", 0)),
         (json!({"array_job_id": "4"}), row("one", "4", "4", 0)),
+        (json!({"slurm_id": "5"}), row("one", "5", "5", 0)),
+        (json!({"jobid": "6"}), row("one", "6", "6", 0)),
+        (json!({"job_id": "#7"}), row("one", "7", "#7", 0)),
+        (json!({"job_id": "job 8"}), row("one", "8", "job 8", 0)),
+        (
+            json!({"job_id": "Submitted batch job 9"}),
+            row("one", "9", "Submitted batch job 9", 0),
+        ),
+        (
+            json!({"job_id": "Job ID: 10"}),
+            row("one", "10", "Job ID: 10", 0),
+        ),
+        (json!({"job_id": "11[]"}), row("one", "11", "11[]", 0)),
+        (json!({"job_id": "11_0-9"}), row("one", "11", "11_0-9", 0)),
+        (
+            json!({"job_id": "11.batch"}),
+            row("one", "11", "11.batch", 0),
+        ),
+        (json!({"job_id": 12.0}), row("one", "12", "12.0", 0)),
+        (
+            json!({"job_id": "1011-1014"}),
+            row("placeholder", "", "1011-1014", 1),
+        ),
+        (
+            json!({"job_id": "job of Ada"}),
+            row("placeholder", "", "job of Ada", 0),
+        ),
     ];
     for (record, expected) in cases {
         assert_eq!(read(record.clone()), expected, "{record}");
@@ -253,6 +290,9 @@ fn words_for_an_end_end_a_run_and_all_others_keep_it_alive() {
         ("failed with exit code 1", Failed),
         ("cancelled by Ada", Cancelled),
         ("NODE_FAIL", Live),
+        ("Completed ✓", Completed),
+        ("❌ failed", Live),
+        ("aborted", Failed),
         ("completed", Completed),
         ("COMPLETED ", Completed),
         ("completed (see notes)", Completed),
@@ -397,6 +437,7 @@ fn a_run_is_read_whole_when_active_and_by_its_ids_when_completed() {
             },
         ],
         cancelled_runs: [],
+        unread_runs: None,
         slurm_wait: SlurmWait {
             next_poll_after: None,
             poll_interval_seconds: None,
@@ -584,4 +625,31 @@ fn a_key_finds_its_record_again() {
     let view = parse(r#"{"active_runs": [{"run_id": "a"}, {"run_id": "b", "job_id": 5}]}"#).view();
     assert_eq!(view.active_runs[1].key, key(1, "b", Some("5")));
     assert_eq!(view.active_runs[0].key, key(0, "a", None));
+}
+
+#[test]
+fn runs_in_a_form_that_is_not_read_are_named() {
+    for (text, line) in [
+        (r#"{"active_runs": [{"run_id": "a"}, "b"]}"#, Some(1)),
+        ("{\n\"active_runs\": {\"a\": {\"job_id\": 1}}}", Some(2)),
+        (r#"{"active_runs": "q001 is running"}"#, Some(1)),
+        ("{\n\n\"activeRuns\": [{\"jobId\": \"1\"}]}", Some(3)),
+        (r#"{"runs": {"a": {}}}"#, Some(1)),
+        (r#"{"active_runs": [{"run_id": "a"}, null]}"#, None),
+        (r#"{"active_runs": {}}"#, None),
+        (r#"{"active_runs": "none"}"#, None),
+        (r#"{"active_runs": null, "runs": [1]}"#, None),
+        (r#"{"active_runs": [], "runs": [1]}"#, None),
+        (r#"{"runs": 3}"#, None),
+        ("{}", None),
+    ] {
+        let unread = parse(text).view().unread_runs;
+        assert_eq!(unread.is_some(), line.is_some(), "{text}");
+        if let (Some(unread), Some(line)) = (unread, line) {
+            assert!(
+                unread.starts_with(&format!(".state/pipeline.json:{line}: ")),
+                "{unread}"
+            );
+        }
+    }
 }

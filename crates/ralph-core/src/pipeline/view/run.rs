@@ -48,6 +48,11 @@ impl JobRef {
             Value::Null => return Self::None,
             Value::String(text) if text.trim().is_empty() => return Self::None,
             Value::String(text) => text.trim().to_owned(),
+            Value::Number(number)
+                if number.as_f64().is_some_and(|number| number.fract() != 0.0) =>
+            {
+                return Self::Placeholder(number.to_string());
+            }
             other => other.to_string(),
         };
         let parts: Vec<JobId> = match value {
@@ -65,9 +70,24 @@ impl JobRef {
     }
 }
 
-/// The jobs of one part of a list: `123`, `123 456`, `123;cluster`, `123_[0-3]` or `123 (a remark)`.
+/// The jobs of one part of a list: `123`, `123 456`, `123;cluster`, `123_[0-3]`, `job 123`, `Submitted batch job 123` or
+/// `123 (a remark)`.
 fn jobs_of_part(part: &str) -> Vec<JobId> {
-    let mut words = part.split_whitespace().map(job_of_word);
+    const IN_FRONT: [&str; 9] = [
+        "submitted",
+        "batch",
+        "slurm",
+        "job",
+        "jobs",
+        "id",
+        "ids",
+        "jobid",
+        "array",
+    ];
+    let is_in_front =
+        |word: &&str| IN_FRONT.contains(&word.trim_end_matches([':', '=']).to_lowercase().as_str());
+    let words = part.split_whitespace().skip_while(is_in_front);
+    let mut words = words.map(job_of_word);
     let Some(Some(first)) = words.next() else {
         return Vec::new();
     };
@@ -77,11 +97,19 @@ fn jobs_of_part(part: &str) -> Vec<JobId> {
     jobs.into_iter().flat_map(split_impossible_task).collect()
 }
 
-/// One id, without a cluster's name or a range of tasks behind it.
+/// One id, without a cluster's name, a step or a range of tasks behind it.
 fn job_of_word(word: &str) -> Option<JobId> {
     let word = word.split(';').next().unwrap_or(word);
-    // A bracket is a range of tasks: what can be asked about is the array.
+    let word = word.strip_prefix('#').unwrap_or(word);
+    // A bracket or two numbers are a range of tasks: what can be asked about is the array.
     let word = word.split_once("_[").map_or(word, |(base, _)| base);
+    let word = word.strip_suffix("[]").unwrap_or(word);
+    let word = match word.split_once('_') {
+        Some((base, tasks)) if tasks.contains(['-', '%', '*']) => base,
+        _ => word,
+    };
+    // `123.batch` is a step of a job, and `123.0` one too, or a number that a program wrote with a fraction.
+    let word = word.split_once('.').map_or(word, |(base, _)| base);
     word.parse().ok()
 }
 
@@ -140,7 +168,9 @@ impl RunStatus {
                     Self::Completed
                 }
             }
-            "failed" | "failure" | "error" | "errored" | "crashed" | "killed" => Self::Failed,
+            "failed" | "failure" | "error" | "errored" | "crashed" | "killed" | "aborted" => {
+                Self::Failed
+            }
             "cancelled" | "canceled" => Self::Cancelled,
             "timeout" => Self::Timeout,
             "timed" if rest.trim_start_matches(['_', ' ', '-']).starts_with("out") => Self::Timeout,
@@ -175,7 +205,8 @@ fn is_certain(rest: &str) -> bool {
     const DOUBTS: [&str; 5] = ["running", "pending", "queued", "not sure", "unsure"];
     let text = rest.trim_start();
     let is_joined = rest.starts_with(['_', '-', '+']);
-    let is_set_off = text.is_empty()
+    // `completed ✓` has a sign behind it and no word.
+    let is_set_off = !text.contains(char::is_alphanumeric)
         || is_joined
         || text.starts_with(SET_OFF)
         || GOES_ON.iter().any(|word| text.starts_with(word));
@@ -284,7 +315,7 @@ impl RunView {
 struct Members {
     run_id: Option<NodeId>,
     /// In the order of the names under which a job id was found.
-    job: [Option<NodeId>; 4],
+    job: [Option<NodeId>; JOB_MEMBERS.len()],
     status: Option<NodeId>,
     experiment: Option<NodeId>,
     submitted_at: Option<NodeId>,
@@ -353,6 +384,11 @@ fn read_jobs(
         return JobRef::None;
     };
     let jobs = JobRef::read(value);
+    if let JobRef::Placeholder(text) = &jobs
+        && text.chars().filter(char::is_ascii_digit).count() > 2
+    {
+        remarks.push((member, "expected a job id or several; none is read in it"));
+    }
     let named = value.as_str().map_or(0, |text| text.split(',').count());
     if !jobs.ids().is_empty() && jobs.ids().len() < named {
         remarks.push((member, "expected only job ids; the others are passed over"));

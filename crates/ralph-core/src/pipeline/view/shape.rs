@@ -129,10 +129,10 @@ impl NeedsInput {
     /// Whether [`NeedsInput::read`] would say that the project waits: all that the Stop hook has to know.
     pub(super) fn waits(source: Source<'_>, id: NodeId) -> bool {
         match source.node(id).kind {
-            Kind::Object => {
-                let value = source.tree.member(source.text, id, "value");
-                Self::value_of(value.map(|id| source.value(id)).as_ref()).0
-            }
+            Kind::Object => match source.tree.member(source.text, id, "value") {
+                Some(value) => Self::value_of(Some(&source.value(value))).0,
+                None => Self::read(&source.value(id)).0.value,
+            },
             _ => Self::read(&source.value(id)).0.value,
         }
     }
@@ -150,11 +150,30 @@ impl NeedsInput {
         }
     }
 
+    /// An object that says in members of its own that the project waits.
+    fn without_value(members: &Map<String, Value>) -> (bool, Option<&'static str>) {
+        let flags = ["required", "needed", "needs_input", "waiting", "blocked"];
+        let said = flags.iter().find_map(|name| members.get(*name));
+        let asks = || {
+            let questions = ["prompt", "question", "message"];
+            questions
+                .iter()
+                .any(|name| text_member(members, name).is_some())
+        };
+        let waits = said.map_or_else(asks, truthy);
+        let odd = "expected true or false as value; read from the other members";
+        (waits, (!members.is_empty()).then_some(odd))
+    }
+
     fn of_members(members: &Map<String, Value>) -> (Self, Option<&'static str>) {
-        let (value, remark) = Self::value_of(members.get("value"));
+        let (value, remark) = match members.get("value") {
+            None => Self::without_value(members),
+            given => Self::value_of(given),
+        };
+        let questions = ["prompt", "question", "message"];
         let needs = Self {
             value,
-            prompt: text_member(members, "prompt"),
+            prompt: questions.iter().find_map(|name| text_member(members, name)),
             set_by: text_member(members, "set_by"),
             set_at: text_member(members, "set_at"),
         };

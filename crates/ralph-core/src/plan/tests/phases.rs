@@ -17,6 +17,38 @@ fn busy(slug: &str, phase: &str) -> String {
     )
 }
 
+/// A project whose runs are not read, or whose tasks are not, never goes on as if it had none.
+#[test]
+fn what_is_not_read_is_asked_about() {
+    let queue = "//- x/documentation/queue.md\n## READY\n\n### Q-001: first\n";
+    let waiting = "//- a/.state/pipeline.json\n{\"phase\": \"WAIT_SLURM\", \"active_runs\": {\"r\": {\"job_id\": 1}}}\n";
+    insta::assert_snapshot!(check_plan(&format!("{waiting}{}", queue.replace("x/", "a/"))), @"a: - NeedsInput: .state/pipeline.json:1: `active_runs` is no list, so its jobs are not looked after; write each run as an object with `run_id`, `job_id` and `status` in the list `active_runs`");
+    let table = "//- a/.state/pipeline.json\n{\"phase\": \"IMPLEMENT\", \"active_runs\": []}\n\
+                 //- a/documentation/implementation-todo.md\n## Ready\n\n| ID | Task |\n|---|---|\n| T1 | write it |\n";
+    insta::assert_snapshot!(check_plan(table), @"a: - NeedsInput: documentation/implementation-todo.md:5: `| T1 | write it |` may be a task and is not read as one; write each as `- [ ] (T1) text` below `## Ready`, or put it below `## Completed` or `## Notes`");
+    let outside = "//- a/.state/pipeline.json\n{\"phase\": \"RUN\", \"active_runs\": []}\n\
+                   //- a/documentation/queue.md\n# Queue\n\n## Q-001: first\n";
+    insta::assert_snapshot!(check_plan(outside), @"a: - NeedsInput: documentation/queue.md:3: `Q-001: first` stands under no heading that says READY, so it is never submitted; write `## READY` above what may be, and `## BLOCKED` or `## DONE` above the rest");
+}
+
+/// A run that names its item in another spelling is still a run of it.
+#[test]
+fn a_live_run_holds_back_its_item_however_the_id_is_joined() {
+    let run = "//- a/.state/pipeline.json\n{\"phase\": \"RUN\", \"active_runs\": [{\"run_id\": \"r\", \"job_id\": \"7\", \
+               \"status\": \"running\", \"queue_id\": \"q1\"}]}\n//- a/documentation/queue.md\n## READY\n\n### Q-001: first\n";
+    assert!(
+        !check_plan(run).contains("submit Q-001"),
+        "{}",
+        check_plan(run)
+    );
+    let other = run.replace("q1", "q2");
+    assert!(
+        check_plan(&other).contains("submit Q-001"),
+        "{}",
+        check_plan(&other)
+    );
+}
+
 #[test]
 fn every_phase_has_its_step() {
     let phases = [

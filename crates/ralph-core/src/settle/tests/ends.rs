@@ -338,6 +338,17 @@ fn a_failure_with_independent_work_is_noted_and_work_goes_on() {
     "#);
 }
 
+/// An item without a script has one of its own name, so it does not share the one that failed.
+#[test]
+fn an_item_that_names_no_script_is_work_of_its_own() {
+    let mut fixture = running("");
+    let texts = fixture.projects.values_mut().next().unwrap();
+    let queue = texts.get_mut("documentation/queue.md").unwrap();
+    *queue = queue.replace("- Script: slurm/jobs/ablation.sbatch\n", "");
+    let changes = briefly(&ended(&mut fixture, "1001 FAILED 1:0", "", &[]));
+    assert!(changes.contains("\"phase\": \"CHECK\""), "{changes}");
+}
+
 #[test]
 fn a_node_failure_is_retried_once_and_then_asked_about() {
     let mut fixture = running("");
@@ -370,7 +381,7 @@ fn a_node_failure_is_retried_once_and_then_asked_about() {
         &format!("\"completed_runs\": [{}]", &before[1..]),
     );
     let queue = texts.get_mut("documentation/queue.md").unwrap();
-    *queue = queue.replace("- Script: slurm/jobs/ablation.sbatch\n", "");
+    *queue = queue.replace("- Script: slurm/jobs/ablation.sbatch\n", "- After: Q-001\n");
     insta::assert_snapshot!(briefly(&ended(&mut fixture, "1001 NODE_FAIL 1:0", "", &[])), @r#"
     +- [ ] (D1) Q-001: A node failed while the job ran on it <!-- ralph: q001_1/1001 -->
     +  - Blocking: yes

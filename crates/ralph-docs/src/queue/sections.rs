@@ -1,0 +1,272 @@
+//! The four sections of a queue, and which titles mean them.
+
+use crate::section::normalise;
+
+/// Where an item stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum QueueSection {
+    /// `READY`: may be submitted.
+    Ready,
+    /// `IN_PROGRESS`, also `RUNNING` and `In-flight`.
+    InProgress,
+    /// `DONE`, also `COMPLETED`.
+    Done,
+    /// `FAILED`.
+    Failed,
+    /// Any other heading, such as `PARKED`, as it is written; empty where there is none.
+    Other(String),
+}
+
+impl QueueSection {
+    /// The heading that is written when the section is missing.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        match self {
+            Self::Ready => "READY",
+            Self::InProgress => "IN_PROGRESS",
+            Self::Done => "DONE",
+            Self::Failed => "FAILED",
+            Self::Other(title) => title,
+        }
+    }
+
+    /// The section with one of the four meanings that a heading has. A number in front does not count, nor a count of
+    /// items, nor what follows a dash or a colon, nor `Queue:` in front. Of `Ready/Queued` all parts may mean the same;
+    /// a heading for what is ready and for what runs means none.
+    #[must_use]
+    pub fn from_title(title: &str) -> Option<Self> {
+        let unnumbered = title.trim_start_matches(|c: char| c.is_ascii_digit());
+        let numbered = unnumbered.len() < title.len();
+        let title = match unnumbered.strip_prefix(['.', ')']) {
+            Some(rest) if numbered => rest.trim_start(),
+            _ => title,
+        };
+        let cut = [" — ", " – ", " - ", ": "]
+            .into_iter()
+            .filter_map(|mark| title.split_once(mark));
+        let (head, tail) = cut
+            .min_by_key(|(head, _)| head.len())
+            .unwrap_or((title, ""));
+        let prefixed = ["queue", "experiments", "section"].contains(&normalise(head).as_str());
+        Self::of_parts(title).or_else(|| Self::of_parts(if prefixed { tail } else { head }))
+    }
+
+    fn of_parts(title: &str) -> Option<Self> {
+        let parts = title.replace(" and ", "/");
+        let found: Vec<Option<Self>> = parts
+            .split(['/', '&', '+', ','])
+            .map(|part| Self::named(&bare(&normalise(part))))
+            .collect();
+        let first = found.first().cloned().flatten();
+        let agree = found
+            .iter()
+            .flatten()
+            .all(|other| Some(other) == first.as_ref());
+        match Self::named(&bare(&normalise(title))) {
+            Some(_) if !agree => None,
+            None if !agree => None,
+            found => found.or(first),
+        }
+    }
+
+    /// Whether a heading is for what is ready and for something else at once: `READY / RUNNING`.
+    pub(super) fn is_mixed(title: &str) -> bool {
+        let parts = title.replace(" and ", "/");
+        let mut parts = parts.split(['/', '&', '+', ',']);
+        let ready = parts.any(|part| Self::named(&bare(&normalise(part))) == Some(Self::Ready));
+        ready && Self::from_title(title).is_none()
+    }
+
+    /// The section of a normalised title.
+    fn named(name: &str) -> Option<Self> {
+        let known = [Self::Ready, Self::InProgress, Self::Done, Self::Failed];
+        known
+            .into_iter()
+            .find(|section| section.names().iter().any(|known| known == name))
+    }
+
+    /// The normalised titles that mean this section.
+    fn names(&self) -> Vec<String> {
+        let names: &[&str] = match self {
+            Self::Ready => &[
+                "ready",
+                "ready to run",
+                "ready to submit",
+                "ready to launch",
+                "ready to start",
+                "ready to go",
+                "ready for submission",
+                "ready for launch",
+                "queued",
+                "pending",
+                "to run",
+                "to submit",
+            ],
+            Self::InProgress => &[
+                "in progress",
+                "inprogress",
+                "running",
+                "in flight",
+                "inflight",
+                "currently running",
+                "running now",
+                "submitted",
+                "active",
+                "ongoing",
+            ],
+            Self::Done => &[
+                "done",
+                "completed",
+                "complete",
+                "finished",
+                "succeeded",
+                "successful",
+                "success",
+            ],
+            Self::Failed => &["failed", "failures", "errored"],
+            Self::Other(title) => return vec![normalise(title)],
+        };
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    /// Whether a heading is one of this section's.
+    pub(super) fn is_titled(&self, title: &str) -> bool {
+        match Self::from_title(title) {
+            Some(section) => section.is_same(self),
+            None => self.names().contains(&normalise(title)),
+        }
+    }
+
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.names() == other.names()
+    }
+}
+
+/// A normalised title without what a list of experiments is called, and without their count.
+fn bare(title: &str) -> String {
+    const NOUNS: [&str; 10] = [
+        "experiment",
+        "experiments",
+        "run",
+        "runs",
+        "job",
+        "jobs",
+        "item",
+        "items",
+        "queue",
+        "list",
+    ];
+    let words: Vec<&str> = title.split(' ').collect();
+    let is_extra = |word: &&str| NOUNS.contains(word) || word.bytes().all(|b| b.is_ascii_digit());
+    let first = words.iter().position(|word| !is_extra(word));
+    let last = words.iter().rposition(|word| !is_extra(word));
+    match (first, last) {
+        // `Ready to run` ends with a word that is none of those.
+        (Some(first), Some(last)) if words.get(last) == Some(&"to") => words
+            .get(first..(last + 2).min(words.len()))
+            .unwrap_or(&[])
+            .join(" "),
+        (Some(first), Some(last)) => words.get(first..last + 1).unwrap_or(&[]).join(" "),
+        _ => title.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles_mean_one_of_four_sections_or_none() {
+        let of =
+            |title: &str| QueueSection::from_title(title).map(|section| section.title().to_owned());
+        for (wanted, titles) in [
+            (
+                "READY",
+                &[
+                    "READY",
+                    "Ready",
+                    "ready:",
+                    "**READY**",
+                    "🚀 READY (2)",
+                    "READY [2]",
+                    "READY - 2 items",
+                    "2 ready experiments",
+                    "Ready to run",
+                    "READY / QUEUED",
+                    "Ready/Queued",
+                    "Pending experiments",
+                    "1. Ready",
+                    "Queue: READY",
+                    "READY (pending user go-ahead)",
+                    "Ready queue",
+                    "Experiments — Ready",
+                    "_Ready_ ✅",
+                    "Runs to submit",
+                ][..],
+            ),
+            (
+                "IN_PROGRESS",
+                &[
+                    "IN_PROGRESS",
+                    "In Progress",
+                    "In-progress (1)",
+                    "InProgress",
+                    "RUNNING",
+                    "Running jobs",
+                    "In-flight",
+                    "IN_PROGRESS / SUBMITTED",
+                    "IN_PROGRESS / NEXT ACTIONS",
+                    "Submitted & Running",
+                    "🏃 Running",
+                    "Active runs",
+                ],
+            ),
+            (
+                "DONE",
+                &[
+                    "DONE",
+                    "Done ✓",
+                    "Completed (3)",
+                    "✅ Completed experiments",
+                    "COMPLETED / PAIRED COMPARISON RESULTS",
+                    "Finished",
+                ],
+            ),
+            (
+                "FAILED",
+                &[
+                    "FAILED",
+                    "❌ Failed",
+                    "Failed / Cancelled",
+                    "Failed/Cancelled",
+                    "Failed experiments",
+                    "Failures",
+                ],
+            ),
+        ] {
+            for title in titles {
+                assert_eq!(of(title).as_deref(), Some(wanted), "{title}");
+            }
+        }
+        for none in [
+            "READY / RUNNING",
+            "Done and failed",
+            "BLOCKED",
+            "PARKED",
+            "Backlog",
+            "Future",
+            "Top-of-queue",
+            "Not ready",
+            "Experiments",
+            "Queue",
+            "3",
+            "",
+            "Running notes",
+            "Done criteria",
+            "Failed attempts at a proof",
+            "TODO",
+        ] {
+            assert_eq!(of(none), None, "{none}");
+        }
+    }
+}

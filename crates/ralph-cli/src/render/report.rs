@@ -57,13 +57,41 @@ pub(crate) fn human(report: &DispatchReport, view: &View) -> String {
     text + &footer(report)
 }
 
-/// One round of `--until-idle`: what was verified and done.
-pub(crate) fn round(report: &DispatchReport, view: &View) -> String {
-    let (verified, steps) = done(report, view);
-    let mut text = notices(report);
+/// One round of `--until-idle`: what was verified and done, without what the round before said in the same words.
+pub(crate) fn round(
+    report: &DispatchReport,
+    before: Option<&DispatchReport>,
+    view: &View,
+) -> String {
+    let mut new = report.clone();
+    if let Some(before) = before {
+        let is_new = |found: &Verified| !before.verified.contains(found);
+        new.verified.retain(is_new);
+        new.steps
+            .retain(|step| !before.steps.iter().any(|said| says_again(step, said)));
+        if new.cluster_problem == before.cluster_problem {
+            new.cluster_problem = None;
+        }
+    }
+    let (verified, steps) = done(&new, view);
+    let mut text = notices(&new);
     section(&mut text, None, verified, view.width);
     section(&mut text, None, steps, view.width);
     text
+}
+
+/// Whether a step that a person has to do something about is told as it was told before.
+fn says_again(step: &StepReport, said: &StepReport) -> bool {
+    let words = |step: &StepReport| {
+        (
+            step.project.clone(),
+            step.step.clone(),
+            step.outcome.clone(),
+            step.warnings.clone(),
+        )
+    };
+    let waits = step.order.is_some() || step.problem.is_some();
+    waits && step.order == said.order && step.problem == said.problem && words(step) == words(said)
 }
 
 fn done(report: &DispatchReport, view: &View) -> (Vec<Entry>, Vec<Entry>) {

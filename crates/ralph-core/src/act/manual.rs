@@ -94,6 +94,7 @@ impl Dispatcher {
             extras: Extras::default(),
             item: found,
             id,
+            again: true,
         };
         self.submit_wanted(&facts, wanted).await
     }

@@ -49,6 +49,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) attempt: u32,
     /// What the caller adds.
     pub(crate) extras: Extras,
+    /// Whether it is sent also when the scheduler refused the very same before, since a person asks for it.
+    pub(crate) again: bool,
 }
 
 impl<'a> Wanted<'a> {
@@ -66,6 +68,7 @@ impl<'a> Wanted<'a> {
             item,
             attempt,
             extras: Extras::default(),
+            again: false,
         })
     }
 }
@@ -120,6 +123,9 @@ impl Dispatcher {
                 });
             }
         };
+        if let Some(refused) = self.refused_before(facts, &wanted, &prepared.script_sha256) {
+            return Err(refused);
+        }
         if let Some(full) = self.limit_reached(&prepared.script)? {
             let changes = submission::limited(facts, item, self.env.now());
             return Ok(Submitted {
@@ -165,14 +171,23 @@ impl Dispatcher {
         if !refused.is_empty() {
             return Err(refused);
         }
+        Ok(prepared)
+    }
+
+    /// What the scheduler has refused of an item and would refuse again. The question stays as it was put: it is what
+    /// keeps the same script from being sent again.
+    fn refused_before(&self, facts: &Facts, wanted: &Wanted<'_>, script: &str) -> Option<ActError> {
         let input = &facts.view.needs_user_input;
-        let as_refused = submission::refusal_of(item, &prepared.script_sha256);
-        match &input.prompt {
-            Some(prompt) if input.value && input.set_by.as_ref() == Some(&as_refused) => {
-                Err(vec![format!("{prompt} (its script has not changed since)")])
-            }
-            _ => Ok(prepared),
-        }
+        let as_refused = submission::refusal_of(&wanted.id, script);
+        let prompt = input.prompt.as_deref().unwrap_or_default();
+        (!wanted.again && input.value && input.set_by.as_ref() == Some(&as_refused)).then(|| ActError::Preflight {
+            outcome: format!(
+                "{prompt} (its script has not changed since; `ralph submit --project {} --queue-id {}` sends it as it is)",
+                facts.slug, wanted.id
+            ),
+            files: Vec::new(),
+            op: None,
+        })
     }
 
     /// Whether the state file takes what this submission will have to write into it. A job that runs and stands nowhere

@@ -18,6 +18,7 @@ use crate::id::Slug;
 use crate::phase::Phase;
 use crate::pipeline::{RunKey, RunView};
 use crate::plan::items;
+use crate::plan::untracked::{Untracked, untracked};
 use crate::plan::verify::{self, IntentVerdict, RunFinding, RunVerdict};
 use crate::report::{Problem, Verified};
 use crate::settle::{entry, finish, submission};
@@ -55,6 +56,9 @@ impl Dispatcher {
             let Some(facts) = readable_mut(project).filter(|_| chosen) else {
                 continue;
             };
+            let only_told = untracked(facts);
+            all.verified
+                .extend(only_told.iter().map(|job| told(facts, job)));
             let look = self.look(facts, seen);
             all.confirmed += look.confirmed;
             if look.is_as_said(facts) {
@@ -307,6 +311,15 @@ impl Dispatcher {
             | RunVerdict::Unknown { .. }
             | RunVerdict::NoJob => Ok(None),
         }
+    }
+}
+
+/// A job that only a sentence has.
+fn told(facts: &Facts, named: &Untracked) -> Verified {
+    Verified {
+        job: Some(named.job.to_string()),
+        detail: named.advice(facts),
+        ..found(facts, "", "untracked")
     }
 }
 

@@ -8,6 +8,7 @@ mod due;
 pub mod items;
 mod orders;
 pub mod rules;
+pub mod untracked;
 pub mod verify;
 
 pub use due::next_due;
@@ -239,7 +240,10 @@ pub fn plan(
             ProjectState::Unreadable(unreadable) => plan.passed_over.push(PassedOver {
                 slug: project.slug.clone(),
                 because: PassedBecause::Unreadable,
-                reason: unreadable.message.clone(),
+                reason: match &unreadable.hint {
+                    Some(hint) => format!("{}; {hint}", unreadable.message),
+                    None => unreadable.message.clone(),
+                },
                 next_due: None,
             }),
             ProjectState::Readable(facts) => match rules::next_step(facts, seen, context) {

@@ -1,5 +1,7 @@
 //! One rule per phase: what a single readable project does next, or why it does nothing.
 
+use ralph_docs::queue::QueueSection;
+
 use crate::job::Sighting;
 use crate::order::OrderKind;
 use crate::phase::Phase;
@@ -8,6 +10,7 @@ use crate::plan::items::{
     attempts, limit_key, onward, open_task, ready_item, unanswered, unchecked, waits_for,
 };
 use crate::plan::orders::work_order;
+use crate::plan::untracked::untracked;
 use crate::plan::{Context, PassedBecause, PassedOver, Precedence, ProjectStep, Step, backoff};
 use crate::settings::AgentChoice;
 use crate::time::{Timestamp, stamp};
@@ -53,7 +56,7 @@ pub fn next_step(
         Phase::Implement => rule.implement(),
         Phase::Debate => rule.debate(),
         Phase::Done => rule.done(),
-        Phase::Idle | Phase::Debug | Phase::External(_) => Err(rule.idle()),
+        Phase::Idle | Phase::Debug | Phase::External(_) => rule.idle(),
     }
 }
 
@@ -151,15 +154,47 @@ impl Rule<'_> {
         }
     }
 
-    fn idle(&self) -> PassedOver {
+    /// What the machine brought to rest goes on when something has changed; what a person set to rest, rests.
+    fn idle(&self) -> Result<ProjectStep, PassedOver> {
+        let onward = onward(self.facts);
+        if self.facts.view.rested && !matches!(onward, Phase::Idle | Phase::Done) {
+            let because = match ready_item(self.facts) {
+                Some(item) => format!("{} can be submitted now", item.id),
+                None => "there is something new to do".to_owned(),
+            };
+            return Ok(self.advance(onward, &because));
+        }
         let reason = match ready_item(self.facts) {
-            Some(item) => format!(
-                "the project is idle; set its phase to RUN to submit {}",
-                item.id
-            ),
-            None => "the project is idle; set a phase to start it".to_owned(),
+            Some(item) => format!("set its phase to RUN to submit {}", item.id),
+            None if onward == Phase::Idle => self.why_at_rest(),
+            None => "add an item under READY of documentation/queue.md and set its phase to RUN"
+                .to_owned(),
         };
-        self.pass(PassedBecause::Nothing, reason)
+        Err(PassedOver {
+            next_due: self
+                .facts
+                .next_poll(self.context.zone)
+                .filter(|_| self.facts.live_runs().next().is_some()),
+            ..self.pass(
+                PassedBecause::Nothing,
+                format!("the project is idle; {reason}"),
+            )
+        })
+    }
+
+    /// What keeps the queue from going on, and what a person can do about it.
+    fn why_at_rest(&self) -> String {
+        let has = |section| self.facts.queue.iter().any(|item| item.section == section);
+        if has(QueueSection::Ready) {
+            return format!(
+                "{}; it goes on when that has changed",
+                self.why_none_is_ready()
+            );
+        }
+        if has(QueueSection::Failed) {
+            return "no item is READY; move one of FAILED back to READY in documentation/queue.md, or add one".to_owned();
+        }
+        "no item is READY, and one of IN_PROGRESS has no run; move it to READY, DONE or FAILED in documentation/queue.md".to_owned()
     }
 
     /// The entries that the project waits for: the machine's own first, since they name a run. While a caller works
@@ -210,6 +245,10 @@ impl Rule<'_> {
     fn wait(&self) -> Result<ProjectStep, PassedOver> {
         let live = self.facts.live_runs().count();
         if live == 0 && self.facts.intents.is_empty() {
+            // To go on would write over the only trace of it.
+            if let Some(job) = untracked(self.facts).first() {
+                return Err(self.pass(PassedBecause::NeedsInput, job.advice(self.facts)));
+            }
             return Ok(self.advance(Phase::Check, "no live run is left"));
         }
         let wait = &self.facts.view.slurm_wait;
@@ -301,7 +340,7 @@ impl Rule<'_> {
             .facts
             .queue
             .iter()
-            .filter(|item| item.section == ralph_docs::queue::QueueSection::Ready);
+            .filter(|item| item.section == QueueSection::Ready);
         let mut reasons = ready.map(|item| match (&item.held, waits_for(self.facts, item)) {
             (Some(why), _) => format!("{} is held back, {why}", item.id),
             (None, Some(before)) => format!("{} waits for {before}", item.id),

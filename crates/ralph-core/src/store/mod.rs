@@ -14,6 +14,7 @@ pub mod append;
 pub mod atomic;
 pub mod crash;
 pub mod layout;
+mod leftover;
 pub mod link;
 pub mod lock;
 mod tree;

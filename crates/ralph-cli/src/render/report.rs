@@ -120,7 +120,11 @@ fn notices(report: &DispatchReport) -> String {
 }
 
 fn passed_over(text: &mut String, report: &DispatchReport, view: &View) {
-    let is_told = |passed: &&PassedReport| view.with_idle || !is_silent(passed);
+    let by_name = report.passed_over.iter().any(is_not_selected);
+    // Whoever names a project wants to know why nothing is done.
+    let is_told = |passed: &&PassedReport| {
+        view.with_idle || !(is_not_selected(passed) || is_silent(passed) && !by_name)
+    };
     let entries = report
         .passed_over
         .iter()
@@ -130,9 +134,13 @@ fn passed_over(text: &mut String, report: &DispatchReport, view: &View) {
     section(text, Some("Passed over"), entries, view.width);
 }
 
-/// Projects with nothing to do are only counted, but for `-v`.
+/// Projects with nothing to do are only counted, but for `-v` and where projects are named.
 fn is_silent(passed: &PassedReport) -> bool {
-    matches!(passed.because.as_str(), "nothing" | "not_selected")
+    passed.because == "nothing"
+}
+
+fn is_not_selected(passed: &PassedReport) -> bool {
+    passed.because == "not_selected"
 }
 
 fn section(text: &mut String, title: Option<&str>, entries: Vec<Entry>, width: usize) {
@@ -318,7 +326,11 @@ fn footer(report: &DispatchReport) -> String {
             .iter()
             .filter(|passed| is_silent(passed))
             .count(),
-        "idle (-v lists them)",
+        if report.passed_over.iter().any(is_not_selected) {
+            "idle"
+        } else {
+            "idle (-v lists them)"
+        },
     );
     if let Some(due) = report.next_due {
         let wait = elapsed(report.finished_at, due);

@@ -265,6 +265,7 @@ impl Dispatcher {
                 problem: None,
             },
             Receipt::Refused { message, limit } => {
+                let message = &with_exclusion(message, &intent.request.exclude);
                 let why = match limit {
                     true => "a limit of the scheduler; it stays READY",
                     false => "refused by the scheduler",
@@ -298,6 +299,7 @@ impl Dispatcher {
             variables.insert("GIT_URL".to_owned(), git.url.clone());
             variables.insert("GIT_SHA".to_owned(), git.sha.clone());
         }
+        let exclude = exclude(facts, &wanted.id, &prepared.script, wanted.extras.exclude);
         let request = SubmitRequest {
             token: self.env.ids.token(&run),
             project: facts.slug.clone(),
@@ -310,7 +312,7 @@ impl Dispatcher {
             git: prepared.git,
             // An item is READY only when what it depends on is done.
             after: wanted.extras.after,
-            exclude: exclude(facts, &wanted.id, wanted.extras.exclude),
+            exclude,
             intent_at: now,
             run,
         };
@@ -320,6 +322,14 @@ impl Dispatcher {
             attempt: wanted.attempt,
             request,
         }
+    }
+}
+
+/// What was asked of the scheduler beside what the script says belongs to why it refused.
+fn with_exclusion(message: &str, exclude: &[String]) -> String {
+    match exclude {
+        [] => message.to_owned(),
+        nodes => format!("{message} (it was sent with --exclude={})", nodes.join(",")),
     }
 }
 
@@ -360,8 +370,12 @@ fn new_run_id(facts: &Facts, folder: &Path, item: &QueueId, now: Timestamp) -> R
         .unwrap_or_else(|| unreachable!("a queue id, a time and a number are a path segment"))
 }
 
-/// `nodes`, and those on which this item failed for the node's own reasons: not again there (incident 66).
-fn exclude(facts: &Facts, item: &QueueId, mut nodes: Vec<String>) -> Vec<String> {
+/// `nodes`, and those on which this item failed for the node's own reasons: not again there (incident 66), unless the
+/// script itself names its nodes, which the scheduler refuses together with the opposite.
+fn exclude(facts: &Facts, item: &QueueId, script: &str, mut nodes: Vec<String>) -> Vec<String> {
+    if sbatch::last(&sbatch::parse(script), "nodelist").is_some() {
+        return nodes;
+    }
     let own = facts
         .view
         .completed_runs

@@ -1,17 +1,17 @@
 //! One rule per phase: what a single readable project does next, or why it does nothing.
 
-use ralph_docs::queue::QueueSection;
-
 use crate::job::Sighting;
 use crate::order::OrderKind;
 use crate::phase::Phase;
 use crate::pipeline::NextAction;
 use crate::plan::items::{
-    attempts, limit_key, onward, open_task, ready_item, unanswered, unchecked, waits_for,
+    attempts, limit_key, onward, open_task, ready_item, unanswered, unchecked,
 };
 use crate::plan::orders::work_order;
-use crate::plan::untracked::untracked;
-use crate::plan::{Context, PassedBecause, PassedOver, Precedence, ProjectStep, Step, backoff};
+use crate::plan::untracked::blocking;
+use crate::plan::{
+    Context, PassedBecause, PassedOver, Precedence, ProjectStep, Step, backoff, rest,
+};
 use crate::settings::AgentChoice;
 use crate::time::{Timestamp, stamp};
 use crate::world::{ClusterReach, Facts, Observations, is_due};
@@ -47,6 +47,7 @@ pub fn next_step(
     if let Some(check) = rule.finished() {
         return Ok(check);
     }
+    rule.in_the_books()?;
     match facts.phase() {
         Phase::WaitSlurm => rule.wait(),
         Phase::Check => Ok(rule.advance(onward(facts), "no finished run is left to check")),
@@ -165,36 +166,16 @@ impl Rule<'_> {
             return Ok(self.advance(onward, &because));
         }
         let reason = match ready_item(self.facts) {
-            Some(item) => format!("set its phase to RUN to submit {}", item.id),
-            None if onward == Phase::Idle => self.why_at_rest(),
-            None => "add an item under READY of documentation/queue.md and set its phase to RUN"
+            Some(item) => format!("the phase is IDLE; set it to RUN to submit {}", item.id),
+            None if onward == Phase::Idle => rest::why_at_rest(self.facts),
+            None => "no item is READY; add one in documentation/queue.md and set the phase to RUN"
                 .to_owned(),
         };
+        let lives = self.facts.live_runs().next().is_some();
         Err(PassedOver {
-            next_due: self
-                .facts
-                .next_poll(self.context.zone)
-                .filter(|_| self.facts.live_runs().next().is_some()),
-            ..self.pass(
-                PassedBecause::Nothing,
-                format!("the project is idle; {reason}"),
-            )
+            next_due: self.facts.next_poll(self.context.zone).filter(|_| lives),
+            ..self.pass(PassedBecause::Nothing, reason)
         })
-    }
-
-    /// What keeps the queue from going on, and what a person can do about it.
-    fn why_at_rest(&self) -> String {
-        let has = |section| self.facts.queue.iter().any(|item| item.section == section);
-        if has(QueueSection::Ready) {
-            return format!(
-                "{}; it goes on when that has changed",
-                self.why_none_is_ready()
-            );
-        }
-        if has(QueueSection::Failed) {
-            return "no item is READY; move one of FAILED back to READY in documentation/queue.md, or add one".to_owned();
-        }
-        "no item is READY, and one of IN_PROGRESS has no run; move it to READY, DONE or FAILED in documentation/queue.md".to_owned()
     }
 
     /// The entries that the project waits for: the machine's own first, since they name a run. While a caller works
@@ -233,6 +214,14 @@ impl Rule<'_> {
         }
     }
 
+    /// A job that only a sentence has may be that of the next item, and to go on would write over its only trace.
+    fn in_the_books(&self) -> Result<(), PassedOver> {
+        match blocking(self.facts) {
+            Some(job) => Err(self.pass(PassedBecause::NeedsInput, job.advice(self.facts))),
+            None => Ok(()),
+        }
+    }
+
     fn finished(&self) -> Option<ProjectStep> {
         let runs = unchecked(self.facts);
         if runs.is_empty() {
@@ -245,10 +234,6 @@ impl Rule<'_> {
     fn wait(&self) -> Result<ProjectStep, PassedOver> {
         let live = self.facts.live_runs().count();
         if live == 0 && self.facts.intents.is_empty() {
-            // To go on would write over the only trace of it.
-            if let Some(job) = untracked(self.facts).first() {
-                return Err(self.pass(PassedBecause::NeedsInput, job.advice(self.facts)));
-            }
             return Ok(self.advance(Phase::Check, "no live run is left"));
         }
         let wait = &self.facts.view.slurm_wait;
@@ -260,7 +245,7 @@ impl Rule<'_> {
         }
         if self.facts.tracked_runs().next().is_none() && self.facts.intents.is_empty() {
             let reason = format!(
-                "no job that could be asked about is named by {}",
+                "no job that could be asked about is named by {}; write its `job_id` into active_runs of .state/pipeline.json",
                 plural(live, "live run")
             );
             return Err(self.pass(PassedBecause::Waiting, reason));
@@ -297,7 +282,10 @@ impl Rule<'_> {
 
     fn run(&self) -> Result<ProjectStep, PassedOver> {
         if !self.facts.intents.is_empty() {
-            return Err(self.waiting_until(None, "a submission is not settled yet"));
+            return Err(self.waiting_until(
+                None,
+                "a submission is not settled yet; the next dispatch looks for its job",
+            ));
         }
         let Some(item) = ready_item(self.facts) else {
             let to = onward(self.facts);
@@ -305,7 +293,7 @@ impl Rule<'_> {
                 Some(reason) if to == Phase::Run => {
                     Err(self.pass(PassedBecause::NeedsInput, reason))
                 }
-                _ => Ok(self.advance(to, &self.why_none_is_ready())),
+                _ => Ok(self.advance(to, &rest::why_none_is_ready(self.facts))),
             };
         };
         // A limit of the scheduler is no failure: the item stays READY and is tried again later (incident 37).
@@ -333,26 +321,6 @@ impl Rule<'_> {
         }
         let because = format!("{} is the first READY item", item.id);
         Ok(self.step(Precedence::Run, because, submit))
-    }
-
-    fn why_none_is_ready(&self) -> String {
-        let ready = self
-            .facts
-            .queue
-            .iter()
-            .filter(|item| item.section == QueueSection::Ready);
-        let mut reasons = ready.map(|item| match (&item.held, waits_for(self.facts, item)) {
-            (Some(why), _) => format!("{} is held back, {why}", item.id),
-            (None, Some(before)) => format!("{} waits for {before}", item.id),
-            _ if self.facts.item(&item.id).is_none() => {
-                format!("{} stands in the queue more than once", item.id)
-            }
-            _ => format!("a run of {} is alive", item.id),
-        });
-        reasons.next().map_or_else(
-            || "no item is READY".to_owned(),
-            |reason| format!("no READY item can be submitted: {reason}"),
-        )
     }
 
     fn init(&self) -> Result<ProjectStep, PassedOver> {

@@ -85,6 +85,14 @@ pub fn untracked(facts: &Facts) -> Vec<Untracked> {
     found
 }
 
+/// The first such job where a step would go by the jobs of the project.
+#[must_use]
+pub fn blocking(facts: &Facts) -> Option<Untracked> {
+    let goes_by_jobs = matches!(facts.phase(), Phase::Run | Phase::WaitSlurm | Phase::Check);
+    let found = goes_by_jobs.then(|| untracked(facts));
+    found?.into_iter().next()
+}
+
 /// The numbers that a sentence calls jobs: `job 1001`, `jobs #1001, #1002 and 1003_4`, `job_id: 1001`.
 fn jobs_in(sentence: &str) -> Vec<u64> {
     let mut jobs = Vec::new();

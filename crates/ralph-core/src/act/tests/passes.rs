@@ -458,10 +458,10 @@ async fn a_check_that_the_queue_does_not_take_is_made_once() {
     p advance CHECK->IDLE: moved on to IDLE: no finished run is left to check
     exit 0
     --
-    p - nothing: the project is idle; no item is READY, and one of IN_PROGRESS has no run; move it to READY, DONE or FAILED in documentation/queue.md
+    p - nothing: no item is READY; one of IN_PROGRESS has no run: move it to READY, DONE or FAILED in documentation/queue.md
     exit 0
     --
-    p - nothing: the project is idle; no item is READY, and one of IN_PROGRESS has no run; move it to READY, DONE or FAILED in documentation/queue.md
+    p - nothing: no item is READY; one of IN_PROGRESS has no run: move it to READY, DONE or FAILED in documentation/queue.md
     exit 0
     ");
 }
@@ -678,6 +678,22 @@ async fn a_run_in_both_lists_is_settled_by_what_is_known_and_not_failed_anew() {
     insta::assert_snapshot!(told(&bed.dispatch().await), @r"
     live advance CHECK->IDLE: moved on to IDLE: no finished run is left to check
     gone - external: the phase is not one that ralph steps: sweep of G2, see notes
+    exit 0
+    ");
+}
+
+/// A job that is held waits until somebody releases it, and only the scheduler knows that.
+#[tokio::test]
+async fn a_poll_tells_what_keeps_a_job_from_starting() {
+    let bed = Bed::new();
+    bed.project("p", "RUN", &[("Q-001", "")]);
+    let mut held = JobScript::of([(0, "PENDING")]);
+    held.steps[0].reason = Some("JobHeldUser".to_owned());
+    bed.cluster.rule(Rule::any(held));
+    bed.dispatch().await;
+    bed.wait(60);
+    insta::assert_snapshot!(told(&bed.dispatch().await), @r"
+    p poll WAIT_SLURM->WAIT_SLURM: the cluster was asked; the next poll is set; job 1001 is pending: JobHeldUser
     exit 0
     ");
 }

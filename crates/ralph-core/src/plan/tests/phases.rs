@@ -51,7 +51,7 @@ fn every_phase_has_its_step() {
     done: -> RUN [Idle] there is something new to do
     init: -> IMPLEMENT [Idle] the project has tasks or experiments
     wait_slurm: -> CHECK [Idle] no live run is left
-    idle: - Nothing: the project is idle; set its phase to RUN to submit Q-001
+    idle: - Nothing: the phase is IDLE; set it to RUN to submit Q-001
     training: - External: the phase is not one that ralph steps: training the big one, gates G1 to G3 passed
     "
     );
@@ -263,7 +263,7 @@ fn a_poll_waits_until_it_is_due_and_stays_due_without_an_answer() {
     insta::assert_snapshot!(check("null", "1001 unknown"), @"p: - ClusterUnreachable: job 1001 could not be asked about: half a reply");
     insta::assert_snapshot!(check("null", "unreachable"), @"p: - ClusterUnreachable: the cluster does not answer: the test says so");
     let unnamed = waiting("WAIT_SLURM", "").replace("\"1001\"", "null");
-    insta::assert_snapshot!(check_plan(&unnamed), @"p: - Waiting: no job that could be asked about is named by 1 live run");
+    insta::assert_snapshot!(check_plan(&unnamed), @"p: - Waiting: no job that could be asked about is named by 1 live run; write its `job_id` into active_runs of .state/pipeline.json");
 }
 
 #[test]
@@ -324,7 +324,7 @@ fn an_item_waits_for_what_it_depends_on() {
     };
     let second = "## READY\n\n### Q-002: b\n\n- After: Q-001\n";
     insta::assert_snapshot!(queue(&format!("{second}\n## DONE\n\n### Q-001: a\n")), @"p: submit Q-002 #1 [Run] Q-002 is the first READY item");
-    insta::assert_snapshot!(queue(&format!("{second}\n## FAILED\n\n### Q-001: a\n")), @"p: -> IDLE [Idle] no READY item can be submitted: Q-002 waits for Q-001");
+    insta::assert_snapshot!(queue(&format!("{second}\n## FAILED\n\n### Q-001: a\n")), @"p: -> IDLE [Idle] no READY item can be submitted: Q-002 waits for Q-001, which stands under FAILED");
     insta::assert_snapshot!(queue(&format!("{second}\n### Q-003: c\n")), @"p: submit Q-003 #1 [Run] Q-003 is the first READY item");
     insta::assert_snapshot!(queue("## READY\n\n### Q-001: a\n\n- After: Q-001\n"), @"p: -> IDLE [Idle] no READY item can be submitted: Q-001 waits for Q-001");
     insta::assert_snapshot!(queue("## READY\n\n### Q-001: a\n\n### Q-001: b\n"), @"p: -> IDLE [Idle] no READY item can be submitted: Q-001 stands in the queue more than once");
@@ -352,7 +352,10 @@ fn work_that_is_done_or_must_wait_is_not_submitted() {
     ] {
         let second = format!("### Q-002: b\n- **{key}**: Q-001 must complete successfully\n\n");
         let failed = queue(&format!("{second}## FAILED\n### Q-001: a\n"));
-        assert!(failed.ends_with("Q-002 waits for Q-001"), "{failed}");
+        assert!(
+            failed.ends_with("Q-002 waits for Q-001, which stands under FAILED"),
+            "{failed}"
+        );
         let done = queue(&format!(
             "{second}## DONE\n### Q-001: a\n\n## FAILED\n### Q-001: first attempt\n"
         ));
@@ -413,12 +416,12 @@ fn a_project_that_came_to_rest_goes_on_when_it_can() {
     let met = format!("{item}## DONE\n\n### Q-001: a\n");
     let unmet = format!("{item}## FAILED\n\n### Q-001: a\n");
     insta::assert_snapshot!(with(rested, &met), @"p: -> RUN [Idle] Q-002 can be submitted now");
-    insta::assert_snapshot!(with(rested, &unmet), @"p: - Nothing: the project is idle; no READY item can be submitted: Q-002 waits for Q-001; it goes on when that has changed");
+    insta::assert_snapshot!(with(rested, &unmet), @"p: - Nothing: no READY item can be submitted: Q-002 waits for Q-001, which stands under FAILED; it goes on when that has changed");
     insta::assert_snapshot!(with(rested, "## READY\n\n### Baseline\n"), @"p: -> RUN [Idle] there is something new to do");
-    insta::assert_snapshot!(with("", &met), @"p: - Nothing: the project is idle; set its phase to RUN to submit Q-002");
-    insta::assert_snapshot!(with(&left, &met), @"p: - Nothing: the project is idle; set its phase to RUN to submit Q-002");
-    insta::assert_snapshot!(with("7", "## FAILED\n\n### Q-001: a\n"), @"p: - Nothing: the project is idle; no item is READY; move one of FAILED back to READY in documentation/queue.md, or add one");
-    insta::assert_snapshot!(with("", EMPTY), @"p: - Nothing: the project is idle; add an item under READY of documentation/queue.md and set its phase to RUN");
+    insta::assert_snapshot!(with("", &met), @"p: - Nothing: the phase is IDLE; set it to RUN to submit Q-002");
+    insta::assert_snapshot!(with(&left, &met), @"p: - Nothing: the phase is IDLE; set it to RUN to submit Q-002");
+    insta::assert_snapshot!(with("7", "## FAILED\n\n### Q-001: a\n"), @"p: - Nothing: no item is READY; move one of FAILED back to READY in documentation/queue.md, or add one");
+    insta::assert_snapshot!(with("", EMPTY), @"p: - Nothing: no item is READY; add one in documentation/queue.md and set the phase to RUN");
 }
 
 /// A job that stands in no run is never asked about; to go on would write over the only trace of it.

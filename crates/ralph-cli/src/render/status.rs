@@ -6,6 +6,7 @@ use ralph_core::plan::{Context, PassedBecause, rules};
 use ralph_core::time::stamp;
 use ralph_core::world::{Facts, Observations, Project, ProjectState, World};
 use ralph_docs::queue::QueueSection;
+use ralph_docs::quote::unescape;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -173,7 +174,13 @@ fn readable(facts: &Facts, context: &Context<'_>) -> ProjectStatus {
             .filter(|task| task.ready && !task.done)
             .count(),
         open_entries: open
-            .map(|entry| format!("{} {}", entry.id.as_deref().unwrap_or(""), entry.title))
+            .map(|entry| {
+                format!(
+                    "{} {}",
+                    entry.id.as_deref().unwrap_or(""),
+                    unescape(&entry.title)
+                )
+            })
             .collect(),
         unsettled: facts.intents.len(),
         problem: None,

@@ -311,7 +311,8 @@ fn asked(facts: &Facts, seen: &Observations) -> String {
             .as_deref()
             .filter(|reason| !matches!(*reason, "" | "None"));
         if let (JobState::Pending, Some(reason)) = (&report.state, reason) {
-            words.push_str(&format!("; job {job} is pending: {}", one_line(reason)));
+            let (job, reason) = (job.to_string(), one_line(reason));
+            words += &["; job ", &job, " is pending: ", &reason].concat();
         }
     }
     words

@@ -1,5 +1,7 @@
 //! One rule per phase: what a single readable project does next, or why it does nothing.
 
+use ralph_docs::quote::unescape;
+
 use crate::job::Sighting;
 use crate::order::OrderKind;
 use crate::phase::Phase;
@@ -200,7 +202,8 @@ impl Rule<'_> {
         let order = self.order(
             OrderKind::Debug,
             named.unwrap_or(&entry.title),
-            &entry.title,
+            // For people, not for the document.
+            &unescape(&entry.title),
         )?;
         Ok(self.finished().filter(|_| order.again).unwrap_or(order))
     }

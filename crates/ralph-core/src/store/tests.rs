@@ -240,7 +240,8 @@ fn where_others_write_only_old_leftovers_are_removed() {
     let (folder, path) = folder();
     put(&path, "x");
     put(&folder.path().join(".ralph-abc.tmp"), "x");
-    let now = std::time::SystemTime::now();
+    let written = fs::metadata(folder.path().join(".ralph-abc.tmp")).unwrap();
+    let now = written.modified().unwrap();
     let hour = std::time::Duration::from_secs(3600);
     atomic::remove_old_leftovers(folder.path(), hour, now);
     atomic::remove_old_leftovers(folder.path(), hour, now - 2 * hour);

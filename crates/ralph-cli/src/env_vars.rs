@@ -1,23 +1,12 @@
-//! Every environment variable that `ralph` reads, and the only place that reads them.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "this module owns the environment"
-)]
+//! The environment variables that `ralph` reads, by name; `ralph_front::environment` reads them.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::path::PathBuf;
+pub(crate) use ralph_front::environment::{
+    COLUMNS, all, all_text, arguments, current_dir, path, program, runtime_dir, search_path,
+    temporary_dir, text, user,
+};
 
-/// How wide a table may be where standard output is no terminal.
-pub(crate) const COLUMNS: &str = "COLUMNS";
 /// The caller of a lock when it is not the parent process; `scripts/ralph/lock.sh` had it first.
 pub(crate) const LOCK_OWNER_PID: &str = "LOCK_OWNER_PID";
-/// Where a crash is provoked, as `point:n`; only in builds with the feature `crash-points`.
-#[cfg(feature = "crash-points")]
-pub(crate) const RALPH_CRASH_AT: &str = "RALPH_CRASH_AT";
-/// A file that lists the crash points passed; only in builds with the feature `crash-points`.
-#[cfg(feature = "crash-points")]
-pub(crate) const RALPH_CRASH_LOG: &str = "RALPH_CRASH_LOG";
 /// What the libraries log to standard error, as `debug` or `ralph_slurm=trace`; nothing when it is not set.
 pub(crate) const RALPH_LOG: &str = "RALPH_LOG";
 /// Variables for the job of `scripts/cluster/submit.sh`, as `A=1,B=2`.
@@ -38,67 +27,3 @@ pub(crate) const RALPH_WORKSPACE_EXCLUDE: &str = "RALPH_WORKSPACE_EXCLUDE";
 pub(crate) const TERM: &str = "TERM";
 /// Set inside a tmux session.
 pub(crate) const TMUX: &str = "TMUX";
-
-/// A variable as text; one that is not UTF-8 counts as unset.
-pub(crate) fn text(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-/// A variable as a path.
-pub(crate) fn path(name: &str) -> Option<PathBuf> {
-    std::env::var_os(name)
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from)
-}
-
-/// The arguments of this process.
-pub(crate) fn arguments() -> Vec<OsString> {
-    std::env::args_os().collect()
-}
-
-/// All variables; a job of the embedded cluster gets those that `--export` lets through.
-pub(crate) fn all() -> BTreeMap<OsString, OsString> {
-    std::env::vars_os().collect()
-}
-
-/// All variables that are text: what the loop's settings are looked up in, by the names that they have.
-pub(crate) fn all_text() -> BTreeMap<String, String> {
-    let text = |(name, value): (OsString, OsString)| {
-        Some((name.into_string().ok()?, value.into_string().ok()?))
-    };
-    std::env::vars_os().filter_map(text).collect()
-}
-
-/// The folders in which programs are looked for.
-pub(crate) fn search_path() -> Vec<PathBuf> {
-    std::env::var_os("PATH").map_or_else(Vec::new, |path| std::env::split_paths(&path).collect())
-}
-
-/// The current folder.
-pub(crate) fn current_dir() -> std::io::Result<PathBuf> {
-    std::env::current_dir()
-}
-
-/// The program that is running: what supervisors are started from.
-pub(crate) fn program() -> std::io::Result<PathBuf> {
-    std::env::current_exe()
-}
-
-/// This user's name.
-pub(crate) fn user() -> String {
-    text("USER")
-        .or_else(|| text("LOGNAME"))
-        .unwrap_or_else(|| "unknown".to_owned())
-}
-
-/// Where what all processes of this user share is kept.
-pub(crate) fn runtime_dir() -> Option<PathBuf> {
-    path("XDG_RUNTIME_DIR")
-        .or_else(|| path("XDG_STATE_HOME"))
-        .or_else(|| Some(path("HOME")?.join(".local/state")))
-}
-
-/// The folder for temporary files.
-pub(crate) fn temporary_dir() -> PathBuf {
-    std::env::temp_dir()
-}

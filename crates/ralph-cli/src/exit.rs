@@ -4,28 +4,17 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use ralph_core::error::Code;
-use ralph_front::failure::explain;
-pub(crate) use ralph_front::failure::{Failure, Outcome, printed};
-
-use crate::args::{Cli, Format, Global, Hook, Verb};
-use crate::commands;
-use crate::env_vars;
+use ralph_front::explain::explain;
 use ralph_front::output::Output;
 
-/// How a run prints, by its options.
-fn output(global: &Global) -> Output {
-    let format = if global.json {
-        Format::Json
-    } else {
-        global.format
-    };
-    let columns = env_vars::text(env_vars::COLUMNS).and_then(|text| text.parse().ok());
-    Output::new(format, global.color, global.quiet, global.verbose, columns)
-}
+use crate::args::{Cli, Hook, Verb};
+use crate::commands;
+use crate::env_vars;
 
 /// Runs the verb. The Stop hook never ends with any code but 0 and 2.
 pub(crate) fn run(cli: Cli) -> ExitCode {
-    let output = output(&cli.global);
+    let columns = env_vars::text(env_vars::COLUMNS);
+    let output = Output::new(&cli.global.printing, columns.as_deref());
     let is_hook = matches!(cli.verb, Verb::Hook(Hook::Stop));
     let code = match commands::run(cli, &output) {
         Ok(code) => code.map_or(0, Code::exit_code),

@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use crate::args::Global;
 use crate::env_vars;
-use crate::exit::Failure;
+use ralph_front::failure::Failure;
 use ralph_front::output::Output;
 
 /// The seed's prompt, word for word; shown where the shims that it names are installed.

@@ -3,8 +3,8 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
-use ralph_front::output::{Format, When};
+use clap::{Args, Parser, Subcommand};
+use ralph_front::output::Printing;
 
 /// One loop per repository of a workbench, launched once, seen through to the end.
 #[derive(Debug, Parser)]
@@ -133,21 +133,9 @@ pub struct Global {
     /// The workbench; else $WB_ROOT, else the nearest folder upward with a project.conf
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
-    /// How results are printed
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    pub format: Format,
-    /// The same as --format json
-    #[arg(long, conflicts_with = "format")]
-    pub json: bool,
-    /// When colours are used (NO_COLOR is honoured)
-    #[arg(long, value_enum, default_value_t = When::Auto)]
-    pub color: When,
-    /// Say more of what is going on
-    #[arg(long, short, action = ArgAction::Count, conflicts_with = "quiet")]
-    pub verbose: u8,
-    /// Say nothing but results and errors
-    #[arg(long, short)]
-    pub quiet: bool,
+    /// How results are printed.
+    #[command(flatten)]
+    pub printing: Printing,
 }
 
 /// The hidden verbs.

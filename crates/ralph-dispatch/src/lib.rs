@@ -50,7 +50,7 @@ pub fn command() -> clap::Command {
 #[must_use]
 pub fn main() -> ExitCode {
     #[cfg(feature = "crash-points")]
-    arm_crash_points();
+    ralph_front::environment::arm_crash_points();
     match Cli::try_parse_from(env_vars::arguments()) {
         Ok(cli) => ExitCode::from(commands::run(cli)),
         Err(error) => {
@@ -63,16 +63,4 @@ pub fn main() -> ExitCode {
             }
         }
     }
-}
-
-/// Lets a test say where this process dies. A text that names no point is no plan.
-#[cfg(feature = "crash-points")]
-fn arm_crash_points() {
-    use ralph_core::store::crash::{CrashPlan, arm};
-    let at =
-        env_vars::text(env_vars::RALPH_CRASH_AT).and_then(|text| text.parse::<CrashPlan>().ok());
-    arm(CrashPlan {
-        log: env_vars::path(env_vars::RALPH_CRASH_LOG),
-        ..at.unwrap_or_default()
-    });
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use ralph_front::failure::ErrorReport;
+use ralph_front::explain::ErrorReport;
 use schemars::{JsonSchema, Schema, schema_for};
 
 use crate::report::{LaunchReport, StatusReport, StopReport, SweepReport};

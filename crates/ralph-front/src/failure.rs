@@ -1,15 +1,8 @@
-//! From what happened to the lines that explain it and the code that a binary exits with.
+//! What happened, with the class that a binary's exit code comes from.
 
 use std::io;
 
-use anstyle::{AnsiColor, Style};
 use ralph_core::error::{Code, Coded, Hint};
-use ralph_core::report::Problem;
-use schemars::JsonSchema;
-use serde::Serialize;
-
-use crate::SCHEMA_VERSION;
-use crate::output::Output;
 
 /// An error on its way to the person: what branch it is, what to do, and the chain of causes.
 #[derive(Debug)]
@@ -21,15 +14,6 @@ pub struct Failure {
 
 /// What a verb returns: the exit code that success has here.
 pub type Outcome = Result<Option<Code>, Failure>;
-
-/// An error with `--json`: one line on standard error.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct ErrorReport {
-    /// Version of this shape.
-    pub schema_version: u32,
-    /// What went wrong.
-    pub error: Problem,
-}
 
 impl Failure {
     /// A failure of this class.
@@ -50,7 +34,15 @@ impl Failure {
     /// What happened, with its causes.
     #[must_use]
     pub fn message(&self) -> String {
-        chain(&self.source).join(": ")
+        self.chain().join(": ")
+    }
+
+    /// The messages of the error and its causes, each once: a transparent error repeats its source.
+    #[must_use]
+    pub fn chain(&self) -> Vec<String> {
+        let mut lines: Vec<String> = self.source.chain().map(ToString::to_string).collect();
+        lines.dedup();
+        lines
     }
 
     /// What to do about it, if something can be said.
@@ -103,39 +95,4 @@ pub fn printed(result: io::Result<()>) -> Result<(), Failure> {
         )),
         Ok(()) => Ok(()),
     }
-}
-
-/// Tells the person, or the program that asked for JSON, what went wrong.
-pub fn explain(failure: &Failure, output: &Output) {
-    if output.is_json() {
-        let error = Problem::new(failure.code, failure.message(), failure.advice());
-        let report = ErrorReport {
-            schema_version: SCHEMA_VERSION,
-            error,
-        };
-        if let Ok(text) = serde_json::to_string(&report) {
-            output.error_line(&text);
-        }
-        return;
-    }
-    let red = AnsiColor::Red.on_default().bold();
-    let cyan = AnsiColor::Cyan.on_default();
-    for (index, line) in chain(&failure.source).iter().enumerate() {
-        let (style, label) = if index == 0 {
-            (red, "error")
-        } else {
-            (Style::new(), "caused by")
-        };
-        output.error_line(&format!("{style}{label}{style:#}: {line}"));
-    }
-    if let Some(hint) = &failure.hint {
-        output.error_line(&format!("{cyan}hint{cyan:#}: {hint}"));
-    }
-}
-
-/// The messages of an error and its causes, each once: a transparent error repeats its source.
-fn chain(error: &anyhow::Error) -> Vec<String> {
-    let mut lines: Vec<String> = error.chain().map(ToString::to_string).collect();
-    lines.dedup();
-    lines
 }

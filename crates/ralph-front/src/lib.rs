@@ -1,9 +1,11 @@
 //! What both binaries share where they face a person: errors on their way out, where text goes, which cluster is meant.
 //!
-//! What must never be here: a verb, a command line beyond the options that all verbs have, and a look at the
-//! environment: each binary reads its own and hands in what is needed.
+//! What must never be here: a verb, a command line beyond the options that all verbs have, and a variable of one binary
+//! alone: each names its own and hands in what is needed. `environment` is read by the binaries, not by this crate.
 
 pub mod cluster;
+pub mod environment;
+pub mod explain;
 pub mod failure;
 pub mod machine;
 pub mod output;

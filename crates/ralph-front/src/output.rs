@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal as _, Write as _};
 
 use anstream::AutoStream;
-use clap::ValueEnum;
+use clap::{ArgAction, Args, ValueEnum};
 use serde::Serialize;
 
 use crate::failure::{Failure, printed};
@@ -30,6 +30,26 @@ pub enum When {
     Never,
 }
 
+/// The options that say how a run prints.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Printing {
+    /// How results are printed
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub format: Format,
+    /// The same as --format json
+    #[arg(long, global = true, conflicts_with = "format")]
+    pub json: bool,
+    /// When colours are used (NO_COLOR is honoured)
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub color: When,
+    /// Say more of what is going on
+    #[arg(long, short, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
+    /// Say nothing but results and errors
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
 /// How this run prints.
 #[derive(Debug, Clone)]
 pub struct Output {
@@ -45,21 +65,20 @@ pub struct Output {
 }
 
 impl Output {
-    /// As the options of the command line say. `columns` is the width where standard output is no terminal.
+    /// As the options of the command line say. `columns` is the width where standard output is no terminal, as the
+    /// environment states it; a text that is no number states none.
     #[must_use]
-    pub fn new(
-        format: Format,
-        color: When,
-        quiet: bool,
-        verbose: u8,
-        columns: Option<usize>,
-    ) -> Self {
+    pub fn new(options: &Printing, columns: Option<&str>) -> Self {
         Self {
-            format,
-            quiet,
-            verbose,
-            color,
-            columns,
+            format: if options.json {
+                Format::Json
+            } else {
+                options.format
+            },
+            quiet: options.quiet,
+            verbose: options.verbose,
+            color: options.color,
+            columns: columns.and_then(|text| text.parse().ok()),
             silent: false,
         }
     }

@@ -2,7 +2,7 @@
 //! from text.
 
 use super::Finding;
-use super::exceptions::{PROGRAMS, WRITERS, covers};
+use super::exceptions::{PROGRAMS, READERS, WRITERS, covers};
 use super::rust_source::RustSource;
 use super::tree::Tree;
 
@@ -31,16 +31,21 @@ const OPENS_FOR_WRITING: [&str; 5] = ["append", "create", "create_new", "truncat
 /// How such an opening is called in a finding and in an exception.
 const OPENING: &str = "opening for writing";
 
-const READS_OF_ENV: [&str; 9] = [
+/// The only module that reads the environment.
+const ENVIRONMENT: &str = "crates/ralph-front/src/environment.rs";
+
+const READS_OF_ENV: [&str; 11] = [
     "args",
     "args_os",
     "current_dir",
+    "current_exe",
     "home_dir",
     "set_current_dir",
     "temp_dir",
     "var",
     "var_os",
     "vars",
+    "vars_os",
 ];
 
 /// I3.
@@ -80,23 +85,25 @@ pub(super) fn writing_calls(tree: &Tree) -> Vec<(String, usize, String)> {
 }
 
 /// I4: the environment. Arguments and the current folder belong to it.
-pub(super) fn only_env_vars_reads_the_environment(tree: &Tree) -> Vec<Finding> {
-    let others = tree.product().filter(|source| {
-        !matches!(
-            source.path.as_str(),
-            "crates/ralph-cli/src/env_vars.rs" | "crates/ralph-dispatch/src/env_vars.rs"
-        )
-    });
+pub(super) fn one_module_reads_the_environment(tree: &Tree) -> Vec<Finding> {
+    refuse(
+        reads_of_environment(tree)
+            .into_iter()
+            .filter(|(path, _, read)| !covers(&READERS, path, read)),
+        "only ralph-front's environment module reads the environment",
+    )
+}
+
+/// Path, line and call of everything that reads the environment outside its module.
+pub(super) fn reads_of_environment(tree: &Tree) -> Vec<(String, usize, String)> {
+    let others = tree.product().filter(|source| source.path != ENVIRONMENT);
     let found = others.flat_map(|source| {
         READS_OF_ENV.iter().flat_map(move |read| {
             let words = ["env", ":", ":", read];
             occurrences(source, &words, &format!("env::{read}"))
         })
     });
-    refuse(
-        found,
-        "only a binary's env_vars module reads the environment",
-    )
+    found.collect()
 }
 
 /// I4: the exit of a process.
@@ -219,15 +226,16 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_is_read_in_one_module_of_each_binary() {
+    fn the_environment_is_read_in_one_module() {
         let body = "std::env::var(\"A\"); crate::env::Env::fixed(now);";
         for (path, count) in [
-            ("crates/ralph-cli/src/env_vars.rs", 0),
+            (ENVIRONMENT, 0),
+            ("crates/ralph-front/src/lib.rs", 1),
             ("crates/ralph-cli/src/lib.rs", 1),
             ("crates/ralph-core/src/config.rs", 1),
         ] {
             assert_eq!(
-                only_env_vars_reads_the_environment(&tree(path, body)).len(),
+                one_module_reads_the_environment(&tree(path, body)).len(),
                 count,
                 "{path}"
             );

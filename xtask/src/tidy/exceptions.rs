@@ -104,6 +104,13 @@ pub(super) const PROGRAMS: [Exception; 1] = [except(
     "a command that a person configured as one line, run on this machine as they wrote it",
 )];
 
+/// Places that may look at the environment (I4).
+pub(super) const READERS: [Exception; 1] = [except(
+    "crates/ralph-core/src/process/guard/inside.rs",
+    "env::vars_os",
+    "a guard is a program of its own: it hands its owner's variables on and looks at none of them",
+)];
+
 /// Whether one of the exceptions covers `what` at `path`.
 pub(super) fn covers(exceptions: &[Exception], path: &str, what: &str) -> bool {
     exceptions
@@ -116,6 +123,7 @@ pub(super) fn none_is_stale(tree: &Tree) -> Vec<Finding> {
     let mut findings = stale(tree, &WORDS, &vocabulary::occurrences(tree));
     findings.extend(stale(tree, &WRITERS, &effects::writing_calls(tree)));
     findings.extend(stale(tree, &PROGRAMS, &effects::programs_from_text(tree)));
+    findings.extend(stale(tree, &READERS, &effects::reads_of_environment(tree)));
     findings
 }
 

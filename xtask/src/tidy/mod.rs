@@ -91,8 +91,8 @@ const CHECKS: [Check; 30] = [
     ),
     check(
         "I4 environment",
-        "only a binary's env_vars module reads the environment",
-        effects::only_env_vars_reads_the_environment,
+        "only ralph-front's environment module reads the environment",
+        effects::one_module_reads_the_environment,
     ),
     check(
         "I4 exit",

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use ralph_front::output::{Format, When};
+use ralph_front::output::Printing;
 
 pub(crate) use looping::{Loop, with_the_verb};
 pub(crate) use verbs::*;
@@ -41,21 +41,9 @@ pub struct Global {
     /// The workspace; else the nearest folder upward with `.claude/ralph/` or `projects/`
     #[arg(long, global = true, value_name = "DIR")]
     pub root: Option<PathBuf>,
-    /// How results are printed
-    #[arg(long, global = true, value_enum, default_value_t)]
-    pub format: Format,
-    /// The same as --format json
-    #[arg(long, global = true, conflicts_with = "format")]
-    pub json: bool,
-    /// When colours are used (NO_COLOR is honoured)
-    #[arg(long, global = true, value_enum, default_value_t)]
-    pub color: When,
-    /// Say more of what is going on
-    #[arg(long, short, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
-    pub verbose: u8,
-    /// Say nothing but results and errors
-    #[arg(long, short, global = true)]
-    pub quiet: bool,
+    /// How results are printed.
+    #[command(flatten)]
+    pub printing: Printing,
 }
 
 /// The verbs.

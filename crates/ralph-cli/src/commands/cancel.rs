@@ -3,11 +3,16 @@
 use ralph_core::error::Code;
 
 use crate::args::{Cancel, Global};
+<<<<<<< HEAD
 use crate::commands::{block_on, one_project};
 use crate::exit::Outcome;
+=======
+use crate::commands::block_on;
+>>>>>>> main
 use crate::render::SCHEMA_VERSION;
 use crate::render::answers::CancelReport;
 use crate::workspace::Workspace;
+use ralph_front::failure::Outcome;
 use ralph_front::output::Output;
 
 /// Cancels; the books are made true by the verification that follows.

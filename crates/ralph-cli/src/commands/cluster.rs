@@ -13,12 +13,12 @@ use ralph_slurm::{Connected, Session, SessionState, TransportKind};
 
 use crate::args::{ClusterVerb as Cluster, Global};
 use crate::commands::{block_on, projects};
-use crate::exit::{Failure, Outcome};
 use crate::render::answers::AdoptReport;
 use crate::render::cluster::{ClusterReport, JobRow, JobsReport, SessionReport};
 use crate::render::{self, SCHEMA_VERSION};
 use crate::workspace::{Workspace, env};
 use ralph_front::cluster as slurm;
+use ralph_front::failure::{Failure, Outcome};
 use ralph_front::output::Output;
 
 /// After an interrupt, `ssh` has so long to end by itself.

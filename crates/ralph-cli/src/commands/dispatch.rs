@@ -11,10 +11,10 @@ use ralph_core::time::{Timestamp, elapsed, span_text, stamp};
 
 use crate::args::{Chosen, Dispatch, Global};
 use crate::commands::{block_on, projects};
-use crate::exit::{Failure, Outcome};
 use crate::render;
 use crate::render::report::View;
 use crate::workspace::Workspace;
+use ralph_front::failure::{Failure, Outcome};
 use ralph_front::output::Output;
 
 /// A poll that is due at once is not asked for in a hot loop.

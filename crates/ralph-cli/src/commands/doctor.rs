@@ -14,9 +14,9 @@ use ralph_core::world::ProjectState;
 use crate::args::Global;
 use crate::commands::block_on;
 use crate::env_vars;
-use crate::exit::Outcome;
 use crate::render::doctor::{Check, DoctorReport, Verdict, human};
 use crate::workspace::{Workspace, env, find_root};
+use ralph_front::failure::Outcome;
 use ralph_front::output::Output;
 
 /// Looks at everything; exit 1 when something is an error.

@@ -7,8 +7,8 @@ use ralph_core::error::Code;
 
 use crate::args::Global;
 use crate::env_vars;
-use crate::exit::Outcome;
 use crate::workspace::{env, find_root};
+use ralph_front::failure::Outcome;
 use ralph_front::output::Output;
 
 /// Whatever goes wrong here lets the session stop: a hook that fails must never hold one.

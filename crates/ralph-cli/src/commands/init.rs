@@ -11,13 +11,13 @@ use ralph_core::store::{atomic, layout};
 
 use crate::args::{Cluster, Global, Init};
 use crate::env_vars;
-use crate::exit::{Failure, Outcome};
 use crate::render::SCHEMA_VERSION;
 use crate::render::answers::{InitDone, InitFile, InitReport};
 use crate::render::table::{beginnings, cell};
 use crate::render::{DIM, GREEN, YELLOW};
 use crate::workspace::Workspace;
 use files::Files;
+use ralph_front::failure::{Failure, Outcome};
 use ralph_front::output::Output;
 
 const CONFIG: &str = include_str!("../templates/config.json");

@@ -8,9 +8,9 @@ use ralph_core::store::lock::{self, LockRequest, Owner, Release};
 
 use crate::args::Lock;
 use crate::env_vars;
-use crate::exit::{Failure, Outcome};
 use crate::render::lock::{human, report};
 use crate::workspace::env;
+use ralph_front::failure::{Failure, Outcome};
 use ralph_front::output::Output;
 
 /// Acquires, releases or shows the lock of a project. The first two say nothing to a person when all is well, as the

@@ -8,11 +8,16 @@ use ralph_core::backend::Stream;
 use ralph_core::settings::ClusterKind;
 
 use crate::args::{Global, Logs};
+<<<<<<< HEAD
 use crate::commands::{block_on, one_project};
 use crate::exit::{Outcome, printed};
+=======
+use crate::commands::block_on;
+>>>>>>> main
 use crate::render::SCHEMA_VERSION;
 use crate::render::answers::LogPiece;
 use crate::workspace::Workspace;
+use ralph_front::failure::{Outcome, printed};
 use ralph_front::output::Output;
 
 /// Between two looks at a log that is followed, on another machine and on this one.

@@ -33,8 +33,8 @@ pub(crate) use ralph_front::machine::block_on;
 
 use crate::args::{Chosen, Cli, Hook, Verb};
 use crate::env_vars;
-use crate::exit::{Failure, Outcome};
 use crate::workspace::env;
+use ralph_front::failure::{Failure, Outcome};
 use ralph_front::output::Output;
 
 /// Runs the verb of a command line.

@@ -6,10 +6,10 @@ use ralph_core::store::{atomic, layout};
 use serde_json::json;
 
 use crate::args::{Global, New};
-use crate::exit::{Failure, Outcome};
 use crate::render::SCHEMA_VERSION;
 use crate::render::answers::NewReport;
 use crate::workspace::find_root;
+use ralph_front::failure::{Failure, Outcome};
 use ralph_front::output::Output;
 
 const FILES: [(&str, &str); 5] = [

@@ -10,10 +10,10 @@ use ralph_core::store::lock::{LockRequest, ProjectLock};
 
 use crate::args::{Global, Ops};
 use crate::commands::selected;
-use crate::exit::{Failure, Outcome};
 use crate::render::answers::UndoReport;
 use crate::render::{self, SCHEMA_VERSION};
 use crate::workspace::{Workspace, env};
+use ralph_front::failure::{Failure, Outcome};
 use ralph_front::output::Output;
 
 /// The journal's verbs.

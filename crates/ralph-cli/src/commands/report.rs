@@ -12,11 +12,11 @@ use ralph_front::output::Output;
 
 use crate::args::{Global, Report};
 use crate::env_vars;
-use crate::exit::{Failure, Outcome, printed};
 use crate::render::SCHEMA_VERSION;
 use crate::render::answers::WrittenReport;
 use crate::render::page::{PageReport, build, html};
 use crate::workspace::{Workspace, env};
+use ralph_front::failure::{Failure, Outcome, printed};
 
 /// The page, or with `--json` its data; of the workspace, of the loop in this folder, or of both.
 pub(crate) fn run(global: &Global, arguments: &Report, output: &Output) -> Outcome {

@@ -5,9 +5,9 @@ use ralph_core::world::ProjectState;
 
 use crate::args::{Chosen, Global};
 use crate::commands::selected;
-use crate::exit::Outcome;
 use crate::render::runs;
 use crate::workspace::Workspace;
+use ralph_front::failure::Outcome;
 use ralph_front::output::Output;
 
 /// Lists live runs first, then the ended ones, newest last as they are filed.

@@ -1,7 +1,7 @@
 //! `ralph __schema`: the JSON schemas of the `--json` outputs; `cargo xtask generate` writes them to `docs/schema/`.
 
-use crate::exit::{Outcome, printed};
 use crate::render::schemas;
+use ralph_front::failure::{Outcome, printed};
 use ralph_front::output::Output;
 
 /// Prints one object with a schema per output.

@@ -17,8 +17,8 @@ use ralph_loop::settings::{CommandLine, Settings};
 use crate::args::{Global, Selftest};
 use crate::commands::{block_on, looping};
 use crate::env_vars;
-use crate::exit::Outcome;
 use crate::render::selftest::{SelftestReport, human, passed};
+use ralph_front::failure::Outcome;
 
 /// How long a run goes on before it is told to end.
 const PAUSE: Duration = Duration::from_secs(2);

@@ -1,7 +1,7 @@
 //! `ralph completions` and `ralph man`.
 
 use crate::args::Completions;
-use crate::exit::{Outcome, printed};
+use ralph_front::failure::{Outcome, printed};
 use ralph_front::output::Output;
 
 /// Prints the completions of a shell.

@@ -14,9 +14,9 @@ use ralph_slurm::{Session, SessionState, TransportKind};
 use crate::args::{Global, ShimVerb as Shim, Words};
 use crate::commands::block_on;
 use crate::env_vars;
-use crate::exit::{Failure, Outcome, printed};
 use crate::workspace::Workspace;
 use ralph_front::cluster as slurm;
+use ralph_front::failure::{Failure, Outcome, printed};
 use ralph_front::output::Output;
 
 /// The scripts' own number for a project that is not there; elsewhere it means that there is no scheduler.

@@ -10,10 +10,10 @@ use ralph_core::project;
 
 use crate::args::{Global, Status};
 use crate::commands::{block_on, selected};
-use crate::exit::{Failure, Outcome, printed};
 use crate::render::status::build;
 use crate::render::status_table::{Drawing, human};
 use crate::workspace::{Workspace, env};
+use ralph_front::failure::{Failure, Outcome, printed};
 use ralph_front::output::Output;
 
 /// How often `--watch` looks for changes.

@@ -5,10 +5,10 @@ use ralph_core::id::{QueueId, Slug};
 
 use crate::args::{Global, Submit};
 use crate::commands::{block_on, projects};
-use crate::exit::{Failure, Outcome};
 use crate::render::SCHEMA_VERSION;
 use crate::render::answers::SubmitReport;
 use crate::workspace::Workspace;
+use ralph_front::failure::{Failure, Outcome};
 use ralph_front::output::Output;
 
 /// Submits the item, after the same preflight and with the same protocol as a dispatch.

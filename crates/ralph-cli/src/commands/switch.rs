@@ -3,10 +3,10 @@
 use ralph_core::store::{atomic, layout};
 
 use crate::args::Global;
-use crate::exit::Outcome;
 use crate::render::SCHEMA_VERSION;
 use crate::render::answers::SwitchReport;
 use crate::workspace::find_root;
+use ralph_front::failure::Outcome;
 use ralph_front::output::Output;
 
 /// Switches the loop on.

@@ -16,9 +16,9 @@ use ralph_core::validate::{Finding, ProjectFiles, Severity, check_project, is_ch
 
 use crate::args::{Global, Validate};
 use crate::env_vars;
-use crate::exit::{Failure, Outcome};
 use crate::render::validate::{ValidateReport, human};
 use crate::workspace::{env, find_root};
+use ralph_front::failure::{Failure, Outcome};
 use ralph_front::output::Output;
 
 /// Exit 11 when a state file cannot be read, 1 when something else is wrong, 0 with warnings only.

@@ -18,7 +18,7 @@ pub(crate) fn all() -> BTreeMap<&'static str, Schema> {
     BTreeMap::from([
         of::<answers::AdoptReport>("cluster-adopt"),
         of::<answers::CancelReport>("cancel"),
-        of::<ralph_front::failure::ErrorReport>("error"),
+        of::<ralph_front::explain::ErrorReport>("error"),
         of::<answers::InitReport>("init"),
         of::<answers::LogPiece>("logs"),
         of::<answers::NewReport>("new"),

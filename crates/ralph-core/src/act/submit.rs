@@ -397,3 +397,26 @@ fn exclude(facts: &Facts, item: &QueueId, script: &str, mut nodes: Vec<String>) 
     nodes.dedup();
     nodes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Fixture;
+
+    #[test]
+    fn where_an_item_failed_it_is_not_sent_again_unless_its_script_names_the_nodes() {
+        let text = "//- p/.state/pipeline.json\n{\"phase\": \"RUN\", \"completed_runs\": [{\"run_id\": \"r1\", \
+            \"job_id\": 7, \"queue_id\": \"Q-001\", \"status\": \"failed\", \"failure_class\": \"node_failure\", \
+            \"nodes\": \"cpu02\"}]}\n";
+        let fixture = Fixture::parse(text);
+        let item = "Q-001".parse().unwrap();
+        let excluded = |script: &str| exclude(fixture.facts(), &item, script, Vec::new());
+        assert_eq!(excluded("#!/bin/bash\n#SBATCH --time=1\n"), ["cpu02"]);
+        assert!(excluded("#!/bin/bash\n#SBATCH -w cpu02\n").is_empty());
+        assert!(excluded("#!/bin/bash\n#SBATCH --nodelist=cpu02\n").is_empty());
+        assert_eq!(
+            with_exclusion("no such node", &["cpu02".to_owned()]),
+            "no such node (it was sent with --exclude=cpu02)"
+        );
+    }
+}

@@ -13,13 +13,14 @@
 pub mod append;
 pub mod atomic;
 pub mod crash;
+mod error;
 pub mod layout;
 mod leftover;
 pub mod link;
 pub mod lock;
 mod tree;
 
-pub use atomic::StoreError;
+pub use error::StoreError;
 pub use lock::{LockError, LockRequest, ProjectLock, WorkspaceGuard};
 
 #[cfg(test)]

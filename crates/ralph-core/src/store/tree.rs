@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use super::atomic::StoreError;
+use super::error::StoreError;
 
 /// Removes a folder with everything in it; one that is not there is no error. Folders in it that were made read-only,
 /// as the cache of Go's modules is, are made writable first.

@@ -10,17 +10,19 @@ mod watch;
 use std::path::Path;
 
 use ralph_core::error::Code;
-use ralph_front::failure::{Failure, Outcome, explain, printed};
+use ralph_front::explain::explain;
+use ralph_front::failure::{Failure, Outcome, printed};
 use ralph_front::machine;
-use ralph_front::output::{Format, Output};
+use ralph_front::output::Output;
 
-use crate::args::{Cli, Global, Hidden};
+use crate::args::{Cli, Hidden};
 use crate::env_vars;
 use crate::workbench::Workbench;
 
 /// Runs a command line; the exit code.
 pub(crate) fn run(cli: Cli) -> u8 {
-    let output = output(&cli.global);
+    let columns = env_vars::text(env_vars::COLUMNS);
+    let output = Output::new(&cli.global.printing, columns.as_deref());
     match dispatch(cli, &output) {
         Ok(code) => code.map_or(0, Code::exit_code),
         Err(failure) => {
@@ -28,16 +30,6 @@ pub(crate) fn run(cli: Cli) -> u8 {
             failure.code().exit_code()
         }
     }
-}
-
-fn output(global: &Global) -> Output {
-    let format = if global.json {
-        Format::Json
-    } else {
-        global.format
-    };
-    let columns = env_vars::text(env_vars::COLUMNS).and_then(|text| text.parse().ok());
-    Output::new(format, global.color, global.quiet, global.verbose, columns)
 }
 
 fn dispatch(cli: Cli, output: &Output) -> Outcome {

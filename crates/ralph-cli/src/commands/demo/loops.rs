@@ -11,8 +11,8 @@ use ralph_front::output::Output;
 use super::git;
 use crate::args::{Cli, Verb};
 use crate::commands;
-use crate::exit::printed;
 use crate::render::{BOLD, DIM, paint};
+use ralph_front::failure::printed;
 
 const CODER: &str = include_str!("../../templates/demo/loops/coder.sh");
 const PLAN: &str = include_str!("../../templates/demo/loops/fix_plan.md");

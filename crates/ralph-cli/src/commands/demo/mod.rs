@@ -18,9 +18,9 @@ use ralph_core::time::compact;
 use crate::args::{self, Demo, Global};
 use crate::commands;
 use crate::env_vars;
-use crate::exit::{Failure, Outcome, printed};
 use crate::render::{BOLD, DIM, GREEN, RED, paint};
 use crate::workspace::env;
+use ralph_front::failure::{Failure, Outcome, printed};
 use ralph_front::output::Output;
 
 const CONFIG: &str = include_str!("../../templates/demo/config.json");

@@ -7,8 +7,8 @@ use ralph_slurm::shims;
 use serde_json::{Value, json};
 
 use super::files::Files;
-use crate::exit::Failure;
 use crate::render::answers::InitDone;
+use ralph_front::failure::Failure;
 
 const SETTINGS: &str = ".claude/settings.json";
 const HOOK: &str = "ralph hook stop";

@@ -5,8 +5,8 @@ use std::path::Path;
 use ralph_core::error::Code;
 use ralph_core::store::atomic;
 
-use crate::exit::Failure;
 use crate::render::answers::{InitDone, InitFile};
+use ralph_front::failure::Failure;
 
 /// A workspace that is being made, and what was done so far.
 pub(super) struct Files<'a> {

@@ -15,8 +15,8 @@ use ralph_loop::record::{AttemptLine, Records};
 use ralph_loop::settings::{CommandLine, Settings};
 
 use crate::args::{Global, Loop};
-use crate::exit::Outcome;
 use here::Here;
+use ralph_front::failure::Outcome;
 pub(crate) use run::guard;
 
 /// The loop, or one of the questions about it.

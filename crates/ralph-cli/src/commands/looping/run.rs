@@ -29,9 +29,9 @@ use super::here::{Here, Resolved};
 use super::panes::Panes;
 use crate::args::Loop;
 use crate::env_vars;
-use crate::exit::Outcome;
 use crate::render::loop_end::{LoopReport, ended};
 use crate::render::looping::LoopView;
+use ralph_front::failure::Outcome;
 
 /// How often the live lines are drawn.
 const DRAW: Duration = Duration::from_millis(500);

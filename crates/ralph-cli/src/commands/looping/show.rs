@@ -17,9 +17,9 @@ use ralph_loop::worktree::Worktrees;
 use super::gate;
 use super::here::{Here, Resolved};
 use crate::args::Loop;
-use crate::exit::Outcome;
 use crate::render::loop_checks;
 use crate::render::loops::{self, LoopPlan, PlannedTask};
+use ralph_front::failure::Outcome;
 
 /// Where the loop of this repository is.
 pub(super) fn status(here: &Here, output: &Output) -> Outcome {

@@ -25,7 +25,7 @@ use self::verbs::Verb;
 use crate::args::Global;
 use crate::commands::block_on;
 use crate::env_vars;
-use crate::exit::{Failure, Outcome, printed};
+use ralph_front::failure::{Failure, Outcome, printed};
 
 /// What an agent is told about all of them.
 const INSTRUCTIONS: &str = "Runs research projects on a cluster. Start with `status`. `dispatch` verifies every \

@@ -69,7 +69,7 @@ async fn a_project_without_its_state_is_named() {
     bed.project("lost", "RUN", &[("Q-001", "")]);
     bed.project("whole", "DONE", &[]);
     bed.write("projects/empty/.state/pipeline.json", "\n");
-    std::fs::remove_file(bed.path("projects/lost/.state/pipeline.json")).unwrap();
+    std::fs::remove_dir_all(bed.path("projects/lost/.state")).unwrap();
     bed.write("projects/listed/notes.md", "x");
     bed.write("projects/archive/old/notes.md", "x");
     bed.write(

@@ -17,6 +17,7 @@
 mod cancel;
 mod dependency;
 mod environment;
+mod export;
 mod layout;
 mod logs;
 mod observe;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::dependency::Dependency;
-use super::environment::{Export, Task, is_name};
+use super::export::{Export, is_name};
 use crate::backend::SubmitRequest;
 use crate::id::{JobId, RunId, Slug, Token};
 use crate::sbatch::{self, Directive, Names};
@@ -21,6 +21,15 @@ pub(super) const FORMAT: u32 = 1;
 
 /// `MaxArraySize`: one more than the largest index, as SLURM is set by default.
 pub(super) const MAX_ARRAY_SIZE: u32 = 1001;
+
+/// One task of an array.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Task {
+    /// Its index.
+    pub(super) index: u32,
+    /// Its own id, distinct from the other tasks' (`%j`, `SLURM_JOB_ID`).
+    pub(super) raw_id: u64,
+}
 
 /// A job as it was decided at its submission; never changed afterwards.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

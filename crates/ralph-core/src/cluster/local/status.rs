@@ -126,7 +126,7 @@ pub(super) struct Status {
 impl Status {
     /// Before anything has happened.
     pub(super) fn fresh(plan: &JobPlan) -> Self {
-        let pending = |task: super::environment::Task| (task.index, TaskStatus::pending());
+        let pending = |task: super::plan::Task| (task.index, TaskStatus::pending());
         Self {
             tasks: plan.tasks().into_iter().map(pending).collect(),
         }

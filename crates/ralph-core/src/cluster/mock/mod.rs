@@ -15,6 +15,7 @@ mod course;
 mod fault;
 mod job;
 mod port;
+mod rule;
 pub mod scenario;
 mod simulation;
 mod state;
@@ -27,7 +28,8 @@ use std::time::Duration;
 
 pub use course::{Artifact, JobScript, LogPart, Step};
 pub use fault::{Fault, Method};
-pub use scenario::{Rule, ScenarioError};
+pub use rule::Rule;
+pub use scenario::ScenarioError;
 pub use simulation::Simulation;
 pub use state::MockSettings;
 

@@ -1,4 +1,4 @@
-//! Scenarios: a mock cluster as a JSON text, and the rules that say what becomes of a submission.
+//! Scenarios: a mock cluster as a JSON text.
 //!
 //! A saved cluster is a scenario with a history, so one format serves both. Its members, all optional but
 //! `format`:
@@ -7,9 +7,9 @@
 //! |---|---|
 //! | `format` | 1 |
 //! | `settings` | [`MockSettings`](super::MockSettings) |
-//! | `rules` | a list of [`Rule`]; the first that applies decides |
-//! | `faults` | for each method (`submit`, `observe`, …) the [`Fault`]s of its next calls |
-//! | `standing` | the [`Fault`] of every call that has none of its own |
+//! | `rules` | a list of [`Rule`](super::Rule); the first that applies decides |
+//! | `faults` | for each method (`submit`, `observe`, …) the [`Fault`](super::Fault)s of its next calls |
+//! | `standing` | the [`Fault`](super::Fault) of every call that has none of its own |
 //! | `simulation` | `{"seed": 7, "fault_percent": 10}`: what no rule decides is drawn |
 //! | `files` | for each project the files that are there from the start |
 //! | `next_id` | the next job's id, as text |
@@ -34,63 +34,10 @@
 //!
 //! Text in, state out: no file is read or written here.
 
-use std::collections::VecDeque;
+use serde::Deserialize;
 
-use serde::{Deserialize, Serialize};
-
-use super::course::JobScript;
-use super::fault::Fault;
-use super::state::MockState;
-use crate::backend::SubmitRequest;
+use super::state::{FORMAT, MockState};
 use crate::error::{Code, Coded, Hint};
-
-/// The version of the format that is written.
-pub(super) const FORMAT: u32 = 1;
-
-/// What becomes of the submissions that it applies to.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Rule {
-    /// How the project's name starts; `None` for any.
-    pub project: Option<String>,
-    /// How the script's path in the project starts; `None` for any.
-    pub script: Option<String>,
-    /// How the run's id starts; `None` for any.
-    pub run: Option<String>,
-    /// How many jobs it is for, so that a second attempt can go another way; `None` for any number.
-    pub times: Option<u32>,
-    /// The job.
-    pub job: JobScript,
-    /// What hits the submissions themselves, one each. A refused one uses up a fault, but no time.
-    pub faults: VecDeque<Fault>,
-}
-
-impl Rule {
-    /// A rule for every submission.
-    #[must_use]
-    pub fn any(job: JobScript) -> Self {
-        Self {
-            job,
-            ..Self::default()
-        }
-    }
-
-    pub(super) fn applies_to(&self, request: &SubmitRequest) -> bool {
-        let starts = |text: &str, prefix: &Option<String>| {
-            prefix
-                .as_ref()
-                .is_none_or(|prefix| text.starts_with(prefix))
-        };
-        self.times != Some(0)
-            && starts(request.project.as_str(), &self.project)
-            && starts(&request.script_path, &self.script)
-            && starts(request.run.as_str(), &self.run)
-    }
-
-    pub(super) fn spend(&mut self) {
-        self.times = self.times.map(|left| left.saturating_sub(1));
-    }
-}
 
 /// A text that is no scenario.
 #[derive(Debug, thiserror::Error)]

@@ -10,13 +10,16 @@ use serde::{Deserialize, Serialize};
 use super::course::{JobScript, later};
 use super::fault::{Fault, Method};
 use super::job::{Cancel, MockJob, Source, Telling, array_tasks, task_of};
-use super::scenario::{FORMAT, Rule};
+use super::rule::Rule;
 use super::simulation::Simulation;
 use crate::backend::{FoundBy, Receipt, SubmitRequest};
 use crate::id::{JobId, Slug, Token};
 use crate::job::{Finality, JobState};
 use crate::sbatch;
 use crate::time::{SignedDuration, Timestamp};
+
+/// The version of the format that is written.
+pub(super) const FORMAT: u32 = 1;
 
 /// What is fixed about a mock cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

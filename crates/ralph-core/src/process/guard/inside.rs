@@ -3,13 +3,13 @@
 //! A binary gives the verb `__guard` and calls [`main`] with nothing else in between; standard output and standard
 //! error are the program's, so nothing is ever written there.
 
+use std::fs::File;
 use std::io::{self, Seek as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::fs::MemfdFlags;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions};
 use tokio::process::{Child, Command};
@@ -120,10 +120,22 @@ fn stdin(input: &[u8]) -> io::Result<Stdio> {
     if input.is_empty() {
         return Ok(Stdio::null());
     }
-    let mut file = std::fs::File::from(rustix::fs::memfd_create("stdin", MemfdFlags::CLOEXEC)?);
+    let mut file = file_in_memory()?;
     file.write_all(input)?;
     file.rewind()?;
     Ok(Stdio::from(file))
+}
+
+#[cfg(target_os = "linux")]
+fn file_in_memory() -> io::Result<File> {
+    use rustix::fs::{MemfdFlags, memfd_create};
+    Ok(memfd_create("stdin", MemfdFlags::CLOEXEC)?.into())
+}
+
+/// Guards are started by loops only, and those need a process table that tells when a process began.
+#[cfg(not(target_os = "linux"))]
+fn file_in_memory() -> io::Result<File> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Where a guard hears that its program has to end.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::Holder;
-use super::visible::{Bare, Found, Link, Record};
+use super::visible::{Bare, Found, Life, Link, Record};
 use crate::env::Env;
 use crate::process::identity::{boot_id, pid_namespace};
 use crate::time::{SignedDuration, Timestamp};
@@ -36,17 +36,6 @@ impl Here {
             now: env.now(),
         }
     }
-}
-
-/// What the process table of this machine says about the process that a lock names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Life {
-    /// It runs.
-    Alive,
-    /// It does not.
-    Dead,
-    /// A process with that id runs, but it began after the lock was taken.
-    Reused,
 }
 
 /// Why a lock is not believed.

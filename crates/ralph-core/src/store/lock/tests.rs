@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::attempt::Attempt;
-use super::judge::Life;
 use super::system::System;
+use super::visible::Life;
 use super::visible::{Bare, Link};
 use super::*;
 use crate::env::RandomIds;

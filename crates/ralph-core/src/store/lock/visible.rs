@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::judge::Life;
 use super::system::System;
 use super::{Holder, LockError, LockNote, LockRequest, Owner};
 use crate::env::Env;
@@ -72,6 +71,17 @@ pub(super) struct Link {
     start: Option<u64>,
     pub(super) since: Option<Timestamp>,
     pub(super) changed_at: Option<Timestamp>,
+}
+
+/// What the process table of this machine says about the process that a lock names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Life {
+    /// It runs.
+    Alive,
+    /// It does not.
+    Dead,
+    /// A process with that id runs, but it began after the lock was taken.
+    Reused,
 }
 
 impl Record {

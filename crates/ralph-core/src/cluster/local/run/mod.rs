@@ -17,10 +17,11 @@ use tokio::task::JoinSet;
 
 use self::task::Start;
 use super::dependency::Judgement;
-use super::environment::{Task, environment};
+use super::environment::environment;
 use super::layout::{Layout, PLAN, STATUS};
 use super::observe::{read_cancels, read_plan};
-use super::plan::JobPlan;
+use super::plan::{JobPlan, Task};
+
 use super::status::{
     Cancels, DEPENDENCY, LAUNCH_FAILURE, NEVER_SATISFIED, RESOURCES, Status, TASK_LIMIT,
     TERMINATED, TaskStatus,

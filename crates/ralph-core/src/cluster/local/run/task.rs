@@ -11,8 +11,8 @@ use std::process::Stdio;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
-use crate::cluster::local::environment::Task;
 use crate::cluster::local::plan::JobPlan;
+use crate::cluster::local::plan::Task;
 use crate::env::Env;
 use crate::job::ExitInfo;
 use crate::process::ending::{Ended, Limits, Reach, attend};

@@ -3,12 +3,7 @@
 use ralph_core::error::Code;
 
 use crate::args::{Cancel, Global};
-<<<<<<< HEAD
 use crate::commands::{block_on, one_project};
-use crate::exit::Outcome;
-=======
-use crate::commands::block_on;
->>>>>>> main
 use crate::render::SCHEMA_VERSION;
 use crate::render::answers::CancelReport;
 use crate::workspace::Workspace;

@@ -8,12 +8,7 @@ use ralph_core::backend::Stream;
 use ralph_core::settings::ClusterKind;
 
 use crate::args::{Global, Logs};
-<<<<<<< HEAD
 use crate::commands::{block_on, one_project};
-use crate::exit::{Outcome, printed};
-=======
-use crate::commands::block_on;
->>>>>>> main
 use crate::render::SCHEMA_VERSION;
 use crate::render::answers::LogPiece;
 use crate::workspace::Workspace;

@@ -15,12 +15,8 @@ use crate::args::{Global, Results};
 use crate::render::ops::ResultsReport;
 use crate::render::report::{View, human};
 use crate::render::{self, SCHEMA_VERSION};
-<<<<<<< HEAD
 use crate::workspace::{env, find_root};
-=======
-use crate::workspace::find_root;
 use ralph_front::failure::{Failure, Outcome};
->>>>>>> main
 use ralph_front::output::Output;
 
 /// Shows the kept report of the last dispatch.

@@ -410,7 +410,7 @@ mod tests {
             \"nodes\": \"cpu02\"}]}\n";
         let fixture = Fixture::parse(text);
         let item = "Q-001".parse().unwrap();
-        let excluded = |script: &str| exclude(fixture.facts(), &item, script, Vec::new());
+        let excluded = |script: &str| exclude(&fixture.facts(), &item, script, Vec::new());
         assert_eq!(excluded("#!/bin/bash\n#SBATCH --time=1\n"), ["cpu02"]);
         assert!(excluded("#!/bin/bash\n#SBATCH -w cpu02\n").is_empty());
         assert!(excluded("#!/bin/bash\n#SBATCH --nodelist=cpu02\n").is_empty());

@@ -13,11 +13,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-<<<<<<< HEAD
-pub use super::leftover::{is_leftover, remove_leftovers, remove_old_leftovers};
-=======
 pub use super::error::StoreError;
->>>>>>> main
+pub use super::leftover::{is_leftover, remove_leftovers, remove_old_leftovers};
 pub use super::tree::{remove_empty_dir, remove_tree};
 use crate::crash_point;
 

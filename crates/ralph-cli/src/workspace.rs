@@ -4,7 +4,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use ralph_core::act::Dispatcher;
@@ -163,21 +162,19 @@ impl Workspace {
     /// What acts on this workspace.
     pub(crate) fn dispatcher(&self, output: &Output) -> Arc<Dispatcher> {
         let env = env();
+        let cluster = self.cluster(&env);
         let say = output.clone();
         Arc::new(Dispatcher {
-            root: self.root.clone(),
             zone: TimeZone::system(),
             settings: self.settings.clone(),
-            cluster: self.cluster(&env),
             git: self.git(),
             session_prompt: self.session_prompt(),
-            lock_timeout: Duration::from_secs(30),
             progress: Arc::new(move |line| {
                 if say.verbose > 0 {
                     say.note(line);
                 }
             }),
-            env,
+            ..Dispatcher::new(&self.root, env, cluster)
         })
     }
 }

@@ -3,25 +3,17 @@
 #![expect(clippy::print_stdout, reason = "the numbers are the output")]
 
 use std::error::Error;
-use std::sync::Arc;
 use std::time::Instant;
 
-use ralph_core::env::{Env, RandomIds};
+use ralph_core::env::Env;
 use ralph_core::store::lock::{LockRequest, ProjectLock};
-use ralph_core::time::SystemClock;
 
 const PAIRS: usize = 2_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     std::fs::create_dir(folder.path().join(".state"))?;
-    let env = Env {
-        clock: Arc::new(SystemClock::new()),
-        ids: Arc::new(RandomIds::default()),
-        host: "host".to_owned(),
-        user: "user".to_owned(),
-        pid: std::process::id(),
-    };
+    let env = Env::system("host", "user");
     let request = LockRequest::new(folder.path(), "bench", &env);
     let mut times = Vec::with_capacity(PAIRS);
     for _ in 0..PAIRS {

@@ -15,9 +15,14 @@ use crate::job::{JobQuery, JobReport, Observation};
 use crate::time::Timestamp;
 
 /// A cluster. Every method may be called again after a crash or a lost reply; that is the contract.
+///
+/// Who implements it keeps three promises, on which everything else stands: there is never a second job for a token; an
+/// error is returned only where the cluster could not be asked, so that what it answered is a value; and a job that is
+/// not found is [`Sighting::Absent`](crate::job::Sighting::Absent) only when every source has answered.
 #[async_trait]
 pub trait ClusterBackend: Send + Sync + fmt::Debug {
-    /// `local`, `slurm` or `mock`: the word of the configuration.
+    /// One word for records and messages: `local`, `slurm` and `mock` are taken. Nothing is decided by it, but that the
+    /// logs of `local` are files of this machine.
     fn kind(&self) -> &'static str;
 
     /// Whether the cluster can be asked at all: a session is open, a scheduler answers. Cheap.
@@ -153,6 +158,37 @@ pub struct SubmitRequest {
     pub intent_at: Timestamp,
 }
 
+impl SubmitRequest {
+    /// A request for a script and nothing else; whatever else there is to say is set afterwards. Keep it on disk before it
+    /// is sent: after a crash the same request, with the same token, finds the job that it made, or makes it.
+    #[must_use]
+    pub fn new(
+        token: Token,
+        run: RunId,
+        project: Slug,
+        script_path: impl Into<String>,
+        script: impl Into<String>,
+        intent_at: Timestamp,
+    ) -> Self {
+        let script = script.into();
+        Self {
+            token,
+            run,
+            project,
+            script_path: script_path.into(),
+            script_sha256: crate::digest::sha256(script.as_bytes()),
+            script,
+            config_path: None,
+            config: None,
+            variables: BTreeMap::new(),
+            git: None,
+            after: Vec::new(),
+            exclude: Vec::new(),
+            intent_at,
+        }
+    }
+}
+
 /// A commit that was found pushed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GitCommit {
@@ -231,7 +267,7 @@ impl Stream {
     }
 }
 
-/// One log, from an offset.
+/// Which part of which log is wanted. Offsets and limits are in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FetchRequest {
     /// The project the job belongs to.
@@ -251,7 +287,7 @@ pub struct FetchRequest {
     pub from_end: bool,
 }
 
-/// A piece of a log.
+/// A piece of a log. The log of a job that runs is longer the next time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FetchReport {
     /// Absolute path of the log on the cluster, when one was found.

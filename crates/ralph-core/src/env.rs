@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::id::{OpId, RunId, Token};
-use crate::time::{Clock, ManualClock, Timestamp, compact};
+use crate::time::{Clock, ManualClock, SystemClock, Timestamp, compact};
 
-/// Where new ids come from.
+/// Where new ids come from: [`RandomIds`], or [`CountedIds`] where a run has to repeat itself. No id is given twice.
 pub trait IdSource: Send + Sync + fmt::Debug {
     /// A fresh key for one submission of `run`.
     fn token(&self, run: &RunId) -> Token;
@@ -32,13 +32,34 @@ pub struct Env {
 }
 
 impl Env {
+    /// The real one: the machine's clock, random ids, this process. Host and user are the caller's to say; they stand in
+    /// messages and lock records, and decide nothing.
+    ///
+    /// ```
+    /// use ralph_core::env::Env;
+    ///
+    /// let env = Env::system("login01", "ada");
+    /// assert!(env.now() > "2026-01-01T00:00:00Z".parse()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn system(host: impl Into<String>, user: impl Into<String>) -> Self {
+        Self {
+            clock: Arc::new(SystemClock::new()),
+            ids: Arc::new(RandomIds::default()),
+            host: host.into(),
+            user: user.into(),
+            pid: std::process::id(),
+        }
+    }
+
     /// The current time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// An environment that repeats itself exactly: a clock that stands still and counted ids.
+    /// An environment that repeats itself exactly, for tests and simulation: counted ids, and a clock that stands still
+    /// until it is moved by what is returned beside it.
     #[must_use]
     pub fn fixed(now: Timestamp) -> (Self, Arc<ManualClock>) {
         let clock = Arc::new(ManualClock::new(now));

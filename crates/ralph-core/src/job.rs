@@ -124,7 +124,7 @@ impl JobState {
         }
     }
 
-    /// Whether this is an end.
+    /// Whether this is an end, and whether it can be undone by the scheduler.
     #[must_use]
     pub fn finality(&self) -> Finality {
         match self {

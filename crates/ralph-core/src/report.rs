@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 /// Version of the shape of [`DispatchReport`].
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// One dispatch, or one verification.
+/// One dispatch, or one verification. What failed in one project stands in here.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DispatchReport {
@@ -99,7 +99,7 @@ pub struct Verified {
     pub problem: Option<Problem>,
 }
 
-/// One step.
+/// The step that one project took.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StepReport {
@@ -117,7 +117,8 @@ pub struct StepReport {
     pub phase_after: String,
     /// The job that was submitted.
     pub job: Option<String>,
-    /// The work order that was handed to the caller.
+    /// The work order that was handed to the caller, to be done by a person or an agent; it stands until its project says
+    /// that it is done, and is handed out again by each dispatch.
     pub order: Option<WorkOrder>,
     /// Files that changed, relative to the project's folder.
     pub files: Vec<String>,

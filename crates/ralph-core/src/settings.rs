@@ -38,7 +38,7 @@ pub struct Settings {
     pub lost_after: Duration,
 }
 
-/// `cluster.kind`.
+/// `cluster.kind`: where jobs run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClusterKind {
     /// The embedded cluster: jobs run on this machine.

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use jiff::civil;
-use jiff::tz::TimeZone;
+pub use jiff::tz::TimeZone;
 pub use jiff::{SignedDuration, Timestamp};
 
 /// Where the current time comes from.
@@ -70,7 +70,7 @@ impl ManualClock {
         }
     }
 
-    /// Moves the clock forward.
+    /// Moves the clock forward, wall clock and monotonic time alike.
     pub fn advance(&self, by: Duration) {
         let mut state = self
             .state

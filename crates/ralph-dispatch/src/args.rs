@@ -80,6 +80,39 @@ pub struct Flags {
     pub on: Option<String>,
 }
 
+impl Flags {
+    /// Whether nothing is said about how to launch.
+    pub(crate) fn is_bare(&self) -> bool {
+        let Self {
+            parallel,
+            max_tasks,
+            max_task_attempts,
+            respawn_delay,
+            no_tabs,
+            repos,
+            exclude,
+            agent,
+            engine,
+            agent_command,
+            ralph,
+            on,
+        } = self;
+        let texts = [
+            max_tasks,
+            max_task_attempts,
+            respawn_delay,
+            repos,
+            exclude,
+            agent,
+            engine,
+            agent_command,
+            ralph,
+            on,
+        ];
+        parallel.is_empty() && !no_tabs && texts.iter().all(|text| text.is_none())
+    }
+}
+
 /// Which loops are meant: of a launch, and of a stop.
 const SUBSET: [&str; 2] = ["repos", "exclude"];
 
@@ -104,7 +137,8 @@ pub struct Act {
     /// Show what would be launched, and launch nothing
     #[arg(long, conflicts_with_all = ["status", "sweep", "stop", "wait"])]
     pub dry_run: bool,
-    /// Stay and look on until all loops have ended; Ctrl-C ends the looking only
+    /// Launch, then stay and look on until these loops have ended; Ctrl-C ends the looking only. Alone, while loops run
+    /// already, it launches nothing and waits for those
     #[arg(long, conflicts_with_all = ["status", "sweep", "stop"])]
     pub wait: bool,
     /// How each loop is: a table, and the end of the log of each that failed
@@ -180,6 +214,13 @@ mod tests {
                 "{told}"
             );
         }
+        let is_bare = |line: &str| {
+            Cli::try_parse_from(line.split(' '))
+                .unwrap()
+                .flags
+                .is_bare()
+        };
+        assert!(is_bare("wb --wait --json"));
         assert!(is_taken("wb --stop --repos a --within 3"));
         assert!(is_taken("wb --stop --exclude a"));
         for id in KNOBS {
@@ -188,6 +229,7 @@ mod tests {
                 id => format!("--{} 1", id.replace('_', "-")),
             };
             assert!(is_taken(&format!("wb {knob}")), "{knob}");
+            assert!(!is_bare(&format!("wb --wait {knob}")), "{knob}");
             assert!(!is_taken(&format!("wb --stop {knob}")), "{knob}");
         }
     }

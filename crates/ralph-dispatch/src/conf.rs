@@ -63,7 +63,7 @@ pub(crate) struct Registered {
 }
 
 /// The file.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Conf {
     file: ShellFile,
     /// The repositories, in their order.
@@ -116,6 +116,16 @@ impl Conf {
         let found = self.file.scalar(key)?;
         let text = found.value.trim();
         (!text.is_empty()).then_some((text, found.line))
+    }
+
+    /// The same with more names: of repositories that were taken out of the file while their loops run.
+    pub(crate) fn with_names<'n>(mut self, names: impl Iterator<Item = &'n str>) -> Self {
+        for name in names.filter_map(|name| name.parse::<Slug>().ok()) {
+            if !self.repositories.iter().any(|known| known.name == name) {
+                self.repositories.push(Registered { name });
+            }
+        }
+        self
     }
 
     /// The names of the repositories.

@@ -6,6 +6,8 @@ pub(crate) use ralph_front::environment::{
     COLUMNS, all, arguments, current_dir, path, program, runtime_dir, search_path, text, user,
 };
 
+/// What the terminal can do.
+pub(crate) const TERM: &str = "TERM";
 /// The workbench.
 pub(crate) const WB_ROOT: &str = "WB_ROOT";
 

@@ -11,6 +11,8 @@ use ralph_docs::{DocError, EditSet};
 
 const EXEC: &str = "Exec";
 const REPOSITORIES: &str = "fix_plan repos";
+/// What people put around a name or a symbol.
+const MARKS: [char; 4] = ['`', '*', '_', ' '];
 const RUNNING: &str = "~";
 const DONE: &str = "✓";
 const FAILED: &str = "✗";
@@ -60,7 +62,8 @@ pub(crate) fn edits(
 /// Whether two texts of the pipeline differ in Exec cells only: what a sweep leaves is no work of a person's.
 pub(crate) fn differ_in_exec_only(one: &str, other: &str) -> bool {
     let blind = |doc: &str| {
-        let edits = set_cells(doc, EXEC, |_, _| Some(RUNNING)).ok()?;
+        // A word that stands in no cell, so that all of each is replaced, with the marks around what it said.
+        let edits = set_cells(doc, EXEC, |_, _| Some("(Exec)")).ok()?;
         Some(edits.apply(doc))
     };
     blind(one).is_some_and(|text| blind(other).as_ref() == Some(&text))
@@ -73,19 +76,14 @@ fn cell(
     fresh: &BTreeSet<String>,
 ) -> Option<&'static str> {
     let exec = row.text(table.column(EXEC)?);
-    if exec.trim() != RUNNING {
+    if exec.trim_matches(MARKS) != RUNNING {
         return None;
     }
-    let list = row.text(table.column(REPOSITORIES)?);
-    let names: Vec<&str> = list
-        .split(',')
-        .map(|name| name.trim().trim_matches('`'))
-        .filter(|name| !name.is_empty())
-        .collect();
-    if !names.iter().any(|name| fresh.contains(*name)) {
+    let names = names(row.text(repositories(table)?));
+    if !names.iter().any(|name| fresh.contains(name)) {
         return None;
     }
-    let effect = |name: &&str| effects.get(*name).copied().unwrap_or(Effect::Nothing);
+    let effect = |name: &String| effects.get(name).copied().unwrap_or(Effect::Nothing);
     if names.iter().any(|name| effect(name) == Effect::Failed) {
         return Some(FAILED);
     }
@@ -95,9 +93,103 @@ fn cell(
         .then_some(DONE)
 }
 
+/// The place of the column with a row's repositories, whatever marks are in its name.
+fn repositories(table: &Table) -> Option<usize> {
+    let bare = |name: &str| {
+        let words: Vec<String> = name
+            .split(|c: char| c.is_whitespace() || MARKS.contains(&c))
+            .filter(|word| !word.is_empty())
+            .map(str::to_lowercase)
+            .collect();
+        words.join(" ")
+    };
+    let wanted = bare(REPOSITORIES);
+    let mut columns = table.columns.iter();
+    columns.position(|column| bare(column) == wanted)
+}
+
+/// The names in a cell, as people write lists. Any other word is a name that nothing is known of, so that a row is not
+/// called done for what was not understood.
+fn names(cell: &str) -> Vec<String> {
+    let text = without_addresses(cell);
+    let mut names = Vec::new();
+    for part in text
+        .replace("<br>", ",")
+        .replace("<br/>", ",")
+        .replace("<br />", ",")
+        .split([',', ';', '|', '&', '+', ' ', '\t', '\u{a0}'])
+    {
+        let name = part.trim_matches(MARKS);
+        if name.contains(char::is_alphanumeric) && name != "and" {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
+
+/// A text in which links are their words: `[svc-a](https://host/o/svc-a)`.
+fn without_addresses(text: &str) -> String {
+    let mut found = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('[') {
+        let link = after.split_once("](").and_then(|(words, behind)| {
+            let (_, behind) = behind.split_once(')')?;
+            Some((words, behind))
+        });
+        let Some((words, behind)) = link else { break };
+        found.push_str(before);
+        found.push_str(words);
+        rest = behind;
+    }
+    found + rest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_as_people_write_them() {
+        let found = |cell: &str| names(cell).join(" ");
+        for cell in [
+            "svc-a, svc-b",
+            "`svc-a`,`svc-b`",
+            "**svc-a**; *svc-b*",
+            "svc-a and svc-b",
+            "svc-a & svc-b",
+            "svc-a<br>svc-b",
+            "svc-a | svc-b",
+            "✅ svc-a 🚀 svc-b —",
+            "[svc-a](https://h/o/svc-a), [`svc-b`](https://h/o/svc-b \"t\")",
+            " svc-a ,, svc-b, ",
+        ] {
+            assert_eq!(found(cell), "svc-a svc-b", "{cell}");
+        }
+        assert_eq!(found("—"), "");
+        assert_eq!(found("[x] svc-a"), "[x] svc-a");
+        assert_eq!(found("svc-a (later)"), "svc-a (later)");
+    }
+
+    #[test]
+    fn rows_as_people_write_them() {
+        let doc = "\
+|PRD|`fix_plan` Repos|**Exec**|
+|---|:--:|--:|
+|[PRD-1](a.md) \\| first|**svc-a**, [svc-web](https://h/svc-web)|**~**|
+| PRD-2 🚀 | svc-a and svc-bad | `~` |
+| PRD-3 | svc-a (later) | ~ |
+| PRD-4 | svc-a |
+| PRD-5 | svc-a | ~~ |
+| PRD-6 | svc-a | ✓ ~ |
+";
+        let (done, changes) = run(doc, &["svc-a"]);
+        assert_eq!(
+            done,
+            doc.replace("|**~**|", "|✓|").replace("| `~` |", "| ✗ |")
+        );
+        assert_eq!(changes.len(), 2);
+        assert!(differ_in_exec_only(doc, &done));
+    }
 
     const DOC: &str = "\
 # Pipeline

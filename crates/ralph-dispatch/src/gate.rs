@@ -41,12 +41,27 @@ pub(crate) struct RepositoryProbe {
     pub(crate) folder: PathBuf,
     /// Its work tree.
     pub(crate) work_tree: WorkTree,
+    /// What its HEAD is.
+    pub(crate) head: Head,
+    /// The name under which the same folder is selected before.
+    pub(crate) same_as: Option<String>,
     /// Its plan.
     pub(crate) plan: PlanProbe,
     /// A loop that runs there already.
     pub(crate) running: Option<Running>,
     /// Why it cannot go to a cluster, with `--on cluster`.
     pub(crate) not_pushed: Vec<String>,
+}
+
+/// A HEAD, as a loop looks at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Head {
+    /// A loop can begin there.
+    Usable,
+    /// It is on no branch, and the loop knows no other base.
+    Detached,
+    /// Its branch has no commit.
+    NoCommit,
 }
 
 /// A plan, as a launch asks for it.
@@ -103,6 +118,8 @@ pub(crate) fn gate(probes: &Probes, workbench: &str) -> Vec<Refusal> {
     for probe in &probes.repositories {
         let git = format!("git -C {}", probe.folder.display());
         refusals.extend(work_tree(&probe.work_tree, &probe.name, &git));
+        refusals.extend(head(probe, &git));
+        refusals.extend(same(probe));
         refusals.extend(plan(probe));
         refusals.extend(running(probe));
         refusals.extend(probe.not_pushed.iter().map(|problem| Refusal {
@@ -166,6 +183,37 @@ fn work_tree(found: &WorkTree, name: &str, git: &str) -> Option<Refusal> {
             format!("{name}: git cannot tell whether it is clean: {why}"),
             format!("See what git says: {git} status"),
         ),
+    })
+}
+
+fn head(probe: &RepositoryProbe, git: &str) -> Option<Refusal> {
+    let name = &probe.name;
+    let (message, fix) = match probe.head {
+        Head::Usable => return None,
+        Head::Detached => (
+            format!("{name}: on no branch (detached HEAD)"),
+            format!("Check out the branch that the work is meant for: {git} switch BRANCH"),
+        ),
+        Head::NoCommit => (
+            format!("{name}: there is no commit yet"),
+            format!("Make the first one: {git} commit"),
+        ),
+    };
+    Some(Refusal {
+        code: Code::Dirty,
+        message,
+        fix,
+    })
+}
+
+/// Never two loops in one repository, whatever names it has.
+fn same(probe: &RepositoryProbe) -> Option<Refusal> {
+    let first = probe.same_as.as_ref()?;
+    let name = &probe.name;
+    Some(Refusal {
+        code: Code::AlreadyRunning,
+        message: format!("{name}: the same folder as {first}, and one loop is enough"),
+        fix: format!("Leave one of them out: --exclude {name}"),
     })
 }
 
@@ -239,6 +287,8 @@ mod tests {
             name: name.to_owned(),
             folder: format!("/wb/repos/{name}").into(),
             work_tree: WorkTree::Clean,
+            head: Head::Usable,
+            same_as: None,
             plan: PlanProbe::Present,
             running: None,
             not_pushed: Vec::new(),
@@ -311,6 +361,15 @@ mod tests {
                 work_tree: WorkTree::Unknown("timed out".into()),
                 ..probe("svc-j")
             },
+            RepositoryProbe {
+                head: Head::Detached,
+                ..probe("svc-k")
+            },
+            RepositoryProbe {
+                head: Head::NoCommit,
+                same_as: Some("svc-k".to_owned()),
+                ..probe("svc-l")
+            },
         ]);
         found.workbench = dirty(1);
         found.program = Some(("ralph: not found".into(), "Install it.".into()));
@@ -348,6 +407,12 @@ mod tests {
            Commit and push: git -C /wb/repos/svc-i push
         30 svc-j: git cannot tell whether it is clean: timed out
            See what git says: git -C /wb/repos/svc-j status
+        30 svc-k: on no branch (detached HEAD)
+           Check out the branch that the work is meant for: git -C /wb/repos/svc-k switch BRANCH
+        30 svc-l: there is no commit yet
+           Make the first one: git -C /wb/repos/svc-l commit
+        33 svc-l: the same folder as svc-k, and one loop is enough
+           Leave one of them out: --exclude svc-l
         32 ralph: not found
            Install it.
         32 engine codex: there is no program `codex` on the PATH

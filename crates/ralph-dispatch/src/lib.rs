@@ -2,13 +2,14 @@
 //!
 //! `resolve` turns the four sources of each knob into values with origins, `probe` looks at everything a launch
 //! depends on, `gate` decides, `launch` starts supervised loops, `standing` says how they are, `sweep` writes
-//! down what became of them, `stop` ends them, `cluster` runs them as jobs instead. `commands` joins these and
-//! prints.
+//! down what became of them, `stop` ends them. `cluster` runs them as jobs instead, and `carry` brings home what those
+//! delivered. `commands` joins these and prints.
 //!
 //! What must never be here: a run of `project.conf`, a decision by a pid alone, an edit of a user's file beyond the
 //! Exec cells.
 
 mod args;
+mod carry;
 mod cluster;
 mod commands;
 mod conf;
@@ -30,6 +31,7 @@ mod share;
 mod standing;
 mod stop;
 mod sweep;
+mod window;
 mod work;
 mod workbench;
 

@@ -4,11 +4,19 @@ use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
+use ralph_docs::ansi::visible;
+
 /// As much of a log's end as is looked at, in bytes.
 const TAIL: u64 = 64 * 1024;
 
+/// As much as is looked at for one line; a status shows hundreds of them.
+const TELLING: u64 = 16 * 1024;
+
 /// The longest line that is searched for links, in bytes.
 const LONGEST_LINE: u64 = 64 * 1024;
+
+/// The longest line that a job's script says to the launcher, in bytes.
+const LONGEST_MARKED: u64 = 1024 * 1024;
 
 /// The last lines from an offset on, oldest first; blank ones at the end are left out. Control characters are gone.
 pub(crate) fn last_lines(path: &Path, from: u64, count: usize) -> Vec<String> {
@@ -18,14 +26,49 @@ pub(crate) fn last_lines(path: &Path, from: u64, count: usize) -> Vec<String> {
     lines[lines.len().saturating_sub(count)..].to_vec()
 }
 
-/// The last line that says something.
-pub(crate) fn last_line(path: &Path, from: u64) -> String {
-    let text = end_of(path, from, 4096).unwrap_or_default();
+/// What a job's script says to the launcher, and to nobody else.
+const FOR_THE_LAUNCHER: &str = "ralph: ";
+
+/// The line that tells most of what the end of a log says: the last one that is neither the launcher's own nor a detail
+/// of one above it.
+pub(crate) fn telling_line(path: &Path, from: u64) -> String {
+    let text = end_of(path, from, TELLING).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
-    text.trim_end()
-        .lines()
-        .next_back()
-        .map_or_else(String::new, harmless)
+    let is_ours = |line: &str| {
+        let header = line
+            .strip_prefix("=== ")
+            .is_some_and(|rest| rest.contains(" launch "));
+        let marked = line.strip_prefix(FOR_THE_LAUNCHER);
+        header
+            || marked
+                .is_some_and(|rest| rest.starts_with("status: ") || rest.starts_with("delivered: "))
+    };
+    let is_detail = |line: &str| {
+        line.starts_with([' ', '\t']) || line.starts_with("caused by:") || line.starts_with("hint:")
+    };
+    let lines = text.lines().rev().map(harmless);
+    let mut telling = lines.filter(|line| !line.trim().is_empty() && !is_ours(line));
+    let Some(last) = telling.next() else {
+        return String::new();
+    };
+    let head = if is_detail(&last) {
+        telling.find(|line| !is_detail(line))
+    } else {
+        None
+    };
+    head.unwrap_or(last).trim().to_owned()
+}
+
+/// What is behind a mark at the beginning of lines, in their order.
+pub(crate) fn marked(path: &Path, from: u64, mark: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    // As with links: a log that cannot be read to its end says what it says until there.
+    let _ = each_line(path, from, LONGEST_MARKED, |line| {
+        if let Some(rest) = line.strip_prefix(mark) {
+            found.push(rest.trim_end().to_owned());
+        }
+    });
+    found
 }
 
 /// The size of a log in bytes; 0 where there is none.
@@ -51,35 +94,30 @@ fn start_in(size: u64, from: u64) -> u64 {
     if from > size { 0 } else { from }
 }
 
-/// Without what would move a terminal's cursor or colour it.
+/// A line as a terminal would leave it: what a carriage return wrote over is gone, and nothing colours it.
 fn harmless(line: &str) -> String {
-    let mut text = String::with_capacity(line.len());
-    let mut characters = line.chars().peekable();
-    while let Some(c) = characters.next() {
-        if c == '\u{1b}' && characters.next_if_eq(&'[').is_some() {
-            for c in characters.by_ref() {
-                if ('@'..='~').contains(&c) {
-                    break;
-                }
-            }
-        } else if c == '\t' {
-            text.push(' ');
-        } else if !c.is_control() {
-            text.push(c);
-        }
-    }
-    text
+    let text = visible(line).replace('\t', " ");
+    let mut written = text.rsplit('\r');
+    let last = written.find(|part| !part.trim().is_empty());
+    last.unwrap_or_default().to_owned()
 }
 
 /// The pull requests that a loop's part of a log names, each once, in their order.
 pub(crate) fn pull_requests(path: &Path, from: u64) -> Vec<String> {
     let mut found = Vec::new();
     // A log that cannot be read to its end names what it names until there.
-    let _ = collect(path, from, &mut found);
+    let _ = each_line(path, from, LONGEST_LINE, |line| {
+        for url in links(line) {
+            if !found.contains(&url) {
+                found.push(url);
+            }
+        }
+    });
     found
 }
 
-fn collect(path: &Path, from: u64, found: &mut Vec<String>) -> io::Result<()> {
+/// Hands over each line of a loop's part of a log; one that is longer comes in pieces of that many bytes.
+fn each_line(path: &Path, from: u64, longest: u64, mut hear: impl FnMut(&str)) -> io::Result<()> {
     let mut file = File::open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
@@ -90,19 +128,10 @@ fn collect(path: &Path, from: u64, found: &mut Vec<String>) -> io::Result<()> {
     let mut line = Vec::new();
     loop {
         line.clear();
-        if reader
-            .by_ref()
-            .take(LONGEST_LINE)
-            .read_until(b'\n', &mut line)?
-            == 0
-        {
+        if reader.by_ref().take(longest).read_until(b'\n', &mut line)? == 0 {
             return Ok(());
         }
-        for url in links(&String::from_utf8_lossy(&line)) {
-            if !found.contains(&url) {
-                found.push(url);
-            }
-        }
+        hear(&String::from_utf8_lossy(&line));
     }
 }
 
@@ -156,17 +185,55 @@ mod tests {
     }
 
     #[test]
+    fn the_telling_line_is_no_detail_and_not_ours() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.log");
+        let told = |text: &str| {
+            ralph_core::store::atomic::replace(&path, text.as_bytes()).unwrap();
+            telling_line(&path, 0)
+        };
+        let header =
+            "=== 2026-11-27T20:22:54Z launch 20261127_202254-05871481: ralph --parallel 3\n";
+        assert_eq!(told(header), "");
+        assert_eq!(
+            told(&format!(
+                "{header}error: no branch\ncaused by: x\nhint: Check out.\n"
+            )),
+            "error: no branch"
+        );
+        assert_eq!(
+            told("target reached (1): 1 done\n  1 waits\n    here\n\n"),
+            "target reached (1): 1 done"
+        );
+        assert_eq!(told("  only details\n  of nothing\n"), "of nothing");
+        assert_eq!(
+            told("done\nralph: delivered: 0 {}\nralph: status: {  \"a\": 1}\n"),
+            "done"
+        );
+        assert_eq!(
+            told("ralph: status: {}\nralph: result: branch b\n"),
+            "ralph: result: branch b"
+        );
+        assert_eq!(told("10%\r60%\r99%\r\n"), "99%");
+        assert_eq!(told("\u{1b}]0;title\u{7}\u{1b}[31mred\u{1b}[0m\n"), "red");
+        assert_eq!(
+            marked(&path, 0, "\u{1b}"),
+            ["]0;title\u{7}\u{1b}[31mred\u{1b}[0m"]
+        );
+    }
+
+    #[test]
     fn the_end_of_a_log_is_this_loops_and_harmless() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.log");
-        assert_eq!(last_line(&path, 0), "");
+        assert_eq!(telling_line(&path, 0), "");
         let old = "PR created: https://h/o/r/pull/1\n";
         let text = format!(
             "{old}one\n\u{1b}[31mtwo\u{1b}[0m\u{7}\nPR created: https://h/o/r/pull/2\nlast\n\n \n"
         );
         append::append_bytes(&path, text.as_bytes()).unwrap();
         let from = old.len() as u64;
-        assert_eq!(last_line(&path, from), "last");
+        assert_eq!(telling_line(&path, from), "last");
         assert_eq!(
             last_lines(&path, from, 3),
             ["two", "PR created: https://h/o/r/pull/2", "last"]

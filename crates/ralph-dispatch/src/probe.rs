@@ -1,5 +1,6 @@
 //! Looks at everything that a launch depends on, all at once. Reads only; what it means is decided in the gate.
 
+mod head;
 mod own;
 
 use std::collections::BTreeMap;
@@ -18,7 +19,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use self::own::{is_dirty_by_claims, told, without_own};
-use crate::gate::{MissingEngine, PlanProbe, Probes, RepositoryProbe, Running, WorkTree};
+use crate::gate::{Head, MissingEngine, PlanProbe, Probes, RepositoryProbe, Running, WorkTree};
 use crate::layout::Layout;
 use crate::program::{Capabilities, LoopProgram, name_for};
 use crate::record::{LoopRecord, State};
@@ -66,12 +67,17 @@ pub(crate) async fn probe(site: Site<'_>, names: &[String]) -> Found {
             (Some(name.clone()), folder)
         }));
         let trees = folders.into_iter().map(|(name, folder)| {
-            let host = site.host.to_owned();
+            let (host, variables) = (site.host.to_owned(), site.variables.clone());
             async move {
-                let tree = work_tree(&folder, name.is_some()).await;
+                let (tree, head) = work_tree(&folder, name.is_some()).await;
                 let is_by_claims =
                     name.is_some() && is_dirty_by_claims(&tree, &folder, &host).await;
-                (name, if is_by_claims { WorkTree::Clean } else { tree })
+                let head = match name {
+                    Some(_) => head::as_a_loop_sees_it(head, &folder, &variables).await,
+                    None => Head::Usable,
+                };
+                let tree = if is_by_claims { WorkTree::Clean } else { tree };
+                (name, (tree, head))
             }
         });
         at_once(&permits, trees)
@@ -82,19 +88,33 @@ pub(crate) async fn probe(site: Site<'_>, names: &[String]) -> Found {
         not_pushed(&site, names, &permits)
     );
     let at = trees.iter().position(|(name, _)| name.is_none());
-    let workbench = at.map_or(WorkTree::Clean, |at| trees.swap_remove(at).1);
+    let workbench = at.map_or(WorkTree::Clean, |at| trees.swap_remove(at).1.0);
     let mut trees: BTreeMap<_, _> = trees.into_iter().collect();
     let mut pushed: BTreeMap<_, _> = pushed.into_iter().collect();
     let look = Look::new(site.layout, site.jobs);
-    let repositories = names.iter().map(|name| RepositoryProbe {
-        name: name.clone(),
-        folder: site.layout.repository(name),
-        work_tree: trees
-            .remove(&Some(name.clone()))
-            .unwrap_or(WorkTree::Missing),
-        plan: plan(&site.layout.plan(name)),
-        running: running(site.layout, &look, name),
-        not_pushed: pushed.remove(name).unwrap_or_default(),
+    let mut known = BTreeMap::new();
+    let repositories = names.iter().map(|name| {
+        let folder = site.layout.repository(name);
+        let tree = trees.remove(&Some(name.clone()));
+        let (work_tree, head) = tree.unwrap_or((WorkTree::Missing, Head::Usable));
+        let first = folder.canonicalize().ok().map(|place| {
+            let first = known.entry(place).or_insert_with(|| name.clone());
+            first.clone()
+        });
+        RepositoryProbe {
+            name: name.clone(),
+            folder,
+            work_tree,
+            // A job clones the branch that is pushed.
+            head: match site.knobs.place.value {
+                Place::Here => head,
+                Place::Cluster => Head::Usable,
+            },
+            same_as: first.filter(|first| first != name),
+            plan: plan(&site.layout.plan(name)),
+            running: running(site.layout, &look, name),
+            not_pushed: pushed.remove(name).unwrap_or_default(),
+        }
     });
     let (program, wrong) = match program {
         Ok(program) => (Some(program), None),
@@ -127,25 +147,27 @@ async fn at_once<T: Send + 'static>(
     set.join_all().await
 }
 
-/// A work tree as `git status --porcelain` shows it. A repository has to be one of its own, or git would answer for
+/// A work tree and its HEAD as `git status --porcelain --branch` shows them. A repository has to be one of its own, or git would answer for
 /// the workbench around it.
-async fn work_tree(folder: &Path, of_its_own: bool) -> WorkTree {
+async fn work_tree(folder: &Path, of_its_own: bool) -> (WorkTree, Head) {
+    let without = |tree| (tree, Head::Usable);
     if !folder.is_dir() {
-        return WorkTree::Missing;
+        return without(WorkTree::Missing);
     }
     if of_its_own && fs::symlink_metadata(folder.join(".git")).is_err() {
-        return WorkTree::NoRepository;
+        return without(WorkTree::NoRepository);
     }
-    let mut command = git_command(folder, &["status", "--porcelain"]);
+    let arguments = ["status", "--porcelain", "--branch", "--no-ahead-behind"];
+    let mut command = git_command(folder, &arguments);
     if of_its_own && let Some(around) = folder.canonicalize().ok().as_deref().and_then(Path::parent)
     {
         // Where its `.git` is damaged, git would walk on upward and answer for the workbench, too.
         command.env("GIT_CEILING_DIRECTORIES", around);
     }
     match answer(command).await {
-        Ok(text) => told(&text),
-        Err(why) if why.contains("not a git repository") => WorkTree::NoRepository,
-        Err(why) => WorkTree::Unknown(why),
+        Ok(text) => (told(&text), head::told(&text)),
+        Err(why) if why.contains("not a git repository") => without(WorkTree::NoRepository),
+        Err(why) => without(WorkTree::Unknown(why)),
     }
 }
 
@@ -202,11 +224,12 @@ async fn run(mut command: Command, limit: Duration) -> Result<(bool, String, Str
     ))
 }
 
-/// A plan as a launch asks for it: there, and not empty.
+/// A plan as a launch asks for it: there, and not empty. To a loop, one of blank lines is empty.
 pub(crate) fn plan(path: &Path) -> PlanProbe {
+    let is_blank = || fs::read(path).is_ok_and(|text| text.trim_ascii().is_empty());
     match path.metadata() {
-        Ok(found) if found.is_file() && found.len() > 0 => PlanProbe::Present,
-        Ok(found) if found.is_file() => PlanProbe::Empty,
+        Ok(found) if found.is_file() && is_blank() => PlanProbe::Empty,
+        Ok(found) if found.is_file() => PlanProbe::Present,
         _ => PlanProbe::Missing,
     }
 }

@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 
 use crate::record::State;
-use crate::report::{LaunchReport, LoopRow, StatusReport, StopReport, SweepReport};
+use crate::report::{
+    ForeignRow, LaunchReport, LaunchRow, LoopRow, StatusReport, StopReport, SweepReport,
+};
 
 const RED: Style = AnsiColor::Red.on_default();
 const GREEN: Style = AnsiColor::Green.on_default();
@@ -112,27 +114,7 @@ pub(crate) fn launched(report: &LaunchReport) -> String {
 
 /// The table of states, the ends of the logs of loops that went wrong, and the sums.
 pub(crate) fn status(report: &StatusReport) -> String {
-    let mut text = table(&report.loops);
-    for row in &report.foreign {
-        let pid = row
-            .pid
-            .map_or_else(|| "-".to_owned(), |pid| pid.to_string());
-        let state = if row.alive {
-            State::Running
-        } else {
-            State::Lost
-        };
-        let name = row
-            .file
-            .trim_start_matches("ralph/")
-            .trim_end_matches(".pid");
-        line!(
-            text,
-            "| {name} | {pid} | {} | {} of another launcher |",
-            state.word(),
-            row.file
-        );
-    }
+    let mut text = rows(report);
     text.push_str(&tails(&report.loops));
     if !report.loops.is_empty() {
         text.push('\n');
@@ -141,13 +123,81 @@ pub(crate) fn status(report: &StatusReport) -> String {
     text
 }
 
-fn sums(report: &StatusReport) -> String {
-    let of = report
-        .max_tasks
-        .map_or_else(String::new, |m| format!(" of {m}"));
-    let mut text = format!(
-        "attempts {}{of} · tasks left {} · cost ${:.2} · pull requests {}\n",
-        report.attempts, report.tasks_left, report.cost_usd, report.pull_requests
+/// The table of states, with the pidfiles of other launchers.
+pub(crate) fn rows(report: &StatusReport) -> String {
+    let mut text = table(&report.loops);
+    for row in &report.foreign {
+        let pid = row
+            .pid
+            .map_or_else(|| "-".to_owned(), |pid| pid.to_string());
+        let (name, state) = foreign(row);
+        line!(
+            text,
+            "| {name} | {pid} | {} | {} of another launcher |",
+            state.word(),
+            row.file
+        );
+    }
+    text
+}
+
+/// The same where there is no room for a table: a name, a state and what of the last line fits.
+pub(crate) fn list(report: &StatusReport) -> String {
+    let mut text = String::new();
+    for row in &report.loops {
+        let state = paint(style(row.state), row.state.word());
+        line!(text, "{} {state} {}", row.repository, row.last_line);
+    }
+    for row in &report.foreign {
+        let (name, state) = foreign(row);
+        line!(text, "{name} {} {}", state.word(), row.file);
+    }
+    text
+}
+
+/// The name and the state of a loop of another launcher.
+fn foreign(row: &ForeignRow) -> (&str, State) {
+    let name = row
+        .file
+        .trim_start_matches("ralph/")
+        .trim_end_matches(".pid");
+    let state = if row.alive {
+        State::Running
+    } else {
+        State::Lost
+    };
+    (name, state)
+}
+
+/// What was spent, launch by launch: the M of one says nothing about the attempts of another.
+pub(crate) fn sums(report: &StatusReport) -> String {
+    let spent = |launch: &LaunchRow| {
+        let of = launch
+            .max_tasks
+            .map_or_else(String::new, |m| format!(" of {m}"));
+        format!("attempts {}{of}", launch.attempts)
+    };
+    let mut text = String::new();
+    match &report.launches[..] {
+        [launch] => text = format!("{} · ", spent(launch)),
+        launches => {
+            for launch in launches {
+                let names = launch.repositories.join(", ");
+                line!(
+                    text,
+                    "launch {} ({names}): {}",
+                    launch.launch,
+                    spent(launch)
+                );
+            }
+        }
+    }
+    line!(
+        text,
+        "tasks left {} · cost ${:.2} · pull requests {}",
+        report.tasks_left,
+        report.cost_usd,
+        report.pull_requests
     );
     for row in &report.loops {
         for url in &row.pull_requests {
@@ -164,12 +214,7 @@ pub(crate) fn table(rows: &[LoopRow]) -> String {
         let job = row.job.as_ref().map(|job| format!("job {job}"));
         let pid = row.pid.map(|pid| pid.to_string());
         let who = pid.or(job).unwrap_or_else(|| "-".to_owned());
-        let style = match row.state {
-            State::Done => GREEN,
-            State::Failed | State::Lost | State::Orphaned => RED,
-            State::Pending | State::Running | State::Stopped | State::Unknown => Style::new(),
-        };
-        let state = paint(style, row.state.word());
+        let state = paint(style(row.state), row.state.word());
         line!(
             text,
             "| {} | {who} | {state} | {} |",
@@ -178,6 +223,14 @@ pub(crate) fn table(rows: &[LoopRow]) -> String {
         );
     }
     text
+}
+
+fn style(state: State) -> Style {
+    match state {
+        State::Done => GREEN,
+        State::Failed | State::Lost | State::Orphaned => RED,
+        State::Pending | State::Running | State::Stopped | State::Unknown => Style::new(),
+    }
 }
 
 /// A text in a cell: bars escaped, cut at its length.
@@ -201,12 +254,13 @@ pub(crate) fn tails(rows: &[LoopRow]) -> String {
             .exit_code
             .map_or_else(String::new, |code| format!(", exit code {code}"));
         let count = row.last_lines.len();
-        let head = format!(
-            "{} {}{code}: the last {count} lines of {}",
-            row.repository,
-            row.state.word(),
-            row.log
-        );
+        let (name, state) = (&row.repository, row.state.word());
+        let what = match count {
+            0 => format!("nothing in {}", row.log),
+            1 => format!("the last line of {}", row.log),
+            _ => format!("the last {count} lines of {}", row.log),
+        };
+        let head = format!("{name} {state}{code}: {what}");
         line!(text, "\n{}", paint(RED.bold(), &head));
         if let Some(reason) = &row.reason {
             line!(text, "    ({reason})");
@@ -272,12 +326,12 @@ pub(crate) fn stopped(report: &StopReport) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use ralph_core::time::Timestamp;
 
     use super::*;
 
-    fn row(repository: &str, state: State, last_line: &str) -> LoopRow {
+    pub(crate) fn row(repository: &str, state: State, last_line: &str) -> LoopRow {
         LoopRow {
             repository: repository.to_owned(),
             state,
@@ -308,6 +362,12 @@ mod tests {
                 row("svc-c", State::Lost, &"x".repeat(200)),
             ],
             foreign: Vec::new(),
+            launches: vec![LaunchRow {
+                launch: "20261126_213300-00000001".to_owned(),
+                repositories: vec!["svc-a".to_owned(), "svc-b".to_owned()],
+                attempts: 9,
+                max_tasks: Some(30),
+            }],
             attempts: 9,
             max_tasks: Some(30),
             tasks_left: 6,
@@ -336,6 +396,25 @@ mod tests {
           svc-b https://host/o/svc-b/pull/1
           svc-c https://host/o/svc-c/pull/1
         ");
+        let mut later = report.launches[0].clone();
+        later.launch = "20261127_120000-00000002".to_owned();
+        (later.attempts, later.max_tasks) = (2, None);
+        report.launches.insert(0, later);
+        let text = anstream_free(&status(&report));
+        let sums: Vec<&str> = text
+            .lines()
+            .skip_while(|line| !line.starts_with("launch"))
+            .take(3)
+            .collect();
+        assert_eq!(
+            sums,
+            [
+                "launch 20261127_120000-00000002 (svc-a, svc-b): attempts 2",
+                "launch 20261126_213300-00000001 (svc-a, svc-b): attempts 9 of 30",
+                "tasks left 6 · cost $0.38 · pull requests 3",
+            ]
+        );
+        report.launches.remove(0);
         report.loops.truncate(2);
         report.loops.remove(0);
         insta::assert_snapshot!(serde_json::to_string_pretty(&report).unwrap(), @r#"
@@ -367,6 +446,17 @@ mod tests {
             }
           ],
           "foreign": [],
+          "launches": [
+            {
+              "launch": "20261126_213300-00000001",
+              "repositories": [
+                "svc-a",
+                "svc-b"
+              ],
+              "attempts": 9,
+              "max_tasks": 30
+            }
+          ],
           "attempts": 9,
           "max_tasks": 30,
           "tasks_left": 6,

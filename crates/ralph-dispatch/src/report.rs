@@ -1,7 +1,10 @@
 //! What the launcher answers, as data: the shapes behind `--json`. Members may be added, none is ever removed.
 
+use std::collections::BTreeMap;
+
 use ralph_core::time::Timestamp;
 use ralph_front::SCHEMA_VERSION;
+use ralph_loop::budget::Budget;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -170,6 +173,19 @@ pub(crate) struct ForeignRow {
     pub(crate) alive: bool,
 }
 
+/// What a launch has come to, of whose loops at least one is the last of its repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub(crate) struct LaunchRow {
+    /// The launch.
+    pub(crate) launch: String,
+    /// The repositories whose last loop is of this launch.
+    pub(crate) repositories: Vec<String>,
+    /// Attempts that were spent, of all its loops together.
+    pub(crate) attempts: u64,
+    /// M; null in batch mode.
+    pub(crate) max_tasks: Option<u64>,
+}
+
 /// All loops, and their sums.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub(crate) struct StatusReport {
@@ -179,15 +195,17 @@ pub(crate) struct StatusReport {
     pub(crate) loops: Vec<LoopRow>,
     /// Pidfiles of other launchers.
     pub(crate) foreign: Vec<ForeignRow>,
-    /// Attempts that were spent.
+    /// The launches that these loops are of, the last one first.
+    pub(crate) launches: Vec<LaunchRow>,
+    /// Attempts that were spent in the last launch.
     pub(crate) attempts: u64,
     /// M of the last launch; null in batch mode.
     pub(crate) max_tasks: Option<u64>,
-    /// Tasks that are not done.
+    /// Tasks that are not done, in all these repositories.
     pub(crate) tasks_left: u64,
-    /// US dollars.
+    /// US dollars, of all these loops.
     pub(crate) cost_usd: f64,
-    /// Pull requests.
+    /// Pull requests, of all these loops.
     pub(crate) pull_requests: usize,
     /// Records that could not be read, and the like.
     pub(crate) problems: Vec<String>,
@@ -205,12 +223,13 @@ impl StatusReport {
             .iter()
             .map(|standing| LoopRow::new(standing, layout))
             .collect();
-        let last = standings.iter().map(|standing| &standing.record);
-        let last = last.max_by(|one, other| one.launch.cmp(&other.launch));
+        let launches = launches(standings, &loops, layout);
+        let last = launches.first();
         Self {
             schema_version: SCHEMA_VERSION,
-            attempts: loops.iter().filter_map(|row| row.attempts).sum(),
-            max_tasks: last.and_then(|record| record.max_tasks),
+            attempts: last.map_or(0, |launch| launch.attempts),
+            max_tasks: last.and_then(|launch| launch.max_tasks),
+            launches,
             tasks_left: loops.iter().filter_map(|row| row.tasks_left).sum(),
             cost_usd: loops
                 .iter()
@@ -222,6 +241,42 @@ impl StatusReport {
             problems,
         }
     }
+}
+
+/// The launches of these loops, the last one first. What a launch has spent stands in its ledger, also for loops whose
+/// repositories were launched again since; where its loops share none, the rows say it.
+fn launches(standings: &[Standing], rows: &[LoopRow], layout: &Layout) -> Vec<LaunchRow> {
+    let mut launches: BTreeMap<&str, LaunchRow> = BTreeMap::new();
+    for (standing, row) in standings.iter().zip(rows) {
+        let record = &standing.record;
+        let launch = launches.entry(&record.launch).or_insert_with(|| LaunchRow {
+            launch: record.launch.clone(),
+            repositories: Vec::new(),
+            attempts: 0,
+            max_tasks: record.max_tasks,
+        });
+        launch.repositories.push(record.repository.clone());
+        launch.attempts += row.attempts.unwrap_or(0);
+    }
+    for launch in launches.values_mut() {
+        if let Ok(ledger) = Budget::look(&layout.budget(&launch.launch)) {
+            launch.attempts = ledger.spent;
+        }
+    }
+    launches.into_values().rev().collect()
+}
+
+/// The second name of the program.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct LinkReport {
+    /// Version of this shape.
+    pub(crate) schema_version: u32,
+    /// The link.
+    pub(crate) link: String,
+    /// The program that it leads to.
+    pub(crate) program: String,
+    /// Whether it was made just now; else it was there already.
+    pub(crate) made: bool,
 }
 
 /// A cell of `EPIC-PIPELINE.md` that changed.
@@ -272,4 +327,82 @@ pub(crate) struct StopReport {
     pub(crate) schema_version: u32,
     /// The loops that were asked to stop, as they are now.
     pub(crate) loops: Vec<LoopRow>,
+}
+
+#[cfg(test)]
+mod tests {
+    use ralph_core::process::Identity;
+    use ralph_loop::budget::{Settlement, Terms};
+    use ralph_loop::outcome::AttemptId;
+
+    use super::*;
+    use crate::record::{Figures, LoopRecord, Settled};
+
+    const FORMER: &str = "20261126_213300-00000001";
+    const LATER: &str = "20261127_120000-00000002";
+
+    fn standing(repository: &str, launch: &str, max_tasks: u64, attempts: u64) -> Standing {
+        let settled = Settled {
+            state: State::Done,
+            exit_code: Some(0),
+            reason: None,
+            ended: None,
+            pull_requests: Vec::new(),
+            figures: Figures {
+                attempts: Some(attempts),
+                ..Figures::default()
+            },
+            in_pipeline: true,
+        };
+        let record = LoopRecord {
+            max_tasks: Some(max_tasks),
+            settled: Some(settled),
+            ..LoopRecord::new(repository, launch, Timestamp::UNIX_EPOCH)
+        };
+        Standing {
+            record,
+            state: State::Done,
+            pid: None,
+            exit_code: Some(0),
+            reason: None,
+            ended: None,
+        }
+    }
+
+    /// Of three repositories one was launched again, with a budget of its own.
+    #[test]
+    fn attempts_are_told_of_the_launch_that_spent_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path().to_owned());
+        let standings = [
+            standing("svc-a", LATER, 3, 1),
+            standing("svc-b", FORMER, 9, 4),
+            standing("svc-c", FORMER, 9, 2),
+        ];
+        let told = || {
+            let report = StatusReport::new(&standings, Vec::new(), Vec::new(), &layout);
+            assert_eq!((report.attempts, report.max_tasks), (1, Some(3)));
+            let launches = report.launches.iter();
+            let told: Vec<_> = launches
+                .map(|one| (one.repositories.join(" "), one.attempts, one.max_tasks))
+                .collect();
+            told
+        };
+        let later = ("svc-a".to_owned(), 1, Some(3));
+        let former = |attempts| ("svc-b svc-c".to_owned(), attempts, Some(9));
+        assert_eq!(told(), [later.clone(), former(6)]);
+        // The ledger knows what the record of the repository that was launched again has forgotten.
+        let terms = Terms {
+            workers: 1,
+            attempts: Some(9),
+        };
+        let budget = Budget::create(&layout.budget(FORMER), &terms).unwrap();
+        let owner = Identity::of(std::process::id()).unwrap();
+        for number in 1..=7 {
+            let attempt: AttemptId = format!("20261126_213300-0000000{number}").parse().unwrap();
+            let _ = budget.reserve(&attempt, "svc", &owner).unwrap();
+            let _ = budget.settle(&attempt, Settlement::Spent).unwrap();
+        }
+        assert_eq!(told(), [later, former(7)]);
+    }
 }

@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 use ralph_front::explain::ErrorReport;
 use schemars::{JsonSchema, Schema, schema_for};
 
-use crate::report::{LaunchReport, StatusReport, StopReport, SweepReport};
+use crate::report::{LaunchReport, LinkReport, StatusReport, StopReport, SweepReport};
 
 /// Name and schema of each output.
 pub(crate) fn all() -> BTreeMap<&'static str, Schema> {
     BTreeMap::from([
         of::<ErrorReport>("error"),
         of::<LaunchReport>("launch"),
+        of::<LinkReport>("link"),
         of::<StatusReport>("status"),
         of::<StopReport>("stop"),
         of::<SweepReport>("sweep"),

@@ -155,13 +155,22 @@ impl Standing {
         }
     }
 
-    /// The last line of its log; where there is none, why.
+    /// The last telling line of its log; where more is known than it says, why it ended.
     pub(crate) fn last_line(&self, layout: &Layout) -> String {
         let log = layout.log(&self.record.repository);
-        let line = log_text::last_line(&log, self.record.log_from);
-        match (&self.reason, self.state) {
-            (Some(reason), State::Failed | State::Lost | State::Unknown) => reason.clone(),
-            (_, State::Lost) => format!("gone without a word; last: {line}"),
+        let line = log_text::telling_line(&log, self.record.log_from);
+        match (&self.reason, self.state, self.exit_code) {
+            (Some(reason), State::Failed | State::Lost | State::Unknown, _) if line.is_empty() => {
+                reason.clone()
+            }
+            (Some(reason), State::Failed | State::Lost | State::Unknown, _) => {
+                format!("{reason}; last: {line}")
+            }
+            (_, State::Lost, _) if line.is_empty() => "gone without a word".to_owned(),
+            (_, State::Lost, _) => format!("gone without a word; last: {line}"),
+            (_, State::Failed, Some(code)) if line.is_empty() => {
+                format!("exit code {code}, without a word")
+            }
             _ => line,
         }
     }

@@ -18,6 +18,7 @@ use ralph_core::time::stamp;
 use ralph_docs::DocError;
 use ralph_front::failure::sentence;
 
+use crate::carry;
 use crate::epic::{self, Change, Effect};
 use crate::layout::Layout;
 use crate::record::{LoopRecord, RecordError, Settled, State};
@@ -131,6 +132,11 @@ fn settle(
     }
     let standing = look.at(record);
     if !standing.state.is_final() {
+        return standing.record;
+    }
+    if let Err(problem) = carry::bring_home(layout, env, &standing.record) {
+        // Not settled, so the next sweep tries again.
+        swept.problems.push(problem);
         return standing.record;
     }
     let settled = standing.settle(layout);

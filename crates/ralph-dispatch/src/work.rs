@@ -32,6 +32,12 @@ pub(crate) fn look(layout: &Layout, record: &LoopRecord, has_ended: bool) -> Wor
     if record.job.is_some() {
         let log = layout.log(&record.repository);
         let (figures, pull_requests) = cluster::work(&log, record.log_from);
+        // Until its results come home, what is left is what is left here.
+        let here = || left(&layout.repository(&record.repository));
+        let figures = Figures {
+            tasks_left: figures.tasks_left.or_else(here),
+            ..figures
+        };
         return Work {
             figures,
             pull_requests,
@@ -53,8 +59,9 @@ pub(crate) fn look(layout: &Layout, record: &LoopRecord, has_ended: bool) -> Wor
 /// it made, and whatever else its log holds is the text of tasks and of agents.
 pub(crate) fn at_the_end(layout: &Layout, record: &LoopRecord) -> Work {
     let mut work = look(layout, record, true);
-    // Only our own has a ledger, or says how many attempts were spent.
-    if work.figures.attempts.is_none() {
+    // Only our own has a ledger, or says how many attempts were spent; in a job it says the cost with them at its end.
+    let is_foreign_job = record.job.is_some() && work.figures.cost_usd.is_none();
+    if work.figures.attempts.is_none() || is_foreign_job {
         let log = layout.log(&record.repository);
         work.pull_requests = log_text::pull_requests(&log, record.log_from);
     }
@@ -82,8 +89,7 @@ fn said(layout: &Layout, record: &LoopRecord) -> Option<Work> {
 
 /// What the loop has spent of its launch's budget; `None` where the loops share none.
 fn spent(layout: &Layout, record: &LoopRecord) -> Option<u64> {
-    let standing = Budget::open(&layout.budget(&record.launch)).ok()?;
-    let standing = standing.standing().ok()?;
+    let standing = Budget::look(&layout.budget(&record.launch)).ok()?;
     // The ledger calls a repository by the folder in which git finds it.
     let folder = layout.repository(&record.repository).canonicalize().ok()?;
     let name = folder.file_name()?.to_string_lossy();
@@ -146,6 +152,42 @@ mod tests {
         assert_eq!(work.figures.tasks_left, Some(2));
         // What its tasks name is nobody's pull request.
         assert_eq!(work.pull_requests, [""; 0]);
+    }
+
+    /// What a job says before its end, and what is left at home until its results come there.
+    #[test]
+    fn of_a_job_that_runs_the_log_tells_how_far_it_is() {
+        let (_folder, layout, record) = bench();
+        atomic::replace(&layout.plan("a"), PLAN.as_bytes()).unwrap();
+        let said = "[t] [continuous] completed=1/9 x\n[t] [continuous] completed=2/9 succeeded=1\n[t] worker 1: completed=7\n";
+        append::append_bytes(&layout.log("a"), said.as_bytes()).unwrap();
+        let (figures, _) = cluster::work(&layout.log("a"), 0);
+        assert_eq!((figures.attempts, figures.cost_usd), (Some(2), None));
+        let request = serde_json::json!({
+            "kind": "local", "job": null, "branch": "b", "fetched": 0,
+            "request": {
+                "token": "20261126_213300-00000001-abcdef", "run": "20261126_213300-00000001", "project": "loop-a",
+                "script_path": "s", "script": "", "script_sha256": "", "config_path": null, "config": null,
+                "variables": {}, "git": null, "after": [], "exclude": [], "intent_at": "2026-11-26T21:33:00Z"
+            }
+        });
+        let Ok(job) = serde_json::from_value(request) else {
+            panic!("the shape of a job");
+        };
+        let record = LoopRecord {
+            job: Some(job),
+            ..record
+        };
+        let work = look(&layout, &record, false);
+        assert_eq!(
+            (work.figures.attempts, work.figures.tasks_left),
+            (Some(2), Some(2))
+        );
+        // A foreign loop says no more, so its log is searched.
+        assert_eq!(
+            at_the_end(&layout, &record).pull_requests,
+            ["https://h/o/r/pull/7"]
+        );
     }
 
     #[test]

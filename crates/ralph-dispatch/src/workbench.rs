@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use ralph_core::env::Env;
 use ralph_core::error::Code;
 use ralph_core::store::{append, atomic};
-use ralph_front::failure::Failure;
+use ralph_front::failure::{Failure, sentence};
 use ralph_front::machine::{self, block_on};
 use ralph_front::output::Output;
 
@@ -25,10 +25,17 @@ pub(crate) struct Workbench {
 }
 
 impl Workbench {
-    /// Finds it and reads its `project.conf`.
-    pub(crate) fn open(global: &Global, output: Output) -> Result<Self, Failure> {
+    /// Finds it and reads its `project.conf`. Loops that run can be seen and stopped while somebody is still mending that
+    /// file: whoever does not need it is warned only.
+    pub(crate) fn open(global: &Global, output: Output, needs_conf: bool) -> Result<Self, Failure> {
         let layout = Layout::new(root(global)?);
-        let conf = Conf::open(&layout.conf())?;
+        let conf = match Conf::open(&layout.conf()) {
+            Err(error) if !needs_conf => {
+                output.note(&format!("warning: {}; it is passed over", sentence(&error)));
+                Conf::default()
+            }
+            read => read?,
+        };
         Ok(Self {
             layout,
             conf,

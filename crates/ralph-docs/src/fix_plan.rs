@@ -25,7 +25,7 @@ const MAX_ID: usize = 50;
 /// The id of a task whose text has no ASCII letter or digit.
 const NO_ID: &str = "task";
 
-/// Whose plan it is.
+/// Whose plan it is, which decides how its sections are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Flavour {
     /// One repository's: indented tasks are tasks of their own, and headings are only for people.
@@ -84,7 +84,7 @@ pub struct RowKey {
     pub occurrence: u32,
 }
 
-/// A task of the plan.
+/// A task of the plan: one line with a checkbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     /// Where it stands.

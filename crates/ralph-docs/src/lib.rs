@@ -20,6 +20,10 @@
 //! | `.ralph/fix_plan.md` | [`fix_plan`] |
 //! | any table, such as that of `EPIC-PIPELINE.md` | [`table`] |
 //!
+//! Everything is a pure function of its arguments, on any thread, in any runtime. A document is handed over whole and as
+//! text; who reads and writes the file, and holds its lock, is the caller's business. Lines are counted from one, ranges
+//! are of bytes. Callers branch on [`DocErrorCode`].
+//!
 //! What must never be here: files, clocks, other crates of the workspace, a renderer of Markdown.
 //!
 //! ```

@@ -15,7 +15,7 @@ use crate::verify::checked;
 /// The longest text of a cell, in characters.
 const MAX_CELL: usize = 300;
 
-/// A table.
+/// A table of a document, with the ranges of its cells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     /// All of its lines, in bytes.
@@ -50,7 +50,7 @@ pub struct Cell {
 }
 
 impl Table {
-    /// The place of a column, by its name; case does not matter.
+    /// The place of a column, from 0, by its name; case does not matter. `None` where the table has no such column.
     #[must_use]
     pub fn column(&self, name: &str) -> Option<usize> {
         let same = |column: &String| column.eq_ignore_ascii_case(name.trim());

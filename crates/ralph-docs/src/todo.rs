@@ -44,7 +44,7 @@ impl<'a> From<&'a String> for TaskKey<'a> {
     }
 }
 
-/// A task.
+/// A task of a todo list, with its place in the document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Task {
     /// `T1`, `T0.1`, `P1-12`; `None` where there is none.

@@ -85,12 +85,15 @@ pub fn user() -> String {
         .unwrap_or_else(|| "unknown".to_owned())
 }
 
-/// Where what all processes of this user share is kept.
+/// Where what all processes of this user share is kept. A path that is relative counts as not set (XDG Base Directory
+/// Specification), and so does a runtime folder that is not there, as after `su`.
 #[must_use]
 pub fn runtime_dir() -> Option<PathBuf> {
-    path("XDG_RUNTIME_DIR")
-        .or_else(|| path("XDG_STATE_HOME"))
-        .or_else(|| Some(path("HOME")?.join(".local/state")))
+    let absolute = |name| path(name).filter(|path| path.is_absolute());
+    absolute("XDG_RUNTIME_DIR")
+        .filter(|folder| folder.is_dir())
+        .or_else(|| absolute("XDG_STATE_HOME"))
+        .or_else(|| Some(absolute("HOME")?.join(".local/state")))
 }
 
 /// The folder for temporary files.

@@ -1,5 +1,7 @@
 //! What both binaries share where they face a person: errors on their way out, where text goes, which cluster is meant.
 //!
+//! Not for embedding: whoever builds another front end takes the crates below this one.
+//!
 //! What must never be here: a verb, a command line beyond the options that all verbs have, and a variable of one binary
 //! alone: each names its own and hands in what is needed. `environment` is read by the binaries, not by this crate.
 

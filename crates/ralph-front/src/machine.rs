@@ -1,26 +1,15 @@
 //! The environment that a binary injects into the libraries, and the runtime that it waits on.
 
-use std::sync::Arc;
-
-use ralph_core::env::{Env, RandomIds};
+use ralph_core::env::Env;
 use ralph_core::error::Code;
-use ralph_core::time::SystemClock;
 
 use crate::failure::Failure;
 
 /// This machine, this process and this user, for everything that is injected.
 #[must_use]
 pub fn env(user: String) -> Env {
-    Env {
-        clock: Arc::new(SystemClock::new()),
-        ids: Arc::new(RandomIds::default()),
-        host: rustix::system::uname()
-            .nodename()
-            .to_string_lossy()
-            .into_owned(),
-        user,
-        pid: std::process::id(),
-    }
+    let name = rustix::system::uname();
+    Env::system(name.nodename().to_string_lossy(), user)
 }
 
 /// Runs a future to its end on a small runtime.

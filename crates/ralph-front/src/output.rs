@@ -127,6 +127,14 @@ impl Output {
         self.on_terminal().then(|| usize::from(height.0))
     }
 
+    /// Columns and lines of the terminal as they are, however few; `None` where there is none.
+    #[must_use]
+    pub fn size(&self) -> Option<(usize, usize)> {
+        let (width, height) = terminal_size::terminal_size()?;
+        let size = (usize::from(width.0), usize::from(height.0));
+        self.on_terminal().then_some(size)
+    }
+
     /// Prints results.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! Puts a loop together from resolved settings: finds the repositories, the base, the remote, and what git must not
 //! show. Reads; what it writes is git's own list of ignored paths and empty folders of ours.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -25,14 +25,14 @@ use crate::delivery::{Deliverer, DeliverySettings};
 use crate::engine;
 use crate::event::Sink;
 use crate::gates::Gates;
-use crate::git::{Git, GitProgram};
+use crate::git::{Git, GitError, GitProgram};
 use crate::integrate::Integrator;
 use crate::plan::{Owner, PlanFile};
 use crate::pool::{Brakes, Line, PoolError, PoolSettings, Shop, Site, Stop};
 use crate::record::Records;
 use crate::redact::Redactor;
 use crate::settings::Settings;
-use crate::worktree::Worktrees;
+use crate::worktree::{ControlFiles, Worktrees};
 
 /// The folder of the loop in a repository or a workspace.
 pub const FOLDER: &str = ".ralph";
@@ -149,7 +149,7 @@ pub async fn assemble(assembly: Assembly<'_>) -> Result<Shop, PoolError> {
         redactor: assembly.redactor,
         brakes: RefCell::new(brakes),
         history: RefCell::default(),
-        named_was_tried: Cell::new(false),
+        named: OnceCell::new(),
         recovered_pull_requests: RefCell::default(),
         stop: assembly.stop,
         sink: assembly.sink,
@@ -209,6 +209,14 @@ async fn sites(assembly: &Assembly<'_>) -> Result<BTreeMap<Option<String>, Arc<S
     Ok(sites)
 }
 
+/// Tells git to ignore what a loop keeps in a repository.
+///
+/// # Errors
+/// Git gives no answer; its file cannot be written.
+pub async fn keep_out_of_git(git: &Git) -> Result<(), GitError> {
+    git.exclude(&OURS).await
+}
+
 async fn site(
     assembly: &Assembly<'_>,
     name: Option<String>,
@@ -219,7 +227,7 @@ async fn site(
     let ralph = git.top().join(FOLDER);
     atomic::create_dir(&ralph.join(STATE))?;
     // Before anything is refused, so that a loop that does not begin leaves nothing in `git status` either.
-    git.exclude(&OURS).await?;
+    keep_out_of_git(&git).await?;
     let held = match name {
         None => None,
         Some(_) => Some(lock_of_its_own(&git)?),
@@ -232,10 +240,7 @@ async fn site(
     };
     let base = git.base(wished, remote.as_deref()).await?;
     let tracked_plan = match name {
-        None => {
-            let path = format!("{FOLDER}/{PLAN}");
-            git.is_tracked(Path::new(&path)).await?.then_some(path)
-        }
+        None => tracked_plan(&git).await?,
         Some(_) => None,
     };
     let strategy = work.merge_strategy.value;
@@ -265,6 +270,16 @@ async fn site(
         git,
         base,
     })
+}
+
+/// The plan of a repository, from its top, where git tracks it.
+async fn tracked_plan(git: &Git) -> Result<Option<String>, PoolError> {
+    let files = ControlFiles::find(git.top());
+    let Some(path) = files.plan() else {
+        return Ok(None);
+    };
+    let is_tracked = git.is_tracked(Path::new(path)).await?;
+    Ok(is_tracked.then(|| path.to_owned()))
 }
 
 /// The loop's lock of a repository of a workspace: two loops would take each other's worktrees for what a crash left.

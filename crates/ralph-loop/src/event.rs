@@ -8,7 +8,7 @@ use crate::outcome::{AttemptId, Outcome, Usage};
 use crate::record::{AttemptLine, Totals};
 use crate::task::Task;
 
-/// One thing that happened.
+/// One thing that happened in a loop. What a record has to keep is in its files, too: nothing is lost with an event.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// What an earlier loop left behind was found and settled.
@@ -254,13 +254,13 @@ pub(crate) fn one_line(text: &str) -> String {
         .collect()
 }
 
-/// Where events go.
+/// Where events go: a view, a log, an embedder. It is called on the loop's own thread, between two of its steps.
 pub trait Sink: Send + Sync {
     /// Takes one; never fails and never waits.
     fn event(&self, event: &Event);
 }
 
-/// Goes nowhere.
+/// The sink of a loop that nobody watches.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 

@@ -175,7 +175,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Whether it spends one of the M attempts (`cli.md`). Limits, authentication, our own signals and delivery
+    /// Whether it spends one of the M attempts. Limits, authentication, our own signals and delivery
     /// never do.
     #[must_use]
     pub fn spends(self) -> bool {

@@ -11,6 +11,8 @@
 //! if the file still has the bytes that were read. What must never be here: a task addressed by its line, a claim
 //! judged by its age, a change to anything but marks.
 
+mod bullets;
+mod carry;
 mod edit;
 mod error;
 mod hold;
@@ -32,6 +34,7 @@ use ralph_docs::fix_plan::{Flavour, Mark, Marked, RowKey};
 use crate::outcome::AttemptId;
 use crate::task::{Task, TaskKey};
 
+pub use bullets::other_bullets;
 pub use error::PlanError;
 pub use lift::LiftedMarks;
 pub use record::{Claimant, Delivered, Life, Owner};

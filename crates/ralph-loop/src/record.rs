@@ -160,8 +160,13 @@ impl Totals {
         self.spent += u64::from(line.spent);
         *self.outcomes.entry(line.outcome).or_default() += 1;
         self.cost_usd += line.usage.cost_usd.unwrap_or(0.0);
-        self.output_tokens += line.usage.output_tokens;
-        self.input_tokens += line.usage.input_tokens + line.usage.cached_tokens;
+        // An agent may say any number.
+        let input = line
+            .usage
+            .input_tokens
+            .saturating_add(line.usage.cached_tokens);
+        self.output_tokens = self.output_tokens.saturating_add(line.usage.output_tokens);
+        self.input_tokens = self.input_tokens.saturating_add(input);
         if let Some(url) = &line.pull_request
             && !self.pull_requests.contains(url)
         {
@@ -460,6 +465,19 @@ mod tests {
         let found = records.attempts().expect("read");
         let outcomes: Vec<Outcome> = found.iter().map(|line| line.outcome).collect();
         assert_eq!(outcomes, [Outcome::Done, Outcome::Crashed]);
+    }
+
+    #[test]
+    fn tokens_that_no_sum_can_hold_end_no_loop() {
+        let mut totals = Totals::default();
+        for _ in 0..2 {
+            let mut line = line(Outcome::Done);
+            (line.usage.input_tokens, line.usage.cached_tokens) = (u64::MAX, 1);
+            line.usage.output_tokens = u64::MAX;
+            totals.add(&line);
+        }
+        let sums = (totals.input_tokens, totals.output_tokens);
+        assert_eq!(sums, (u64::MAX, u64::MAX));
     }
 
     #[test]

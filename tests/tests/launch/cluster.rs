@@ -1,7 +1,7 @@
 //! `--on cluster` over the embedded cluster: the same records, status, sweep and stop; results come back as branches.
 
-use ralph_tests::Ran;
 use ralph_tests::workbench::Workbench;
+use ralph_tests::{Ran, binary};
 
 use crate::until::until;
 
@@ -101,6 +101,76 @@ fn loops_as_jobs() {
     assert_eq!(
         bench.git("wb", &["status", "--porcelain"]),
         " M EPIC-PIPELINE.md\n"
+    );
+}
+
+/// The clone on the node is gone with its job. What was delivered there waits to be merged, with pull requests and
+/// without, and neither the next job nor the next loop at home does it again.
+#[test]
+fn what_a_job_delivered_is_not_done_again() {
+    let bench = clustered(&["svc-a", "svc-b"]);
+    bench.link("ralph", &binary("ralph-tested"));
+    bench.program("gh", "#!/bin/sh\ncase \"$1 $2\" in\n'pr list') echo '[]' ;;\n'pr create') cat >/dev/null; echo https://host.invalid/o/r/pull/7 ;;\nesac\n");
+    bench.program(
+        "agent",
+        "#!/bin/sh\ncat >/dev/null\necho \"$RALPH_TASK_ID\" >>\"${0%/*}/../done.$(basename \"$PWD\")\"\necho x >\"$RALPH_TASK_ID.txt\"\n",
+    );
+    let conf = bench.read("wb/project.conf");
+    let agent = bench.path("bin/agent").display().to_string();
+    bench.write(
+        "wb/project.conf",
+        &format!("{conf}WB_RALPH_ENGINE=command\nWB_RALPH_AGENT_COMMAND=\"{agent}\"\n"),
+    );
+    bench.commit("wb");
+    // Without pull requests a loop merges into its base, which comes back as one branch.
+    bench.write("wb/repos/svc-b/.ralphrc", "PR_ENABLED=false\n");
+    bench.commit("wb/repos/svc-b");
+    let _ = bench.git("wb/repos/svc-b", &["push", "--quiet", "origin", "main"]);
+    let delivered = |name: &str| {
+        let folder = bench.path(&format!("wb/repos/{name}/.ralph/state/delivered"));
+        std::fs::read_dir(folder).unwrap().count()
+    };
+    for count in 1..=2 {
+        let _ = bench
+            .run(&["--on", "cluster", "--wait", "--parallel", "2", "2"])
+            .ended(0);
+        for name in ["svc-a", "svc-b"] {
+            assert_eq!(delivered(name), count, "{name}");
+            // Nor does it show in git.
+            assert_eq!(
+                bench.git(&format!("wb/repos/{name}"), &["status", "--porcelain"]),
+                ""
+            );
+        }
+    }
+    let status = bench.status();
+    assert_eq!(
+        status["loops"][0]["last_line"],
+        "queue empty: 1 done of 1 attempts"
+    );
+    let done = || -> Vec<String> {
+        let all = std::fs::read_dir(bench.path(".")).unwrap();
+        let all = all.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut found: Vec<String> = all
+            .filter(|name| name.starts_with("done."))
+            .flat_map(|name| {
+                bench
+                    .read(&name)
+                    .lines()
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        found.sort();
+        found
+    };
+    let once_each = ["r01-first", "r01-first", "r02-second", "r02-second"];
+    assert_eq!(done(), once_each);
+    let _ = bench.run(&["--wait", "--parallel", "2", "2"]).ended(0);
+    assert_eq!(done(), once_each);
+    assert_eq!(
+        bench.run(&["--sweep"]).ended(0).stdout,
+        "nothing to sweep\n"
     );
 }
 

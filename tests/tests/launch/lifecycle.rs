@@ -335,3 +335,116 @@ fn the_second_name() {
         refused.stderr
     );
 }
+
+/// `--wait` alone: a launch where nothing runs, else a wait for what does.
+#[test]
+fn waiting_for_loops_that_run_already() {
+    let bench = Workbench::new(&["svc-a", "svc-b"]);
+    bench.script(
+        "svc-a",
+        "until [ -e ../../../go ]; do sleep 0.02; done; exit 4\n",
+    );
+    let _ = bench.run(&["--repos", "svc-a"]).ended(0);
+    let mut command = bench.command(&["--wait"]);
+    let child = command
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    bench.write("go", "");
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("nothing is launched: waiting for the loops that run already: svc-a"),
+        "{said}"
+    );
+    assert_eq!(bench.given("svc-b"), "");
+    bench.script("svc-a", "");
+    let ran = bench.run(&["--wait"]).ended(0);
+    assert!(
+        ran.stdout.contains("| svc-b | - | done |"),
+        "{}",
+        ran.stdout
+    );
+    // A launch waits for its own loops, and not for those of another.
+    let _ = fs::remove_file(bench.path("go"));
+    bench.script("svc-a", "until [ -e ../../../go ]; do sleep 0.02; done\n");
+    let _ = bench.run(&["--repos", "svc-a"]).ended(0);
+    let ran = bench.run(&["--wait", "--repos", "svc-b"]).ended(0);
+    assert!(
+        ran.stdout.contains("| svc-b | - | done |"),
+        "{}",
+        ran.stdout
+    );
+    assert_eq!(bench.state("svc-a"), "running");
+    bench.write("go", "");
+    all_ended(&bench, &["svc-a"]);
+}
+
+/// Where nothing may be written, what is there can still be read.
+#[test]
+fn a_status_that_cannot_be_recorded_is_shown_all_the_same() {
+    let bench = Workbench::new(&["svc-a"]);
+    bench.script("svc-a", "echo no luck; exit 4\n");
+    let _ = bench.run(&[]).ended(0);
+    until("the end", || {
+        bench
+            .read(&format!("{}/exit.json", bench.directory("svc-a")))
+            .contains("ended")
+            .then_some(())
+    });
+    let lock = bench.path("wb/ralph/state/lock");
+    fs::remove_file(&lock).unwrap();
+    // What root may do as well: nobody locks a folder.
+    bench.write("wb/ralph/state/lock/x", "");
+    for verb in ["--status", "--watch"] {
+        let ran = bench.run(&[verb]).ended(0);
+        assert!(
+            ran.stdout.contains("| svc-a | - | failed | no luck |"),
+            "{}",
+            ran.stdout
+        );
+    }
+    let ran = bench.run(&["--status"]).ended(0);
+    assert!(
+        ran.stderr.contains("what ended is not recorded"),
+        "{}",
+        ran.stderr
+    );
+    fs::remove_dir_all(&lock).unwrap();
+    let _ = bench.run(&["--sweep"]).ended(1);
+}
+
+/// Somebody mends the file, or has taken a repository out of it, while its loop runs.
+#[test]
+fn loops_are_seen_and_stopped_whatever_is_wrong_with_the_file() {
+    let bench = Workbench::new(&["svc-a", "svc-b"]);
+    for name in ["svc-a", "svc-b"] {
+        bench.script(name, "while :; do sleep 0.02; done\n");
+    }
+    let _ = bench.run(&[]).ended(0);
+    let conf = bench.read("wb/project.conf");
+    bench.write("wb/project.conf", &conf.replace("svc-a", "svc-c"));
+    let ran = bench
+        .run(&["--stop", "--repos", "svc-a", "--within", "0"])
+        .ended(0);
+    assert!(
+        ran.stdout.contains("| svc-a | - | stopped |"),
+        "{}",
+        ran.stdout
+    );
+    bench.write("wb/project.conf", "X=$(date)\n");
+    for verb in ["--status", "--sweep"] {
+        let ran = bench.run(&[verb]).ended(0);
+        assert!(ran.stderr.contains("project.conf:1: "), "{}", ran.stderr);
+    }
+    let _ = bench.run(&["--stop", "--repos", "svc-b"]).ended(2);
+    let ran = bench.run(&["--stop", "--within", "0"]).ended(0);
+    assert!(
+        ran.stdout.contains("| svc-b | - | stopped |"),
+        "{}",
+        ran.stdout
+    );
+    let _ = bench.run(&["--wait"]).ended(2);
+}

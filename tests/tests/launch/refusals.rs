@@ -37,7 +37,7 @@ fn a_dirty_workbench() {
 fn a_dirty_repository_and_the_others_that_are_wrong_at_once() {
     let bench = Workbench::new(&["svc-a", "svc-b", "svc-c"]);
     bench.write("wb/repos/svc-a/README.md", "unsaved\n");
-    bench.write("wb/repos/svc-b/.ralph/fix_plan.md", "");
+    bench.write("wb/repos/svc-b/.ralph/fix_plan.md", "\n \n");
     bench.commit("wb/repos/svc-b");
     fs::remove_dir_all(bench.path("wb/repos/svc-c/.git")).unwrap();
     let all = ["--repos", "svc-a,svc-b,svc-c"];
@@ -162,6 +162,21 @@ fn a_conf_that_would_have_to_be_run() {
     assert!(elsewhere.stderr.contains("there is no project.conf"));
 }
 
+/// What ends the loop of another launcher is not known here, and a stop says so.
+#[test]
+fn a_stop_leaves_the_loops_of_others_running() {
+    let bench = Workbench::new(&["svc-a", "svc-b"]);
+    bench.write("wb/ralph/svc-a.pid", &format!("{}\n", std::process::id()));
+    let ran = bench.run(&["--stop"]).ended(0);
+    assert!(
+        ran.stderr.contains("left running: ralph/svc-a.pid"),
+        "{}",
+        ran.stderr
+    );
+    let ran = bench.run(&["--stop", "--repos", "svc-b"]).ended(0);
+    assert!(!ran.stderr.contains("left running"), "{}", ran.stderr);
+}
+
 #[test]
 fn a_loop_that_runs_already_and_one_started_by_hand() {
     let bench = Workbench::new(&["svc-a", "svc-b"]);
@@ -201,4 +216,46 @@ fn refusals_as_data() {
     assert_eq!(answer["launch"], serde_json::Value::Null);
     assert_eq!(answer["refusals"][0]["code"], "dirty");
     assert_eq!(answer["refusals"][0]["exit_code"], 30);
+}
+
+/// A loop would refuse the one, and the other would be two loops in one repository.
+#[test]
+fn a_head_on_no_branch_and_a_second_name() {
+    let bench = Workbench::new(&["svc-a", "svc-b", "svc-c"]);
+    let _ = bench.git("wb/repos/svc-a", &["checkout", "--quiet", "--detach"]);
+    let folder = bench.path("wb/repos/svc-c");
+    std::fs::remove_dir_all(&folder).unwrap();
+    std::os::unix::fs::symlink("svc-b", &folder).unwrap();
+    let ran = bench.run(&["--dry-run"]).ended(30);
+    for told in [
+        "svc-a: on no branch (detached HEAD)",
+        "svc-c: the same folder as svc-b",
+    ] {
+        assert!(ran.stderr.contains(told), "{told}\n{}", ran.stderr);
+    }
+    let ran = bench.run(&["--exclude", "svc-a"]).ended(33);
+    assert!(ran.stderr.contains("--exclude svc-c"), "{}", ran.stderr);
+    assert_eq!(bench.given("svc-b"), "");
+    // With a base of its own, or a remote that has one, a loop needs no branch.
+    bench.write("wb/repos/svc-a/.ralphrc", "PR_BASE_BRANCH=main\n");
+    bench.commit("wb/repos/svc-a");
+    let _ = bench.run(&["--dry-run", "--repos", "svc-a"]).ended(0);
+}
+
+#[test]
+fn the_second_name_of_the_program_as_json() {
+    let bench = Workbench::new(&["svc-a"]);
+    let program = bench.path("bin/wb-ralph-dispatch");
+    std::fs::copy(ralph_tests::binary("wb-ralph-dispatch-tested"), &program).unwrap();
+    for made in [true, false] {
+        let mut command = std::process::Command::new(&program);
+        let ran = ralph_tests::Ran::of_command(command.args(["--link", "--json"])).ended(0);
+        let answer = ran.json();
+        assert_eq!(
+            (&answer["schema_version"], &answer["made"]),
+            (&1.into(), &made.into())
+        );
+        let link = answer["link"].as_str().unwrap();
+        assert!(link.ends_with("/bin/wb.ralph-dispatch"), "{link}");
+    }
 }

@@ -11,7 +11,7 @@ use ralph_tests::{Ran, Repository, wait_until};
 use crate::continuous::signal;
 
 /// `ralph` with a shell script as its agent.
-fn with_agent(repository: &Repository, words: &[&str], script: &str) -> Command {
+pub(crate) fn with_agent(repository: &Repository, words: &[&str], script: &str) -> Command {
     repository.write("../agent.sh", script);
     let mut command = repository.command(words);
     let agent = format!("sh {}", repository.home().join("agent.sh").display());

@@ -13,6 +13,7 @@ mod old_flags;
 mod outcomes;
 mod pull_requests;
 mod recovery;
+mod repositories;
 mod selection;
 mod selftest;
 mod workspaces;

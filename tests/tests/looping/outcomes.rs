@@ -81,6 +81,44 @@ fn what_waited_for_a_worker_begins_on_the_base_as_it_is_then() {
     assert_eq!(repository.plan().matches("- [x]").count(), 5);
 }
 
+/// Git takes its time to make the branch of the last one: meanwhile the base moves, and more than a moment goes by. How
+/// long it waited for a worker after that says nothing.
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what is behind the slow git stays the caller's"
+)]
+fn what_took_long_to_be_made_ready_begins_on_the_base_as_it_is_then() {
+    let repository = Repository::with_plan(&[
+        "- [ ] First :: wait ../../go; write a.txt one",
+        "- [ ] Last :: append a.txt two",
+    ]);
+    let git = Command::new("sh").args(["-c", "command -v git"]).output();
+    let git = String::from_utf8(git.expect("a shell").stdout).expect("a path");
+    let slow = r#"#!/bin/sh
+case "$*" in *"-b ralph-command/last-"*) ;; *) exec GIT "$@" ;; esac
+before=$(GIT -C ROOT rev-parse main)
+GIT "$@" || exit
+touch ROOT/../go
+while [ "$(GIT -C ROOT rev-parse main)" = "$before" ]; do sleep 0.05; done
+sleep 1.2
+"#;
+    let root = repository.root().display().to_string();
+    let slow = slow.replace("GIT", git.trim()).replace("ROOT", &root);
+    repository.write("../bin/git", &slow);
+    let bin = repository.home().join("bin");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(bin.join("git"), mode).expect("a program");
+    let path = std::env::var("PATH").unwrap_or_default();
+    let words = ["--parallel", "2", "--quality-gates", "none"];
+    let mut command = repository.command(&words);
+    command.env("PATH", format!("{}:{path}", bin.display()));
+    let ran = ralph_tests::Ran::of_command(&mut command).ended(0);
+    assert!(ran.stdout.contains("2 done of 2"), "{}", ran.stdout);
+    left_nothing(&repository);
+    assert_eq!(repository.read("a.txt"), "one\ntwo\n");
+}
+
 #[test]
 fn a_plan_that_a_person_has_changed_and_not_committed_keeps_no_work_from_the_base() {
     let repository = Repository::with_plan(&["- [ ] First :: write a.txt one"]);

@@ -69,7 +69,7 @@ pub struct Status {
     /// Projects.
     #[command(flatten)]
     pub chosen: Chosen,
-    /// Draw again whenever something changes, until interrupted
+    /// Draw again whenever something changes, until interrupted or, in a repository, until its loop has ended
     #[arg(long)]
     pub watch: bool,
     /// Runs, queue and open entries of each project

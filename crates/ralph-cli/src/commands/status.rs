@@ -35,7 +35,13 @@ pub(crate) fn run(global: &Global, arguments: &Status, output: &Output) -> Outco
     };
     let slugs = selected(&arguments.chosen, &workspace.dispatcher(output).slugs()?)?;
     if arguments.watch {
-        let draw = |height| draw(&workspace, &slugs, arguments, output, height);
+        let draw = |height| {
+            let text = draw(&workspace, &slugs, arguments, output, height)?;
+            Ok(Drawn {
+                text,
+                is_last: false,
+            })
+        };
         return block_on(watch(output, draw))?;
     }
     let text = draw(&workspace, &slugs, arguments, output, None)?;
@@ -72,15 +78,23 @@ fn draw(
     Ok(human(&report, &drawing))
 }
 
-/// Draws again whenever the text has changed, until interrupted; on anything but a terminal one text after another.
+/// What is shown at one moment.
+pub(crate) struct Drawn {
+    pub(crate) text: String,
+    /// Whether nothing comes after it.
+    pub(crate) is_last: bool,
+}
+
+/// Draws again whenever the text has changed, until there is nothing more to come or it is interrupted; on anything but a
+/// terminal one text after another.
 pub(crate) async fn watch(
     output: &Output,
-    draw: impl Fn(Option<usize>) -> Result<String, Failure>,
+    draw: impl Fn(Option<usize>) -> Result<Drawn, Failure>,
 ) -> Outcome {
     let mut shown = String::new();
     loop {
         let height = output.height().filter(|_| !output.is_json());
-        let text = draw(height)?;
+        let Drawn { text, is_last } = draw(height)?;
         if text != shown {
             let drawn = if height.is_some() {
                 over(&text, shown.is_empty())
@@ -92,6 +106,9 @@ pub(crate) async fn watch(
                 return Ok(None);
             }
             shown = text;
+        }
+        if is_last {
+            return Ok(None);
         }
         tokio::select! {
             () = tokio::time::sleep(REFRESH) => {}

@@ -100,6 +100,9 @@ pub(crate) fn ended(end: &LoopEnd) -> String {
     if totals.cost_usd > 0.0 {
         text = format!("{text}  cost ${:.2}\n", totals.cost_usd);
     }
+    if totals.count(Outcome::DeliveryFailed) > 0 {
+        text = format!("{text}  the next start delivers it again, without the agent\n");
+    }
     for branch in &totals.unmerged {
         text = format!("{text}  not merged: {branch}\n");
     }
@@ -127,7 +130,11 @@ mod tests {
             unmerged: vec!["ralph-codex/one".to_owned()],
             ..Totals::default()
         };
-        totals.outcomes = BTreeMap::from([(Outcome::Done, 2), (Outcome::Hung, 1)]);
+        totals.outcomes = BTreeMap::from([
+            (Outcome::Done, 2),
+            (Outcome::Hung, 1),
+            (Outcome::DeliveryFailed, 1),
+        ]);
         let mut end = LoopEnd {
             reason: "queue empty".to_owned(),
             totals,
@@ -136,7 +143,9 @@ mod tests {
         };
         insta::assert_snapshot!(anstream::adapter::strip_str(&ended(&end)), @r"
         queue empty: 2 done of 3 attempts
+          1 delivery_failed
           1 hung
+          the next start delivers it again, without the agent
           not merged: ralph-codex/one
           2 tasks are done and wait on their branches to be merged
         ");

@@ -91,6 +91,11 @@ pub(crate) struct LoopAttempt {
 }
 
 impl LoopStatus {
+    /// Whether no loop runs, so that nothing changes until somebody starts one.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.state.as_str(), "ended" | "lost" | "none")
+    }
+
     /// The status of a loop, with the truth about its process.
     pub(crate) fn new(status: Option<Status>, attempts: &[AttemptLine], now: Timestamp) -> Self {
         let recent = attempts.iter().rev().take(RECENT).map(attempt).collect();

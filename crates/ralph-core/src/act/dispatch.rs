@@ -20,8 +20,8 @@ use crate::world::{Observations, World};
 /// So many projects are worked on at once.
 const AT_ONCE: u32 = 4;
 
-/// What a dispatch is asked to do.
-#[derive(Debug, Clone)]
+/// What a dispatch is asked to do. The default is everything, as the workspace is set up.
+#[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Only these projects; empty means all.
     pub projects: BTreeSet<Slug>,

@@ -41,7 +41,7 @@ use crate::journal::JournalError;
 use crate::plan::Context;
 use crate::settings::Settings;
 use crate::store::StoreError;
-use crate::store::lock::{LockError, LockRequest, ProjectLock};
+use crate::store::lock::{DEFAULT_TIMEOUT, LockError, LockRequest, ProjectLock};
 use crate::time::Timestamp;
 use crate::world::Unreadable;
 
@@ -49,7 +49,9 @@ pub use dispatch::Options;
 pub use manual::{Cancelled, RunLog, SubmittedNow};
 pub use submit::Extras;
 
-/// Everything that acting needs, injected once.
+/// Acts on a workspace: everything that this needs, injected once. [`Dispatcher::new`] fills in what has a usual value.
+///
+/// Its methods need a tokio runtime with I/O and time, and block while they read, write and wait for locks. One may be dropped, or its process killed, at any moment: the next one finishes what was begun.
 #[derive(Clone)]
 pub struct Dispatcher {
     /// The workspace.
@@ -82,6 +84,28 @@ impl fmt::Debug for Dispatcher {
 }
 
 impl Dispatcher {
+    /// A dispatcher with the settings of an empty `config.json`: times without a zone are UTC, files are synchronised,
+    /// locks are waited for as long as the commands do, and nobody is told about progress. All of that can be set
+    /// afterwards.
+    #[must_use]
+    pub fn new(
+        root: impl Into<PathBuf>,
+        env: Env,
+        cluster: Result<Arc<dyn ClusterBackend>, BackendError>,
+    ) -> Self {
+        Self {
+            root: root.into(),
+            env,
+            zone: TimeZone::UTC,
+            settings: Settings::default(),
+            cluster,
+            git: None,
+            session_prompt: "Open the session to the cluster, then dispatch again.".to_owned(),
+            lock_timeout: DEFAULT_TIMEOUT,
+            progress: Arc::new(|_| {}),
+        }
+    }
+
     fn context(&self, now: Timestamp) -> Context<'_> {
         Context {
             settings: &self.settings,

@@ -13,6 +13,14 @@ const LAST_LINES: usize = 50;
 
 /// How many lines of progress other processes may print until they wait for one that has ended.
 const STEPS_UNTIL_IDLE: usize = 5;
+/// How many lines of progress show that a script had all that its program needs.
+const STEPS_OF_WORK: usize = 20;
+/// How many lines from an error on may say that it was survived.
+const SURVIVED_WITHIN: usize = 3;
+
+/// How many lines below an exception its message may go on, when the line is about a GPU: the frameworks explain
+/// there what happened on the device.
+const DEVICE_MESSAGE: usize = 12;
 
 /// What a script prints as its last act, in lower case and at the start of a line. What a program prints about
 /// its own part (`Training completed`) is not the end of the job.
@@ -164,9 +172,11 @@ fn hits(
     raised: Option<&python::Verdict>,
 ) -> Vec<Candidate> {
     let last_traceback = traceback::last_start(log);
+    let tracebacks = traceback::find(log);
     let candidate = |hit: signatures::Hit| {
         let signature = SIGNATURES.get(hit.row)?;
-        let passed = signature.weight == Weight::Passing && last_traceback > Some(hit.line);
+        let passed = signature.weight == Weight::Passing
+            && (last_traceback > Some(hit.line) || went_on(log, signature));
         let proves = match success {
             Success::No => true,
             Success::Claimed => {
@@ -176,12 +186,22 @@ fn hits(
         };
         let follows = signature.class == FailureClass::NcclWatchdog
             && raised.is_some_and(|found| is_cause(found, index, log, hit.line));
+        let survived = signature.weight == Weight::Telling
+            && signature.class.rank() > Rank::Submission
+            && raised.is_some_and(|found| is_survived(found, index, log, hit.line));
+        let again = raised
+            .filter(|_| survived)
+            .and_then(|found| said_by(found, log, signature));
+        let hit = signatures::Hit {
+            line: again.unwrap_or(hit.line),
+            ..hit
+        };
         Some(Candidate {
             place: Some((index, hit.line)),
             text: signature.needle(),
-            decisive: proves && !passed && !follows,
+            decisive: proves && !passed && !follows && (!survived || again.is_some()),
             warned: hit.warned && raised.is_none_or(|found| !found.of_device),
-            source: source_before(log, hit.line).filter(|_| signature.class.rank() == Rank::Python),
+            source: source(&tracebacks, log, hit.line, signature.class),
             ..Candidate::bare(signature.class)
         })
     };
@@ -191,26 +211,78 @@ fn hits(
         .collect()
 }
 
+/// Whether a program went on after the line of a text, until another exception ended it: a batch that was too large
+/// for the GPU and was tried again is not why the job failed.
+fn is_survived(found: &python::Verdict, index: usize, log: &LogText, line: usize) -> bool {
+    if !found.is_cause || found.log != index || line >= found.start {
+        return false;
+    }
+    let until = found.start - line;
+    let said = log.lines().skip(line).take(until.min(SURVIVED_WITHIN));
+    said.into_iter()
+        .any(|line| aftermath::is_survival(line.text))
+        || progress(log, line, found.start) > STEPS_UNTIL_IDLE
+}
+
+/// Whether a program worked for long after the last line with a text, so that the script did not need what was
+/// missing: a module, a command, the network.
+fn went_on(log: &LogText, signature: &signatures::Signature) -> bool {
+    let text = log.text().as_bytes();
+    let last = memchr::memmem::rfind(text, signature.needle().as_bytes());
+    last.is_some_and(|at| progress(log, log.line_at(at), log.line_count()) > STEPS_OF_WORK)
+}
+
+/// The line of the exception that ended the program, where it has the text too.
+fn said_by(
+    found: &python::Verdict,
+    log: &LogText,
+    signature: &signatures::Signature,
+) -> Option<usize> {
+    (found.start..=found.line + 1).find(|index| {
+        log.line(*index)
+            .is_some_and(|line| signature.is_in(line.text))
+    })
+}
+
+/// How many lines between two others show a program at work; a summary that a logger prints at the end does not.
+fn progress(log: &LogText, from: usize, to: usize) -> usize {
+    let between = log.lines().skip(from + 1).take(to.saturating_sub(from + 1));
+    between
+        .filter(|line| !line.text.starts_with("wandb:") && aftermath::is_progress(line.text))
+        .count()
+}
+
 /// Whether an exception of one process explains that the others waited for it in vain: it stands before their
 /// watchdog's line, and the log shows no work in between, as it does after an exception that was caught.
 fn is_cause(found: &python::Verdict, index: usize, log: &LogText, watchdog: usize) -> bool {
-    let idle = || {
-        let between = watchdog.saturating_sub(found.line + 1);
-        let lines = log.lines().skip(found.line + 1).take(between);
-        lines
-            .filter(|line| aftermath::is_progress(line.text))
-            .count()
-            <= STEPS_UNTIL_IDLE
-    };
+    let idle = || progress(log, found.line, watchdog) <= STEPS_UNTIL_IDLE;
     found.is_cause && (found.log != index || found.line < watchdog && idle())
 }
 
+/// Where in the user's code the line of a text was raised, as far as the log says it.
+fn source(
+    tracebacks: &[traceback::Traceback<'_>],
+    log: &LogText,
+    line: usize,
+    class: FailureClass,
+) -> Option<(String, usize)> {
+    let more = match class.rank() {
+        Rank::Device | Rank::DeviceMemory => DEVICE_MESSAGE,
+        _ => 1,
+    };
+    let place = traceback::place_of(tracebacks, line, more).or_else(|| match class {
+        FailureClass::PyException => source_before(log, line),
+        FailureClass::CrashSignal => traceback::place_of_crash(log, line),
+        _ => None,
+    });
+    place.map(|(path, number)| (path.to_owned(), number))
+}
+
 /// The place that Python prints above a syntax error.
-fn source_before(log: &LogText, line: usize) -> Option<(String, usize)> {
+fn source_before(log: &LogText, line: usize) -> Option<(&str, usize)> {
     (line.saturating_sub(4)..line)
         .rev()
         .find_map(|index| traceback::frame(log.line(index)?.text))
-        .map(|(path, number)| (path.to_owned(), number))
 }
 
 fn from_python(verdict: &python::Verdict) -> Candidate {

@@ -11,12 +11,14 @@ mod accounting;
 mod aftermath;
 mod class;
 mod evidence;
+mod exceptions;
 mod explain;
 mod last_error;
 mod log;
 mod python;
 mod signatures;
 mod texts;
+mod texts_of_machines;
 mod traceback;
 
 #[cfg(test)]
@@ -25,6 +27,8 @@ mod corpus_tests;
 mod field_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod written_tests;
 
 use std::time::Duration;
 

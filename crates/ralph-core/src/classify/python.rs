@@ -4,266 +4,25 @@
 //! decides, and an exception that no rule knows is [`FailureClass::PyException`].
 
 use super::class::{FailureClass, Rank, Scope};
+use super::exceptions::RULES;
 use super::log::LogText;
 use super::traceback::{self, Standing, Traceback};
 
-/// One row: names are compared without their module, texts without case; an empty list fits everything.
-struct Rule {
-    names: &'static [&'static str],
-    message: &'static [&'static str],
-    /// The innermost frame's path must contain this.
-    raised_in: &'static str,
-    class: FailureClass,
-}
-
-const fn rule(
-    names: &'static [&'static str],
-    message: &'static [&'static str],
-    class: FailureClass,
-) -> Rule {
-    Rule {
-        names,
-        message,
-        raised_in: "",
-        class,
-    }
-}
-
-impl Rule {
-    const fn raised_in(mut self, path: &'static str) -> Self {
-        self.raised_in = path;
-        self
-    }
-
-    fn fits(&self, found: &Traceback<'_>, message: &str) -> bool {
-        (self.names.is_empty() || self.names.contains(&found.name))
-            && (self.message.is_empty() || self.message.iter().any(|text| message.contains(text)))
-            && found.innermost.contains(self.raised_in)
-    }
-}
-
-/// Libraries whose missing attribute means a version that does not fit, not a mistake in the program.
-const LIBRARIES: &[&str] = &[
-    "module 'torch",
-    "module 'numpy",
-    "module 'scipy",
-    "module 'pandas",
-    "module 'jax",
-    "module 'tensorflow",
-    "module 'transformers",
-    "module 'diffusers",
-    "module 'accelerate",
-    "module 'sklearn",
-    "module 'matplotlib",
-    "module 'timm",
-    "module 'triton",
-    "module 'cv2",
-    "module 'pil",
-    "module 'lightning",
-    "module 'pytorch_lightning",
-    "module 'datasets",
-    "module 'huggingface_hub",
-    "module 'wandb",
-    "module 'flash_attn",
-    "module 'xformers",
+/// What a launcher says of a program that a signal ended, in lower case.
+const ENDED_BY_SIGNAL: &[(&str, FailureClass)] = &[
+    ("sigkill", FailureClass::SlurmSignal),
+    ("sigsegv", FailureClass::CrashSignal),
+    ("sigabrt", FailureClass::CrashSignal),
+    ("sigbus", FailureClass::CrashSignal),
+    ("sigfpe", FailureClass::CrashSignal),
+    ("sigill", FailureClass::CrashSignal),
 ];
-
-/// From the specific to the general: a checkpoint whose tensors do not fit is a matter of the checkpoint, so its
-/// rule stands before that of shapes.
-const RULES: &[Rule] = &[
-    rule(&["KeyboardInterrupt"], &[], FailureClass::SlurmSignal),
-    rule(
-        &["ImportError", "OSError"],
-        &[
-            "cannot open shared object file",
-            "glibc",
-            "undefined symbol",
-        ],
-        FailureClass::LibraryMismatch,
-    ),
-    rule(
-        &["ModuleNotFoundError", "ImportError"],
-        &[],
-        FailureClass::ModuleNotFound,
-    ),
-    rule(
-        &[],
-        &[
-            "may indicate binary incompatibility",
-            "not compiled with cuda enabled",
-            "numpy is not available",
-            "compiled using numpy 1.x",
-        ],
-        FailureClass::LibraryMismatch,
-    ),
-    rule(
-        &["AttributeError"],
-        LIBRARIES,
-        FailureClass::LibraryMismatch,
-    ),
-    rule(
-        &["MemoryError", "_ArrayMemoryError"],
-        &[],
-        FailureClass::HostMemory,
-    ),
-    rule(
-        &[],
-        &[
-            "cannot allocate memory",
-            "can't allocate memory",
-            "defaultcpuallocator",
-        ],
-        FailureClass::HostMemory,
-    ),
-    rule(
-        &[],
-        &["dataloader worker (pid"],
-        FailureClass::DataloaderWorker,
-    ),
-    rule(
-        &[
-            "ConnectionResetError",
-            "EOFError",
-            "BrokenPipeError",
-            "ConnectionRefusedError",
-        ],
-        &[],
-        FailureClass::DataloaderWorker,
-    )
-    .raised_in("/multiprocessing/"),
-    rule(&["KeyError"], &[], FailureClass::UnsetEnvironment).raised_in("/os.py"),
-    rule(&["FileNotFoundError"], &[], FailureClass::PyFileNotFound),
-    rule(
-        &[],
-        &[
-            "no such file or directory",
-            "checkpoint not found",
-            "file not found",
-        ],
-        FailureClass::PyFileNotFound,
-    ),
-    rule(&["PermissionError"], &[], FailureClass::PermissionDenied),
-    rule(
-        &[
-            "ConnectionError",
-            "ConnectTimeout",
-            "ReadTimeout",
-            "ConnectTimeoutError",
-            "URLError",
-            "gaierror",
-            "SSLError",
-            "MaxRetryError",
-            "NewConnectionError",
-        ],
-        &[],
-        FailureClass::Network,
-    ),
-    rule(
-        &[],
-        &[
-            "temporary failure in name resolution",
-            "max retries exceeded",
-            "network is unreachable",
-            "couldn't connect to 'http",
-        ],
-        FailureClass::Network,
-    ),
-    rule(&["UnpicklingError"], &[], FailureClass::PyCheckpointFormat),
-    rule(
-        &[],
-        &[
-            "loading state_dict",
-            "key(s) in state_dict",
-            "checkpoint format",
-            "in checkpoint",
-            "in the checkpoint",
-            "from checkpoint",
-            "incompatible checkpoint",
-            "invalid checkpoint",
-            "corrupt checkpoint",
-            "checkpoint is ",
-            "checkpoint does not",
-            "checkpoint has ",
-            "checkpoint missing",
-            "pytorchstreamreader failed",
-            "invalid load key",
-            "weights only load failed",
-        ],
-        FailureClass::PyCheckpointFormat,
-    ),
-    rule(
-        &["KeyError"],
-        &["state_dict"],
-        FailureClass::PyCheckpointFormat,
-    ),
-    rule(
-        &["RuntimeError", "NotImplementedError"],
-        &[
-            "does not require grad",
-            "does not have a grad_fn",
-            "modified by an inplace operation",
-            "backward through the graph",
-            "implicitly created only for scalar",
-            "not have been used in the graph",
-            "requires grad. use",
-            "leaf variable that requires grad",
-            "inference tensors",
-            "derivative for",
-        ],
-        FailureClass::PyAutograd,
-    ),
-    rule(
-        &[],
-        &[
-            "must match the size of tensor",
-            "shapes cannot be multiplied",
-            "size mismatch",
-            "is invalid for input of size",
-            "could not be broadcast",
-            "not broadcastable",
-            "sizes of tensors must match",
-            "stack expects each tensor",
-            "inhomogeneous",
-            "expected input",
-            "shape mismatch",
-            "same number of dimensions",
-            "must have the same shape",
-            "not aligned:",
-            "input and weight",
-            "expanded size of the tensor",
-            "mismatch in shape",
-            "dimension mismatch",
-            "size of axis is",
-            "did not match indexed array",
-            "must be the same as input size",
-            "does not broadcast with",
-            "except for the concatenation axis",
-            "dimensions to have the same shape",
-        ],
-        FailureClass::PyShapeMismatch,
-    ),
-    rule(
-        &[],
-        &[
-            "loss is nan",
-            "loss nan",
-            "nan loss",
-            "nan in loss",
-            "loss became nan",
-            "loss is not finite",
-            "non-finite loss",
-            "nan gradient",
-            "gradient is nan",
-            "nan in gradient",
-            "loss diverged",
-            "training diverged",
-            "loss is inf",
-            "returned nan values in its",
-        ],
-        FailureClass::LossNan,
-    ),
-    rule(&["FloatingPointError"], &[], FailureClass::LossNan),
-];
+/// What stands before the name of a signal that has ended something: torchrun's, `subprocess`'s and `spawn`'s words.
+const BEFORE_SIGNAL: &[&str] = &["(", "<signals.", "with signal "];
+/// How many lines of a launcher's report are read; the first failure that was observed is the last one it names.
+const REPORT: usize = 200;
+/// How many lines of a message below its heading are read.
+const MESSAGE: usize = 12;
 
 /// Folders of configurations: a file missing there is a submission older than its configuration (incident 28).
 const CONFIG_FOLDERS: &[&str] = &["configs/", "config/", "conf/"];
@@ -340,16 +99,45 @@ pub(super) fn decide(
         }
     }
     let (standing, log, found) = best?;
-    (standing > Standing::Ignored).then(|| verdict(&found, log))
+    let text = logs.get(log)?;
+    let verdict = verdict(&found, text, log);
+    let ended = (standing == Standing::Wrapper).then(|| by_signal(text, &found));
+    (standing > Standing::Ignored).then(|| match ended.flatten() {
+        Some((class, line)) => Verdict {
+            class,
+            rank: Rank::Python,
+            scope: class.scope(),
+            line,
+            source: None,
+            ..verdict
+        },
+        None => verdict,
+    })
+}
+
+/// The signal that ended a launcher's program, and the line that says so.
+fn by_signal(log: &LogText, found: &Traceback<'_>) -> Option<(FailureClass, usize)> {
+    let lines = log.lines().enumerate().skip(found.line).take(REPORT);
+    let mut said = lines.filter_map(|(index, line)| {
+        let text = line.text.to_ascii_lowercase();
+        let (_, class) = ENDED_BY_SIGNAL.iter().find(|(signal, _)| {
+            text.match_indices(signal).any(|(at, _)| {
+                let before = text.get(..at).unwrap_or_default();
+                BEFORE_SIGNAL.iter().any(|words| before.ends_with(words))
+            })
+        })?;
+        Some((*class, index))
+    });
+    said.next_back()
 }
 
 /// The class by the first rule that fits; rank and scope follow the class, except for a missing configuration.
-fn verdict(found: &Traceback<'_>, log: usize) -> Verdict {
+fn verdict(found: &Traceback<'_>, text: &LogText, log: usize) -> Verdict {
     let message = found.message.to_lowercase();
-    let class = RULES
-        .iter()
-        .find(|rule| rule.fits(found, &message))
-        .map_or(FailureClass::PyException, |rule| rule.class);
+    let (class, line) = class_of(found, &message)
+        .map(|class| (class, found.line))
+        .or_else(|| below_heading(found, text))
+        .unwrap_or((FailureClass::PyException, found.line));
     let of_submission = class == FailureClass::PyFileNotFound
         && CONFIG_FOLDERS.iter().any(|folder| message.contains(folder));
     // A class of the scheduler that Python reports is still only Python's word.
@@ -368,13 +156,31 @@ fn verdict(found: &Traceback<'_>, log: usize) -> Verdict {
         },
         log,
         start: found.start,
-        line: found.line,
+        line,
         source: found.user_frame.map(|(path, line)| (path.to_owned(), line)),
         of_device: names_device(found, &message),
         is_cause: found.standing == Standing::Main
             && !NAMES_OF_THE_GROUP.contains(&found.name)
             && !OF_THE_GROUP.iter().any(|text| message.contains(text)),
     }
+}
+
+fn class_of(found: &Traceback<'_>, message: &str) -> Option<FailureClass> {
+    let rule = RULES.iter().find(|rule| rule.fits(found, message));
+    rule.map(|rule| rule.class)
+}
+
+/// The class of a message that is told below the line with the exception (TensorFlow: `Graph execution error:`), and
+/// the line that tells it.
+fn below_heading(found: &Traceback<'_>, text: &LogText) -> Option<(FailureClass, usize)> {
+    let below = (found.line + 1..).map_while(|index| Some((index, text.line(index)?)));
+    below
+        .take(MESSAGE)
+        .take_while(|(_, line)| found.is_heading && !line.text.starts_with("Traceback "))
+        .find_map(|(index, line)| {
+            let message = line.text.to_lowercase();
+            Some((class_of(found, &message)?, index))
+        })
 }
 
 fn names_device(found: &Traceback<'_>, message: &str) -> bool {
@@ -419,6 +225,8 @@ mod tests {
             "RuntimeError: DataLoader worker (pid 12) is killed by signal: Killed.",
             "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='x')",
             "ValueError: Loss is NaN at step 3",
+            "ValueError: the loss of head 2 is nan",
+            "ValueError: environment variable RANK expected, but not set",
             "KeyboardInterrupt",
             "TypeError: 'int' object is not callable",
             "KeyError: 'mu'",
@@ -445,6 +253,8 @@ mod tests {
         dataloader_worker     RuntimeError: DataLoader worker (pid 12) is killed by signal: Killed.
         network               requests.exceptions.ConnectionError: HTTPSConnectionPool(host='x')
         loss_nan              ValueError: Loss is NaN at step 3
+        loss_nan              ValueError: the loss of head 2 is nan
+        unset_environment     ValueError: environment variable RANK expected, but not set
         slurm_signal          KeyboardInterrupt
         py_exception          TypeError: 'int' object is not callable
         py_exception          KeyError: 'mu'

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
-use super::class::FailureClass;
+use super::class::{FailureClass, Rank};
 use super::log::{LogText, floor_boundary};
 use super::texts::{CHECKED_OUT, SIGNATURES};
 
@@ -17,6 +17,8 @@ const WINDOW: usize = 2 * 1024;
 const EXAMINED: usize = 64;
 /// A scheduler's remark about an attempt that was requeued is only believed this close to the end of the log.
 const LAST_LINES: usize = 200;
+/// How many brackets of a line may hold a logger's level: the process's label stands before it.
+const LABELS: usize = 3;
 
 /// What a text proves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +28,7 @@ pub(super) enum Weight {
     Fatal,
     /// It explains a failure if there was one.
     Telling,
-    /// As `Telling`, unless the program got as far as a Python traceback afterwards.
+    /// As `Telling`, unless the program got as far as a Python traceback afterwards, or worked for long.
     Passing,
 }
 
@@ -42,15 +44,12 @@ pub(super) struct Signature {
     cured_by: &'static str,
     at_start: bool,
     near_end: bool,
+    of_variable: bool,
     even_as_warning: bool,
 }
 
 impl Signature {
-    pub(super) const fn new(
-        weight: Weight,
-        class: FailureClass,
-        fragments: &'static [&'static str],
-    ) -> Self {
+    const fn new(weight: Weight, class: FailureClass, fragments: &'static [&'static str]) -> Self {
         Self {
             class,
             weight,
@@ -59,6 +58,7 @@ impl Signature {
             cured_by: "",
             at_start: false,
             near_end: false,
+            of_variable: false,
             even_as_warning: false,
         }
     }
@@ -83,9 +83,20 @@ impl Signature {
         self
     }
 
+    /// The needle must be followed by a line's number and the name of a variable, as the shell says it.
+    pub(super) const fn of_variable(mut self) -> Self {
+        self.of_variable = true;
+        self
+    }
+
     pub(super) const fn even_as_warning(mut self) -> Self {
         self.even_as_warning = true;
         self
+    }
+
+    /// Whether a line has the texts, whatever else it says.
+    pub(super) fn is_in(&self, line: &str) -> bool {
+        in_order(line, self.fragments)
     }
 
     pub(super) fn needle(&self) -> &'static str {
@@ -94,10 +105,23 @@ impl Signature {
     }
 }
 
+/// Rows of the tables.
+pub(super) const fn fatal(class: FailureClass, fragments: &'static [&'static str]) -> Signature {
+    Signature::new(Weight::Fatal, class, fragments)
+}
+
+pub(super) const fn tells(class: FailureClass, fragments: &'static [&'static str]) -> Signature {
+    Signature::new(Weight::Telling, class, fragments)
+}
+
+pub(super) const fn passing(class: FailureClass, fragments: &'static [&'static str]) -> Signature {
+    Signature::new(Weight::Passing, class, fragments)
+}
+
 static SEARCH: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
     AhoCorasick::builder()
         .match_kind(MatchKind::Standard)
-        .build(SIGNATURES.iter().map(Signature::needle))
+        .build(SIGNATURES.iter().map(|row| row.needle()))
         .ok()
 });
 
@@ -155,9 +179,11 @@ fn counts(signature: &Signature, log: &LogText, index: usize, offset: usize) -> 
     let (window, at) = window(line.text, offset.saturating_sub(line.start));
     let warned = is_warning(window);
     if signature.at_start && at != 0
+        || signature.of_variable && !names_variable(window.get(at..).unwrap_or_default())
         || signature.near_end && index + LAST_LINES < log.line_count()
         || !signature.even_as_warning && warned
         || is_quotation(line.text)
+        || signature.class.rank() == Rank::Submission && is_in_quotes(window, at)
         || signature.unless.iter().any(|other| window.contains(other))
         || !in_order(window, signature.fragments)
     {
@@ -194,7 +220,60 @@ pub(super) fn is_warning(line: &str) -> bool {
         || line.contains("WARNING")
         || line.contains("warning: ")
         || line.contains("[W ")
+        || is_below_error(line)
 }
+
+/// Whether a line of the C++ loggers (glog, TensorFlow, PyTorch) has the level of a warning or of information:
+/// `W1103 11:20:01.0 …`, `[rank0]:[W1103 …`, `2026-03-04 09:59:58.302938: W tensorflow/…`.
+fn is_below_error(line: &str) -> bool {
+    let glog = line.split('[').take(LABELS).any(|start| {
+        start.strip_prefix(['W', 'I']).is_some_and(|rest| {
+            let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+            digits == 4 && rest.as_bytes().get(4) == Some(&b' ')
+        })
+    });
+    let dated = line.starts_with(|c: char| c.is_ascii_digit())
+        && [": W ", ": I "].iter().any(|level| {
+            line.find(level)
+                .is_some_and(|at| line.get(..at).is_some_and(is_date_and_time))
+        });
+    glog || dated
+}
+
+fn is_date_and_time(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| byte.is_ascii_digit() || b"-:. ".contains(&byte))
+}
+
+/// `: line 6: CONFIG: …` in the shell's words, where what follows the name is not about a command or a path.
+fn names_variable(text: &str) -> bool {
+    let mut parts = text.trim_start_matches(": line ").splitn(3, ": ");
+    let number = parts.next().unwrap_or_default();
+    let name = parts.next().unwrap_or_default();
+    let words = parts.next().unwrap_or_default();
+    !number.is_empty()
+        && number.bytes().all(|byte| byte.is_ascii_digit())
+        && name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_')
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+        && !words.is_empty()
+        && !OF_A_COMMAND.iter().any(|known| words.starts_with(known))
+}
+
+/// What the shell says about a command or a path, or about a variable that is set.
+const OF_A_COMMAND: &[&str] = &[
+    "command not found",
+    "No such file or directory",
+    "Permission denied",
+    "Is a directory",
+    "Not a directory",
+    "cannot execute",
+    "readonly variable",
+    "bad interpreter",
+    "invalid variable name",
+    "unbound variable",
+];
 
 /// Whether a line only repeats a text from elsewhere: a commit's subject, git's advice, a member of a printed
 /// configuration, a command that the shell echoes, a test that provoked the error, or advice about it.
@@ -210,6 +289,12 @@ pub(super) fn is_quotation(line: &str) -> bool {
         || (7..=40).contains(&commit)
             && trimmed.as_bytes().get(commit) == Some(&b' ')
             && line.len() == trimmed.len()
+}
+
+/// Whether a place in a line is between double quotes: an example of an error in a help or a manual.
+fn is_in_quotes(line: &str, at: usize) -> bool {
+    let (before, after) = line.split_at_checked(at).unwrap_or_default();
+    before.matches('"').count() % 2 == 1 && after.contains('"')
 }
 
 /// Whether a line is the report of a test that did what it should (pytest, unittest, cargo).
@@ -233,7 +318,10 @@ mod tests {
 
     #[test]
     fn every_row_finds_its_own_text() {
-        for signature in SIGNATURES {
+        for signature in SIGNATURES.iter() {
+            if signature.of_variable {
+                continue;
+            }
             let line = signature.fragments.join(" x ");
             assert!(classes(&line).contains(&signature.class), "{line}");
         }
@@ -247,15 +335,45 @@ mod tests {
             "  \"notes\": \"second try after CUDA out of memory\",",
             "+ echo Disk quota exceeded",
             "x.py:3: UserWarning: No space left on device is possible",
+            "[rank0]:[W1103 11:20:33.1 ProcessGroupNCCL.cpp:1250] Warning: ncclSystemError may follow",
+            "W1103 11:20:33.1 2211 torch/distributed/run.py:792] EADDRINUSE is possible",
+            "2026-03-04 09:59:58.302938: W tensorflow/dso_loader.cc:64] libx.so: No such file or directory",
+            "job.sh: line 3: Tools: no directory",
+            "  File \"/w/a.py\", line 3: HOME: words",
             "[W socket.cpp:436] The server socket has failed to bind (errno: 98 - Address already in use).",
             "[W socket.cpp:601] The IPv6 network addresses cannot be retrieved (errno: 97 - Address family not supported)",
             "ls: cannot access 'x': No such file or directory",
             "{'nan_count': 0, 'note': 'no NaN'}",
             "NOTICE: if you see No space left on device, clean up your scratch",
+            "Example: \"a.py: error: argument --n: invalid int value\"",
             "test_disk_full ... No space left on device ... ok",
             "test_cli ... error: unrecognized arguments: --foo PASSED",
         ] {
             assert_eq!(classes(line), [], "{line}");
+        }
+    }
+
+    #[test]
+    fn a_variable_that_must_be_set_may_complain_in_any_words() {
+        let unset = [FailureClass::ShellUnboundVariable];
+        assert_eq!(
+            classes("/spool/slurm_script: line 6: CONFIG: export it first"),
+            unset
+        );
+        assert_eq!(
+            classes("run.sh: line 16: _OUT2: no folder: give one"),
+            unset
+        );
+        for line in [
+            "run.sh: line 16: MPIRUN: No such file or directory",
+            "run.sh: line 16: HOME: readonly variable",
+            "run.sh: line 16: Config: is not there",
+            "run.sh: line x: CONFIG: is not there",
+        ] {
+            assert!(
+                !classes(line).contains(&FailureClass::ShellUnboundVariable),
+                "{line}"
+            );
         }
     }
 

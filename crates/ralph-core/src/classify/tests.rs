@@ -300,6 +300,22 @@ fn standard_error_is_believed_before_standard_output() {
 }
 
 #[test]
+fn what_was_survived_decides_only_where_it_comes_again() {
+    let caught = "CUDA out of memory. Tried to allocate 2.00 GiB; retrying with batch 8\n";
+    let again = "RuntimeError: CUDA out of memory. Tried to allocate 6.00 GiB";
+    let logs = [err(&format!("{caught}{}", raised(again)))];
+    let found = classify(&ended(&JobState::Failed, (1, 0), &logs));
+    let key = found.key.map(|key| (key.line, key.text));
+    assert_eq!(found.class, FailureClass::CudaOom);
+    assert_eq!(key, Some((5, again.to_owned())));
+    assert_eq!(found.source_location, Some(("/w/train.py".to_owned(), 8)));
+    assert_eq!(
+        label(&format!("{caught}{}", raised("KeyError: 'x'"))),
+        "py_exception"
+    );
+}
+
+#[test]
 fn what_the_program_survived_does_not_decide() {
     let before = format!(
         "nvidia-smi: command not found\n{}",

@@ -3,26 +3,22 @@
 //! Python's exceptions are not here, because only the end of the last traceback decides; they are in
 //! [`super::python`]. How a text is looked for is in [`super::signatures`].
 
-use super::class::FailureClass::{self, *};
-use super::signatures::{Signature, Weight};
+use std::sync::LazyLock;
 
-const fn fatal(class: FailureClass, fragments: &'static [&'static str]) -> Signature {
-    Signature::new(Weight::Fatal, class, fragments)
-}
-
-const fn tells(class: FailureClass, fragments: &'static [&'static str]) -> Signature {
-    Signature::new(Weight::Telling, class, fragments)
-}
-
-const fn passing(class: FailureClass, fragments: &'static [&'static str]) -> Signature {
-    Signature::new(Weight::Passing, class, fragments)
-}
+use super::class::FailureClass::*;
+use super::signatures::{Signature, fatal, passing, tells};
+use super::texts_of_machines::OF_MACHINES;
 
 /// What a successful checkout prints; a script may fetch more and try again.
 pub(super) const CHECKED_OUT: &str = "HEAD is now at";
 
-/// Within one rank of the precedence, the earlier row wins.
-pub(super) const SIGNATURES: &[Signature] = &[
+/// All texts. Within one rank of the precedence, the earlier row wins.
+pub(super) static SIGNATURES: LazyLock<Vec<&'static Signature>> =
+    LazyLock::new(|| OF_JOBS.iter().chain(OF_MACHINES).collect());
+
+/// What the scheduler, git, the shell, and what prepares a job say; storage, GPUs and programs are in
+/// [`super::texts_of_machines`].
+const OF_JOBS: &[Signature] = &[
     // The scheduler's own lines. Ids in them are raw ids, so they are never compared with the job's.
     tells(SlurmTimeout, &["DUE TO TIME LIMIT"]),
     tells(Preempted, &["DUE TO PREEMPTION"]).near_end(),
@@ -34,6 +30,7 @@ pub(super) const SIGNATURES: &[Signature] = &[
     tells(HostOomKill, &["Exceeded step memory limit"]),
     tells(HostOomKill, &["exceeded memory limit", "being killed"]),
     tells(HostOomKill, &["Memory cgroup out of memory"]),
+    tells(HostOomKill, &["Out of memory: Killed process "]),
     tells(HostOomKill, &["task ", ": Out Of Memory"]),
     tells(HostOomKill, &["tasks ", ": Out Of Memory"]),
     tells(SlurmSignal, &["CANCELLED AT", "DUE to SIGNAL"]),
@@ -42,6 +39,9 @@ pub(super) const SIGNATURES: &[Signature] = &[
         .unless(&[" DUE "])
         .near_end(),
     passing(SlurmSignal, &["line ", ": ", " Killed "]),
+    passing(SlurmSignal, &["line ", ": ", " Terminated "]),
+    passing(SlurmSignal, &["line ", ": ", " User defined signal "]),
+    tells(Cancelled, &[": forcing job termination"]).near_end(),
     tells(SchedulerLimit, &["QOSMaxSubmitJobPerUserLimit"]),
     tells(SchedulerLimit, &["AssocMaxSubmitJobLimit"]),
     tells(SchedulerLimit, &["Job violates accounting/QOS policy"]),
@@ -73,11 +73,12 @@ pub(super) const SIGNATURES: &[Signature] = &[
     )
     .cured_by(CHECKED_OUT),
     tells(GitMissingCommit, &["fatal: Not a valid object name"]).cured_by(CHECKED_OUT),
+    // Carriage returns in a script are the cause of what bash finds wrong with it afterwards.
+    tells(ShellSyntax, &["$'\\r': command not found"]),
+    tells(ShellSyntax, &["^M: bad interpreter"]),
     fatal(ShellSyntax, &["unexpected EOF while looking for matching"]),
     fatal(ShellSyntax, &["syntax error near unexpected token"]),
     fatal(ShellSyntax, &["syntax error: unexpected end of file"]),
-    tells(ShellSyntax, &["$'\\r': command not found"]),
-    tells(ShellSyntax, &["^M: bad interpreter"]),
     passing(ShellSyntax, &["syntax error: operand expected"]),
     passing(ShellSyntax, &["syntax error in expression"]),
     passing(ShellSyntax, &["slurm_script: ", ": Syntax error: "]),
@@ -92,6 +93,8 @@ pub(super) const SIGNATURES: &[Signature] = &[
     fatal(ShellUnboundVariable, &[": unbound variable"]),
     fatal(ShellUnboundVariable, &["parameter null or not set"]),
     fatal(ShellUnboundVariable, &[": parameter not set"]),
+    // `${NAME:?any words}`.
+    fatal(ShellUnboundVariable, &[": line ", ": "]).of_variable(),
     fatal(CliBadArguments, &["error: unrecognized arguments:"]),
     fatal(
         CliBadArguments,
@@ -107,11 +110,26 @@ pub(super) const SIGNATURES: &[Signature] = &[
     fatal(CliBadArguments, &["Error: Missing argument '"]),
     fatal(CliBadArguments, &["Error: No such command '"]),
     fatal(CliBadArguments, &["No such option: --"]),
+    fatal(CliBadArguments, &[".py: error: "]),
+    fatal(CliBadArguments, &["error: unexpected argument '"]),
+    fatal(
+        CliBadArguments,
+        &["error: the following required arguments were not provided"],
+    ),
+    fatal(CliBadArguments, &["ERROR: Could not consume arg: "]),
+    fatal(CliBadArguments, &["│ Missing option '"]),
+    fatal(CliBadArguments, &["│ Missing argument '"]),
+    fatal(CliBadArguments, &["│ Invalid value for '"]),
     tells(CliBadArguments, &["Could not override '"]),
+    tells(CliBadArguments, &["In '", "': Could not find '"]),
     passing(CliBadArguments, &[": invalid option -- '"]),
     fatal(CliBadArguments, &["FATAL Flags parsing error"]),
     fatal(CliBadArguments, &[": unrecognized option '"]),
     fatal(ScriptMissing, &["can't open file '", "[Errno 2]"]),
+    fatal(
+        ScriptMissing,
+        &["execve(): ", "/", ": No such file or directory"],
+    ),
     fatal(ScriptMissing, &["sh: 0: cannot open "]),
     fatal(ScriptMissing, &["sh: 0: Can't open "]),
     fatal(ScriptMissing, &["Fatal error: cannot open file '"]),
@@ -143,6 +161,9 @@ pub(super) const SIGNATURES: &[Signature] = &[
         &["ArgumentError: Package ", " not found in current path"],
     ),
     tells(ModuleNotFound, &["Can't locate ", " in @INC"]),
+    tells(ModuleNotFound, &["Could not find or load main class "]),
+    tells(ModuleNotFound, &["java.lang.NoClassDefFoundError"]),
+    tells(ModuleNotFound, &["Error: Cannot find module '"]),
     passing(EnvModuleUnknown, &["The following module(s) are unknown"]),
     passing(EnvModuleUnknown, &["Unable to locate a modulefile for"]),
     passing(
@@ -153,6 +174,12 @@ pub(super) const SIGNATURES: &[Signature] = &[
         EnvModuleUnknown,
         &["Lmod has detected the following error:"],
     ),
+    passing(
+        EnvModuleUnknown,
+        &["==> Error: Spec '", "matches no installed packages"],
+    ),
+    // The interpreter itself did not start: PYTHONHOME or a moved environment.
+    passing(EnvSetupFailed, &["Fatal Python error: init"]),
     passing(EnvSetupFailed, &["EnvironmentNameNotFound"]),
     passing(EnvSetupFailed, &["EnvironmentLocationNotFound"]),
     passing(EnvSetupFailed, &["Could not find conda environment"]),
@@ -171,6 +198,12 @@ pub(super) const SIGNATURES: &[Signature] = &[
         EnvSetupFailed,
         &["ERROR: Failed to build installable wheels"],
     ),
+    passing(EnvSetupFailed, &["ERROR: Cannot install "]),
+    passing(EnvSetupFailed, &["ERROR: ResolutionImpossible"]),
+    passing(EnvSetupFailed, &["ERROR: THESE PACKAGES DO NOT MATCH"]),
+    passing(EnvSetupFailed, &["Could not solve for environment specs"]),
+    passing(EnvSetupFailed, &["NoWritableEnvsDirError"]),
+    passing(EnvSetupFailed, &["error: No virtual environment found"]),
     passing(EnvSetupFailed, &["error: externally-managed-environment"]),
     passing(
         EnvSetupFailed,
@@ -192,6 +225,7 @@ pub(super) const SIGNATURES: &[Signature] = &[
         EnvSetupFailed,
         &["/bin/activate: No such file or directory"],
     ),
+    passing(EnvSetupFailed, &[": .: Can't open ", "/activate"]),
     passing(EnvSetupFailed, &["/conda.sh: No such file or directory"]),
     // A compiler without a header or a module; in a program's own words it would be a path of the script.
     passing(
@@ -209,6 +243,7 @@ pub(super) const SIGNATURES: &[Signature] = &[
     passing(EnvSetupFailed, &["pyxis: container start failed"]),
     passing(EnvCommandNotFound, &[": command not found"]),
     passing(EnvCommandNotFound, &["command not found: "]),
+    passing(EnvCommandNotFound, &["executable file not found in $PATH"]),
     passing(
         EnvCommandNotFound,
         &["execve(): ", ": No such file or directory"],
@@ -244,6 +279,7 @@ pub(super) const SIGNATURES: &[Signature] = &[
     .even_as_warning(),
     passing(GitAccess, &["Permission denied (publickey"]),
     passing(GitAccess, &["fatal: could not read Username for"]),
+    passing(GitAccess, &["fatal: detected dubious ownership in "]),
     passing(GitAccess, &["Host key verification failed"]),
     passing(GitAccess, &["remote: Repository not found"]),
     passing(GitAccess, &["ERROR: Repository not found"]),
@@ -256,130 +292,4 @@ pub(super) const SIGNATURES: &[Signature] = &[
         &["Support for password authentication was removed"],
     ),
     passing(GitAccess, &["fatal: Authentication failed for"]),
-    // Storage. Data may be lost even when the script reports success.
-    fatal(DiskQuota, &["Disk quota exceeded"]),
-    fatal(DiskQuota, &["No space left on device"]),
-    fatal(WriteFailed, &["PytorchStreamWriter failed writing file"]),
-    fatal(WriteFailed, &["RuntimeError: File ", " cannot be opened"]),
-    fatal(RsyncPartial, &["rsync error: "]).unless(&["(code 20)", "(code 24)"]),
-    tells(NfsStale, &["tale file handle"]),
-    tells(NfsStale, &["tale NFS file handle"]),
-    tells(FilesystemError, &["Input/output error"]),
-    tells(FilesystemError, &["Read-only file system"]),
-    tells(FilesystemError, &["Transport endpoint is not connected"]),
-    tells(
-        FilesystemError,
-        &["Cannot send after transport endpoint shutdown"],
-    ),
-    // Node, GPU and network. A caught error and a fatal one read the same, so nothing here is proof.
-    tells(GpuErrState, &["uncorrectable ECC error"]),
-    tells(GpuErrState, &["Unable to determine the device handle for"]),
-    tells(GpuErrState, &["GPU has fallen off the bus"]),
-    tells(GpuErrState, &["| ", "ERR!", "|"]),
-    tells(
-        CudaDeviceBusy,
-        &["CUDA-capable device(s) is/are busy or unavailable"],
-    ),
-    tells(NcclDuplicateGpu, &["Duplicate GPU detected"]),
-    tells(
-        CudaIllegalAccess,
-        &["an illegal memory access was encountered"],
-    ),
-    tells(
-        CudaIllegalAccess,
-        &["CUDA error: unspecified launch failure"],
-    ),
-    tells(CudaIllegalAccess, &["CUDA error: misaligned address"]),
-    tells(
-        CudaIllegalAccess,
-        &["CUDA error: an illegal instruction was encountered"],
-    ),
-    tells(CudaDriverInit, &["CUDA driver initialization failed"]).even_as_warning(),
-    tells(CudaDriverInit, &["CUDA error: initialization error"]),
-    tells(CudaDriverInit, &["CUDA unknown error - this may be due to"]),
-    tells(CudaDriverInit, &["Error 802: system not yet initialized"]).even_as_warning(),
-    tells(CudaDriverInit, &["No CUDA GPUs are available"]),
-    tells(CudaDriverInit, &["no CUDA-capable device is detected"]),
-    tells(CudaDriverInit, &["Found no NVIDIA driver on your system"]).even_as_warning(),
-    tells(CudaDriverInit, &["Failed to initialize NVML"]),
-    tells(
-        CudaDriverInit,
-        &["couldn't communicate with the NVIDIA driver"],
-    ),
-    tells(TorchrunPort, &["EADDRINUSE"]),
-    tells(TorchrunPort, &["ddress already in use"]),
-    tells(
-        NcclWatchdog,
-        &["Watchdog caught collective operation timeout"],
-    ),
-    tells(NcclWatchdog, &["NCCL watchdog thread terminated"]),
-    tells(NcclWatchdog, &["NCCL ", "watchdog timeout"]),
-    tells(NcclWatchdog, &["NCCL communicator was aborted"]),
-    tells(NcclWatchdog, &["ncclRemoteError"]),
-    tells(NcclWatchdog, &["ncclSystemError"]),
-    tells(FilesystemHang, &["JOB NOT ENDING WITH SIGNALS"]),
-    passing(Network, &["Temporary failure in name resolution"]),
-    passing(Network, &["Could not resolve host"]),
-    passing(Network, &["Failed to connect to ", " port "]),
-    passing(Network, &[": connect to host ", " port "]),
-    passing(Network, &["error: RPC failed"]),
-    passing(Network, &["fatal: early EOF"]),
-    passing(Network, &["fatal: the remote end hung up unexpectedly"]),
-    // Memory of the GPU; many programs catch this and go on with a smaller batch.
-    tells(CudaOom, &["CUDA out of memory"]),
-    tells(CudaOom, &["HIP out of memory"]),
-    tells(CudaOom, &["OutOfMemoryError: "]).unless(&["java", "running low on memory"]),
-    tells(CudaOom, &["torch.cuda.OutOfMemoryError"]),
-    tells(CudaOom, &["CUDA error: out of memory"]),
-    tells(CudaOom, &["CUDA_ERROR_OUT_OF_MEMORY"]),
-    tells(CudaOom, &["cudaErrorMemoryAllocation"]),
-    tells(CudaOom, &["OOM when allocating tensor"]),
-    tells(CudaOom, &["No available memory for the cache blocks"]),
-    tells(CudaOom, &["CUBLAS_STATUS_ALLOC_FAILED"]),
-    tells(CudaOom, &["RESOURCE_EXHAUSTED: Out of memory"]),
-    // Python without a traceback.
-    tells(
-        DataloaderWorker,
-        &["DataLoader worker (pid", "killed by signal"],
-    ),
-    tells(
-        DataloaderWorker,
-        &["DataLoader worker (pid", "exited unexpectedly"],
-    ),
-    fatal(LossNan, &["oss is nan, stopping"]),
-    fatal(LossNan, &["oss is NaN, stopping"]),
-    tells(LossNan, &["NaN detected", "bort"]),
-    fatal(PyException, &["SyntaxError: "]).at_start(),
-    fatal(PyException, &["IndentationError: "]).at_start(),
-    fatal(PyException, &["TabError: "]).at_start(),
-    // Memory of the node, by other languages' names.
-    tells(HostMemory, &["std::bad_alloc"]),
-    tells(HostMemory, &["java.lang.OutOfMemoryError"]),
-    tells(HostMemory, &["ERROR: ", "OutOfMemoryError()"]),
-    tells(HostMemory, &["OutOfMemoryError: ", "running low on memory"]),
-    tells(HostMemory, &["cannot allocate vector of size"]),
-    tells(HostMemory, &["fork: ", "Cannot allocate memory"]),
-    tells(HostMemory, &["virtual memory exhausted"]),
-    // What explains only what nothing else explains: healthy jobs print these too.
-    tells(CrashSignal, &["egmentation fault"]),
-    tells(CrashSignal, &["Bus error"]),
-    tells(CrashSignal, &["(core dumped)"]),
-    tells(CrashSignal, &["Illegal instruction"]),
-    tells(CrashSignal, &["double free or corruption"]),
-    tells(CrashSignal, &["free(): invalid "]),
-    tells(CrashSignal, &["stack smashing detected"]),
-    tells(
-        CrashSignal,
-        &["terminate called after throwing an instance"],
-    ),
-    tells(CrashSignal, &["Fatal Python error:"]),
-    tells(PermissionDenied, &[": Permission denied"]),
-    tells(ShellNoSuchFile, &[": No such file or directory"]).unless(&[
-        "ls: ",
-        "rm: ",
-        "grep: ",
-        "[Errno 2]",
-        "Error: ",
-        "fatal error: ",
-    ]),
 ];

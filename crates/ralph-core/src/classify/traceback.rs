@@ -12,6 +12,8 @@ const LAST_TRACEBACKS: usize = 64;
 const LONGEST: usize = 400;
 /// How many lines of other output may stand between the frames and the exception.
 const FOREIGN_LINES: usize = 20;
+/// How many lines below the word of a crash its frames may stand.
+const FRAMES_OF_CRASH: usize = 100;
 
 /// How much a traceback says about the end of the program; a greater one is believed first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,11 +36,16 @@ const WRAPPERS: &[&str] = &[
     "CalledProcessError",
     "DistBackendError",
     "SignalException",
+    "DistStoreError",
+    "DistNetworkError",
+    "ProcessExitedException",
 ];
 const OF_A_PEER: &[&str] = &[
     "nccl communicator was aborted",
     "connection closed by peer",
     "watchdog",
+    "store based barrier",
+    "the client socket has ",
 ];
 
 /// Endings of the names of exceptions; other names are only believed directly below a frame.
@@ -52,6 +59,9 @@ const ENDINGS: &[&str] = &[
     "Iteration",
     "Group",
 ];
+
+/// Names of exceptions in lower case, from before such names were capitals; only believed with their module.
+const LOWER_CASE: &[&str] = &["error", "timeout", "gaierror", "herror"];
 
 /// Folders of installed code.
 const INSTALLED: &[&str] = &[
@@ -73,6 +83,8 @@ pub(super) struct Traceback<'a> {
     pub(super) name: &'a str,
     /// What follows the name, or the next line where nothing does.
     pub(super) message: &'a str,
+    /// Whether the message only announces what stands below it.
+    pub(super) is_heading: bool,
     pub(super) standing: Standing,
     /// File and line of the innermost frame that is not installed code.
     pub(super) user_frame: Option<(&'a str, usize)>,
@@ -89,10 +101,51 @@ pub(super) fn find(log: &LogText) -> Vec<Traceback<'_>> {
         .take(LAST_TRACEBACKS)
         .collect();
     starts.reverse();
-    starts
+    let whole = starts.into_iter().filter_map(|start| read(log, start));
+    without_header(log).into_iter().chain(whole).collect()
+}
+
+/// The traceback in whose middle a log starts, as the end of a long log may. Nothing is known about its head, so any
+/// other traceback is believed before it.
+fn without_header(log: &LogText) -> Option<Traceback<'_>> {
+    let text = log.text().as_bytes();
+    let offset = memchr::memmem::find(text, b"  File \"")?;
+    let announced = memchr::memmem::find(text, b"(most recent call ");
+    if announced.is_some_and(|announced| announced < offset) {
+        return None;
+    }
+    let first = log.line_at(offset);
+    frame(log.line(first)?.text)?;
+    let found = read(log, first.saturating_sub(1))?;
+    let ended = ["Error", "Exception"].iter();
+    ended
         .into_iter()
-        .filter_map(|start| read(log, start))
-        .collect()
+        .any(|ending| found.name.ends_with(ending))
+        .then(|| Traceback {
+            standing: found.standing.min(Standing::CutOff),
+            ..found
+        })
+}
+
+/// The innermost frame of the user's own code in the traceback that holds a line; also of a message that goes on for
+/// `more` lines below the exception.
+pub(super) fn place_of<'a>(
+    tracebacks: &[Traceback<'a>],
+    line: usize,
+    more: usize,
+) -> Option<(&'a str, usize)> {
+    let holding = tracebacks.iter().rev().find(|found| found.start <= line)?;
+    holding.user_frame.filter(|_| line <= holding.line + more)
+}
+
+/// The same for a crash, of which Python prints the frames below, the innermost first.
+pub(super) fn place_of_crash(log: &LogText, line: usize) -> Option<(&str, usize)> {
+    let below = (line + 1..line + FRAMES_OF_CRASH).map_while(|index| log.line(index));
+    below
+        .skip_while(|line| !line.text.ends_with("(most recent call first):"))
+        .skip(1)
+        .map_while(|line| frame(line.text))
+        .find(|(path, _)| is_own(path))
 }
 
 /// Index of the line where the last traceback of a log starts.
@@ -109,6 +162,7 @@ fn read(log: &LogText, start: usize) -> Option<Traceback<'_>> {
         line: start,
         name: "",
         message: "",
+        is_heading: false,
         standing: standing(log, start),
         user_frame: None,
         innermost: "",
@@ -130,6 +184,7 @@ fn read(log: &LogText, start: usize) -> Option<Traceback<'_>> {
             let next = log.line(index + 1).and_then(|line| own_text(line, prefix));
             found.line = index;
             found.name = name;
+            found.is_heading = message.is_empty() || message.ends_with(':');
             found.message = if message.is_empty() {
                 next.unwrap_or_default()
             } else {
@@ -159,7 +214,7 @@ impl<'a> Traceback<'a> {
             return;
         };
         self.innermost = path;
-        if !path.starts_with('<') && !INSTALLED.iter().any(|folder| path.contains(folder)) {
+        if is_own(path) {
             self.user_frame = Some((path, line));
         }
     }
@@ -176,6 +231,17 @@ fn own_text<'a>(line: Line<'a>, prefix: &str) -> Option<&'a str> {
     Some(text.trim_start().strip_prefix("| ").unwrap_or(text))
 }
 
+/// Whether a file is neither installed code nor the interpreter's own, nor a compiled module's, nor the small program
+/// that starts an installed one (`/bin/torchrun`).
+fn is_own(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    !path.starts_with('<')
+        && !path.ends_with(".pyx")
+        && !path.ends_with(".pxi")
+        && (name.contains('.') || !path.contains("/bin/"))
+        && !INSTALLED.iter().any(|folder| path.contains(folder))
+}
+
 fn is_of_a_peer(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
     OF_A_PEER.iter().any(|text| message.contains(text))
@@ -189,6 +255,8 @@ fn standing(log: &LogText, start: usize) -> Standing {
     let before = start.checked_sub(1).and_then(|index| log.line(index));
     match before {
         Some(line) if line.text.contains("Exception ignored in") => Standing::Ignored,
+        // What pip quotes of a package that it could not build.
+        Some(line) if line.text.ends_with(" lines of output]") => Standing::Ignored,
         Some(line) if line.text.contains("Exception in thread") => Standing::Thread,
         _ => Standing::Main,
     }
@@ -211,7 +279,8 @@ fn exception(text: &str, below_frame: bool) -> Option<(&str, &str)> {
     }
     let name = path.rsplit('.').next().unwrap_or(path);
     let believed = ENDINGS.iter().any(|ending| name.ends_with(ending))
-        || below_frame && name.starts_with(|c: char| c.is_uppercase());
+        || below_frame && name.starts_with(|c: char| c.is_uppercase())
+        || below_frame && path.contains('.') && LOWER_CASE.contains(&name);
     believed.then_some((name, message.trim()))
 }
 
@@ -253,6 +322,49 @@ mod tests {
         15 Main [JSONDecodeError|bad] user=Some(("/w/b.py", 7)) innermost=/env/lib/python3.11/json/decoder.py
         16 CutOff [|] user=None innermost=<frozen runpy>
         "#);
+    }
+
+    #[test]
+    fn the_users_own_code_is_neither_installed_nor_compiled_nor_a_launcher() {
+        for path in ["/w/train.py", "run", "/home/u/bin/train.py"] {
+            assert!(is_own(path), "{path}");
+        }
+        for path in [
+            "/env/bin/torchrun",
+            "/env/lib/python3.9/site-packages/torch/nn/modules/module.py",
+            "/usr/lib/python3.10/os.py",
+            "pandas/_libs/index.pyx",
+            "pandas/_libs/hashtable_class_helper.pxi",
+            "<frozen runpy>",
+        ] {
+            assert!(!is_own(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_crash_names_its_innermost_frame_first() {
+        let text = "Fatal Python error: Segmentation fault\n\nCurrent thread 0x7f (most recent call first):\n\
+            \x20 File \"/env/lib/python3.9/site-packages/torch/nn/functional.py\", line 9 in linear\n\
+            \x20 File \"/w/net.py\", line 7 in forward\n  File \"/w/train.py\", line 3 in main\n";
+        let log = LogText::from_bytes("job.err", Stream::Err, text.as_bytes());
+        assert_eq!(place_of_crash(&log, 0), Some(("/w/net.py", 7)));
+    }
+
+    #[test]
+    fn names_in_lower_case_need_a_module_and_a_frame() {
+        let raised =
+            "Traceback (most recent call last):\n  File \"/w/a.py\", line 3, in f\n    g()\n";
+        for (line, name) in [
+            (
+                "cv2.error: OpenCV(4.8.0) empty",
+                "[error|OpenCV(4.8.0) empty]",
+            ),
+            ("socket.timeout: timed out", "[timeout|timed out]"),
+            ("error: no module before it", "[|]"),
+        ] {
+            let shown = shown(&format!("{raised}{line}\n"));
+            assert!(shown.contains(name), "{shown}");
+        }
     }
 
     #[test]

@@ -71,7 +71,7 @@ pub struct SpawnRequest {
     pub event_log: Option<PathBuf>,
 }
 
-/// Who supervises, and whom.
+/// Who supervises, and whom: what a supervisor writes down as soon as it knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// The supervisor. Its pid is also the session of everything it started.
@@ -96,7 +96,7 @@ pub enum Ending {
     NotStarted,
 }
 
-/// How a worker ended.
+/// How a worker ended: the last thing that its supervisor writes down.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExitRecord {
     /// Exit code and signal.

@@ -10,7 +10,8 @@ use super::lock;
 use super::record::{EXIT, ExitRecord, LOCK, RECORD, Record, read_record};
 use super::table::{Entry, ProcessTable};
 
-/// The three facts.
+/// What a supervised process left behind, and whether something of it lives: the three facts from which a [`Verdict`] is
+/// made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
     /// Whether a supervisor holds the lock.
@@ -21,7 +22,7 @@ pub struct Facts {
     pub worker_alive: bool,
 }
 
-/// What became of it.
+/// What became of a supervised process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// Supervised and running.
@@ -77,11 +78,6 @@ impl Facts {
 impl Record {
     /// Whether the worker or anything that the supervisor started is alive. The session tells of a worker whose
     /// supervisor was killed before it could write down whom it had started.
-    #[must_use]
-    pub fn has_living(&self) -> bool {
-        self.has_living_in(&OnceCell::new())
-    }
-
     fn has_living_in(&self, processes: &OnceCell<ProcessTable>) -> bool {
         self.worker.as_ref().is_some_and(super::Identity::is_alive)
             || !self

@@ -87,12 +87,6 @@ pub fn run_dir(run: &RunId) -> String {
     format!("{RUNS}/{run}")
 }
 
-/// A file of a run, such as `submit.json`, relative to the project.
-#[must_use]
-pub fn run_file(run: &RunId, name: &str) -> String {
-    format!("{RUNS}/{run}/{name}")
-}
-
 /// The folder of a finished operation, relative to the project.
 #[must_use]
 pub fn op_dir(op: &OpId) -> String {

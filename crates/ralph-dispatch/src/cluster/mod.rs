@@ -88,17 +88,22 @@ pub(crate) async fn refresh_async(
     if unsettled(bench)?.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let _lock = sweep::lock(&bench.layout)?;
+    // Where nothing can be written, nothing new is learned either.
+    let _lock = match sweep::lock(&bench.layout) {
+        Ok(lock) => lock,
+        Err(error) => return Ok(all_unknown(unsettled(bench)?, &sentence(&error))),
+    };
     let records = unsettled(bench)?;
     let asked = match backend(bench) {
         Ok(cluster) => ask(bench, cluster.as_ref(), records.clone()).await,
         Err(error) => Err(error),
     };
-    Ok(asked.unwrap_or_else(|error| {
-        let why = sentence(&error);
-        let names = records.into_iter().map(|record| record.repository);
-        names.map(|name| (name, unknown(why.clone()))).collect()
-    }))
+    Ok(asked.unwrap_or_else(|error| all_unknown(records, &sentence(&error))))
+}
+
+fn all_unknown(records: Vec<LoopRecord>, why: &str) -> BTreeMap<String, JobStanding> {
+    let names = records.into_iter().map(|record| record.repository);
+    names.map(|name| (name, unknown(why.to_owned()))).collect()
 }
 
 fn unsettled(bench: &Workbench) -> Result<Vec<LoopRecord>, Failure> {
@@ -272,13 +277,26 @@ async fn copy_log(bench: &Workbench, cluster: &dyn ClusterBackend, record: &mut 
     }
 }
 
-/// What a job's loop said about its work, from the copy of its log.
+/// What a job's loop said about its work, from the copy of its log: at its end all of it, before how many attempts are
+/// over.
 pub(crate) fn work(log: &Path, from: u64) -> (Figures, Vec<String>) {
-    const MARK: &str = "ralph: status: ";
+    const STATUS: &str = "ralph: status: ";
+    const COMPLETED: &str = "[continuous] completed=";
     let lines = crate::log_text::last_lines(log, from, 40);
-    let status = lines.iter().rev().find_map(|line| line.strip_prefix(MARK));
+    let status = lines
+        .iter()
+        .rev()
+        .find_map(|line| line.strip_prefix(STATUS));
     let Some(Ok(status)) = status.map(serde_json::from_str::<ralph_loop::record::Status>) else {
-        return (Figures::default(), Vec::new());
+        let completed = lines.iter().rev().find_map(|line| {
+            let (_, count) = line.split_once(COMPLETED)?;
+            count.split_once('/')?.0.parse().ok()
+        });
+        let figures = Figures {
+            attempts: completed,
+            ..Figures::default()
+        };
+        return (figures, Vec::new());
     };
     let left = status.tasks.open + status.tasks.claimed;
     let figures = Figures {

@@ -1,6 +1,7 @@
 //! A loop's submission: its job script, what it is told by variables, and the record that comes first.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use ralph_core::backend::{ClusterBackend, GitCommit, SubmitRequest};
 use ralph_core::crash_point;
@@ -13,6 +14,7 @@ use ralph_front::failure::Failure;
 use ralph_front::machine::block_on;
 
 use super::{backend, named};
+use crate::carry;
 use crate::probe;
 use crate::record::{Figures, Job, LoopRecord, Settled};
 use crate::report::LaunchReport;
@@ -164,15 +166,9 @@ async fn request(
     if let Some(command) = &knobs.agent_command {
         variables.insert("RALPH_AGENT_COMMAND", command.value.clone());
     }
-    // The clone has none of this user's configuration.
-    if let Ok(name) = git(&["config", "user.name"]).await {
-        variables.insert("GIT_AUTHOR_NAME", name.clone());
-        variables.insert("GIT_COMMITTER_NAME", name);
-    }
-    if let Ok(email) = git(&["config", "user.email"]).await {
-        variables.insert("GIT_AUTHOR_EMAIL", email.clone());
-        variables.insert("GIT_COMMITTER_EMAIL", email);
-    }
+    let plan = carry::plan_at_home(&folder, &bench.env).map_err(failed)?;
+    let deliveries = carry::told(&plan.deliveries()?)?;
+    variables.extend(author(&folder).await);
     let wrong = |error: IdError| Failure::new(Code::Bug, error.to_string());
     let run = record.launch.parse().map_err(wrong)?;
     Ok(SubmitRequest {
@@ -189,6 +185,7 @@ async fn request(
         variables: variables
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value))
+            .chain(deliveries)
             .collect(),
         git: Some(GitCommit {
             url: source.url,
@@ -198,6 +195,20 @@ async fn request(
         exclude: Vec::new(),
         intent_at: bench.env.now(),
     })
+}
+
+/// Who commits: the clone has none of this user's configuration.
+async fn author(folder: &Path) -> Vec<(&'static str, String)> {
+    let mut variables = Vec::new();
+    for (key, names) in [
+        ("user.name", ["GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"]),
+        ("user.email", ["GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"]),
+    ] {
+        if let Ok(value) = probe::git(folder, &["config", key]).await {
+            variables.extend(names.map(|name| (name, value.trim().to_owned())));
+        }
+    }
+    variables
 }
 
 /// The job's script: directives, then the fixed text. The user's options become comment lines, which no shell runs.

@@ -1,6 +1,8 @@
 //! A launch: resolve, gate, start, report.
 
-use std::collections::BTreeMap;
+mod knobs;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use ralph_core::env::Env;
@@ -15,7 +17,7 @@ use ralph_loop::budget::{Budget, Terms};
 
 use crate::args::{Act, Flags};
 use crate::cluster;
-use crate::commands::{sweep as sweep_command, watch};
+use crate::commands::{status, sweep as sweep_command, watch};
 use crate::env_vars;
 use crate::gate::{self, PlanProbe, Refusal};
 use crate::launch::{self, Manners, Order};
@@ -24,8 +26,8 @@ use crate::probe;
 use crate::program::{self, LoopProgram};
 use crate::record::LoopRecord;
 use crate::render;
-use crate::report::{Knob, LaunchReport, LoopOrder, RefusalRow};
-use crate::resolve::{self, Filter, Knobs, Place, Selection};
+use crate::report::{LaunchReport, LoopOrder, RefusalRow};
+use crate::resolve::{self, Knobs, Place, Selection};
 use crate::setting::Setting;
 use crate::share::{self, Share};
 use crate::standing::{JobStanding, Look};
@@ -52,6 +54,17 @@ pub(super) fn run(bench: &Workbench, flags: &Flags, act: &Act) -> Outcome {
     let has_plan = |name: &str| probe::plan(&bench.layout.plan(name)) == PlanProbe::Present;
     let selection = resolve::select(&knobs.filter, &bench.conf.names(), &has_plan)?;
     let jobs = cluster::refresh(bench)?;
+    if act.wait && flags.is_bare() {
+        let running = running(bench, &jobs)?;
+        if !running.is_empty() {
+            let names: Vec<&str> = running.iter().map(String::as_str).collect();
+            bench.output.note(&format!(
+                "nothing is launched: waiting for the loops that run already: {}",
+                names.join(", ")
+            ));
+            return watch::wait(bench, &running);
+        }
+    }
     if !act.dry_run && bench.layout.lock().exists() {
         sweep_command::beside(bench, &jobs)?;
     }
@@ -69,7 +82,8 @@ pub(super) fn run(bench: &Workbench, flags: &Flags, act: &Act) -> Outcome {
         if !bench.output.is_json() {
             printed(bench.output.print(&render::launched(&report)))?;
         }
-        let ended = watch::wait(bench)?;
+        let meant = plan.selection.repositories.iter().cloned().collect();
+        let ended = watch::wait(bench, &meant)?;
         return Ok(ended.or(code));
     }
     bench.output.answer(&report, &render::launched(&report))?;
@@ -79,6 +93,18 @@ pub(super) fn run(bench: &Workbench, flags: &Flags, act: &Act) -> Outcome {
         );
     }
     Ok(code)
+}
+
+/// The repositories whose loops have not ended.
+fn running(
+    bench: &Workbench,
+    jobs: &BTreeMap<String, JobStanding>,
+) -> Result<BTreeSet<String>, Failure> {
+    let (standings, _) = status::look(bench, jobs)?;
+    let running = standings
+        .into_iter()
+        .filter(|standing| !standing.state.is_final());
+    Ok(running.map(|standing| standing.record.repository).collect())
 }
 
 fn plan(
@@ -189,90 +215,11 @@ fn report(bench: &Workbench, plan: &Plan, dry_run: bool) -> LaunchReport {
         schema_version: SCHEMA_VERSION,
         launch: None,
         dry_run,
-        knobs: knobs(plan),
+        knobs: knobs::shown(plan),
         loops: loops.collect(),
         without_plan: plan.selection.without_plan.clone(),
         refusals: plan.refusals.iter().map(RefusalRow::from).collect(),
     }
-}
-
-/// The knobs as the banner shows them; the names and the words for "nothing" are those of the launcher before.
-fn knobs(plan: &Plan) -> Vec<Knob> {
-    let knobs = &plan.knobs;
-    let knob = |name: &'static str, value: String, origin: &crate::setting::Origin| Knob {
-        name,
-        value,
-        origin: origin.to_string(),
-    };
-    let m = &knobs.max_tasks;
-    let mode = if m.value.is_some() {
-        "continuous"
-    } else {
-        "batch"
-    };
-    let (repos, exclude) = match &knobs.filter.value {
-        Filter::All => ("<all>".to_owned(), "<none>".to_owned()),
-        Filter::Only(names) => (names.join(","), "<none>".to_owned()),
-        Filter::Except(names) => ("<all>".to_owned(), names.join(",")),
-    };
-    let max_tasks = m
-        .value
-        .map_or_else(|| "<unset>".to_owned(), |m| m.to_string());
-    let place = match knobs.place.value {
-        Place::Here => "here",
-        Place::Cluster => "cluster",
-    };
-    let attempts = &knobs.max_task_attempts;
-    let delay = &knobs.respawn_delay;
-    let mut all = vec![
-        knob("mode", mode.to_owned(), &m.origin),
-        knob(
-            "parallel",
-            plan.workers.value.to_string(),
-            &plan.workers.origin,
-        ),
-        knob("max_tasks", max_tasks, &m.origin),
-        knob(
-            "max_task_attempts",
-            attempts.value.to_string(),
-            &attempts.origin,
-        ),
-        knob("respawn_delay", delay.value.to_string(), &delay.origin),
-        knob("tabs", "off".to_owned(), &knobs.no_tabs),
-        knob(
-            "engine",
-            knobs.engine.value.name().to_owned(),
-            &knobs.engine.origin,
-        ),
-        knob("repos", repos, &knobs.filter.origin),
-        knob("exclude", exclude, &knobs.filter.origin),
-        knob("on", place.to_owned(), &knobs.place.origin),
-    ];
-    if let Some(command) = &knobs.agent_command {
-        all.push(knob(
-            "agent_command",
-            command.value.clone(),
-            &command.origin,
-        ));
-    }
-    if let Some(program) = &plan.program {
-        let origin = match knobs.place.value {
-            Place::Cluster => knobs.job_program.origin.clone(),
-            Place::Here => knobs.program.as_ref().map_or_else(
-                || crate::setting::Origin::Default("found by its name".to_owned()),
-                |program| program.origin.clone(),
-            ),
-        };
-        all.push(knob("ralph", program.path.display().to_string(), &origin));
-        let (budget, why) = if program.capabilities.budget {
-            ("shared", "its --help knows --budget")
-        } else {
-            ("divided", "its loops share no budget")
-        };
-        let why = crate::setting::Origin::Default(why.to_owned());
-        all.push(knob("budget", budget.to_owned(), &why));
-    }
-    all
 }
 
 /// A launch that was only to be shown, or is refused.
@@ -362,7 +309,8 @@ fn budget(layout: &Layout, plan: &Plan) -> Result<(), Failure> {
         workers: usize::try_from(plan.workers.value).unwrap_or(usize::MAX),
         attempts: plan.knobs.max_tasks.value,
     };
-    Budget::create(&layout.budget(plan.launch.as_str()), &terms)?;
+    let loops = plan.selection.repositories.len();
+    Budget::create_for(&layout.budget(plan.launch.as_str()), &terms, loops)?;
     Ok(())
 }
 

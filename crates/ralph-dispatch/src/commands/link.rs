@@ -6,10 +6,12 @@ use std::io;
 use std::os::unix::fs::symlink;
 
 use ralph_core::error::Code;
-use ralph_front::failure::{Failure, Outcome, printed};
+use ralph_front::SCHEMA_VERSION;
+use ralph_front::failure::{Failure, Outcome};
 use ralph_front::output::Output;
 
 use crate::env_vars;
+use crate::report::LinkReport;
 
 const NAME: &str = "wb.ralph-dispatch";
 
@@ -21,14 +23,14 @@ pub(super) fn run(output: &Output) -> Outcome {
         Failure::new(Code::Failed, message)
     })?;
     let link = program.with_file_name(NAME);
-    let said = match symlink(program.file_name().unwrap_or_default(), &link) {
-        Ok(()) => "made",
+    let made = match symlink(program.file_name().unwrap_or_default(), &link) {
+        Ok(()) => true,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             if fs::canonicalize(&link).ok().as_ref() != Some(&program) {
                 let message = format!("{}: is something else already", link.display());
                 return Err(Failure::new(Code::Conflict, message).hint("Move it away first."));
             }
-            "there already"
+            false
         }
         Err(error) => {
             let message = format!("{}: cannot be made: {error}", link.display());
@@ -38,6 +40,13 @@ pub(super) fn run(output: &Output) -> Outcome {
             )));
         }
     };
-    printed(output.print(&format!("{}: {said}", link.display())))?;
+    let report = LinkReport {
+        schema_version: SCHEMA_VERSION,
+        link: link.display().to_string(),
+        program: program.display().to_string(),
+        made,
+    };
+    let said = if made { "made" } else { "there already" };
+    output.answer(&report, &format!("{}: {said}", link.display()))?;
     Ok(None)
 }

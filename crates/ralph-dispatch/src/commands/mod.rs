@@ -45,8 +45,10 @@ fn dispatch(cli: Cli, output: &Output) -> Outcome {
     if cli.act.link {
         return link::run(output);
     }
-    let bench = Workbench::open(&cli.global, output.clone())?;
     let act = &cli.act;
+    let is_named = cli.flags.repos.is_some() || cli.flags.exclude.is_some();
+    let needs_conf = !(act.status || act.watch || act.sweep || act.stop) || is_named;
+    let bench = Workbench::open(&cli.global, output.clone(), needs_conf)?;
     if act.stop {
         stop::run(&bench, &cli.flags, act.within)
     } else if act.sweep {

@@ -20,7 +20,7 @@ pub(super) fn run(bench: &Workbench) -> Outcome {
     let all_ended = standings.iter().all(|standing| standing.state.is_final());
     let unswept = |standing: &Standing| standing.record.settled.is_none();
     if all_ended && standings.iter().any(unswept) {
-        sweep::before_status(bench, &jobs)?;
+        sweep::before_status(bench, &jobs);
         standings = look(bench, &jobs)?.0;
     }
     let report = report(bench, &standings, problems);

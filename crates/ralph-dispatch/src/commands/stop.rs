@@ -1,6 +1,7 @@
 //! `--stop`: running agents may finish, then everything that is left is ended.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ralph_core::error::Code;
@@ -9,12 +10,12 @@ use ralph_front::failure::{Failure, Outcome};
 
 use crate::args::Flags;
 use crate::cluster;
-use crate::commands::sweep as sweep_command;
+use crate::commands::{status, sweep as sweep_command};
 use crate::env_vars;
 use crate::record::LoopRecord;
 use crate::render;
 use crate::report::{LoopRow, StopReport};
-use crate::resolve;
+use crate::resolve::{self, Filter};
 use crate::setting::Origin;
 use crate::standing::{JobStanding, Look, Standing};
 use crate::stop;
@@ -65,10 +66,31 @@ fn left_running(bench: &Workbench, look: &Look<'_>, others: Vec<LoopRecord>, ori
     }
 }
 
+/// Says which loops are another launcher's: what ends them is not known here.
+fn left_to_others(bench: &Workbench, chosen: &Filter) -> Result<(), Failure> {
+    let (standings, problems) = status::look(bench, &BTreeMap::new())?;
+    for row in status::report(bench, &standings, problems).foreign {
+        let is_meant = Path::new(&row.file)
+            .file_stem()
+            .is_some_and(|name| chosen.means(&name.to_string_lossy()));
+        if let Some(pid) = row.pid.filter(|_| row.alive && is_meant) {
+            let file = row.file;
+            bench.output.note(&format!(
+                "left running: {file} of another launcher names a living process; end it with: kill {pid}"
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// Ends the loops of the subset, or all.
 pub(super) fn run(bench: &Workbench, flags: &Flags, within: u64) -> Outcome {
     let layout = &bench.layout;
-    let chosen = resolve::subset(flags, &env_vars::texts(), &bench.conf)?;
+    let (records, _) = LoopRecord::all(layout)?;
+    let names = records.iter().map(|record| record.repository.as_str());
+    let conf = bench.conf.clone().with_names(names);
+    let chosen = resolve::subset(flags, &env_vars::texts(), &conf)?;
+    left_to_others(bench, &chosen.value)?;
     let jobs = cluster::refresh(bench)?;
     let marked = if !layout.lock().exists() {
         Vec::new()

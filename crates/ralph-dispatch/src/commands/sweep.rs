@@ -59,17 +59,23 @@ pub(super) fn beside(
     Ok(())
 }
 
-/// The same before the status is shown, which says how each loop ended.
-pub(super) fn before_status(
-    bench: &Workbench,
-    jobs: &BTreeMap<String, JobStanding>,
-) -> Result<(), Failure> {
-    let report = noted(bench, jobs)?;
+/// The same before the status is shown, which says how each loop ended. Where nothing can be written, such as in a
+/// workbench that somebody else's loops run in, that is said, and the status is shown all the same.
+pub(super) fn before_status(bench: &Workbench, jobs: &BTreeMap<String, JobStanding>) {
+    let report = match noted(bench, jobs) {
+        Ok(report) => report,
+        Err(failure) => {
+            let why = failure.message();
+            bench.output.note(&format!(
+                "warning: what ended is not recorded: {why}; wb-ralph-dispatch --sweep tries again"
+            ));
+            return;
+        }
+    };
     let text = render::swept_beside(&report);
     if !text.is_empty() {
         bench.output.note(text.trim_end());
     }
-    Ok(())
 }
 
 fn noted(bench: &Workbench, jobs: &BTreeMap<String, JobStanding>) -> Result<SweepReport, Failure> {

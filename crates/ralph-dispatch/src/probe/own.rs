@@ -9,6 +9,7 @@ use ralph_docs::fix_plan::Flavour;
 use ralph_loop::assemble::plan_file;
 
 use super::git;
+use super::head::HEADER;
 use crate::epic;
 use crate::gate::WorkTree;
 use crate::layout::Layout;
@@ -24,7 +25,8 @@ pub(super) fn told(status: &str) -> WorkTree {
         path.and_then(|path| path.rsplit('/').next())
             .is_some_and(atomic::is_leftover)
     };
-    let lines = status.lines().filter(|line| !line.trim().is_empty());
+    let is_about_files = |line: &&str| !line.trim().is_empty() && !line.starts_with(HEADER);
+    let lines = status.lines().filter(is_about_files);
     let left: Vec<String> = lines
         .filter(|line| !is_leftover(line))
         .map(str::to_owned)
@@ -106,7 +108,7 @@ mod tests {
     fn what_a_crash_left_half_written_is_nobodys_work() {
         let left = "?? .ralph-a1B2c3.tmp\n?? .ralph/.ralph-xyz.tmp\n?? ralph/.ralph-9.tmp\n";
         assert_eq!(told(left), WorkTree::Clean);
-        assert_eq!(told("\n"), WorkTree::Clean);
+        assert_eq!(told("## main\n\n"), WorkTree::Clean);
         let mine = "?? .ralph-notes\n M .ralph/.ralph-tracked.tmp\n?? a.tmp";
         let lines = mine.lines().map(str::to_owned).collect();
         assert_eq!(told(&format!("{left}{mine}")), WorkTree::Dirty(lines));

@@ -53,7 +53,7 @@ impl Default for Limits {
     }
 }
 
-/// One run of an agent.
+/// One run of an agent: everything that [`run()`] needs for it.
 pub struct AgentRun<'a> {
     /// Which agent.
     pub engine: &'a dyn Engine,

@@ -53,6 +53,14 @@ impl Attempts {
         Ok(atomic::remove(&folder.join(LEDGER))?)
     }
 
+    /// The sum of the ledger's whole lines as they are now.
+    pub(super) fn look(folder: &Path) -> Result<Book, BudgetError> {
+        let ledger = folder.join(LEDGER);
+        let mut seen = Seen::default();
+        seen.take_in(&read_from(&ledger, 0).map_err(BudgetError::io("read", &ledger))?);
+        Ok(seen.book)
+    }
+
     /// Decides on the ledger as it is now, under the lock, and writes the lines that were decided.
     pub(super) fn change<T>(
         &self,
@@ -89,6 +97,14 @@ impl Attempts {
     fn refresh(&self, seen: &mut Seen) -> Result<(), BudgetError> {
         let bytes =
             read_from(&self.ledger, seen.length).map_err(BudgetError::io("read", &self.ledger))?;
+        seen.take_in(&bytes);
+        Ok(())
+    }
+}
+
+impl Seen {
+    /// Takes in what stands behind what was read so far.
+    fn take_in(&mut self, bytes: &[u8]) {
         let whole = bytes
             .iter()
             .rposition(|byte| *byte == b'\n')
@@ -96,12 +112,11 @@ impl Attempts {
         let (lines, tail) = bytes.split_at(whole);
         for line in lines.split(|byte| *byte == b'\n') {
             if let Ok(line) = serde_json::from_slice(line) {
-                seen.book.apply(&line);
+                self.book.apply(&line);
             }
         }
-        seen.length += whole as u64;
-        seen.is_torn = !tail.is_empty();
-        Ok(())
+        self.length += whole as u64;
+        self.is_torn = !tail.is_empty();
     }
 }
 

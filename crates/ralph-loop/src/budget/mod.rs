@@ -13,9 +13,11 @@
 
 mod attempts;
 mod bell;
+mod error;
 mod ledger;
 mod queue;
 mod slots;
+mod start;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -23,19 +25,20 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ralph_core::error::{Code, Coded, Hint};
 use ralph_core::process::Identity;
 use ralph_core::process::lock::{self, LifeLock};
-use ralph_core::store::{StoreError, atomic};
+use ralph_core::store::atomic;
 use serde::{Deserialize, Serialize};
 
 use crate::outcome::AttemptId;
 use attempts::Attempts;
 use bell::Bell;
+pub use error::BudgetError;
 use ledger::{Book, Request};
 use queue::Queue;
 pub use slots::Slot;
 use slots::{LATER, Slots, Wait};
+use start::Start;
 
 const TERMS: &str = "terms.json";
 /// Locked, for reading, by everyone who has the budget open.
@@ -58,6 +61,13 @@ struct StoredTerms {
     schema_version: u32,
     #[serde(flatten)]
     terms: Terms,
+    /// How many loops are going to share it; see [`Budget::create_for`].
+    #[serde(default = "one")]
+    loops: usize,
+}
+
+const fn one() -> usize {
+    1
 }
 
 /// Whether an attempt may begin.
@@ -117,102 +127,6 @@ pub struct Standing {
     pub by_repository: BTreeMap<String, Share>,
 }
 
-/// A budget that cannot be used.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum BudgetError {
-    /// The operating system refused.
-    #[error("failed to {action} {}", path.display())]
-    Io {
-        /// What was tried, as a verb.
-        action: &'static str,
-        /// On which file or folder.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: Arc<io::Error>,
-    },
-    /// A file of the budget cannot be read or replaced.
-    #[error(transparent)]
-    Store(Arc<StoreError>),
-    /// There is no budget in the folder.
-    #[error("{} holds no budget; expected the file {TERMS} in it", .0.display())]
-    Missing(PathBuf),
-    /// The terms cannot be read.
-    #[error("{} is no budget of ours: {found}", path.display())]
-    Corrupt {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        found: String,
-    },
-    /// The terms were written by a newer version.
-    #[error("{} has version {found}; this version reads {SCHEMA_VERSION}", path.display())]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// The version in it.
-        found: u32,
-    },
-    /// A new budget was to begin where another one is in use.
-    #[error("the budget in {} is in use by a running loop", .0.display())]
-    InUse(PathBuf),
-    /// No worker, or too many.
-    #[error("{found} workers; expected 1 to {MAX_WORKERS}")]
-    Workers {
-        /// What was asked for.
-        found: usize,
-    },
-}
-
-impl BudgetError {
-    fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Io {
-            action,
-            path,
-            source: Arc::new(source),
-        }
-    }
-}
-
-impl From<StoreError> for BudgetError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(Arc::new(error))
-    }
-}
-
-impl Coded for BudgetError {
-    fn code(&self) -> Code {
-        match self {
-            Self::Io { .. } | Self::Missing(_) => Code::Failed,
-            Self::Store(error) => error.code(),
-            Self::Corrupt { .. } => Code::CorruptState,
-            Self::Newer { .. } => Code::NewerFormat,
-            Self::InUse(_) => Code::AlreadyRunning,
-            Self::Workers { .. } => Code::Usage,
-        }
-    }
-
-    fn hint(&self) -> Option<Hint> {
-        let text = match self {
-            Self::Store(error) => return error.hint(),
-            Self::Io { .. } => {
-                "Check the permissions of the folder, its free space and that its file system has locks."
-            }
-            Self::Missing(_) => "Start the loops with wb-ralph-dispatch, or leave the option out.",
-            Self::Corrupt { .. } => {
-                "Remove the folder when no loop runs; the next launch makes a new one."
-            }
-            Self::Newer { .. } => "Use the version of ralph that started the loops.",
-            Self::InUse(_) => {
-                "Wait until the running loops are done, or stop them with `wb-ralph-dispatch --stop`."
-            }
-            Self::Workers { .. } => "Give a number in that range.",
-        };
-        Some(Hint::new(text))
-    }
-}
-
 /// A budget that this process takes part in.
 #[derive(Debug)]
 pub struct Budget {
@@ -233,6 +147,21 @@ impl Budget {
     /// [`BudgetError::InUse`] while any process has it open; [`BudgetError::Workers`]; and what keeps it from being
     /// written.
     pub fn create(folder: &Path, terms: &Terms) -> Result<Self, BudgetError> {
+        Self::create_for(folder, terms, 1)?;
+        let budget = Self::open(folder)?;
+        // Between the two locks another one may have begun.
+        if budget.terms != *terms {
+            return Err(BudgetError::InUse(folder.to_owned()));
+        }
+        Ok(budget)
+    }
+
+    /// Begins a new budget for so many loops, which open it themselves. Until all of them are there, none gets more than
+    /// its share of the slots.
+    ///
+    /// # Errors
+    /// As [`Budget::create`].
+    pub fn create_for(folder: &Path, terms: &Terms, loops: usize) -> Result<(), BudgetError> {
         if !(1..=MAX_WORKERS).contains(&terms.workers) {
             return Err(BudgetError::Workers {
                 found: terms.workers,
@@ -244,22 +173,34 @@ impl Budget {
             .map_err(BudgetError::io("lock", &users))?
             .ok_or_else(|| BudgetError::InUse(folder.to_owned()))?;
         Attempts::clear(folder)?;
+        Start::clear(folder)?;
         let path = folder.join(TERMS);
         let stored = StoredTerms {
             schema_version: SCHEMA_VERSION,
             terms: *terms,
+            loops,
         };
         let text = serde_json::to_vec(&stored)
             .map_err(io::Error::from)
             .map_err(BudgetError::io("write", &path))?;
         atomic::replace(&path, &text)?;
         drop(alone);
-        let budget = Self::open(folder)?;
-        // Between the two locks another one may have begun.
-        if budget.terms != *terms {
-            return Err(BudgetError::InUse(folder.to_owned()));
+        Ok(())
+    }
+
+    /// How far the budget in a folder is used, for whoever only looks: nothing is locked or written, so it works where
+    /// nothing may be written, and may be a moment behind.
+    ///
+    /// # Errors
+    /// As [`Budget::open`].
+    pub fn look(folder: &Path) -> Result<Standing, BudgetError> {
+        let path = folder.join(TERMS);
+        if atomic::read(&path)?.is_none() {
+            return Err(BudgetError::Missing(folder.to_owned()));
         }
-        Ok(budget)
+        let limit = read_terms(&path)?.terms.attempts;
+        let book = Attempts::look(folder)?;
+        Ok(book.standing(limit, &Identity::is_alive))
     }
 
     /// Takes part in a budget that was begun by another process.
@@ -276,11 +217,18 @@ impl Budget {
         let user = lock::open(&users).map_err(BudgetError::io("open", &users))?;
         user.lock_shared()
             .map_err(BudgetError::io("lock", &users))?;
-        let terms = read_terms(&path)?;
+        let StoredTerms { terms, loops, .. } = read_terms(&path)?;
+        // Where there are fewer attempts than slots, they are what is shared.
+        let attempts = terms.attempts.and_then(|m| usize::try_from(m).ok());
+        let start = Start::new(
+            folder,
+            loops,
+            terms.workers.min(attempts.unwrap_or(usize::MAX)),
+        );
         Ok(Self {
             folder: folder.to_owned(),
             terms,
-            slots: Arc::new(Slots::open(folder, terms.workers)?),
+            slots: Arc::new(Slots::open(folder, terms.workers, start)?),
             attempts: Arc::new(Attempts::open(folder)?),
             hopes: Arc::new(Queue::default()),
             bell: Bell::new(folder),
@@ -407,7 +355,14 @@ fn is_all_reserved(attempts: &Attempts, limit: Option<u64>) -> Result<bool, Budg
     Ok(attempts.change(look)? == Reserved::AllReserved)
 }
 
-fn read_terms(path: &Path) -> Result<Terms, BudgetError> {
+impl Drop for Budget {
+    /// A loop that ends without ever asking for a slot is not waited for.
+    fn drop(&mut self) {
+        self.slots.start().arrive();
+    }
+}
+
+fn read_terms(path: &Path) -> Result<StoredTerms, BudgetError> {
     #[derive(Deserialize)]
     struct Version {
         schema_version: u32,
@@ -430,7 +385,7 @@ fn read_terms(path: &Path) -> Result<Terms, BudgetError> {
             found: stored.terms.workers,
         });
     }
-    Ok(stored.terms)
+    Ok(stored)
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use super::BudgetError;
 use super::bell::Bell;
 use super::queue::Queue;
+use super::start::Start;
 
 const LINE: &str = "line.lock";
 const TURN: &str = "turn.lock";
@@ -45,6 +46,7 @@ pub(super) struct Slots {
     turn: File,
     queue: Queue<Result<Slot, BudgetError>>,
     bell: Bell,
+    start: Start,
 }
 
 /// The right to run one agent; given back when dropped, or when the process ends.
@@ -79,7 +81,7 @@ impl Drop for Slot {
 }
 
 impl Slots {
-    pub(super) fn open(folder: &Path, workers: usize) -> Result<Self, BudgetError> {
+    pub(super) fn open(folder: &Path, workers: usize, start: Start) -> Result<Self, BudgetError> {
         let open = |name: &str| {
             let path = folder.join(name);
             lock::open(&path).map_err(BudgetError::io("open", &path))
@@ -95,11 +97,18 @@ impl Slots {
             turn: open(TURN)?,
             queue: Queue::default(),
             bell: Bell::new(folder),
+            start,
         })
+    }
+
+    /// The start of the launch that these slots belong to.
+    pub(super) fn start(&self) -> &Start {
+        &self.start
     }
 
     /// Waits for a slot. A wait that is given up leaves nothing held.
     pub(super) async fn get(self: &Arc<Self>) -> Result<Slot, BudgetError> {
+        self.start.arrive();
         let receiver = {
             let mut queue = self.queue.lock();
             if !queue.is_served()
@@ -127,6 +136,9 @@ impl Slots {
 
     /// A free slot, if no other process waits for one.
     fn at_once(self: &Arc<Self>) -> Result<Option<Slot>, BudgetError> {
+        if self.start.wait(self.count()).is_some() {
+            return Ok(None);
+        }
         let line = Held::try_take(&self.line).map_err(|source| self.error(LINE, source))?;
         let turn = Held::try_take(&self.turn).map_err(|source| self.error(TURN, source))?;
         if line.is_none() || turn.is_none() {
@@ -172,7 +184,22 @@ impl Slots {
         }
     }
 
+    /// Waits in front of the line, so that those who have less than their share find it empty.
+    fn wait_for_the_others(&self) {
+        let mut listener = self.bell.listen();
+        while self.queue.is_wanted()
+            && let Some(at_most) = self.start.wait(self.count())
+        {
+            listener.wait(at_most);
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.held().iter().filter(|is_held| **is_held).count()
+    }
+
     fn serve_turn(self: &Arc<Self>) -> Result<Option<Slot>, BudgetError> {
+        self.wait_for_the_others();
         let line = Held::take(&self.line).map_err(|source| self.error(LINE, source))?;
         let _turn = Held::take(&self.turn).map_err(|source| self.error(TURN, source))?;
         drop(line);

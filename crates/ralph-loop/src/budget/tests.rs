@@ -90,6 +90,28 @@ async fn attempts_are_reserved_once_and_settled_once() {
     assert_eq!(other.standing().unwrap(), standing);
 }
 
+/// A look takes no part: nothing is made in the folder, and nobody waits for it.
+#[test]
+fn a_look_needs_no_right_to_write() {
+    let folder = folder();
+    assert!(matches!(
+        Budget::look(folder.path()),
+        Err(BudgetError::Missing(_))
+    ));
+    Budget::create_for(folder.path(), &terms(3, Some(5)), 1).unwrap();
+    let before = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(Budget::look(folder.path()).unwrap().left, Some(5));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), before);
+    let budget = Budget::open(folder.path()).unwrap();
+    budget.reserve(&attempt(1), "api", &own()).unwrap();
+    budget.settle(&attempt(1), Settlement::Spent).unwrap();
+    budget.reserve(&attempt(2), "api", &dead()).unwrap();
+    assert_eq!(
+        Budget::look(folder.path()).unwrap(),
+        budget.standing().unwrap()
+    );
+}
+
 #[test]
 fn what_a_dead_process_reserved_comes_back() {
     let folder = folder();
@@ -180,6 +202,36 @@ macro_rules! assert_waits {
             "it did not have to wait"
         )
     };
+}
+
+/// The first loop of a launch that is ready does not take the slots of those that are not.
+#[tokio::test]
+async fn until_all_loops_are_there_none_has_more_than_its_share() {
+    let folder = folder();
+    Budget::create_for(folder.path(), &terms(4, None), 3).unwrap();
+    let open = || Budget::open(folder.path()).unwrap();
+    let (first, second, third) = (open(), open(), open());
+    let a = first.slot().await.unwrap();
+    assert_waits!(first.slot());
+    let b = second.slot().await.unwrap();
+    assert_waits!(second.slot());
+    // It has nothing to do, and ends: what is left is for the others, however long they have.
+    drop(third);
+    let both = timeout(PATIENCE, async {
+        (first.slot().await, second.slot().await)
+    })
+    .await;
+    let numbers = both.map(|(one, other)| {
+        [
+            a.number(),
+            b.number(),
+            one.unwrap().number(),
+            other.unwrap().number(),
+        ]
+    });
+    let mut numbers = numbers.unwrap();
+    numbers.sort_unstable();
+    assert_eq!(numbers, [1, 2, 3, 4]);
 }
 
 #[tokio::test]

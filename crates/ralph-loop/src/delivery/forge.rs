@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::error::{Retry, without_passwords};
 use super::{Address, Delivered, DeliveryError, DeliverySettings, Parcel};
+use crate::git::ObjectId;
 
 /// How long one call may take.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -64,9 +65,12 @@ pub(super) struct Failure {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Listed {
     url: String,
     state: String,
+    #[serde(default)]
+    head_ref_oid: String,
 }
 
 impl Failure {
@@ -171,28 +175,37 @@ impl Forge {
         all
     }
 
-    /// The pull request of a head branch, an open one before others. A closed one counts: a person closed it.
-    pub(super) async fn find(&self, branch: &str) -> Result<Option<String>, Failure> {
-        let question = [
-            "pr",
-            "list",
-            "--head",
-            branch,
-            "--state",
-            "all",
-            "--limit",
-            "20",
-            "--json",
-            "url,state",
-        ];
-        let answer = self
-            .program
-            .run(&self.with_repository(&question), "")
-            .await?;
+    /// The pull request of a head branch: an open one, else one of this very commit, which a person has closed or merged
+    /// meanwhile. Any other that is closed is of an earlier attempt, whose branch of the same name is gone.
+    pub(super) async fn find(
+        &self,
+        branch: &str,
+        commit: &ObjectId,
+    ) -> Result<Option<String>, Failure> {
+        let answer = match self.list(branch, "url,state,headRefOid").await {
+            // An old one cannot tell of which commit they are.
+            Err(failure) if failure.message.contains("Unknown JSON field") => {
+                self.list(branch, "url,state").await?
+            }
+            answer => answer?,
+        };
         let listed: Vec<Listed> = serde_json::from_str(answer.trim())
             .map_err(|error| Failure::of(&format!("the list of pull requests: {error}")))?;
         let open = listed.iter().find(|one| one.state == "OPEN");
-        Ok(open.or(listed.first()).map(|one| one.url.clone()))
+        let ours = || {
+            listed
+                .iter()
+                .find(|one| one.head_ref_oid == commit.as_str())
+        };
+        Ok(open.or_else(ours).map(|one| one.url.clone()))
+    }
+
+    async fn list(&self, branch: &str, members: &str) -> Result<String, Failure> {
+        let question = [
+            "pr", "list", "--head", branch, "--state", "all", "--limit", "20", "--json", members,
+        ];
+        let question = self.with_repository(&question);
+        self.program.run(&question, "").await
     }
 
     /// Makes a pull request; the answer is its address.

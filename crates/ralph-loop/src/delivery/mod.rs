@@ -184,7 +184,7 @@ impl Deliverer {
         delivered: &mut Delivered,
     ) -> Result<(), forge::Failure> {
         if delivered.pull_request.is_none() {
-            let url = match forge.find(parcel.branch).await? {
+            let url = match forge.find(parcel.branch, parcel.commit).await? {
                 Some(url) => url,
                 None => self.make(forge, parcel).await?,
             };
@@ -208,7 +208,8 @@ impl Deliverer {
         match made {
             Err(failure) if failure.is_there_already() => {
                 // Its answer was lost.
-                forge.find(parcel.branch).await?.ok_or(failure)
+                let found = forge.find(parcel.branch, parcel.commit).await?;
+                found.ok_or(failure)
             }
             made => made,
         }

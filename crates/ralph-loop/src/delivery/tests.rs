@@ -24,7 +24,7 @@ case "$1 $2" in
     cat > body
     if test -e limit; then rm limit; echo "HTTP 403: You have exceeded a secondary rate limit" >&2; exit 1; fi
     number=$(( $(cat list 2>/dev/null | wc -l) + 1 ))
-    if test -e list; then echo "a pull request for branch already exists" >&2; exit 1; fi
+    if grep -qs OPEN list; then echo "a pull request for branch already exists" >&2; exit 1; fi
     echo "{\"url\":\"https://forge.example/o/n/pull/$number\",\"state\":\"OPEN\"}" >> list
     test ! -e lost || { rm lost; echo "connection reset" >&2; exit 1; }
     echo "Creating pull request for x into main in o/n"
@@ -165,6 +165,42 @@ async fn a_pull_request_that_appears_between_looking_and_making_is_taken() {
         delivered.pull_request.as_deref(),
         Some("https://forge.example/o/n/pull/7")
     );
+}
+
+#[tokio::test]
+async fn a_closed_pull_request_counts_where_it_is_of_the_same_commit() {
+    for state in ["CLOSED", "MERGED"] {
+        for is_ours in [false, true] {
+            let bench = Bench::new(Duration::ZERO).await;
+            let other = id(&"1".repeat(40));
+            let head = if is_ours { &bench.commit } else { &other };
+            let url = "https://forge.example/o/n/pull/1";
+            bench.set(
+                "list",
+                &format!(
+                    r#"{{"url":"{url}","state":"{state}","headRefOid":"{head}"}}{}"#,
+                    "\n"
+                ),
+            );
+            let delivered = bench.deliver(&Delivered::default()).await.unwrap();
+            let made = delivered.pull_request.unwrap();
+            assert_eq!(made == url, is_ours, "{state}: {made}");
+            assert_eq!(bench.calls("pr create"), usize::from(!is_ours));
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_old_program_that_knows_no_commits_is_asked_without_them() {
+    let bench = Bench::new(Duration::ZERO).await;
+    let old = r#""pr list") case "$*" in *headRefOid*) echo "Unknown JSON field: \"headRefOid\"" >&2; exit 1;; esac;"#;
+    bench.set("gh", &GH.replace(r#""pr list")"#, old));
+    let open = "{\"url\":\"https://forge.example/o/n/pull/7\",\"state\":\"OPEN\"}\n";
+    bench.set("list", open);
+    let delivered = bench.deliver(&Delivered::default()).await.unwrap();
+    let url = Some("https://forge.example/o/n/pull/7");
+    assert_eq!(delivered.pull_request.as_deref(), url);
+    assert_eq!(bench.calls("pr list"), 2);
 }
 
 #[tokio::test]

@@ -151,7 +151,7 @@ impl Reader {
         let cached = tokens("cached_input_tokens");
         self.usage = Usage {
             input_tokens: tokens("input_tokens").saturating_sub(cached),
-            cached_tokens: cached + tokens("cache_write_input_tokens"),
+            cached_tokens: cached.saturating_add(tokens("cache_write_input_tokens")),
             output_tokens: tokens("output_tokens"),
             cost_usd: None,
             turns: self.usage.turns + 1,

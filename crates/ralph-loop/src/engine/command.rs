@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use ralph_core::time::Timestamp;
 
-use super::json::{self, count, number, text};
+use super::json::{self, cost, count, text};
 use super::words;
 use super::{
     AgentOrder, Engine, EngineName, EngineSettings, Finish, Launch, Progress, Reading,
@@ -129,11 +129,16 @@ impl StreamReader for Reader {
     fn finish(&mut self, finish: &Finish<'_>) -> Reading {
         let said = self.said.as_ref().and_then(|value| said(value, finish.now));
         let summary = self.summary();
+        let has_failed = finish.exit.code != 0 || finish.exit.signal != 0;
         let verdict = match said {
-            Some(verdict) => verdict,
-            None if finish.exit.code != 0 || finish.exit.signal != 0 => Verdict::Crashed {
+            // Whatever it says: a program that is done exits with zero.
+            Some(Verdict::Finished) if has_failed => Verdict::Crashed {
+                message: format!("{}, though it says that it is done", how(finish.exit)),
+            },
+            None if has_failed => Verdict::Crashed {
                 message: self.failure(finish),
             },
+            Some(verdict) => verdict,
             None => self.by_status().unwrap_or(Verdict::Finished),
         };
         Reading {
@@ -155,7 +160,7 @@ impl Reader {
             input_tokens: either("input_tokens", "input"),
             cached_tokens: either("cached_tokens", "cached"),
             output_tokens: either("output_tokens", "output"),
-            cost_usd: number(value, &["cost_usd"]).or_else(|| number(value, &["cost"])),
+            cost_usd: cost(value, &["cost_usd"]).or_else(|| cost(value, &["cost"])),
             turns: tokens("turns"),
         };
         if usage != Usage::default() {
@@ -177,7 +182,8 @@ impl Reader {
 
     fn failure(&self, finish: &Finish<'_>) -> String {
         let last = words::last_line(finish.stderr).unwrap_or(&self.last);
-        shortened(&format!("{}: {last}", how(finish.exit)))
+        let words = format!("{}: {last}", how(finish.exit));
+        shortened(words.trim_end_matches(": "))
     }
 
     fn by_status(&self) -> Option<Verdict> {
@@ -206,9 +212,11 @@ fn said(value: &Value, now: Timestamp) -> Option<Verdict> {
     Some(match outcome.to_ascii_lowercase().as_str() {
         "done" | "success" | "no_change" => Verdict::Finished,
         "needs_input" => Verdict::NeedsInput {
-            prompt: text(value, &["prompt"]).map_or_else(message, shortened),
+            prompt: said_what(text(value, &["prompt"]).map_or_else(message, shortened)),
         },
-        "blocked" => Verdict::Blocked { reason: message() },
+        "blocked" => Verdict::Blocked {
+            reason: said_what(message()),
+        },
         "usage_limit" => Verdict::UsageLimit {
             resets_at: value.get("resets_at").and_then(|at| instant(at, now)),
             window: text(value, &["window"]).map(str::to_owned),
@@ -225,6 +233,15 @@ fn said(value: &Value, now: Timestamp) -> Option<Verdict> {
         "failed" | "crashed" => Verdict::Crashed { message: message() },
         _ => return None,
     })
+}
+
+/// A question or a reason that a person is to read.
+fn said_what(words: String) -> String {
+    if words.is_empty() {
+        "it does not say what".to_owned()
+    } else {
+        words
+    }
 }
 
 /// A time as RFC 3339, or as seconds since the epoch.

@@ -2,6 +2,9 @@
 
 use serde_json::Value;
 
+/// Above this a cost is a mistake of whoever says it, US dollars.
+const MOST_DOLLARS: f64 = 1e6;
+
 /// The text at a path of members; an empty one counts as none.
 pub(super) fn text<'a>(value: &'a Value, path: &[&str]) -> Option<&'a str> {
     member(value, path)?
@@ -19,6 +22,11 @@ pub(super) fn number(value: &Value, path: &[&str]) -> Option<f64> {
     member(value, path)?
         .as_f64()
         .filter(|number| number.is_finite())
+}
+
+/// The US dollars at a path of members. What is no price that anybody pays, such as a negative one, counts as not said.
+pub(super) fn cost(value: &Value, path: &[&str]) -> Option<f64> {
+    number(value, path).filter(|cost| (0.0..MOST_DOLLARS).contains(cost))
 }
 
 /// The value at a path of members.

@@ -197,7 +197,11 @@ pub struct Reading {
     pub denials: Vec<String>,
 }
 
-/// An agent's program.
+/// An agent's program: how it is started, and what its output means. Implementations are pure; [`crate::agent::run`] does
+/// what they say.
+///
+/// One of your own names itself [`EngineName::Command`], and takes over the variables of the one that it wraps: by
+/// `RALPH_ATTEMPT_ID` the next loop finds what a crash left running.
 pub trait Engine: Send + Sync + fmt::Debug {
     /// Which one.
     fn name(&self) -> EngineName;

@@ -497,6 +497,53 @@ fn a_number_and_a_word_of_the_work_are_no_busy_service() {
 }
 
 #[test]
+fn what_another_program_says_of_a_login_is_not_about_the_agents() {
+    for words in [
+        "fatal: Authentication failed for 'https://example.org/x.git/'",
+        "exit 1: fatal: Authentication failed for 'https://example.org/x.git/'",
+        "remote: Invalid API key",
+        "AssertionError: expected 200, found 401 Unauthorized",
+        "You are not logged into any GitHub hosts. To log in, run: gh auth login",
+        "fatal: unable to access 'https://example.org/': The requested URL returned error: 429",
+        "curl: (22) The requested URL returned error: 429",
+        "npm ERR! unknown command: x",
+    ] {
+        let verdict = failure(words, now(), &berlin());
+        assert!(matches!(verdict, Verdict::Crashed { .. }), "{verdict:?}");
+    }
+    for words in [
+        "Not logged in · Please run /login",
+        "exit 1: You are not logged in.",
+        "unexpected status 401 Unauthorized: Missing bearer",
+        "exceeded retry limit, last status: 401 Unauthorized",
+        "Failed to authenticate. API Error: 401",
+        "Invalid API key · Fix external API key",
+        "fatal: could not push\nInvalid API key",
+    ] {
+        let verdict = failure(words, now(), &berlin());
+        assert!(matches!(verdict, Verdict::Auth { .. }), "{verdict:?}");
+    }
+}
+
+#[test]
+fn a_cost_that_nobody_pays_is_not_said() {
+    for (said, expected) in [
+        ("0.25", Some(0.25)),
+        ("0", Some(0.0)),
+        ("-5", None),
+        ("1e308", None),
+        ("\"1\"", None),
+    ] {
+        let line = format!(r#"{{"ralph":"outcome","outcome":"done","cost_usd":{said}}}"#);
+        let (reading, _) = read_all(EngineName::Command, &line, "", exit(0));
+        assert_eq!(reading.usage.cost_usd, expected, "{said}");
+        let line = format!(r#""is_error":false,"num_turns":1,"total_cost_usd":{said}"#);
+        let (reading, _) = read_all(EngineName::Claude, &claude_result(&line), "", exit(0));
+        assert_eq!(reading.usage.cost_usd, expected, "{said}");
+    }
+}
+
+#[test]
 fn a_cut_event_is_nothing_that_was_said() {
     let words = "You've hit your session limit · resets 3:30am (America/New_York)";
     let event = format!(r#"{{"type":"result","is_error":true,"result":"{words}"#);
@@ -749,6 +796,19 @@ fn what_a_command_says_at_its_end() {
         say(r#""outcome":"failed","reason":"why""#, 0),
         Verdict::Crashed {
             message: "why".to_owned()
+        }
+    );
+    // A program that is done exits with zero, whatever it says.
+    assert_eq!(
+        say(r#""outcome":"done""#, 1),
+        Verdict::Crashed {
+            message: "exit 1, though it says that it is done".to_owned()
+        }
+    );
+    assert_eq!(
+        say(r#""outcome":"blocked""#, 0),
+        Verdict::Blocked {
+            reason: "it does not say what".to_owned()
         }
     );
     // A word that is not known leaves the outcome to the exit code.

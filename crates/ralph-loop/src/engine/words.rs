@@ -73,20 +73,33 @@ const BUSY: [&str; 29] = [
     "service is temporarily unavailable",
 ];
 
-/// Phrases of a login that is missing or refused, or of a bill.
-const LOGIN: [&str; 12] = [
+/// Phrases of a login that is missing or refused, or of a bill. A test and a push are refused a login as well, so each of
+/// them holds what only the refusal of an agent's own service has.
+const LOGIN: [&str; 13] = [
     "not logged in",
     "please run /login",
     "please log in",
     "invalid api key",
     "authentication_failed",
-    "authentication failed",
     "authentication_error",
-    "401 unauthorized",
+    "unexpected status 401",
+    "last status: 401",
+    "api error: 401",
     "oauth token has expired",
     "credit balance is too low",
     "billing_error",
     "account on hold",
+];
+
+/// How other programs that an agent runs begin a line. Their limits, logins and options are not the agent's.
+const OTHERS: [&str; 7] = [
+    "fatal: ",
+    "remote: ",
+    "git: ",
+    "gh: ",
+    "curl: ",
+    "npm err!",
+    "npm error",
 ];
 
 /// Phrases of a command line that the program does not know.
@@ -120,9 +133,21 @@ fn names_reset(text: &str) -> bool {
     })
 }
 
-/// Whether a missing or refused login is spoken of.
+/// Whether a missing or refused login is spoken of. `not logged into any GitHub hosts` is about another one.
 pub(super) fn is_login(text: &str) -> bool {
-    holds(&plainly(text), &LOGIN)
+    holds(&plainly(text).replace("not logged into", ""), &LOGIN)
+}
+
+/// The lines that are not another program's, be it behind a word such as `exit 1: `.
+fn own(message: &str) -> String {
+    let is_others = |line: &str| {
+        let line = plainly(line.trim_start());
+        let rest = line.split_once(": ").map_or("", |(_, rest)| rest);
+        let begins = |word: &str| line.starts_with(word) || rest.starts_with(word);
+        OTHERS.into_iter().any(begins)
+    };
+    let lines: Vec<&str> = message.lines().filter(|line| !is_others(line)).collect();
+    lines.join("\n")
 }
 
 /// Whether the service is called busy.
@@ -154,6 +179,8 @@ fn holds(text: &str, phrases: &[&str]) -> bool {
 /// What an agent's last word means when it failed.
 pub(super) fn failure(message: &str, now: Timestamp, zone: &TimeZone) -> Verdict {
     let words = shortened(message);
+    let message = own(message);
+    let message = message.as_str();
     if is_limit(message) {
         return Verdict::UsageLimit {
             resets_at: reset_time(message, now, zone),

@@ -1,5 +1,6 @@
 //! Questions to a repository. Reads only, but for the list of files that git is told to ignore here.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use ralph_core::store::atomic;
@@ -171,21 +172,22 @@ impl Git {
 
     /// Tells git to ignore these paths of the work tree, in this clone only (gitignore(5): `info/exclude`). What
     /// the repository ignores already is left out, so that nothing is written where nothing is needed. Paths are
-    /// relative to the top, with a `/` at the end of a folder.
+    /// relative to the top, with a `/` at the end of a folder. Git does not look behind links: what is below one is
+    /// ignored where it leads to, or not at all where that is outside.
     ///
     /// # Errors
     /// Git gives no answer; the file cannot be written.
     pub async fn exclude(&self, paths: &[&str]) -> Result<(), GitError> {
         let file = self.common_dir().join("info/exclude");
         let text = atomic::read_text(&file)?.unwrap_or_default();
-        let missing: Vec<&str> = {
+        let missing: Vec<Cow<'_, str>> = {
             let mut missing = Vec::new();
-            for path in paths {
+            for path in paths.iter().filter_map(|path| real(self.top(), path)) {
                 let line = format!("/{path}");
-                if text.lines().any(|known| known == line) || self.is_ignored(path).await? {
+                if text.lines().any(|known| known == line) || self.is_ignored(&path).await? {
                     continue;
                 }
-                missing.push(*path);
+                missing.push(path);
             }
             missing
         };
@@ -202,7 +204,7 @@ impl Git {
         }
         for path in missing {
             text.push('/');
-            text.push_str(path);
+            text.push_str(&path);
             text.push('\n');
         }
         atomic::create_dir(&self.common_dir().join("info"))?;
@@ -214,6 +216,33 @@ impl Git {
         let call = self.call(&["check-ignore", "--quiet", "--no-index", "--", path]);
         Ok(call.accepting(&[0, 1]).await?.code == 0)
     }
+}
+
+/// A path as git has it, whose last part need not be there; `None` where a link in it leads out of the work tree.
+fn real<'a>(top: &Path, path: &'a str) -> Option<Cow<'a, str>> {
+    let Some((folder, name)) = path.trim_end_matches('/').rsplit_once('/') else {
+        return Some(Cow::Borrowed(path));
+    };
+    if !Path::new(folder)
+        .ancestors()
+        .any(|part| top.join(part).is_symlink())
+    {
+        return Some(Cow::Borrowed(path));
+    }
+    let folder = below(top, Path::new(folder))?;
+    let end = if path.ends_with('/') { "/" } else { "" };
+    Some(Cow::Owned(format!("{}/{name}{end}", folder.to_str()?)))
+}
+
+/// The place that a path of a work tree leads to over links, from the top of it; `None` where that is outside, or where
+/// nothing is there.
+pub(crate) fn below(top: &Path, path: &Path) -> Option<PathBuf> {
+    let (real, top) = (
+        top.join(path).canonicalize().ok()?,
+        top.canonicalize().ok()?,
+    );
+    let below = real.strip_prefix(top).ok()?;
+    (!below.as_os_str().is_empty()).then(|| below.to_owned())
 }
 
 /// The paths in the answer of `git status --porcelain=v2 -z` (git-status(1)).
@@ -294,6 +323,23 @@ mod tests {
         let written = sandbox.read(".git/info/exclude");
         assert_eq!(written.matches("/.ralph/state/").count(), 1);
         assert_eq!(written.matches("logs").count(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_is_behind_a_link_is_ignored_where_it_is() {
+        let sandbox = Sandbox::new();
+        sandbox.write("loop/state/x", "x");
+        sandbox.write("../elsewhere/x", "x");
+        std::os::unix::fs::symlink("loop", sandbox.top().join(".ralph")).unwrap();
+        std::os::unix::fs::symlink("../elsewhere", sandbox.top().join("out")).unwrap();
+        let git = sandbox.open().await;
+        git.exclude(&[".ralph/state/", ".ralph/x", "out/state/"])
+            .await
+            .unwrap();
+        let file = sandbox.top().join(".git/info/exclude");
+        let text = std::fs::read_to_string(file).unwrap();
+        let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(lines, ["/loop/state/", "/loop/x"]);
     }
 
     #[tokio::test]

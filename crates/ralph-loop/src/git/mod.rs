@@ -5,6 +5,7 @@
 //! was. What must never be here: a decision about a task, a shell, and a change of the user's checkout, index or stash.
 
 mod call;
+pub mod changes;
 pub mod facts;
 pub mod import;
 pub mod lineage;
@@ -194,7 +195,7 @@ pub enum GitError {
         reason: String,
     },
     /// Nothing to start from.
-    #[error("the branch `{branch}` of {} has no commit yet", top.display())]
+    #[error("the branch `{branch}` is not in {}, or has no commit yet", top.display())]
     NoCommit {
         /// Which branch.
         branch: String,
@@ -233,10 +234,21 @@ impl Coded for GitError {
     fn hint(&self) -> Option<Hint> {
         let text = match self {
             Self::Start { .. } => "Install git, or put it on the PATH.",
+            Self::Failed { stderr: words, .. } | Self::NotARepository { reason: words, .. }
+                if words.contains("must be run in a work tree") =>
+            {
+                "Somebody, maybe an agent, has set core.bare or core.worktree in the settings of this repository: `git config --unset` it, then start again."
+            }
             Self::Failed { .. } => return None,
             Self::TimeLimit { .. } => "Run the command by hand: it may wait for a password.",
+            // Git says it in full, with the command.
+            Self::NotARepository { reason, .. } if reason.contains("safe.directory") => {
+                "Trust the repository with the command that git names, or be its owner."
+            }
             Self::NotARepository { .. } => "Run this in a git repository, or `git init` first.",
-            Self::NoCommit { .. } => "Make a first commit.",
+            Self::NoCommit { .. } => {
+                "Make a first commit. Where the branch was renamed or removed, check out the one that the work is meant for and start again: work that is under way is taken up there."
+            }
             Self::Detached { .. } => "Check out the branch that the work is meant for.",
             Self::Answer { .. } => "Update git to 2.39 or newer.",
             Self::Store(error) => return error.hint(),

@@ -185,6 +185,19 @@ impl Git {
         Ok(self.ancestor_call(old, new).accepting(&[0, 1]).await?.code == 0)
     }
 
+    /// The last commit that two have in common; `None` where there is none.
+    ///
+    /// # Errors
+    /// Git gives no answer.
+    pub(crate) async fn merge_base(
+        &self,
+        one: &ObjectId,
+        other: &ObjectId,
+    ) -> Result<Option<ObjectId>, GitError> {
+        let call = self.call(&["merge-base", one.as_str(), other.as_str()]);
+        Ok(call.accepting(&[0, 1]).await?.text().parse().ok())
+    }
+
     pub(crate) fn is_ancestor_blocking(
         &self,
         old: &ObjectId,

@@ -39,7 +39,7 @@ impl Integrator {
         let tip = self.git.base_tip(&self.base).await?;
         if let Some(order) = orders.first() {
             let first = &order.assigned.start;
-            self.catch_up(worktrees, first, &tip).await?;
+            self.catch_up(first, &tip).await?;
         }
         let (mut places, plan) = self.places(&tip, orders).await?;
         let mut answers = vec![None; orders.len()];
@@ -103,12 +103,7 @@ impl Integrator {
 
     /// Learns how the base came here from where it was seen last: somebody else may have moved it, and what was merged
     /// is not known by its parts.
-    async fn catch_up(
-        &self,
-        worktrees: &Worktrees,
-        first: &ObjectId,
-        tip: &ObjectId,
-    ) -> Result<(), IntegrateError> {
+    async fn catch_up(&self, first: &ObjectId, tip: &ObjectId) -> Result<(), IntegrateError> {
         let seen = self.seen().replace(tip.clone());
         let seen = seen.unwrap_or_else(|| first.clone());
         if self.git.lineage().between(&seen, tip).is_some()
@@ -116,7 +111,7 @@ impl Integrator {
         {
             return Ok(());
         }
-        let changes = worktrees.changes_between(&seen, tip).await?;
+        let changes = self.git.changes_between(&seen, tip).await?;
         self.git.lineage().remember(tip, &seen, touched(&changes));
         Ok(())
     }
@@ -180,7 +175,8 @@ impl Integrator {
         };
         let touched = touched(&work.changes);
         let touches_the_plan = order.tick.is_some_and(|tick| touches(&touched, tick.path));
-        if work.is_committed || !is_one_commit || touches_the_plan {
+        let is_on_older = work.base != assigned.start;
+        if work.is_committed || is_on_older || !is_one_commit || touches_the_plan {
             return Ok(None);
         }
         let Some(since) = self.git.lineage().between(&assigned.start, tip) else {

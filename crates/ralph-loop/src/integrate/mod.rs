@@ -41,7 +41,7 @@ use self::tick::Plans;
 use crate::git::import::{FileChange, NewCommit, Parent};
 use crate::git::refs::Base;
 use crate::git::{Git, ObjectId};
-use crate::worktree::{Assigned, Work, Worktrees, is_protected};
+use crate::worktree::{Assigned, Work, Worktrees};
 
 /// How long another process may hold the lock: a merge of a large repository, and some.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -231,7 +231,7 @@ impl Integrator {
         tip: &ObjectId,
     ) -> Result<Integrated, IntegrateError> {
         let work = order.work;
-        let has_moved = *tip != order.assigned.start || work.is_committed;
+        let has_moved = *tip != work.base || work.is_committed;
         if self.strategy == Strategy::Rebase
             && let Some(made) = self.rebased(worktrees, order, tip, has_moved).await?
         {
@@ -272,7 +272,11 @@ impl Integrator {
         } else {
             self.merged(tip, &commit).await?
         };
-        if !conflicts.is_empty() && !self.is_only_our_tick(order, tip, &conflicts).await? {
+        if !conflicts.is_empty()
+            && !self
+                .is_only_our_tick(worktrees, order, tip, &conflicts)
+                .await?
+        {
             let paths = conflicts;
             return Ok(Integrated::Conflict { commit, paths });
         }
@@ -294,6 +298,12 @@ impl Integrator {
         order: &Order<'_>,
     ) -> Result<ObjectId, IntegrateError> {
         let (assigned, work) = (order.assigned, order.work);
+        if !work.is_committed
+            && work.base != assigned.start
+            && let Some(commit) = self.brought_forward(worktrees, order).await?
+        {
+            return Ok(commit);
+        }
         let with_plan = if work.is_committed {
             &work.head
         } else {
@@ -303,6 +313,28 @@ impl Integrator {
         let more = change(ticked.as_ref(), order.tick).into_iter().collect();
         let made = worktrees.commit(assigned, work, order.message, more, order.now);
         Ok(made.await?)
+    }
+
+    /// A work on an older commit, put onto the start as one commit: the plan of its row may be younger, and would conflict
+    /// where it is ticked there. `None` where the work itself conflicts.
+    async fn brought_forward(
+        &self,
+        worktrees: &Worktrees,
+        order: &Order<'_>,
+    ) -> Result<Option<ObjectId>, IntegrateError> {
+        let start = &order.assigned.start;
+        let commit = self.plain_commit(worktrees, order).await?;
+        let Merged { tree, conflicts } = self.merged(start, &commit).await?;
+        if !conflicts.is_empty() {
+            // As it was: what comes next makes a commit of its own.
+            if commit != order.work.head {
+                let back = worktrees.set_back(order.assigned, order.work, &commit);
+                back.await?;
+            }
+            return Ok(None);
+        }
+        let made = self.finish(worktrees, order, vec![start], Some(&tree), start);
+        Ok(Some(made.await?.commit))
     }
 
     /// Keeps commits of the branch that are not part of the work before the branch is set anew.
@@ -381,11 +413,12 @@ impl Integrator {
     /// that has moved since: a row beside it was ticked meanwhile. What the agent did to the plan is not in its work.
     async fn is_only_our_tick(
         &self,
+        worktrees: &Worktrees,
         order: &Order<'_>,
         tip: &ObjectId,
         conflicts: &[String],
     ) -> Result<bool, IntegrateError> {
-        let Some(tick) = order.tick.filter(|tick| is_protected(tick.path)) else {
+        let Some(tick) = order.tick.filter(|tick| worktrees.is_protected(tick.path)) else {
             return Ok(false);
         };
         let is_possible = order.work.is_committed && conflicts.iter().all(|path| path == tick.path);

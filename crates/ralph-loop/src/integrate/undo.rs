@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use ralph_core::store::atomic;
 
 use super::Made;
+use crate::git::changes::Change;
 use crate::git::{Call, Git, GitError};
 
 /// An index of our own, in which the files of the step are looked at.
@@ -29,14 +30,6 @@ pub(super) struct Before<'a> {
     there: BTreeSet<Vec<u8>>,
 }
 
-/// A file that the step writes or removes.
-struct Change {
-    path: Vec<u8>,
-    old_mode: String,
-    new_mode: String,
-    new: String,
-}
-
 impl<'a> Before<'a> {
     /// Looks at a clean checkout. No run of git where the commits of the step were made by this process together.
     pub(super) fn see(git: &'a Git, checkout: &'a Path, made: &'a Made) -> Result<Self, GitError> {
@@ -48,8 +41,8 @@ impl<'a> Before<'a> {
                 all.cloned().collect()
             }
             None => {
-                let all = changes(git, made)?;
-                all.into_iter().map(|change| change.path).collect()
+                let all = git.changes_between_blocking(&made.onto, &made.commit)?;
+                all.into_iter().map(|change| change.raw_path).collect()
             }
         };
         there.retain(|path| is_there(&place(checkout, path)));
@@ -63,20 +56,22 @@ impl<'a> Before<'a> {
 
     /// Takes back what the step has written; returns what could not be.
     pub(super) fn take_back(&self) -> Result<Vec<String>, GitError> {
-        let changes = changes(self.git, self.made)?;
+        let (onto, commit) = (&self.made.onto, &self.made.commit);
+        let changes = self.git.changes_between_blocking(onto, commit)?;
         let different = self.different(&changes)?;
         self.restore_index()?;
         let (mut lost, mut stays) = (Vec::new(), Vec::new());
         for change in &changes {
-            let was = self.there.contains(&change.path);
-            let is = is_there(&place(self.checkout, &change.path));
-            let is_written = is && change.new_mode != NOTHING && !different.contains(&change.path);
+            let was = self.there.contains(&change.raw_path);
+            let is = is_there(&place(self.checkout, &change.raw_path));
+            let is_written =
+                is && change.new_mode != NOTHING && !different.contains(&change.raw_path);
             match (was, is) {
                 (false, true) if is_written && change.old_mode == NOTHING => {
-                    stays.extend(self.remove(&change.path).err());
+                    stays.extend(self.remove(&change.raw_path).err());
                 }
                 (true, _) if change.old_mode != NOTHING && (is_written || !is) => {
-                    lost.push(&*change.path);
+                    lost.push(&*change.raw_path);
                 }
                 _ => {}
             }
@@ -95,7 +90,7 @@ impl<'a> Before<'a> {
         let mut input = Vec::new();
         for change in changes.iter().filter(|change| change.new_mode != NOTHING) {
             input.extend_from_slice(format!("{} {}\t", change.new_mode, change.new).as_bytes());
-            input.extend_from_slice(&change.path);
+            input.extend_from_slice(&change.raw_path);
             input.push(0);
         }
         let call = |arguments: &[&str]| {
@@ -163,35 +158,4 @@ fn place(checkout: &Path, path: &[u8]) -> PathBuf {
 /// Also a link to nowhere.
 fn is_there(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
-}
-
-/// What differs between the two ends of a step.
-fn changes(git: &Git, made: &Made) -> Result<Vec<Change>, GitError> {
-    let question = [
-        "diff-tree",
-        "-r",
-        "--raw",
-        "-z",
-        "--no-abbrev",
-        "--no-renames",
-    ];
-    let call = git.call(&question);
-    let call = call.arg(made.onto.as_str()).arg(made.commit.as_str());
-    let answer = call.blocking(&[0])?.stdout;
-    let mut parts = answer.split(|byte| *byte == 0);
-    let mut changes = Vec::new();
-    // ":OLDMODE NEWMODE OLD NEW STATUS\0PATH\0" (git-diff-tree(1)).
-    while let (Some(head), Some(path)) = (parts.next(), parts.next()) {
-        let head = String::from_utf8_lossy(head);
-        let words: Vec<&str> = head.trim_start_matches(':').split(' ').collect();
-        if let [old_mode, new_mode, _, new, _] = words[..] {
-            changes.push(Change {
-                path: path.to_owned(),
-                old_mode: old_mode.to_owned(),
-                new_mode: new_mode.to_owned(),
-                new: new.to_owned(),
-            });
-        }
-    }
-    Ok(changes)
 }

@@ -36,12 +36,12 @@ pub enum PlanError {
         tries: u32,
     },
     /// The task that was named is not in the plan.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {why}", path.display())]
     NotFound {
         /// The plan.
         path: PathBuf,
         /// What was asked for.
-        source: SelectError,
+        why: SelectError,
     },
     /// The task that was named is done.
     #[error("{}, line {line}: the task `{id}` is completed already", path.display())]

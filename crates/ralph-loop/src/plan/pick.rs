@@ -66,9 +66,9 @@ pub(super) fn named<'p>(
     query: &str,
     path: &Path,
 ) -> Result<&'p Planned, PlanError> {
-    let planned = find(plan, query).map_err(|source| PlanError::NotFound {
+    let planned = find(plan, query).map_err(|why| PlanError::NotFound {
         path: path.to_owned(),
-        source,
+        why,
     })?;
     let (path, id, line) = (path.to_owned(), planned.task.id.clone(), planned.task.line);
     match &planned.standing {

@@ -323,6 +323,51 @@ fn what_was_delivered_is_not_open() {
 }
 
 #[test]
+fn what_was_delivered_elsewhere_is_not_open_here() {
+    let (there, here) = (
+        Place::new("- [ ] one\n- [ ] two\n"),
+        Place::new("- [ ] one\n- [ ] two\n- [ ] three\n"),
+    );
+    let one = take(&there.plan(), &any(), "a1").unwrap();
+    there
+        .plan()
+        .record_delivered(&one, &attempt("a1"), &delivered())
+        .unwrap();
+    let lines = there.plan().deliveries().unwrap();
+    assert_eq!(lines.len(), 1);
+    assert_eq!(
+        here.plan().take_delivery(&lines[0]).unwrap(),
+        Some(delivered())
+    );
+    assert_eq!(here.standings(), "d..");
+    assert_eq!(here.plan().take_delivery(&lines[0]).unwrap(), None);
+    assert_eq!(here.plan().deliveries().unwrap(), lines);
+    // A key that is no name of a file, another one than the record's, and no record at all.
+    let (key, text) = lines[0].split_once(' ').unwrap();
+    let other = format!("{} {text}", "0".repeat(key.len()));
+    for line in [&format!("../x {text}"), &other, &format!("{key} {{}}"), ""] {
+        assert_eq!(here.plan().take_delivery(line).unwrap(), None, "{line}");
+    }
+
+    // What is ticked on a branch waits there; what is done or delivered here is left as it is.
+    here.edit("- [ ] one\n- [ ] two\n- [x] three\n");
+    let ticked = "- [x] one\n- [x] two\n- [x] three\n".to_owned();
+    let result = Delivered {
+        branch: "ralph-claude/result".into(),
+        ..delivered()
+    };
+    assert_eq!(here.plan().take_ticks(ticked.clone(), &result).unwrap(), 1);
+    assert_eq!(here.standings(), "ddx");
+    assert_eq!(here.plan().take_ticks(ticked, &result).unwrap(), 0);
+    let branches: Vec<String> = here.plan().deliveries().unwrap();
+    assert!(
+        branches
+            .iter()
+            .any(|line| line.starts_with(key) && !line.contains("result"))
+    );
+}
+
+#[test]
 fn a_named_task_that_cannot_be_taken_says_why() {
     let place = Place::new("- [x] **E1** a\n- [ ] **E2** b\n- [ ] **E3** c\n- [ ] **E4** d\n");
     let plan = place.plan();

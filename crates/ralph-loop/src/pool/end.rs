@@ -8,7 +8,7 @@ use crate::event::Event;
 use crate::outcome::Outcome;
 use crate::record::{State, Totals};
 
-/// How a loop ended.
+/// How a loop ended. What became of each attempt is in the events and in `attempts.jsonl`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoopEnd {
     /// Why, in words.
@@ -17,17 +17,22 @@ pub struct LoopEnd {
     pub totals: Totals,
     /// Tasks whose work waits to be merged, of this run and of earlier ones.
     pub delivered: usize,
-    /// The exit code of `cli.md`; `None` is success.
+    /// Its class, for callers and exit codes; `None` is success.
     pub code: Option<Code>,
 }
 
 impl Pool {
-    pub(super) async fn end(mut self) -> Result<LoopEnd, PoolError> {
+    /// Removes what nobody needs any more.
+    pub(super) async fn tidy(&mut self) {
         for site in self.shop.sites.clone().into_values() {
             if let Err(error) = site.close().await {
                 self.trouble("a worktree cannot be removed", &error.into());
             }
         }
+    }
+
+    pub(super) async fn end(mut self) -> Result<LoopEnd, PoolError> {
+        self.tidy().await;
         let attempts = self.shop.settings.attempts;
         let reason = self.schedule.reason(attempts);
         let code = self.code();

@@ -20,7 +20,7 @@ use crate::plan::PlanError;
 use crate::record::RecordError;
 use crate::worktree::WorktreeError;
 
-/// What happened.
+/// Why a loop cannot begin or go on, or why an attempt of it could not be brought to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum PoolError {
     /// The plan.
@@ -134,7 +134,7 @@ impl Coded for PoolError {
             )),
             Self::NoRemote(_) => Some(Hint::new("Add the remote, or merge the branch by hand.")),
             Self::Busy(_) => Some(Hint::new(
-                "`ralph status` there shows it; stop it, or leave that repository out with --exclude.",
+                "`ralph status` there shows it; stop it with Ctrl-C or `kill` and its pid, or in a workspace leave the repository out with --exclude.",
             )),
             Self::Lock { .. } => Some(Hint::new("Check the permissions of the folder.")),
             Self::Id(_) | Self::AttemptTwice(_) | Self::Panic(_) => Some(Hint::new(

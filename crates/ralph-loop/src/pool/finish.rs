@@ -159,7 +159,7 @@ async fn check(shop: &Shop, attempt: &mut Finishing) -> Result<End, PoolError> {
         return put_aside(shop, attempt, closing, Ended::Tried).await;
     }
     if work.is_empty() {
-        let (outcome, reason) = nothing_done(&attempt.record.denials);
+        let (outcome, reason) = nothing_done(&attempt.record.denials, &work);
         let closing = Closing::new(outcome, Some(reason), ForTask::Open);
         return put_aside(shop, attempt, closing, Ended::Tried).await;
     }
@@ -245,13 +245,19 @@ fn failed(report: &GateReport) -> String {
 }
 
 /// Without a change, a tool that was refused is why.
-fn nothing_done(denials: &[String]) -> (Outcome, String) {
-    if denials.is_empty() {
-        (Outcome::NoChange, "the agent changed nothing".to_owned())
-    } else {
+fn nothing_done(denials: &[String], work: &Work) -> (Outcome, String) {
+    if !denials.is_empty() {
         let reason = format!("refused: {}", denials.join(", "));
-        (Outcome::PermissionDenied, reason)
+        return (Outcome::PermissionDenied, reason);
     }
+    let reason = match &work.went_back {
+        Some(commit) => format!(
+            "the agent went back to {} and changed nothing there; that takes nothing out of the base",
+            commit.short()
+        ),
+        None => "the agent changed nothing".to_owned(),
+    };
+    (Outcome::NoChange, reason)
 }
 
 async fn deliver(shop: &Shop, attempt: &mut Finishing, work: Work) -> Result<End, PoolError> {

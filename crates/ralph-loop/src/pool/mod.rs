@@ -21,6 +21,7 @@ mod push;
 mod ready;
 pub mod schedule;
 mod shop;
+mod told;
 mod tracked;
 mod work;
 
@@ -50,6 +51,7 @@ use judge::Judgement;
 use permit::{Answer, Permit};
 use ready::Ready;
 use schedule::{Action, Bounds, Ended, Permission, Prepared, Schedule};
+use told::told;
 use work::Worked;
 
 /// How often somebody who has nothing to do looks whether there is something now.
@@ -126,6 +128,10 @@ impl Pool {
     }
 
     async fn run(mut self) -> Result<LoopEnd, PoolError> {
+        if let Err(error) = ready::check_named(&self.shop) {
+            self.tidy().await;
+            return Err(error);
+        }
         self.begin()?;
         let mut news = board::News::of(&self.board.borrow());
         // Kept over the rounds of this loop: a sleep begun anew in each would never end beside the other one.
@@ -210,7 +216,7 @@ impl Pool {
         self.tasks.spawn_local(async move {
             tokio::select! {
                 answer = asked => Happened::Answered(answer),
-                _ = stop.wait_for(|stop| *stop > Stop::Run) => Happened::Answered(Ok(Answer::NotNow)),
+                () = told(&mut stop, Stop::Drain) => Happened::Answered(Ok(Answer::NotNow)),
             }
         });
     }
@@ -304,9 +310,11 @@ impl Pool {
                     self.schedule.halt(ready::words(&error));
                 }
                 // It is tried again; what stays so stops the loop, and says why.
-                let words = ready::words(&error);
-                self.shop
-                    .note(format!("an attempt cannot be made ready: {words}"));
+                let what = "an attempt cannot be made ready";
+                match self.schedule.halted() {
+                    Some(_) => ready::tell(&self.shop, what, &error),
+                    None => self.shop.note(format!("{what}: {}", ready::words(&error))),
+                }
             }
         }
     }
@@ -352,7 +360,7 @@ impl Pool {
             self.tasks.spawn_local(async move {
                 tokio::select! {
                     () = tokio::time::sleep(pause) => {}
-                    _ = stop.wait_for(|stop| *stop > Stop::Run) => {}
+                    () = told(&mut stop, Stop::Drain) => {}
                 }
                 Happened::Freed(worker)
             });
@@ -436,6 +444,6 @@ impl Pool {
 
     fn trouble(&mut self, what: &str, error: &PoolError) {
         self.went_wrong = true;
-        self.shop.note(format!("{what}: {}", ready::words(error)));
+        ready::tell(&self.shop, what, error);
     }
 }

@@ -8,6 +8,7 @@ use super::PoolError;
 use super::finish::{End, Finishing, Release};
 use super::schedule::{Ended, Stop};
 use super::shop::{Shop, Site};
+use super::told::told;
 use crate::attempt::{Closing, ForTask};
 use crate::delivery::text::{Summary, body, footer, title};
 use crate::delivery::{Delivered as Sent, DeliveryError, Parcel, Retry};
@@ -75,7 +76,7 @@ pub(super) async fn send(
         let mut stop = shop.stop.clone();
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            _ = stop.wait_for(|stop| *stop > Stop::Run) => {}
+            () = told(&mut stop, Stop::Drain) => {}
         }
     }
 }

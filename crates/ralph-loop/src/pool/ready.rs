@@ -54,6 +54,12 @@ pub(super) async fn prepare(
     }
 }
 
+/// That the task that was named can be taken.
+pub(super) fn check_named(shop: &Shop) -> Result<(), PoolError> {
+    let named = shop.settings.task.as_deref();
+    named.map_or(Ok(()), |task| Ok(shop.plan.find(task).map(drop)?))
+}
+
 async fn claim(
     shop: &Shop,
     skip: BTreeSet<TaskKey>,
@@ -66,29 +72,36 @@ async fn claim(
         shop.settings.repositories.clone(),
     );
     // A task that was named is tried again as often as it may be, and then there is nothing else.
-    let was_tried = shop.named_was_tried.get();
+    let was_tried = only.is_some() && shop.named.get().is_some();
     if only.is_some() && !skip.is_empty() {
         return Ok(None);
     }
+    let (id, wanted) = (attempt.clone(), only);
     let claimed = tokio::task::spawn_blocking(move || {
         let wish = Wish {
-            task: only.as_deref(),
+            task: wanted.as_deref(),
             skip: &skip,
             repositories: repositories.as_ref(),
         };
-        plan.claim(&wish, &attempt, now)
+        plan.claim(&wish, &id, now)
     });
     match claimed.await? {
+        Ok(Claim::Taken(task)) if was_tried && shop.named.get() != Some(&task.key) => {
+            let plan = Arc::clone(&shop.plan);
+            tokio::task::spawn_blocking(move || plan.revert(&task, &attempt)).await??;
+            Ok(None)
+        }
         Ok(Claim::Taken(task)) => {
-            shop.named_was_tried.set(true);
+            shop.named.get_or_init(|| task.key.clone());
             Ok(Some(task))
         }
         Ok(Claim::NothingOpen { .. }) => Ok(None),
-        Err(PlanError::Completed { .. } | PlanError::Delivered { .. } | PlanError::Held { .. })
-            if was_tried =>
-        {
-            Ok(None)
-        }
+        Err(
+            PlanError::NotFound { .. }
+            | PlanError::Completed { .. }
+            | PlanError::Delivered { .. }
+            | PlanError::Held { .. },
+        ) if was_tried => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
@@ -252,6 +265,14 @@ pub(super) fn words(error: &dyn std::error::Error) -> String {
         next = source.source();
     }
     crate::event::one_line(&text)
+}
+
+/// Says what went wrong, and what to do about it.
+pub(super) fn tell(shop: &Shop, what: &str, error: &PoolError) {
+    shop.note(format!("{what}: {}", words(error)));
+    if let Some(hint) = error.hint() {
+        shop.note(format!("hint: {hint}"));
+    }
 }
 
 /// Whether a failure will be there again however often it is tried.

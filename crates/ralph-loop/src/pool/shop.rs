@@ -1,6 +1,6 @@
 //! What a loop works with: the repositories, the plan, the agent, the budget. Built by the binary, handed in whole.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -171,8 +171,8 @@ pub struct Shop {
     pub brakes: RefCell<Brakes>,
     /// What became of earlier attempts, for prompts, oldest first.
     pub history: RefCell<BTreeMap<TaskKey, Vec<String>>>,
-    /// Whether the task that was named was taken in this run.
-    pub named_was_tried: Cell<bool>,
+    /// The task that was named, once it was taken in this run: its name may fit another one when it is done.
+    pub named: OnceCell<TaskKey>,
     /// Pull requests of an earlier loop's attempts that were made at the start of this one.
     pub recovered_pull_requests: RefCell<Vec<String>>,
     /// How far the loop was told to stop.

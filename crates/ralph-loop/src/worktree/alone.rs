@@ -26,7 +26,7 @@ impl Worktrees {
             return Ok(None);
         }
         let before = self.parent_of(&work.head).await?;
-        let changes = self.changes_between(&before, &work.head).await?;
+        let changes = self.git.changes_between(&before, &work.head).await?;
         let reference = assigned.reference();
         self.git
             .move_ref(&reference, Some(&work.head), &head)
@@ -35,6 +35,7 @@ impl Worktrees {
             // What goes together has nothing deleted, so it can be laid over the start.
             head: assigned.start.clone(),
             base: assigned.start.clone(),
+            went_back: None,
             changes: changes
                 .into_iter()
                 .filter(|change| self.is_work(change))

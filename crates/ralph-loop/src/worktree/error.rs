@@ -42,6 +42,14 @@ pub enum WorktreeError {
         /// The folders.
         folders: Vec<String>,
     },
+    /// Git keeps branches as files in folders, so that no branch has the name of a folder of others.
+    #[error("the branch `{branch}` is in the way of branches such as `{prefix}/task`")]
+    InTheWay {
+        /// The branch.
+        branch: String,
+        /// What the names of ours begin with.
+        prefix: String,
+    },
     /// Every name that was tried for a branch is taken.
     #[error(
         "expected a free name for a branch such as `{name}`, found all that were tried to be taken"
@@ -59,6 +67,7 @@ impl Coded for WorktreeError {
             Self::Store(error) => error.code(),
             Self::Gone { .. } | Self::Embedded { .. } | Self::NoName { .. } => Code::Failed,
             Self::NotSafe { .. } => Code::Conflict,
+            Self::InTheWay { .. } => Code::Usage,
         }
     }
 
@@ -74,6 +83,9 @@ impl Coded for WorktreeError {
             }
             Self::Embedded { .. } => {
                 "Move those folders away, then `git worktree remove` the worktree."
+            }
+            Self::InTheWay { .. } => {
+                "Rename it (`git branch -m`), or set WORKTREE_BRANCH_PREFIX to another word."
             }
             Self::NoName { .. } => "Remove branches of former attempts that nobody needs.",
         };

@@ -11,8 +11,8 @@ use std::path::Path;
 use ralph_core::store::StoreError;
 use ralph_core::store::link::second_name;
 
-use super::work::Change;
 use crate::git::ObjectId;
+use crate::git::changes::Change;
 
 /// The index of a worktree as it was when its attempt began, in its git folder.
 pub(super) const START_INDEX: &str = "ralph-index";
@@ -239,8 +239,8 @@ fn has_no_other_part(bytes: &[u8], mut at: usize, hash: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::git::changes::raw_changes;
     use crate::git::sandbox::Sandbox;
-    use crate::worktree::work::raw_changes;
 
     fn index(sandbox: &Sandbox) -> Option<Index> {
         Index::read(&sandbox.top().join(".git/index"), 40)

@@ -23,6 +23,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod unfinished;
+mod went_back;
 mod work;
 
 use std::collections::BTreeSet;
@@ -36,13 +37,13 @@ use ralph_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use error::WorktreeError;
-pub use notes::is_protected;
+pub use notes::{ControlFiles, is_protected};
 pub use sweep::Swept;
+pub use work::Work;
 pub(crate) use work::touched;
-pub use work::{Change, Work};
 
 use self::mark::Mark;
-use self::place::{place, plain};
+use self::place::{check_prefix, place, plain};
 use crate::git::refs::Base;
 use crate::git::{Git, GitError, ObjectId};
 
@@ -113,6 +114,7 @@ pub struct Worktrees {
     base: Base,
     prefix: String,
     folder: PathBuf,
+    control: ControlFiles,
     names: Mutex<Names>,
     /// Branches that commits were put aside on, and nobody has been told of.
     asides: Mutex<Vec<String>>,
@@ -130,8 +132,9 @@ impl Worktrees {
     /// `ralph-claude`.
     ///
     /// # Errors
-    /// No place can be written; git gives no answer.
+    /// No place can be written; git gives no answer; [`WorktreeError::InTheWay`].
     pub async fn open(git: &Git, base: &Base, prefix: &str) -> Result<Self, WorktreeError> {
+        check_prefix(git, prefix).await?;
         let mut names = Names::default();
         let local = format!("refs/heads/{prefix}/");
         let remote = format!("refs/remotes/*/{prefix}/**");
@@ -146,9 +149,15 @@ impl Worktrees {
             base: base.clone(),
             prefix: prefix.to_owned(),
             folder: place(git).await?,
+            control: ControlFiles::find(git.top()),
             names: Mutex::new(names),
             asides: Mutex::default(),
         })
+    }
+
+    /// Whether a path is the loop's or the user's, so that no work has it.
+    pub(crate) fn is_protected(&self, path: &str) -> bool {
+        self.control.is_protected(path)
     }
 
     /// The folder that holds the worktrees.
@@ -267,9 +276,7 @@ impl Worktrees {
         let branch = self.git.tip(&assigned.reference()).await?;
         self.prove(assigned, branch.as_ref(), safe).await?;
         if !work.embedded.is_empty() && self.is_of(assigned) {
-            // From now on it is the user's.
-            Mark::Stays.write(&assigned.git_dir)?;
-            return Err(embedded(&assigned.path, &work.embedded));
+            return self.leave_to_user(assigned, work, safe, branch).await;
         }
         let mut prepared = None;
         if self.is_of(assigned) {
@@ -330,18 +337,6 @@ impl Worktrees {
             mark::Found::Mark(mark) => mark.branch() == Some(&assigned.branch),
             mark::Found::Nothing | mark::Found::Unreadable => false,
         }
-    }
-
-    /// What a former call has kept of an attempt whose worktree is gone.
-    pub(crate) async fn kept_before(
-        &self,
-        assigned: &Assigned,
-    ) -> Result<Option<Kept>, WorktreeError> {
-        let tip = self.git.tip(&assigned.reference()).await?;
-        Ok(tip.filter(|tip| *tip != assigned.start).map(|commit| Kept {
-            branch: assigned.branch.clone(),
-            commit,
-        }))
     }
 
     /// Removes a worktree with all that is in it; the caller has proved that it may go.

@@ -32,6 +32,20 @@ pub(super) async fn place(git: &Git) -> Result<PathBuf, WorktreeError> {
     Ok(inside)
 }
 
+/// That no branch is where git would need a folder for ours.
+pub(super) async fn check_prefix(git: &Git, prefix: &str) -> Result<(), WorktreeError> {
+    for (at, _) in format!("{prefix}/").match_indices('/') {
+        let branch = prefix.get(..at).unwrap_or(prefix);
+        if git.tip(&format!("refs/heads/{branch}")).await?.is_some() {
+            return Err(WorktreeError::InTheWay {
+                branch: branch.to_owned(),
+                prefix: prefix.to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
 /// A name that a branch may have (git-check-ref-format(1)).
 pub(super) fn plain(name: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
@@ -44,5 +58,29 @@ pub(super) fn plain(name: &str) -> String {
         "task".to_owned()
     } else {
         text.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::git::sandbox::Sandbox;
+
+    #[tokio::test]
+    async fn a_branch_where_a_folder_of_branches_is_needed_is_named() {
+        let sandbox = Sandbox::new();
+        sandbox.git(&["branch", "team"]);
+        sandbox.git(&["branch", "ralph-x/one"]);
+        sandbox.git(&["pack-refs", "--all"]);
+        let git = sandbox.open().await;
+        for prefix in ["ralph-x", "tea", "teams", "a/team"] {
+            check_prefix(&git, prefix).await.unwrap();
+        }
+        for prefix in ["team", "team/ralph", "team/ralph/x"] {
+            let error = check_prefix(&git, prefix).await.unwrap_err();
+            let expected =
+                format!("the branch `team` is in the way of branches such as `{prefix}/task`");
+            assert_eq!(error.to_string(), expected);
+        }
     }
 }

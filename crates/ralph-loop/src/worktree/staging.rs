@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 
 use super::inside::Inside;
-use super::{Assigned, Change, WorktreeError, Worktrees};
+use super::{Assigned, WorktreeError, Worktrees};
+use crate::git::changes::Change;
 use crate::git::{GitError, ObjectId};
 
 impl Worktrees {

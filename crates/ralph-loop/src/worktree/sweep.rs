@@ -190,13 +190,31 @@ impl Worktrees {
         Ok(kept)
     }
 
+    /// What a former call has kept of an attempt whose worktree is gone. Where that is nothing, nothing of it stays.
+    pub(crate) async fn kept_before(
+        &self,
+        assigned: &Assigned,
+    ) -> Result<Option<Kept>, WorktreeError> {
+        let Some(commit) = self.git.tip(&assigned.reference()).await? else {
+            return Ok(None);
+        };
+        if commit != assigned.start {
+            let branch = assigned.branch.clone();
+            return Ok(Some(Kept { branch, commit }));
+        }
+        if !assigned.path.exists() {
+            self.forget(&assigned.path).await;
+            self.git.remove_ref(&assigned.reference(), &commit).await?;
+        }
+        Ok(None)
+    }
+
     /// Where the branch left the base: the start of its work, where no record says it.
     async fn fork_point(&self, entry: &Entry) -> Result<Option<ObjectId>, WorktreeError> {
         let (Some(head), tip) = (&entry.head, self.git.base_tip(&self.base).await?) else {
             return Ok(None);
         };
-        let call = self.git.call(&["merge-base", head.as_str(), tip.as_str()]);
-        Ok(call.accepting(&[0, 1]).await?.text().parse().ok())
+        Ok(self.git.merge_base(head, &tip).await?)
     }
 
     fn rescue_branch(&self, path: &Path) -> String {

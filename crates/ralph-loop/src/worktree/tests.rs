@@ -423,6 +423,47 @@ async fn a_repository_inside_keeps_its_worktree() {
 }
 
 #[tokio::test]
+async fn a_worktree_that_stays_goes_by_itself_once_the_repository_in_it_is_elsewhere() {
+    for is_merged in [true, false] {
+        let bench = Bench::enabled().await;
+        let assigned = bench.assigned().await;
+        let inner = assigned.path.join("vendor");
+        fs::create_dir(&inner).unwrap();
+        let commit = ["commit", "-q", "--allow-empty", "-m", "x"];
+        for words in [&["init", "-q"][..], &commit] {
+            bench.sandbox.git_at(&inner, words);
+        }
+        write(&assigned.path, "work", "x");
+        // The agent's own tick is not the one of the commit.
+        write(&assigned.path, ".ralph/fix_plan.md", "- [x] mine\n");
+        let work = bench.worktrees.capture(&assigned).await.unwrap();
+        let made = bench
+            .worktrees
+            .commit(&assigned, &work, "m", Vec::new(), NOW);
+        let made = made.await.unwrap();
+        let safe = if is_merged {
+            bench
+                .sandbox
+                .git(&["merge", "-q", "--ff-only", &assigned.branch]);
+            Safe::Merged(&made)
+        } else {
+            Safe::OnBranch(&made)
+        };
+        let released = bench.worktrees.release(&assigned, &work, safe).await;
+        assert!(matches!(released, Err(WorktreeError::Embedded { .. })));
+        let swept = bench.worktrees.sweep(&[], NOW).await.unwrap();
+        assert!(swept[0].problem.is_some() && inner.is_dir());
+        fs::remove_dir_all(&inner).unwrap();
+        let swept = bench.worktrees.sweep(&[], NOW).await.unwrap();
+        assert!(swept[0].problem.is_none(), "{:?}", swept[0].problem);
+        let kept = [assigned.branch.as_str()];
+        bench
+            .is_clean_with(if is_merged { &[] } else { &kept })
+            .await;
+    }
+}
+
+#[tokio::test]
 async fn files_outside_of_a_sparse_checkout_are_work_too() {
     let sandbox = Sandbox::new();
     sandbox.write("in/a", "a");

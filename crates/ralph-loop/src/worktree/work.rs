@@ -9,9 +9,10 @@ use ralph_core::time::Timestamp;
 
 use super::index::{Index, START_INDEX};
 use super::mark::{Found, Mark};
-use super::notes::{is_note, is_protected};
+use super::notes::is_note;
 use super::{Assigned, WorktreeError, Worktrees};
-use crate::git::import::{FileChange, NewCommit, NewFile, Parent};
+use crate::git::changes::{Change, raw_changes};
+use crate::git::import::{FileChange, NewCommit, Parent};
 use crate::git::lineage::Touched;
 use crate::git::refs::loose;
 use crate::git::{GitError, ObjectId};
@@ -19,31 +20,17 @@ use crate::git::{GitError, ObjectId};
 /// How long a lock may be held by a git command of a loop that was killed, and the pause between two looks.
 const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
-/// The mode of an entry that is another repository.
-const GITLINK: &str = "160000";
-
-/// A file that differs between two trees, as git's raw format has it (git-diff-index(1)).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    /// From the top of the work tree. Bytes that are no text are replaced in it; see `raw_path`.
-    pub path: String,
-    /// `A`, `D`, `M` or `T`.
-    pub status: char,
-    pub(super) raw_path: Vec<u8>,
-    pub(super) old_mode: String,
-    new_mode: String,
-    pub(super) old: ObjectId,
-    new: ObjectId,
-}
-
 /// The work of an attempt, all of it in the object store of the repository. Nothing refers to it yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Work {
     /// The last commit of the agent; the start of the attempt where it made none.
     pub head: ObjectId,
-    /// What it is a work on: the start of the attempt, or the tip of the base that its commit was made on.
+    /// What it is a work on: the start of the attempt, the tip of the base that its commit was made on, or an older
+    /// commit that the agent has gone back to.
     pub base: ObjectId,
-    /// What has changed since the start, committed or not.
+    /// The older commit that the agent has gone back to and done nothing on.
+    pub went_back: Option<ObjectId>,
+    /// What has changed since the start, or since that older commit; committed or not.
     pub changes: Vec<Change>,
     /// The files with these changes as a tree, where the agent has made commits; else they are those of the start
     /// with the changes.
@@ -107,10 +94,15 @@ impl Worktrees {
             return self.recall(assigned, tip, base).await;
         }
         let unfinished = self.unfinished(assigned).await?;
-        let head = self.head(assigned).await?;
+        let mut head = self.head(assigned).await?;
         let inside = self.inside(assigned).await;
         self.add_all(assigned, &inside).await?;
-        let all = self.changes(assigned).await?;
+        let mut all = self.changes(assigned).await?;
+        let mut base = assigned.start.clone();
+        if let Some(common) = self.parted_at(assigned, &head, &all).await? {
+            all = self.changes_since(assigned, &common).await?;
+            base = common;
+        }
         let (changes, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|change| {
             let is_linked = || inside.linked.contains(&change.raw_path);
             self.is_work(change) && (!change.is_new_repository() || is_linked())
@@ -124,10 +116,21 @@ impl Worktrees {
             Some(self.write_tree(assigned).await?)
         };
         let paths = others.iter().map(|change| &change.path);
-        let protected = paths.filter(|path| is_protected(path)).cloned().collect();
+        let protected = paths
+            .filter(|path| self.is_protected(path))
+            .cloned()
+            .collect();
+        // Only gone back: the branch stays where it was.
+        let went_back =
+            (changes.is_empty() && head == base && head != assigned.start).then_some(head.clone());
+        if went_back.is_some() {
+            head = assigned.start.clone();
+            base = head.clone();
+        }
         Ok(Work {
             head,
-            base: assigned.start.clone(),
+            base,
+            went_back,
             changes,
             tree,
             protected,
@@ -150,6 +153,15 @@ impl Worktrees {
         if let Ok(Some(changes)) = seen.await {
             return Ok(changes);
         }
+        Ok(self.changes_since(assigned, &assigned.start).await?)
+    }
+
+    /// What differs between a commit and the index of a worktree.
+    async fn changes_since(
+        &self,
+        assigned: &Assigned,
+        commit: &ObjectId,
+    ) -> Result<Vec<Change>, GitError> {
         let question = [
             "diff-index",
             "--cached",
@@ -158,7 +170,7 @@ impl Worktrees {
             "--no-abbrev",
             "--no-renames",
             "--ignore-submodules=none",
-            assigned.start.as_str(),
+            commit.as_str(),
         ];
         let call = self.git.call(&question);
         let call = call.within(&assigned.path, &assigned.git_dir);
@@ -185,12 +197,13 @@ impl Worktrees {
         tip: ObjectId,
         base: ObjectId,
     ) -> Result<Work, WorktreeError> {
-        let changes = self.changes_between(&assigned.start, &tip).await?;
+        let changes = self.git.changes_between(&assigned.start, &tip).await?;
         let tree = self.tree_of(&tip).await?;
         let inside = self.inside(assigned).await;
         Ok(Work {
             head: tip,
             base,
+            went_back: None,
             tree: Some(tree).filter(|_| !changes.is_empty()),
             changes,
             protected: Vec::new(),
@@ -202,24 +215,6 @@ impl Worktrees {
         })
     }
 
-    /// What differs between two commits.
-    pub(crate) async fn changes_between(
-        &self,
-        old: &ObjectId,
-        new: &ObjectId,
-    ) -> Result<Vec<Change>, GitError> {
-        let question = [
-            "diff-tree",
-            "-r",
-            "--raw",
-            "-z",
-            "--no-abbrev",
-            "--no-renames",
-        ];
-        let call = self.git.call(&question).arg(old.as_str()).arg(new.as_str());
-        Ok(raw_changes(&call.run().await?.stdout))
-    }
-
     /// Whether a change belongs into the commit. A note that the user keeps out of git stays out of it.
     pub(super) fn is_work(&self, change: &Change) -> bool {
         let is_users_own = || {
@@ -227,7 +222,7 @@ impl Worktrees {
                 && is_note(&change.path)
                 && self.git.top().join(&change.path).exists()
         };
-        !is_protected(&change.path) && !is_users_own()
+        !self.is_protected(&change.path) && !is_users_own()
     }
 
     /// The commit that the worktree is at, without a run of git as long as its files say so.
@@ -359,66 +354,4 @@ impl Worktrees {
             .await?;
         Ok(self.id("rev-parse", &output.text())?)
     }
-}
-
-impl Change {
-    /// A change of a path, with mode and object before and after it.
-    pub(super) fn new(
-        path: Vec<u8>,
-        status: char,
-        (old_mode, old): (String, ObjectId),
-        (new_mode, new): (String, ObjectId),
-    ) -> Self {
-        Self {
-            path: String::from_utf8_lossy(&path).into_owned(),
-            status,
-            raw_path: path,
-            old_mode,
-            new_mode,
-            old,
-            new,
-        }
-    }
-
-    fn file_change(&self) -> FileChange {
-        let file = if self.status == 'D' {
-            NewFile::Gone
-        } else {
-            NewFile::Known {
-                mode: self.new_mode.clone(),
-                id: self.new.clone(),
-            }
-        };
-        FileChange {
-            path: self.raw_path.clone(),
-            file,
-        }
-    }
-
-    fn is_new_repository(&self) -> bool {
-        self.new_mode == GITLINK && self.old_mode != GITLINK
-    }
-}
-
-/// Reads `:OLDMODE NEWMODE OLD NEW STATUS NUL PATH NUL` (git-diff-index(1), raw output format).
-pub(super) fn raw_changes(answer: &[u8]) -> Vec<Change> {
-    let mut changes = Vec::new();
-    let mut parts = answer.split(|byte| *byte == 0);
-    while let (Some(head), Some(path)) = (parts.next(), parts.next()) {
-        let head = String::from_utf8_lossy(head);
-        let mut words = head.trim_start_matches(':').split(' ').map(str::to_owned);
-        let mut next = || words.next();
-        let (Some(old_mode), Some(new_mode), Some(old), Some(new), Some(status)) =
-            (next(), next(), next(), next(), next())
-        else {
-            continue;
-        };
-        let (Ok(old), Ok(new), Some(status)) = (old.parse(), new.parse(), status.chars().next())
-        else {
-            continue;
-        };
-        let (old, new) = ((old_mode, old), (new_mode, new));
-        changes.push(Change::new(path.to_owned(), status, old, new));
-    }
-    changes
 }

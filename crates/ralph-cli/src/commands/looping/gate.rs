@@ -4,27 +4,33 @@ use std::path::{Path, PathBuf};
 
 use ralph_core::error::Code;
 use ralph_front::failure::Failure;
+use ralph_front::output::Output;
 use ralph_loop::assemble::PLAN;
-use ralph_loop::plan::look;
+use ralph_loop::plan::{look, other_bullets};
 use ralph_loop::settings::AgentSettings;
 
 use super::here::{Here, Resolved};
 use crate::env_vars;
 
 /// Checks plan and agent.
-pub(super) fn check(here: &Here, resolved: &Resolved) -> Result<(), Failure> {
-    plan(here)?;
+pub(super) fn check(here: &Here, resolved: &Resolved, output: &Output) -> Result<(), Failure> {
+    plan(here, output)?;
     agent(&here.root, &resolved.settings.agent)
 }
 
-/// That there is a plan with something in it.
-pub(super) fn plan(here: &Here) -> Result<(), Failure> {
+/// That there is a plan with something in it; and says what of it looks like a task and is none.
+pub(super) fn plan(here: &Here, output: &Output) -> Result<(), Failure> {
     let path = here.folder().join(PLAN);
     let text = look(&path)?;
     let found = match &text {
         None => "nothing",
         Some(text) if text.trim().is_empty() => "an empty file",
-        Some(_) => return Ok(()),
+        Some(text) => {
+            if let Some(words) = other_bullets(text, here.flavour) {
+                output.note(&format!("{}: {words}", path.display()));
+            }
+            return Ok(());
+        }
     };
     Err(Failure::new(
         Code::NoFixPlan,

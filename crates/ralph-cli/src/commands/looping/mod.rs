@@ -50,7 +50,7 @@ pub(crate) fn run(global: &Global, arguments: &Loop, output: &Output) -> Outcome
     if arguments.dry_run {
         return show::plan(&here, &resolved, arguments, repositories.as_ref(), output);
     }
-    gate::check(&here, &resolved)?;
+    gate::check(&here, &resolved, output)?;
     run::run(&here, &resolved, arguments, repositories, output)
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,16 +9,15 @@ use jiff::tz::TimeZone;
 use ralph_core::error::Code;
 use ralph_core::process::Identity;
 use ralph_core::process::guard::GuardProgram;
-use ralph_core::process::lock::LifeLock;
 use ralph_core::store::atomic;
 use ralph_front::failure::{Failure, printed};
 use ralph_front::output::Output;
-use ralph_loop::assemble::{Assembly, LOCK, STATE, assemble};
+use ralph_loop::LoopLock;
+use ralph_loop::assemble::Assembly;
 use ralph_loop::event::{Event, Sink};
 use ralph_loop::git::GitProgram;
 use ralph_loop::log::{self, Retention};
-use ralph_loop::pool::{self, LoopEnd, Stop};
-use ralph_loop::recovery::recover;
+use ralph_loop::pool::{LoopEnd, Stop};
 use ralph_loop::redact::Redactor;
 use ralph_loop::run_log::RunLog;
 use tokio::signal::unix::{SignalKind, signal};
@@ -48,7 +46,7 @@ pub(super) fn run(
     repositories: Option<BTreeSet<String>>,
     output: &Output,
 ) -> Outcome {
-    let _lock = lock(here)?;
+    let lock = LoopLock::take(&here.root)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS)
@@ -56,7 +54,14 @@ pub(super) fn run(
     let runtime = runtime.map_err(|error| {
         Failure::new(Code::Failed, format!("the loop cannot be started: {error}"))
     })?;
-    let end = runtime.block_on(drive(here, resolved, arguments, repositories, output))?;
+    let end = runtime.block_on(drive(
+        &lock,
+        here,
+        resolved,
+        arguments,
+        repositories,
+        output,
+    ))?;
     printed(if output.is_json() {
         output.json(&LoopReport::new(&end))
     } else {
@@ -65,27 +70,8 @@ pub(super) fn run(
     Ok(end.code)
 }
 
-/// One loop per repository. The lock is the system's: it is free as soon as its holder is gone.
-fn lock(here: &Here) -> Result<LifeLock, Failure> {
-    let state = here.folder().join(STATE);
-    atomic::create_dir(&state)?;
-    let path = state.join(LOCK);
-    let taken = LifeLock::try_take(&path).map_err(|error| {
-        Failure::new(
-            Code::Failed,
-            format!("{}: cannot be locked: {error}", path.display()),
-        )
-    })?;
-    taken.ok_or_else(|| {
-        Failure::new(
-            Code::AlreadyRunning,
-            format!("{}: a loop is already running here", here.root.display()),
-        )
-        .hint("`ralph status` shows it; stop it with Ctrl-C or `kill` and its pid.")
-    })
-}
-
 async fn drive(
+    lock: &LoopLock,
     here: &Here,
     resolved: &Resolved,
     arguments: &Loop,
@@ -120,8 +106,6 @@ async fn drive(
             log,
         }),
     };
-    let shop = Rc::new(assemble(assembly).await?);
-    let unsettled = recover(&shop).await?;
     let drawn = async {
         loop {
             tokio::time::sleep(DRAW).await;
@@ -129,12 +113,7 @@ async fn drive(
         }
     };
     tokio::select! {
-        end = pool::run(Rc::clone(&shop)) => {
-            let end = end?;
-            // What an earlier loop left and nobody could settle is no success of this one.
-            let code = end.code.or((unsettled > 0).then_some(Code::Partial));
-            Ok(LoopEnd { code, ..end })
-        }
+        end = ralph_loop::run(lock, assembly) => Ok(end?),
         () = drawn, if view.is_live() => unreachable!("drawing never ends"),
     }
 }

@@ -17,6 +17,7 @@ use ralph_loop::worktree::Worktrees;
 use super::gate;
 use super::here::{Here, Resolved};
 use crate::args::Loop;
+use crate::commands::status::Drawn;
 use crate::render::loop_checks;
 use crate::render::loops::{self, LoopPlan, PlannedTask};
 use ralph_front::failure::Outcome;
@@ -28,15 +29,20 @@ pub(super) fn status(here: &Here, output: &Output) -> Outcome {
     Ok(None)
 }
 
-/// The same, drawn again whenever it changes.
+/// The same, drawn again whenever it changes, until no loop runs (any more).
 pub(super) fn watch(here: &Here, output: &Output) -> Outcome {
     let draw = |_| {
         let view = view(here)?;
-        if output.is_json() {
-            return serde_json::to_string_pretty(&view)
-                .map_err(|error| Failure::new(Code::Bug, error.to_string()));
-        }
-        Ok(loops::status(&view, output.width()))
+        let text = if output.is_json() {
+            serde_json::to_string_pretty(&view)
+                .map_err(|error| Failure::new(Code::Bug, error.to_string()))?
+        } else {
+            loops::status(&view, output.width())
+        };
+        Ok(Drawn {
+            text,
+            is_last: view.is_over(),
+        })
     };
     crate::commands::block_on(crate::commands::status::watch(output, draw))?
 }
@@ -56,7 +62,7 @@ pub(super) fn plan(
     repositories: Option<&BTreeSet<String>>,
     output: &Output,
 ) -> Outcome {
-    gate::plan(here)?;
+    gate::plan(here, output)?;
     let file = here.plan()?;
     let is_chosen = |name: &Option<String>| match (repositories, name) {
         (Some(chosen), Some(name)) => chosen.contains(name),
@@ -64,7 +70,13 @@ pub(super) fn plan(
     };
     let mut tasks = match &arguments.task {
         Some(named) => vec![file.find(named)?],
-        None => file.read()?.tasks,
+        None => {
+            let plan = file.read()?;
+            for problem in &plan.problems {
+                output.note(&format!("{}: {problem}", file.path().display()));
+            }
+            plan.tasks
+        }
     };
     tasks.retain(|planned| {
         let is_open = arguments.task.is_some() || planned.standing == Standing::Open;

@@ -101,7 +101,7 @@ impl JobScript {
         self
     }
 
-    /// Adds a piece of standard output.
+    /// Adds a piece of standard output, so many seconds after the job could start.
     #[must_use]
     pub fn prints(mut self, after_seconds: u64, text: impl Into<String>) -> Self {
         self.stdout.push(LogPart {
@@ -111,7 +111,7 @@ impl JobScript {
         self
     }
 
-    /// Adds a piece of standard error.
+    /// Adds a piece of standard error; see [`JobScript::prints`].
     #[must_use]
     pub fn complains(mut self, after_seconds: u64, text: impl Into<String>) -> Self {
         self.stderr.push(LogPart {
@@ -121,7 +121,7 @@ impl JobScript {
         self
     }
 
-    /// Adds a file that is left behind.
+    /// Adds a file that is left behind, by its path relative to the project's folder; see [`JobScript::prints`].
     #[must_use]
     pub fn leaves(mut self, after_seconds: u64, path: impl Into<String>) -> Self {
         self.artifacts.push(Artifact {

@@ -182,7 +182,7 @@ fn is_certain(rest: &str) -> bool {
     is_set_off && !rest.contains('?') && !DOUBTS.iter().any(|word| rest.contains(word))
 }
 
-/// One run of a list.
+/// One run of a list, whatever its members are called and however they are written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunView {
     /// Place in the list, from 0.

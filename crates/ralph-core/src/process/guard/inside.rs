@@ -31,7 +31,8 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// How long survivors of KILL are waited for: only a process stuck in the kernel takes longer than a moment.
 const LAST_WAIT: Duration = Duration::from_secs(5);
 
-/// Guards one program, as its owner orders on standard input. Returns when nothing of it is left.
+/// Guards one program, as its owner orders on standard input. Returns when nothing of it is left. To be called outside any
+/// async runtime, by a process that has done nothing else.
 ///
 /// # Errors
 /// Standard input is no socket of an owner, or processes cannot be waited for.

@@ -29,7 +29,10 @@ pub use inside::main;
 pub use owner::{Guard, GuardError, Guarded};
 pub use sweep::{Leftovers, sweep};
 
-/// Which program guards: the running binary and its hidden verb.
+/// Which program guards: the running binary and its hidden verb, or an installed `ralph` of the same version and its
+/// `__guard`.
+///
+/// The running binary has to look for the verb before anything else. One that does not would start itself without end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GuardProgram {
     /// The program; an absolute path, because a guard runs in the root folder.
@@ -49,7 +52,7 @@ pub enum Inherit {
     Only(BTreeSet<String>),
 }
 
-/// A program to run under a guard.
+/// A program to run under a guard; see [`GuardRequest::new`] for the usual values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GuardRequest {
     /// The program: a path, absolute or else relative to `workdir`, or a name to be found on the `PATH`.
@@ -67,6 +70,25 @@ pub struct GuardRequest {
     pub stdin: Vec<u8>,
     /// Time between TERM and KILL where the owner can not be asked, because it is gone.
     pub grace: Duration,
+}
+
+impl GuardRequest {
+    /// A program with arguments, in a folder: all of the owner's variables, nothing to read, five seconds of grace.
+    pub fn new<A: Into<String>>(
+        program: impl Into<PathBuf>,
+        args: impl IntoIterator<Item = A>,
+        workdir: impl Into<PathBuf>,
+    ) -> Self {
+        Self {
+            program: program.into(),
+            args: args.into_iter().map(Into::into).collect(),
+            workdir: workdir.into(),
+            inherit: Inherit::All,
+            variables: BTreeMap::new(),
+            stdin: Vec::new(),
+            grace: Duration::from_secs(5),
+        }
+    }
 }
 
 /// How a program ended.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use ralph_core::time::Timestamp;
 use serde_json::Value;
 
-use super::super::json::{self, count, elements, member, number, text};
+use super::super::json::{self, cost, count, elements, member, number, text};
 use super::super::{
     Finish, Progress, RateLimit, RateStanding, Reading, StatusScanner, StreamReader, shortened,
 };
@@ -224,7 +224,7 @@ fn result_usage(event: &Value, so_far: Usage) -> Usage {
         usage = so_far;
     }
     // The total is cumulative over a session, so the last one counts and nothing is summed.
-    usage.cost_usd = number(event, &["total_cost_usd"]);
+    usage.cost_usd = cost(event, &["total_cost_usd"]);
     usage.turns = count(event, &["num_turns"]);
     usage
 }

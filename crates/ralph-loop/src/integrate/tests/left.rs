@@ -92,3 +92,60 @@ async fn a_change_of_what_was_taken_out_is_a_conflict() {
         );
     }
 }
+
+#[tokio::test]
+async fn an_agent_that_goes_back_takes_nothing_out_of_the_base() {
+    for strategy in ALL {
+        for has_commits in [false, true] {
+            let case = format!("{strategy:?}, commits {has_commits}");
+            let bench = with_secret(strategy).await;
+            let assigned = bench.attempt("one").await;
+            let run = |words: &[&str]| bench.sandbox.git_at(&assigned.path, words);
+            run(&["reset", "-q", "--hard", "HEAD~1"]);
+            write(&assigned.path, "a.txt", "a");
+            if has_commits {
+                run(&["add", "-A"]);
+                run(&["commit", "-q", "-m", "Own"]);
+            }
+            let made = bench.made(&assigned, "one").await;
+            assert_eq!(bench.forward(&made).await, Forwarded::Moved, "{case}");
+            for (path, text) in [("secret", "secret"), ("good", "good"), ("a.txt", "a")] {
+                assert_eq!(bench.sandbox.read(path), text, "{case}");
+            }
+            assert!(bench.plan("main").contains("- [x] one"), "{case}");
+            bench.is_clean();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_branch_for_a_pull_request_has_the_tick_of_a_row_that_is_younger_than_what_it_is_made_on()
+{
+    let bench = Bench::new(Strategy::Squash).await;
+    let assigned = bench.attempt("one").await;
+    // The plan came with the last commit.
+    let back = ["reset", "-q", "--hard", "HEAD~1"];
+    bench.sandbox.git_at(&assigned.path, &back);
+    write(&assigned.path, "a.txt", "a");
+    let work = bench.capture(&assigned).await;
+    let row = key("one");
+    let order = Order {
+        assigned: &assigned,
+        work: &work,
+        message: "ralph: do it",
+        tick: Some(Tick {
+            path: PLAN,
+            row: &row,
+            marks: &[],
+        }),
+        now: NOW,
+    };
+    let made = bench.integrator.on_branch(&bench.worktrees, &order);
+    let made = made.await.unwrap();
+    bench
+        .sandbox
+        .git(&["merge", "-q", "--no-edit", made.as_str()]);
+    assert!(bench.plan("main").contains("- [x] one"));
+    assert_eq!(bench.sandbox.read("a.txt"), "a");
+    bench.is_clean();
+}

@@ -278,7 +278,8 @@ pub struct FetchRequest {
     pub token: Option<Token>,
     /// Which log.
     pub stream: Stream,
-    /// First byte wanted.
+    /// First byte wanted. One behind the end of the file is the first byte of all: a log that is shorter than what was
+    /// read of it was begun anew, as after a requeue.
     pub offset: u64,
     /// At most so many bytes.
     pub limit: u64,

@@ -2,12 +2,13 @@
 //!
 //! One project that cannot be read never hides the others (incident 22).
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use ralph_docs::{debugging, queue, todo};
+use ralph_docs::{debugging, projects, queue, todo};
 
 use crate::error::{Code, Coded as _};
 use crate::id::Slug;
@@ -27,7 +28,12 @@ pub fn folder(root: &Path, slug: &Slug) -> PathBuf {
     root.join(layout::PROJECTS).join(slug.as_str())
 }
 
-/// The projects under `projects/`, one level deep: folders with a state file, in the order of their names.
+/// The documents of which one is enough to know a project by, where its state file is lost.
+const DOCUMENTS: [&str; 3] = [layout::QUEUE, layout::TODO, layout::DEBUGGING];
+
+/// The projects under `projects/`, one level deep, in the order of their names: folders with a state file, and those
+/// that show that they had one, because its folder or a document is there or PROJECTS.md lists them. A project that has
+/// lost its state is reported, never forgotten with its jobs.
 ///
 /// # Errors
 /// `projects/` itself cannot be listed. A workspace without it has no projects.
@@ -39,6 +45,11 @@ pub fn discover(root: &Path) -> io::Result<Vec<Slug>> {
         Err(error) => return Err(error),
     };
     let mut slugs = Vec::new();
+    let list = OnceCell::new();
+    let listed = |slug: &Slug| {
+        let read = || fs::read_to_string(root.join(layout::PROJECTS_LIST)).unwrap_or_default();
+        projects::lists(list.get_or_init(read), slug.as_str())
+    };
     for entry in entries {
         let entry = entry?;
         let slug = entry
@@ -46,7 +57,9 @@ pub fn discover(root: &Path) -> io::Result<Vec<Slug>> {
             .to_str()
             .and_then(|name| name.parse::<Slug>().ok());
         if let Some(slug) = slug
-            && has_state(&entry.path())
+            && (has_state(&entry.path())
+                || had_state(&entry.path())
+                || is_folder(&entry.path()) && listed(&slug))
         {
             slugs.push(slug);
         }
@@ -64,6 +77,16 @@ fn has_state(folder: &Path) -> bool {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
         ),
     }
+}
+
+fn is_folder(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| found.is_dir())
+}
+
+/// Whether a folder is a project's by what else is in it.
+fn had_state(folder: &Path) -> bool {
+    let mut rest = DOCUMENTS.iter();
+    is_folder(&folder.join(layout::STATE_DIR)) || rest.any(|path| folder.join(path).is_file())
 }
 
 /// Reads all these projects, on as many threads as there are processors.
@@ -210,6 +233,9 @@ fn state_error(path: &str, error: &crate::pipeline::PipelineError) -> Unreadable
 /// The state file or a file of ours cannot be read as what it is meant to be.
 pub fn facts(slug: &Slug, texts: &Texts) -> Result<Facts, Unreadable> {
     let text = |path: &str| texts.get(path).map_or("", String::as_str);
+    if text(layout::PIPELINE).trim().is_empty() {
+        return Err(lost(slug, texts.contains_key(layout::PIPELINE)));
+    }
     let pipeline = PipelineFile::parse(text(layout::PIPELINE).to_owned());
     let pipeline = pipeline.map_err(|error| state_error(layout::PIPELINE, &error))?;
     let intents = texts
@@ -234,6 +260,23 @@ pub fn facts(slug: &Slug, texts: &Texts) -> Result<Facts, Unreadable> {
             .unwrap_or_default(),
         order: optional(layout::ORDER).and_then(|(_, text)| serde_json::from_str(text).ok()),
     })
+}
+
+/// A state file without a state: nothing is known of the project's jobs, so nothing is done for it.
+fn lost(slug: &Slug, is_there: bool) -> Unreadable {
+    let found = if is_there { "an empty file" } else { "none" };
+    Unreadable {
+        code: Code::CorruptState,
+        message: format!(
+            "{}: expected the project's state, found {found}",
+            layout::PIPELINE
+        ),
+        hint: Some(format!(
+            "Put it back with `git checkout`, from a copy, or from the newest operation of `ralph ops list --project \
+             {slug}`, which keeps the texts under {}; a project that never had one is finished by `ralph new {slug}`.",
+            layout::OPS
+        )),
+    }
 }
 
 /// An intent that cannot be read stops the project: it may stand for a job.

@@ -53,6 +53,17 @@ pub struct Unreadable {
     pub hint: Option<String>,
 }
 
+impl Unreadable {
+    /// What was found, and the likely fix.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match &self.hint {
+            Some(hint) => format!("{}; {hint}", self.message),
+            None => self.message.clone(),
+        }
+    }
+}
+
 /// A readable project.
 #[derive(Debug, Clone)]
 pub struct Facts {

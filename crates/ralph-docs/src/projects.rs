@@ -51,6 +51,12 @@ pub fn register(doc: &str, slug: &str, note: &str) -> Result<EditSet, DocError> 
     checked_result(&document, vec![edit], |after| is_listed(after, slug))
 }
 
+/// Whether a list names a project, in an item or in a row of a table.
+#[must_use]
+pub fn lists(doc: &str, slug: &str) -> bool {
+    is_listed(&Document::new(doc), slug)
+}
+
 /// Whether a project is named in a list item or a table row.
 fn is_listed(document: &Document<'_>, slug: &str) -> bool {
     let tables = table::read(document, 0..document.count());

@@ -92,7 +92,7 @@ pub enum Verb {
     Logs(Logs),
     /// Cancel a run's jobs, and see that they end
     #[command(
-        after_help = "Examples:\n  ralph cancel q001_20260112_233413\n  ralph cancel q001_20260112_233413 && ralph verify"
+        after_help = "Examples:\n  ralph cancel q001_20260112_233413\n  ralph cancel q001_20260112_233413 --project toy && ralph verify"
     )]
     Cancel(Cancel),
     /// The SSH session, and this user's jobs

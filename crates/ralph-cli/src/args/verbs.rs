@@ -102,9 +102,15 @@ pub struct Logs {
     /// The run
     #[arg(value_name = "RUN_ID")]
     pub run: String,
+    /// The project, where several have a run of this id
+    #[arg(long, value_name = "SLUG")]
+    pub project: Option<String>,
     /// Keep printing until the run has ended
     #[arg(long, short)]
     pub follow: bool,
+    /// Of an array, the log of this task; default: one of them, which is named
+    #[arg(long, value_name = "N")]
+    pub task: Option<u32>,
     /// Standard error instead of standard output
     #[arg(long)]
     pub err: bool,
@@ -116,6 +122,9 @@ pub struct Cancel {
     /// The run
     #[arg(value_name = "RUN_ID")]
     pub run: String,
+    /// The project, where several have a run of this id
+    #[arg(long, value_name = "SLUG")]
+    pub project: Option<String>,
 }
 
 /// `cluster`.

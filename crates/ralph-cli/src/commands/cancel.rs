@@ -3,7 +3,7 @@
 use ralph_core::error::Code;
 
 use crate::args::{Cancel, Global};
-use crate::commands::block_on;
+use crate::commands::{block_on, one_project};
 use crate::render::SCHEMA_VERSION;
 use crate::render::answers::CancelReport;
 use crate::workspace::Workspace;
@@ -14,7 +14,8 @@ use ralph_front::output::Output;
 pub(crate) fn run(global: &Global, arguments: &Cancel, output: &Output) -> Outcome {
     let workspace = Workspace::open(global, output)?;
     let dispatcher = workspace.dispatcher(output);
-    let cancelled = block_on(dispatcher.cancel(&arguments.run))??;
+    let project = one_project(arguments.project.as_deref(), &dispatcher.slugs()?)?;
+    let cancelled = block_on(dispatcher.cancel(project.as_ref(), &arguments.run))??;
     let words = format!("{}: {}", arguments.run, cancelled.states.join(", "));
     let report = CancelReport {
         schema_version: SCHEMA_VERSION,

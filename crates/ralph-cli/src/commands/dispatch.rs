@@ -56,6 +56,7 @@ async fn rounds(
     output: &Output,
 ) -> Outcome {
     let mut round = 0;
+    let mut before: Option<DispatchReport> = None;
     loop {
         let report = tokio::select! {
             report = dispatcher.dispatch(options) => report?,
@@ -79,9 +80,9 @@ async fn rounds(
                 show(&report, output)?;
                 return Ok(report.code());
             }
-            None => show_round(&report, output)?,
+            None => show_round(&report, before.as_ref(), output)?,
             Some(due) => {
-                show_round(&report, output)?;
+                show_round(&report, before.as_ref(), output)?;
                 let wait = pause(dispatcher, due);
                 let words = format!(
                     "waiting {} for the poll that is due at {}",
@@ -95,6 +96,7 @@ async fn rounds(
                 }
             }
         }
+        before = Some(report);
     }
 }
 
@@ -139,8 +141,13 @@ fn show(report: &DispatchReport, output: &Output) -> Result<(), Failure> {
 }
 
 /// One round among several: what it did, without what it passed over.
-fn show_round(report: &DispatchReport, output: &Output) -> Result<(), Failure> {
-    output.answer_with(report, || render::report::round(report, &View::of(output)))
+fn show_round(
+    report: &DispatchReport,
+    before: Option<&DispatchReport>,
+    output: &Output,
+) -> Result<(), Failure> {
+    let words = || render::report::round(report, before, &View::of(output));
+    output.answer_with(report, words)
 }
 
 /// Keeps the report for `ralph results`.

@@ -8,7 +8,7 @@ use ralph_core::backend::Stream;
 use ralph_core::settings::ClusterKind;
 
 use crate::args::{Global, Logs};
-use crate::commands::block_on;
+use crate::commands::{block_on, one_project};
 use crate::render::SCHEMA_VERSION;
 use crate::render::answers::LogPiece;
 use crate::workspace::Workspace;
@@ -25,6 +25,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 pub(crate) fn run(global: &Global, arguments: &Logs, output: &Output) -> Outcome {
     let workspace = Workspace::open(global, output)?;
     let dispatcher = workspace.dispatcher(output);
+    let project = one_project(arguments.project.as_deref(), &dispatcher.slugs()?)?;
     let stream = if arguments.err {
         Stream::Err
     } else {
@@ -35,8 +36,10 @@ pub(crate) fn run(global: &Global, arguments: &Logs, output: &Output) -> Outcome
     } else {
         (PAUSE, LONGEST)
     };
-    let mut log: RunLog = dispatcher.log(&arguments.run, stream)?;
+    let mut log: RunLog =
+        dispatcher.log(project.as_ref(), &arguments.run, arguments.task, stream)?;
     // The log is a file and may be looked at often; the scheduler is asked less and less.
+    let mut told = false;
     let (mut asked, mut interval) = (Instant::now(), Duration::ZERO);
     block_on(async {
         loop {
@@ -50,6 +53,15 @@ pub(crate) fn run(global: &Global, arguments: &Logs, output: &Output) -> Outcome
             }
             loop {
                 let piece = dispatcher.next_piece(&mut log).await?;
+                if arguments.task.is_none()
+                    && !told
+                    && let Some(task) = log.task()
+                {
+                    output.note(&format!(
+                        "this is task {task} of an array; --task N shows another"
+                    ));
+                    told = true;
+                }
                 if piece.is_empty() {
                     break;
                 }

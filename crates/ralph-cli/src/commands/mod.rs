@@ -134,6 +134,12 @@ pub(crate) fn projects(
     Ok(chosen)
 }
 
+/// The project of this name, where one is named.
+pub(crate) fn one_project(name: Option<&str>, known: &[Slug]) -> Result<Option<Slug>, Failure> {
+    let named: Vec<String> = name.map(str::to_owned).into_iter().collect();
+    Ok(projects(&named, known)?.pop_first())
+}
+
 /// The projects that are meant: those named, else all there are.
 pub(crate) fn selected(chosen: &Chosen, known: &[Slug]) -> Result<Vec<Slug>, Failure> {
     let named = projects(&chosen.projects, known)?;

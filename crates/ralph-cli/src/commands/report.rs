@@ -4,7 +4,9 @@ use std::path::Path;
 
 use jiff::tz::TimeZone;
 use ralph_core::error::Code;
+use ralph_core::plan::Context;
 use ralph_core::project;
+use ralph_core::settings::Settings;
 use ralph_core::store::atomic;
 use ralph_front::output::Output;
 
@@ -51,13 +53,21 @@ fn gather(global: &Global, output: &Output) -> Result<PageReport, Failure> {
         Some(here) => here?,
         None => (Path::new("").to_owned(), Vec::new()),
     };
-    let folder = workspace.map_or(folder, |workspace| workspace.root);
+    let (folder, settings) = match workspace {
+        Some(workspace) => (workspace.root, workspace.settings),
+        None => (folder, Settings::default()),
+    };
+    let zone = TimeZone::system();
+    let context = Context {
+        settings: &settings,
+        now: env().now(),
+        zone: &zone,
+    };
     Ok(build(
         folder.display().to_string(),
         world.as_ref(),
         &attempts,
-        env().now(),
-        &TimeZone::system(),
+        &context,
     ))
 }
 

@@ -9,12 +9,13 @@ use ralph_core::journal::{Journal, OpDetail};
 use ralph_core::project;
 use ralph_core::report::DispatchReport;
 use ralph_core::store::layout;
+use ralph_core::time::{elapsed, span_text, stamp};
 
 use crate::args::{Global, Results};
 use crate::render::ops::ResultsReport;
 use crate::render::report::{View, human};
 use crate::render::{self, SCHEMA_VERSION};
-use crate::workspace::find_root;
+use crate::workspace::{env, find_root};
 use ralph_front::failure::{Failure, Outcome};
 use ralph_front::output::Output;
 
@@ -55,7 +56,12 @@ pub(crate) fn run(global: &Global, arguments: &Results, output: &Output) -> Outc
     } else {
         Vec::new()
     };
-    let mut words = human(
+    let mut words = format!(
+        "The dispatch of {}, {} ago:\n",
+        stamp(report.finished_at),
+        span_text(elapsed(report.finished_at, env().now()))
+    );
+    words += &human(
         &report,
         &View {
             with_files: true,

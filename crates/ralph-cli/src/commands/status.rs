@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use ralph_core::error::Code;
 use ralph_core::id::Slug;
+use ralph_core::plan::Context;
 use ralph_core::project;
 
 use crate::args::{Global, Status};
@@ -57,7 +58,13 @@ fn draw(
 ) -> Result<String, Failure> {
     let now = env().now();
     let world = project::load_all(&workspace.root, slugs);
-    let report = build(&world, now, &TimeZone::system());
+    let zone = TimeZone::system();
+    let context = Context {
+        settings: &workspace.settings,
+        now,
+        zone: &zone,
+    };
+    let report = build(&world, &context);
     if output.is_json() {
         return serde_json::to_string_pretty(&report)
             .map_err(|error| Failure::new(Code::Bug, error.to_string()));

@@ -57,13 +57,41 @@ pub(crate) fn human(report: &DispatchReport, view: &View) -> String {
     text + &footer(report)
 }
 
-/// One round of `--until-idle`: what was verified and done.
-pub(crate) fn round(report: &DispatchReport, view: &View) -> String {
-    let (verified, steps) = done(report, view);
-    let mut text = notices(report);
+/// One round of `--until-idle`: what was verified and done, without what the round before said in the same words.
+pub(crate) fn round(
+    report: &DispatchReport,
+    before: Option<&DispatchReport>,
+    view: &View,
+) -> String {
+    let mut new = report.clone();
+    if let Some(before) = before {
+        let is_new = |found: &Verified| !before.verified.contains(found);
+        new.verified.retain(is_new);
+        new.steps
+            .retain(|step| !before.steps.iter().any(|said| says_again(step, said)));
+        if new.cluster_problem == before.cluster_problem {
+            new.cluster_problem = None;
+        }
+    }
+    let (verified, steps) = done(&new, view);
+    let mut text = notices(&new);
     section(&mut text, None, verified, view.width);
     section(&mut text, None, steps, view.width);
     text
+}
+
+/// Whether a step that a person has to do something about is told as it was told before.
+fn says_again(step: &StepReport, said: &StepReport) -> bool {
+    let words = |step: &StepReport| {
+        (
+            step.project.clone(),
+            step.step.clone(),
+            step.outcome.clone(),
+            step.warnings.clone(),
+        )
+    };
+    let waits = step.order.is_some() || step.problem.is_some();
+    waits && step.order == said.order && step.problem == said.problem && words(step) == words(said)
 }
 
 fn done(report: &DispatchReport, view: &View) -> (Vec<Entry>, Vec<Entry>) {
@@ -92,7 +120,11 @@ fn notices(report: &DispatchReport) -> String {
 }
 
 fn passed_over(text: &mut String, report: &DispatchReport, view: &View) {
-    let is_told = |passed: &&PassedReport| view.with_idle || !is_silent(passed);
+    let by_name = report.passed_over.iter().any(is_not_selected);
+    // Whoever names a project wants to know why nothing is done.
+    let is_told = |passed: &&PassedReport| {
+        view.with_idle || !(is_not_selected(passed) || is_silent(passed) && !by_name)
+    };
     let entries = report
         .passed_over
         .iter()
@@ -102,9 +134,13 @@ fn passed_over(text: &mut String, report: &DispatchReport, view: &View) {
     section(text, Some("Passed over"), entries, view.width);
 }
 
-/// Projects with nothing to do are only counted, but for `-v`.
+/// Projects with nothing to do are only counted, but for `-v` and where projects are named.
 fn is_silent(passed: &PassedReport) -> bool {
-    matches!(passed.because.as_str(), "nothing" | "not_selected")
+    passed.because == "nothing"
+}
+
+fn is_not_selected(passed: &PassedReport) -> bool {
+    passed.because == "not_selected"
 }
 
 fn section(text: &mut String, title: Option<&str>, entries: Vec<Entry>, width: usize) {
@@ -290,7 +326,11 @@ fn footer(report: &DispatchReport) -> String {
             .iter()
             .filter(|passed| is_silent(passed))
             .count(),
-        "idle (-v lists them)",
+        if report.passed_over.iter().any(is_not_selected) {
+            "idle"
+        } else {
+            "idle (-v lists them)"
+        },
     );
     if let Some(due) = report.next_due {
         let wait = elapsed(report.finished_at, due);

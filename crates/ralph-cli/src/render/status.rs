@@ -1,11 +1,12 @@
 //! Where every project stands, as data. How it looks is in [`super::status_table`].
 
-use jiff::tz::TimeZone;
 use ralph_core::phase::Phase;
 use ralph_core::pipeline::{JobRef, NextAction};
-use ralph_core::time::{Timestamp, stamp};
-use ralph_core::world::{Facts, Project, ProjectState, World};
+use ralph_core::plan::{Context, PassedBecause, rules};
+use ralph_core::time::stamp;
+use ralph_core::world::{Facts, Observations, Project, ProjectState, World};
 use ralph_docs::queue::QueueSection;
+use ralph_docs::quote::unescape;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -108,51 +109,49 @@ pub(crate) struct QueueCounts {
 }
 
 /// The status of all projects.
-pub(crate) fn build(world: &World, now: Timestamp, zone: &TimeZone) -> StatusReport {
+pub(crate) fn build(world: &World, context: &Context<'_>) -> StatusReport {
     let projects = world
         .projects
         .iter()
-        .map(|project| one(project, zone))
+        .map(|project| one(project, context))
         .collect();
     StatusReport {
         schema_version: SCHEMA_VERSION,
-        at: stamp(now),
+        at: stamp(context.now),
         projects,
     }
 }
 
-fn one(project: &Project, zone: &TimeZone) -> ProjectStatus {
+fn one(project: &Project, context: &Context<'_>) -> ProjectStatus {
     match &project.state {
-        ProjectState::Readable(facts) => readable(facts, zone),
-        ProjectState::Unreadable(found) => {
-            let hint = found
-                .hint
-                .as_deref()
-                .map_or_else(String::new, |hint| format!(" ({hint})"));
-            ProjectStatus {
-                project: project.slug.to_string(),
-                state: "unreadable".to_owned(),
-                standing: Standing::Unreadable,
-                phase: String::new(),
-                stepped: false,
-                next_action: None,
-                needs_input: None,
-                live_runs: Vec::new(),
-                ended_runs: 0,
-                next_poll: None,
-                queue: QueueCounts::default(),
-                open_tasks: 0,
-                open_entries: Vec::new(),
-                unsettled: 0,
-                problem: Some(format!("{}{hint}", found.message)),
-                warnings: Vec::new(),
-            }
-        }
+        ProjectState::Readable(facts) => readable(facts, context),
+        ProjectState::Unreadable(found) => ProjectStatus {
+            project: project.slug.to_string(),
+            state: "unreadable".to_owned(),
+            standing: Standing::Unreadable,
+            phase: String::new(),
+            stepped: false,
+            next_action: None,
+            needs_input: None,
+            live_runs: Vec::new(),
+            ended_runs: 0,
+            next_poll: None,
+            queue: QueueCounts::default(),
+            open_tasks: 0,
+            open_entries: Vec::new(),
+            unsettled: 0,
+            problem: Some(found.words()),
+            warnings: Vec::new(),
+        },
     }
 }
 
-fn readable(facts: &Facts, zone: &TimeZone) -> ProjectStatus {
-    let input = &facts.view.needs_user_input;
+fn readable(facts: &Facts, context: &Context<'_>) -> ProjectStatus {
+    let Resting {
+        standing,
+        asks,
+        why,
+    } = resting(facts, context);
     let open = facts
         .debugging
         .iter()
@@ -160,16 +159,14 @@ fn readable(facts: &Facts, zone: &TimeZone) -> ProjectStatus {
     ProjectStatus {
         project: facts.slug.to_string(),
         state: "ok".to_owned(),
-        standing: standing(facts),
+        standing,
         phase: facts.phase().to_string(),
         stepped: facts.phase().is_canonical(),
-        next_action: next_action(&facts.view.next_action),
-        needs_input: input
-            .value
-            .then(|| input.prompt.clone().unwrap_or_default()),
+        next_action: why.or_else(|| next_action(&facts.view.next_action)),
+        needs_input: asks,
         live_runs: facts.live_runs().map(run).collect(),
         ended_runs: facts.view.completed_runs.len(),
-        next_poll: facts.next_poll(zone).map(stamp),
+        next_poll: facts.next_poll(context.zone).map(stamp),
         queue: counts(facts),
         open_tasks: facts
             .tasks
@@ -177,7 +174,13 @@ fn readable(facts: &Facts, zone: &TimeZone) -> ProjectStatus {
             .filter(|task| task.ready && !task.done)
             .count(),
         open_entries: open
-            .map(|entry| format!("{} {}", entry.id.as_deref().unwrap_or(""), entry.title))
+            .map(|entry| {
+                format!(
+                    "{} {}",
+                    entry.id.as_deref().unwrap_or(""),
+                    unescape(&entry.title)
+                )
+            })
             .collect(),
         unsettled: facts.intents.len(),
         problem: None,
@@ -188,6 +191,49 @@ fn readable(facts: &Facts, zone: &TimeZone) -> ProjectStatus {
             .map(|warning| format!("{}:{}: {}", warning.line, warning.column, warning.message))
             .collect(),
     }
+}
+
+/// How a project stands, by the rule that the next dispatch goes by.
+struct Resting {
+    standing: Standing,
+    /// What a person is asked.
+    asks: Option<String>,
+    /// Why nothing happens, in a project that nobody is asked about.
+    why: Option<String>,
+}
+
+fn resting(facts: &Facts, context: &Context<'_>) -> Resting {
+    let input = &facts.view.needs_user_input;
+    let mut resting = Resting {
+        standing: standing(facts),
+        asks: input
+            .value
+            .then(|| input.prompt.clone().unwrap_or_default()),
+        why: None,
+    };
+    if input.value {
+        return resting;
+    }
+    match rules::next_step(facts, &Observations::none(), context) {
+        Err(passed) if passed.because == PassedBecause::NeedsInput => {
+            resting.standing = Standing::NeedsInput;
+            resting.asks = Some(passed.reason);
+        }
+        Err(passed) if resting.standing == Standing::Idle => resting.why = Some(passed.reason),
+        Err(passed)
+            if passed.because == PassedBecause::Waiting && resting.standing == Standing::Active =>
+        {
+            resting.standing = Standing::Waiting;
+            resting.why = Some(passed.reason);
+        }
+        // What came to rest can go on.
+        Ok(step) if matches!(resting.standing, Standing::Idle | Standing::Done) => {
+            resting.standing = Standing::Active;
+            resting.why = Some(step.because);
+        }
+        _ => {}
+    }
+    resting
 }
 
 fn standing(facts: &Facts) -> Standing {

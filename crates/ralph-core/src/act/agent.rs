@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::act::child::{Ended, Program, run};
 use crate::order::{OrderOutcome, WorkOrder};
+use crate::process::variable;
 use crate::time::Timestamp;
 
 /// Runs a program on an order, in the project's folder.
@@ -51,7 +52,7 @@ fn variables(order: &WorkOrder, folder: &Path, attempt_id: &str) -> Vec<(String,
         ("RALPH_KIND", order.kind.as_str().to_owned()),
         ("RALPH_PROJECT", order.project.to_string()),
     ]
-    .map(|(key, value)| (key.to_owned(), value))
+    .map(|(key, value)| (key.to_owned(), variable::value(&value)))
     .to_vec()
 }
 
@@ -203,13 +204,17 @@ mod tests {
     use crate::order::OrderKind;
 
     async fn perform_script(script: &str) -> OrderOutcome {
+        perform_titled("write it", script).await
+    }
+
+    async fn perform_titled(title: &str, script: &str) -> OrderOutcome {
         let folder = tempfile::tempdir().unwrap();
         let order = WorkOrder {
             schema_version: 1,
             kind: OrderKind::Implement,
             project: "p".parse().unwrap(),
             target: "T1".into(),
-            title: "write it".into(),
+            title: title.into(),
             instructions: String::new(),
             read: vec![],
             done_when: String::new(),
@@ -240,6 +245,14 @@ mod tests {
                 reason: "exit 7: boom".into()
             }
         );
+    }
+
+    #[tokio::test]
+    async fn an_order_of_any_length_is_handed_over() {
+        let title = format!("read\0{}", "\u{20ac}".repeat(100_000));
+        let said =
+            perform_titled(&title, "echo ${#RALPH_TASK_TEXT} >x; wc -c <x; cat >order").await;
+        assert!(matches!(said, OrderOutcome::Done { .. }), "{said:?}");
     }
 
     #[tokio::test]

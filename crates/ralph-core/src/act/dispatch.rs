@@ -48,7 +48,10 @@ impl Dispatcher {
         let slugs = self.slugs()?;
         let mut verified = match options.dry_run {
             true => Vec::new(),
-            false => self.finish_interrupted(&slugs),
+            false => {
+                self.sweep_leftovers();
+                self.finish_interrupted(&slugs)
+            }
         };
         let mut world = project::load_all(&self.root, &slugs);
         let seen = Arc::new(self.ask(&world, options).await);

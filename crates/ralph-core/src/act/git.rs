@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::act::child::{Ended, Program, run};
 use crate::backend::GitCommit;
+use crate::settle::submission::one_line;
 
 /// A question to git may take so long; a remote that hangs must not hold up a dispatch.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -99,7 +100,7 @@ impl GitSource {
             return Some(format!(
                 "{} cannot be asked for its branches: {}",
                 self.url,
-                error.lines().last().unwrap_or("")
+                complaint(&error)
             ));
         }
         let listing = String::from_utf8_lossy(&ended.stdout).into_owned();
@@ -156,5 +157,33 @@ impl GitSource {
         run(&program)
             .await
             .map_err(|error| format!("git cannot be started: {error}; install git"))
+    }
+}
+
+/// What git says went wrong: all of it, without the advice that it ends with whatever the cause is.
+fn complaint(error: &str) -> String {
+    let lines = error.lines().map(str::trim);
+    let own = lines.take_while(|line| {
+        !line.starts_with("Please make sure you have the correct access rights")
+    });
+    let told: Vec<&str> = own.filter(|line| !line.is_empty()).collect();
+    one_line(&told.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_git_says_is_told_without_its_standing_advice() {
+        let advice =
+            "\n\nPlease make sure you have the correct access rights\nand the repository exists.\n";
+        let said = format!(
+            "me@host: Permission denied (publickey).\nfatal: Could not read from remote repository.{advice}"
+        );
+        assert_eq!(
+            complaint(&said),
+            "me@host: Permission denied (publickey).; fatal: Could not read from remote repository."
+        );
     }
 }

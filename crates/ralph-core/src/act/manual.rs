@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crate::act::submit::{Extras, Wanted};
 use crate::act::{ActError, Dispatcher};
-use crate::backend::{FetchRequest, Stream};
+use crate::backend::{FetchReport, FetchRequest, Stream};
 use crate::error::Code;
-use crate::id::{JobId, QueueId, Slug};
+use crate::id::{JobId, JobPart, QueueId, Slug};
 use crate::job::{Finality, JobQuery, JobReport, Observation, Sighting};
 use crate::pipeline::{RunStatus, RunView};
 use crate::plan::{items, query};
@@ -44,6 +44,29 @@ pub struct RunLog {
     local: Option<PathBuf>,
     stream: Stream,
     offset: u64,
+}
+
+impl RunLog {
+    /// Notes where a piece was found. A log that is shorter than what was read was begun anew, as after a requeue. Of an
+    /// array the task whose log came first is stayed with: the next one would begin in its middle.
+    fn found_at(&mut self, piece: &FetchReport) {
+        self.offset = piece.offset;
+        if let (Some(job), Some(path)) = (&mut self.job, &piece.path)
+            && job.job.part() == JobPart::Whole
+            && let Some(task) = task_of(path, job.job)
+        {
+            job.job = job.job.task(task);
+        }
+    }
+
+    /// The task of an array whose log is read.
+    #[must_use]
+    pub fn task(&self) -> Option<u32> {
+        match self.job.as_ref()?.job.part() {
+            JobPart::Task(task) => Some(task),
+            _ => None,
+        }
+    }
 }
 
 /// What came of a cancel.
@@ -94,6 +117,7 @@ impl Dispatcher {
             extras: Extras::default(),
             item: found,
             id,
+            again: true,
         };
         self.submit_wanted(&facts, wanted).await
     }
@@ -133,13 +157,20 @@ impl Dispatcher {
         })
     }
 
-    /// Finds the log of a run, in whichever project it is.
+    /// Finds the log of a run, in the project that is named or in whichever has it.
     ///
     /// # Errors
-    /// No project has such a run.
-    pub fn log(&self, run: &str, stream: Stream) -> Result<RunLog, ActError> {
-        let (slug, _, view) = self.find_run(run)?;
+    /// No project has such a run, or several have.
+    pub fn log(
+        &self,
+        project: Option<&Slug>,
+        run: &str,
+        task: Option<u32>,
+        stream: Stream,
+    ) -> Result<RunLog, ActError> {
+        let (slug, view) = self.find_run(project, run)?;
         let job = jobs_of(&view.jobs).and_then(|jobs| jobs.first().copied());
+        let job = job.map(|job| task.map_or(job, |task| job.master().task(task)));
         let local = job.and_then(|job| self.local_copy(&slug, job, stream));
         Ok(RunLog {
             slug,
@@ -166,10 +197,13 @@ impl Dispatcher {
                     limit: PIECE,
                     from_end: false,
                 };
-                backend
-                    .fetch(&request)
-                    .await
-                    .map(|report| report.size.map(|_| report.bytes))
+                let found = backend.fetch(&request).await;
+                if let Ok(report) = found.as_ref()
+                    && report.size.is_some()
+                {
+                    log.found_at(report);
+                }
+                found.map(|report| report.size.map(|_| report.bytes))
             }
             (Err(ActError::Backend(error)), _) => Err(error),
             _ => Ok(None),
@@ -202,9 +236,9 @@ impl Dispatcher {
     /// Cancels the jobs of a run and looks until they have ended, for at most half a minute.
     ///
     /// # Errors
-    /// No project has such a run, it names no job, or the cluster could not be asked.
-    pub async fn cancel(&self, run: &str) -> Result<Cancelled, ActError> {
-        let (_, _, view) = self.find_run(run)?;
+    /// No project has such a run, or several have, it names no job, or the cluster could not be asked.
+    pub async fn cancel(&self, project: Option<&Slug>, run: &str) -> Result<Cancelled, ActError> {
+        let (_, view) = self.find_run(project, run)?;
         let backend = self.backend()?;
         let refused = |message: String| refused(Code::Failed, message, "See `ralph runs`.");
         if view.status != RunStatus::Live {
@@ -251,45 +285,84 @@ impl Dispatcher {
         Ok(cancelled)
     }
 
-    fn find_run(&self, run: &str) -> Result<(Slug, Facts, RunView), ActError> {
-        for project in project::load_all(&self.root, &self.slugs()?).projects {
-            let ProjectState::Readable(facts) = project.state else {
-                continue;
-            };
-            let views = facts
-                .view
-                .active_runs
-                .iter()
-                .chain(facts.view.completed_runs.iter().rev());
-            let view = views
-                .into_iter()
-                .find(|view| view.key.run_id.as_deref() == Some(run))
-                .cloned();
-            if let Some(view) = view {
-                return Ok((project.slug, *facts, view));
+    /// The run of this id, in the project that is named or in whichever has it. Two projects whose items were submitted
+    /// in the same second have runs of the same id; which one is meant only a person knows.
+    fn find_run(&self, project: Option<&Slug>, run: &str) -> Result<(Slug, RunView), ActError> {
+        let slugs = match project {
+            Some(slug) => vec![slug.clone()],
+            None => self.slugs()?,
+        };
+        let mut found = Vec::new();
+        let mut unread = Vec::new();
+        for project in project::load_all(&self.root, &slugs).projects {
+            match &project.state {
+                ProjectState::Readable(facts) => {
+                    found.extend(run_of(facts, run).map(|view| (project.slug.clone(), view)));
+                }
+                ProjectState::Unreadable(_) => unread.push(project.slug.to_string()),
             }
         }
-        let message = format!("no project has a run {run:?}");
-        Err(refused(Code::Failed, message, "See `ralph runs`."))
+        if found.len() > 1 {
+            let names: Vec<&str> = found.iter().map(|(slug, _)| slug.as_str()).collect();
+            return Err(refused(
+                Code::Usage,
+                format!("{run} is a run of several projects: {}", names.join(", ")),
+                "Name the one that is meant with --project SLUG.",
+            ));
+        }
+        found.pop().ok_or_else(|| {
+            let unread = match unread.as_slice() {
+                [] => String::new(),
+                names => format!(" ({} cannot be read)", names.join(", ")),
+            };
+            let message = format!("no project has a run {run:?}{unread}");
+            refused(Code::Failed, message, "See `ralph runs`.")
+        })
     }
 
     /// `slurm/logs/*_<job>.<stream>`: found by the job's id, because names are not reliable (incident 41).
     fn local_copy(&self, slug: &Slug, job: JobId, stream: Stream) -> Option<PathBuf> {
         let logs = project::folder(&self.root, slug).join(crate::store::layout::SLURM_LOGS);
         let end = format!("_{job}.{}", stream.suffix());
+        // Of an array the copies are those of its tasks.
+        let (part, of_a_task) = (format!("_{job}_"), format!(".{}", stream.suffix()));
+        let is_it =
+            |name: &str| name.ends_with(&end) || name.contains(&part) && name.ends_with(&of_a_task);
         let names = std::fs::read_dir(&logs)
             .ok()?
-            .filter_map(|entry| Some((entry.ok()?.path(),)));
+            .filter_map(|entry| Some(entry.ok()?.path()));
         let mut found: Vec<PathBuf> = names
-            .map(|(path,)| path)
             .filter(|path| {
                 path.file_name()
-                    .is_some_and(|name| name.to_string_lossy().ends_with(&end))
+                    .is_some_and(|name| is_it(&name.to_string_lossy()))
             })
             .collect();
         found.sort();
         found.into_iter().next()
     }
+}
+
+/// What the scheduler writes for `%a` where there is no task (`NO_VAL` of slurm.h).
+const NO_TASK: u32 = 0xffff_fffe;
+
+/// The task whose log a file is by its name, `x_<array>_<task>.out`.
+fn task_of(path: &str, job: JobId) -> Option<u32> {
+    let (_, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let (_, rest) = name.split_once(&format!("{}_", job.base()))?;
+    let digits = rest
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(rest.len());
+    let task = rest.get(..digits)?.parse().ok();
+    task.filter(|task| *task < NO_TASK)
+}
+
+/// The run of this id in one project, a live one first, else the newest.
+fn run_of(facts: &Facts, run: &str) -> Option<RunView> {
+    let ended = facts.view.completed_runs.iter().rev();
+    let mut views = facts.view.active_runs.iter().chain(ended);
+    views
+        .find(|view| view.key.run_id.as_deref() == Some(run))
+        .cloned()
 }
 
 pub(super) fn refused(code: Code, message: String, hint: &str) -> ActError {
@@ -325,4 +398,37 @@ fn alive(observation: &Observation) -> Option<JobId> {
 
 fn has_ended(sighting: &Sighting) -> bool {
     matches!(sighting, Sighting::Seen(report) if report.finality() != Finality::Alive)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_task_of_a_log_is_in_its_name() {
+        let task = |path: &str| task_of(path, "4711".parse().unwrap());
+        assert_eq!(task("/home/me/slurm/logs/sweep_4711_12.out"), Some(12));
+        assert_eq!(task("sweep_4711.out"), None);
+        assert_eq!(task("sweep_4711_4294967294.out"), None);
+        assert_eq!(task("sweep_4712_1.out"), None);
+        assert_eq!(task("/4711_3/sweep.out"), None);
+    }
+
+    #[test]
+    fn a_log_that_was_begun_anew_is_read_from_its_beginning() {
+        let mut log = RunLog {
+            slug: "p".parse().unwrap(),
+            job: Some(JobQuery::of("4711".parse().unwrap())),
+            local: None,
+            stream: Stream::Out,
+            offset: 500,
+        };
+        log.found_at(&FetchReport {
+            path: Some("/x/sweep_4711_3.out".to_owned()),
+            bytes: b"again".to_vec(),
+            offset: 0,
+            size: Some(5),
+        });
+        assert_eq!((log.offset, log.task()), (0, Some(3)));
+    }
 }

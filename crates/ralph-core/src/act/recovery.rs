@@ -1,13 +1,28 @@
 //! What a crash left: operations of the journal that were begun and not finished.
 
+use std::time::Duration;
+
 use crate::act::verification::failed;
 use crate::act::{ActError, Dispatcher};
 use crate::id::Slug;
 use crate::journal::{Journal, JournalError};
 use crate::project;
 use crate::report::Verified;
+use crate::store::{atomic, layout};
+
+/// A temporary file that nobody has touched for so long has nobody who is going to rename it.
+const LEFTOVER_AGE: Duration = Duration::from_secs(600);
 
 impl Dispatcher {
+    /// Removes temporary files that a killed process left beside files of the whole workspace, in which others write
+    /// too; those of a project go when its operation is finished.
+    pub(super) fn sweep_leftovers(&self) {
+        for folder in [layout::RALPH_DIR, layout::PROJECTS] {
+            let folder = self.root.join(folder);
+            atomic::remove_old_leftovers(&folder, LEFTOVER_AGE, self.env.now().into());
+        }
+    }
+
     /// Finishes operations that a crash interrupted, in every project that has one.
     pub(super) fn finish_interrupted(&self, slugs: &[Slug]) -> Vec<Verified> {
         let mut found = Vec::new();

@@ -76,6 +76,7 @@ impl Dispatcher {
             id,
             item,
             extras,
+            again: true,
         };
         self.submit_wanted(&facts, wanted).await
     }

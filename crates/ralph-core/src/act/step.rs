@@ -6,6 +6,7 @@ use crate::act::submit::Wanted;
 use crate::act::view::step_report;
 use crate::act::{ActError, Dispatcher, agent, child};
 use crate::change::ChangeSet;
+use crate::job::{JobState, Sighting};
 use crate::ledger::ResultLedger;
 use crate::order::{OrderOutcome, WorkOrder};
 use crate::plan::rules::plural;
@@ -14,6 +15,7 @@ use crate::project;
 use crate::report::{Problem, StepReport};
 use crate::settings::{AgentChoice, CommandLine};
 use crate::settle::order::TestOutcome;
+use crate::settle::submission::one_line;
 use crate::settle::{self, check, order};
 use crate::store::lock::ProjectLock;
 use crate::world::{Facts, Observations, ProjectState};
@@ -99,7 +101,7 @@ impl Dispatcher {
             *report = step_report(&step, report.phase_before.clone());
         }
         self.say(&format!("{}: {}", step.slug, step.because));
-        self.perform(&facts, &step, lock, seat).await
+        self.perform(&facts, &step, lock, (seen, seat)).await
     }
 
     async fn perform(
@@ -107,7 +109,7 @@ impl Dispatcher {
         facts: &Facts,
         planned: &ProjectStep,
         lock: ProjectLock,
-        seat: Option<Seat>,
+        (seen, seat): (&Observations, Option<Seat>),
     ) -> Result<Taken, ActError> {
         let now = self.env.now();
         let context = self.context(now);
@@ -122,11 +124,7 @@ impl Dispatcher {
                     ..Taken::plain(submitted.outcome, submitted.committed)
                 })
             }
-            Step::Poll => self.settle(
-                facts,
-                "the cluster was asked; the next poll is set",
-                check::polled(facts, &context),
-            ),
+            Step::Poll => self.settle(facts, &asked(facts, seen), check::polled(facts, &context)),
             Step::Check { runs } => self.check(facts, runs),
             Step::Advance { to } => {
                 let because = &planned.because;
@@ -298,6 +296,26 @@ impl Dispatcher {
             ProjectState::Unreadable(found) => Err(found.into()),
         }
     }
+}
+
+/// That the cluster was asked, and what it says keeps jobs from starting: one that is held waits until somebody
+/// releases it.
+fn asked(facts: &Facts, seen: &Observations) -> String {
+    let mut words = "the cluster was asked; the next poll is set".to_owned();
+    for job in facts.tracked_runs().flat_map(|(_, jobs)| jobs) {
+        let Some(Sighting::Seen(report)) = seen.jobs.get(&job).map(|found| &found.sighting) else {
+            continue;
+        };
+        let reason = report
+            .reason
+            .as_deref()
+            .filter(|reason| !matches!(*reason, "" | "None"));
+        if let (JobState::Pending, Some(reason)) = (&report.state, reason) {
+            let (job, reason) = (job.to_string(), one_line(reason));
+            words += &["; job ", &job, " is pending: ", &reason].concat();
+        }
+    }
+    words
 }
 
 fn tail(ended: &child::Ended) -> String {

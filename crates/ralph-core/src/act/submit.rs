@@ -49,6 +49,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) attempt: u32,
     /// What the caller adds.
     pub(crate) extras: Extras,
+    /// Whether it is sent also when the scheduler refused the very same before, since a person asks for it.
+    pub(crate) again: bool,
 }
 
 impl<'a> Wanted<'a> {
@@ -66,6 +68,7 @@ impl<'a> Wanted<'a> {
             item,
             attempt,
             extras: Extras::default(),
+            again: false,
         })
     }
 }
@@ -120,6 +123,9 @@ impl Dispatcher {
                 });
             }
         };
+        if let Some(refused) = self.refused_before(facts, &wanted, &prepared.script_sha256) {
+            return Err(refused);
+        }
         if let Some(full) = self.limit_reached(&prepared.script)? {
             let changes = submission::limited(facts, item, self.env.now());
             return Ok(Submitted {
@@ -165,14 +171,23 @@ impl Dispatcher {
         if !refused.is_empty() {
             return Err(refused);
         }
+        Ok(prepared)
+    }
+
+    /// What the scheduler has refused of an item and would refuse again. The question stays as it was put: it is what
+    /// keeps the same script from being sent again.
+    fn refused_before(&self, facts: &Facts, wanted: &Wanted<'_>, script: &str) -> Option<ActError> {
         let input = &facts.view.needs_user_input;
-        let as_refused = submission::refusal_of(item, &prepared.script_sha256);
-        match &input.prompt {
-            Some(prompt) if input.value && input.set_by.as_ref() == Some(&as_refused) => {
-                Err(vec![format!("{prompt} (its script has not changed since)")])
-            }
-            _ => Ok(prepared),
-        }
+        let as_refused = submission::refusal_of(&wanted.id, script);
+        let prompt = input.prompt.as_deref().unwrap_or_default();
+        (!wanted.again && input.value && input.set_by.as_ref() == Some(&as_refused)).then(|| ActError::Preflight {
+            outcome: format!(
+                "{prompt} (its script has not changed since; `ralph submit --project {} --queue-id {}` sends it as it is)",
+                facts.slug, wanted.id
+            ),
+            files: Vec::new(),
+            op: None,
+        })
     }
 
     /// Whether the state file takes what this submission will have to write into it. A job that runs and stands nowhere
@@ -250,6 +265,7 @@ impl Dispatcher {
                 problem: None,
             },
             Receipt::Refused { message, limit } => {
+                let message = &with_exclusion(message, &intent.request.exclude);
                 let why = match limit {
                     true => "a limit of the scheduler; it stays READY",
                     false => "refused by the scheduler",
@@ -283,6 +299,7 @@ impl Dispatcher {
             variables.insert("GIT_URL".to_owned(), git.url.clone());
             variables.insert("GIT_SHA".to_owned(), git.sha.clone());
         }
+        let exclude = exclude(facts, &wanted.id, &prepared.script, wanted.extras.exclude);
         let request = SubmitRequest {
             token: self.env.ids.token(&run),
             project: facts.slug.clone(),
@@ -295,7 +312,7 @@ impl Dispatcher {
             git: prepared.git,
             // An item is READY only when what it depends on is done.
             after: wanted.extras.after,
-            exclude: exclude(facts, &wanted.id, wanted.extras.exclude),
+            exclude,
             intent_at: now,
             run,
         };
@@ -305,6 +322,14 @@ impl Dispatcher {
             attempt: wanted.attempt,
             request,
         }
+    }
+}
+
+/// What was asked of the scheduler beside what the script says belongs to why it refused.
+fn with_exclusion(message: &str, exclude: &[String]) -> String {
+    match exclude {
+        [] => message.to_owned(),
+        nodes => format!("{message} (it was sent with --exclude={})", nodes.join(",")),
     }
 }
 
@@ -345,8 +370,12 @@ fn new_run_id(facts: &Facts, folder: &Path, item: &QueueId, now: Timestamp) -> R
         .unwrap_or_else(|| unreachable!("a queue id, a time and a number are a path segment"))
 }
 
-/// `nodes`, and those on which this item failed for the node's own reasons: not again there (incident 66).
-fn exclude(facts: &Facts, item: &QueueId, mut nodes: Vec<String>) -> Vec<String> {
+/// `nodes`, and those on which this item failed for the node's own reasons: not again there (incident 66), unless the
+/// script itself names its nodes, which the scheduler refuses together with the opposite.
+fn exclude(facts: &Facts, item: &QueueId, script: &str, mut nodes: Vec<String>) -> Vec<String> {
+    if sbatch::last(&sbatch::parse(script), "nodelist").is_some() {
+        return nodes;
+    }
     let own = facts
         .view
         .completed_runs
@@ -367,4 +396,27 @@ fn exclude(facts: &Facts, item: &QueueId, mut nodes: Vec<String>) -> Vec<String>
     nodes.sort();
     nodes.dedup();
     nodes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Fixture;
+
+    #[test]
+    fn where_an_item_failed_it_is_not_sent_again_unless_its_script_names_the_nodes() {
+        let text = "//- p/.state/pipeline.json\n{\"phase\": \"RUN\", \"completed_runs\": [{\"run_id\": \"r1\", \
+            \"job_id\": 7, \"queue_id\": \"Q-001\", \"status\": \"failed\", \"failure_class\": \"node_failure\", \
+            \"nodes\": \"cpu02\"}]}\n";
+        let fixture = Fixture::parse(text);
+        let item = "Q-001".parse().unwrap();
+        let excluded = |script: &str| exclude(&fixture.facts(), &item, script, Vec::new());
+        assert_eq!(excluded("#!/bin/bash\n#SBATCH --time=1\n"), ["cpu02"]);
+        assert!(excluded("#!/bin/bash\n#SBATCH -w cpu02\n").is_empty());
+        assert!(excluded("#!/bin/bash\n#SBATCH --nodelist=cpu02\n").is_empty());
+        assert_eq!(
+            with_exclusion("no such node", &["cpu02".to_owned()]),
+            "no such node (it was sent with --exclude=cpu02)"
+        );
+    }
 }

@@ -18,6 +18,7 @@ use crate::id::Slug;
 use crate::phase::Phase;
 use crate::pipeline::{RunKey, RunView};
 use crate::plan::items;
+use crate::plan::untracked::{Untracked, blocking, untracked};
 use crate::plan::verify::{self, IntentVerdict, RunFinding, RunVerdict};
 use crate::report::{Problem, Verified};
 use crate::settle::{entry, finish, submission};
@@ -55,6 +56,11 @@ impl Dispatcher {
             let Some(facts) = readable_mut(project).filter(|_| chosen) else {
                 continue;
             };
+            // Where the plan stops at such a job, it says so itself.
+            if options.verify_only || blocking(facts).is_none() {
+                let jobs = untracked(facts);
+                all.verified.extend(jobs.iter().map(|job| told(facts, job)));
+            }
             let look = self.look(facts, seen);
             all.confirmed += look.confirmed;
             if look.is_as_said(facts) {
@@ -307,6 +313,15 @@ impl Dispatcher {
             | RunVerdict::Unknown { .. }
             | RunVerdict::NoJob => Ok(None),
         }
+    }
+}
+
+/// A job that only a sentence has.
+fn told(facts: &Facts, named: &Untracked) -> Verified {
+    Verified {
+        job: Some(named.job.to_string()),
+        detail: named.advice(facts),
+        ..found(facts, "", "untracked")
     }
 }
 

@@ -111,7 +111,7 @@ pub(super) fn nothing_planned(world: &World, options: &Options) -> Plan {
             ProjectState::Unreadable(found) => Some(PassedOver {
                 slug: project.slug.clone(),
                 because: PassedBecause::Unreadable,
-                reason: found.message.clone(),
+                reason: found.words(),
                 next_due: None,
             }),
             ProjectState::Readable(_) => None,

@@ -136,7 +136,8 @@ impl Coded for JournalError {
                 "Use the newer ralph that wrote it; this one can only read.".to_owned()
             }
             Self::Conflict { op, .. } => format!(
-                "Make the files agree by hand and run the command again, or run `ralph ops undo {op}`."
+                "Make the files agree by hand and run the command again. What an interrupted operation has done is taken back by \
+                 `ralph ops undo {op}`; before an older one is undone, those after it are, the newest first (`ralph ops list`)."
             ),
             Self::Unfinished { op } => format!(
                 "Run `ralph dispatch`, which finishes it, or `ralph ops show {op}` to see what it changes."

@@ -64,6 +64,9 @@ pub struct PipelineView {
     pub last_event: Option<LooseTime>,
     /// Number of events.
     pub events: usize,
+    /// Whether the newest event is that the machine itself brought the project to rest: a phase IDLE that a person
+    /// wrote is a person's.
+    pub rested: bool,
     /// The format that the file names, where it names one.
     pub schema_version: Option<u64>,
     /// What had to be guessed or passed over, in the order of the file.
@@ -78,7 +81,7 @@ pub(super) fn view(source: Source<'_>) -> PipelineView {
     let cancelled_runs = reader.runs("cancelled_runs");
     reader.warn_about_twins(&[&active_runs, &completed_runs, &cancelled_runs]);
     let unread_runs = reader.unread_runs();
-    let (events, last_event) = reader.events();
+    let (events, last_event, rested) = reader.events();
     let mut view = PipelineView {
         project: reader.top_text("project"),
         phase: reader.phase(),
@@ -91,6 +94,7 @@ pub(super) fn view(source: Source<'_>) -> PipelineView {
         slurm_wait: reader.slurm_wait(),
         last_event,
         events,
+        rested,
         schema_version: reader.schema_version(),
         warnings: reader.warnings,
     };
@@ -137,6 +141,17 @@ pub(super) fn skim(source: Source<'_>) -> Skim {
         live_runs: live.len(),
         run_polls: live.into_iter().flatten().collect(),
     }
+}
+
+/// Whether an event is that the machine brought the project to rest, as [`crate::settle::check::advanced`] writes it.
+fn is_rest(event: &Record<'_>) -> bool {
+    let text = |name: &str| {
+        event
+            .get(name)
+            .and_then(|value| value.as_str().map(str::to_owned))
+    };
+    text("action").as_deref() == Some("ADVANCE")
+        && text("detail").is_some_and(|detail| detail.contains(" to IDLE: "))
 }
 
 /// The format that a file names, as text and as a number. Only a number counts: a project may have a
@@ -376,15 +391,17 @@ impl<'f> Reader<'f> {
         run
     }
 
-    /// Number of events, and the time of the last one that has a time.
-    fn events(&mut self) -> (usize, Option<LooseTime>) {
+    /// Number of events, the time of the last one that has a time, and whether the last one is the machine's rest.
+    fn events(&mut self) -> (usize, Option<LooseTime>, bool) {
         let entries = self.entries("events");
+        let newest = entries.last().and_then(|id| Record::at(self.source, *id));
+        let rested = newest.is_some_and(|event| is_rest(&event));
         let last = entries.iter().rev().find_map(|id| {
             let event = Record::at(self.source, *id)?;
             let time = event.get("ts").or_else(|| event.get("date"))?;
             shape::loose_time(&time)
         });
-        (entries.len(), last)
+        (entries.len(), last, rested)
     }
 
     /// The same record in two places contradicts itself sooner or later (incident 14).

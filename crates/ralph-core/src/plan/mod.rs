@@ -7,7 +7,9 @@ pub mod backoff;
 mod due;
 pub mod items;
 mod orders;
+mod rest;
 pub mod rules;
+pub mod untracked;
 pub mod verify;
 
 pub use due::next_due;
@@ -239,7 +241,7 @@ pub fn plan(
             ProjectState::Unreadable(unreadable) => plan.passed_over.push(PassedOver {
                 slug: project.slug.clone(),
                 because: PassedBecause::Unreadable,
-                reason: unreadable.message.clone(),
+                reason: unreadable.words(),
                 next_due: None,
             }),
             ProjectState::Readable(facts) => match rules::next_step(facts, seen, context) {

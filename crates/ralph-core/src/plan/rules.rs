@@ -1,15 +1,19 @@
 //! One rule per phase: what a single readable project does next, or why it does nothing.
 
+use ralph_docs::quote::unescape;
+
 use crate::job::Sighting;
 use crate::order::OrderKind;
 use crate::phase::Phase;
 use crate::pipeline::NextAction;
 use crate::plan::items::{
     attempts, limit_key, onward, open_task, ready_item, unanswered, unchecked, unread_tasks,
-    waits_for,
 };
 use crate::plan::orders::work_order;
-use crate::plan::{Context, PassedBecause, PassedOver, Precedence, ProjectStep, Step, backoff};
+use crate::plan::untracked::blocking;
+use crate::plan::{
+    Context, PassedBecause, PassedOver, Precedence, ProjectStep, Step, backoff, rest,
+};
 use crate::settings::AgentChoice;
 use crate::time::{Timestamp, stamp};
 use crate::world::{ClusterReach, Facts, Observations, is_due};
@@ -48,6 +52,7 @@ pub fn next_step(
     if let Some(check) = rule.finished() {
         return Ok(check);
     }
+    rule.in_the_books()?;
     match facts.phase() {
         Phase::WaitSlurm => rule.wait(),
         Phase::Check => Ok(rule.advance(onward(facts), "no finished run is left to check")),
@@ -57,7 +62,7 @@ pub fn next_step(
         Phase::Implement => rule.implement(),
         Phase::Debate => rule.debate(),
         Phase::Done => rule.done(),
-        Phase::Idle | Phase::Debug | Phase::External(_) => Err(rule.idle()),
+        Phase::Idle | Phase::Debug | Phase::External(_) => rule.idle(),
     }
 }
 
@@ -155,15 +160,27 @@ impl Rule<'_> {
         }
     }
 
-    fn idle(&self) -> PassedOver {
+    /// What the machine brought to rest goes on when something has changed; what a person set to rest, rests.
+    fn idle(&self) -> Result<ProjectStep, PassedOver> {
+        let onward = onward(self.facts);
+        if self.facts.view.rested && !matches!(onward, Phase::Idle | Phase::Done) {
+            let because = match ready_item(self.facts) {
+                Some(item) => format!("{} can be submitted now", item.id),
+                None => "there is something new to do".to_owned(),
+            };
+            return Ok(self.advance(onward, &because));
+        }
         let reason = match ready_item(self.facts) {
-            Some(item) => format!(
-                "the project is idle; set its phase to RUN to submit {}",
-                item.id
-            ),
-            None => "the project is idle; set a phase to start it".to_owned(),
+            Some(item) => format!("the phase is IDLE; set it to RUN to submit {}", item.id),
+            None if onward == Phase::Idle => rest::why_at_rest(self.facts),
+            None => "no item is READY; add one in documentation/queue.md and set the phase to RUN"
+                .to_owned(),
         };
-        self.pass(PassedBecause::Nothing, reason)
+        let lives = self.facts.live_runs().next().is_some();
+        Err(PassedOver {
+            next_due: self.facts.next_poll(self.context.zone).filter(|_| lives),
+            ..self.pass(PassedBecause::Nothing, reason)
+        })
     }
 
     /// The entries that the project waits for: the machine's own first, since they name a run. While a caller works
@@ -188,7 +205,8 @@ impl Rule<'_> {
         let order = self.order(
             OrderKind::Debug,
             named.unwrap_or(&entry.title),
-            &entry.title,
+            // For people, not for the document.
+            &unescape(&entry.title),
         )?;
         Ok(self.finished().filter(|_| order.again).unwrap_or(order))
     }
@@ -199,6 +217,14 @@ impl Rule<'_> {
         match onward(self.facts) {
             Phase::Done | Phase::Idle => Phase::Implement,
             phase => phase,
+        }
+    }
+
+    /// A job that only a sentence has may be that of the next item, and to go on would write over its only trace.
+    fn in_the_books(&self) -> Result<(), PassedOver> {
+        match blocking(self.facts) {
+            Some(job) => Err(self.pass(PassedBecause::NeedsInput, job.advice(self.facts))),
+            None => Ok(()),
         }
     }
 
@@ -225,7 +251,7 @@ impl Rule<'_> {
         }
         if self.facts.tracked_runs().next().is_none() && self.facts.intents.is_empty() {
             let reason = format!(
-                "no job that could be asked about is named by {}",
+                "no job that could be asked about is named by {}; write its `job_id` into active_runs of .state/pipeline.json",
                 plural(live, "live run")
             );
             return Err(self.pass(PassedBecause::Waiting, reason));
@@ -262,7 +288,10 @@ impl Rule<'_> {
 
     fn run(&self) -> Result<ProjectStep, PassedOver> {
         if !self.facts.intents.is_empty() {
-            return Err(self.waiting_until(None, "a submission is not settled yet"));
+            return Err(self.waiting_until(
+                None,
+                "a submission is not settled yet; the next dispatch looks for its job",
+            ));
         }
         let Some(item) = ready_item(self.facts) else {
             let to = onward(self.facts);
@@ -270,7 +299,7 @@ impl Rule<'_> {
                 Some(reason) if to == Phase::Run => {
                     Err(self.pass(PassedBecause::NeedsInput, reason))
                 }
-                _ => Ok(self.advance(to, &self.why_none_is_ready())),
+                _ => Ok(self.advance(to, &rest::why_none_is_ready(self.facts))),
             };
         };
         // A limit of the scheduler is no failure: the item stays READY and is tried again later (incident 37).
@@ -298,26 +327,6 @@ impl Rule<'_> {
         }
         let because = format!("{} is the first READY item", item.id);
         Ok(self.step(Precedence::Run, because, submit))
-    }
-
-    fn why_none_is_ready(&self) -> String {
-        let ready = self
-            .facts
-            .queue
-            .iter()
-            .filter(|item| item.section == ralph_docs::queue::QueueSection::Ready);
-        let mut reasons = ready.map(|item| match (&item.held, waits_for(self.facts, item)) {
-            (Some(why), _) => format!("{} is held back, {why}", item.id),
-            (None, Some(before)) => format!("{} waits for {before}", item.id),
-            _ if self.facts.item(&item.id).is_none() => {
-                format!("{} stands in the queue more than once", item.id)
-            }
-            _ => format!("a run of {} is alive", item.id),
-        });
-        reasons.next().map_or_else(
-            || "no item is READY".to_owned(),
-            |reason| format!("no READY item can be submitted: {reason}"),
-        )
     }
 
     fn init(&self) -> Result<ProjectStep, PassedOver> {

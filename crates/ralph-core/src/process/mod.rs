@@ -20,6 +20,7 @@ pub(crate) mod signal;
 pub mod spawn;
 pub mod supervise;
 pub mod table;
+pub mod variable;
 pub mod verdict;
 
 pub use ending::end_orphans;

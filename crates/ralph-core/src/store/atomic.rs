@@ -14,13 +14,14 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 pub use super::error::StoreError;
+pub use super::leftover::{is_leftover, remove_leftovers, remove_old_leftovers};
 pub use super::tree::{remove_empty_dir, remove_tree};
 use crate::crash_point;
 
 /// The permissions of a new file, before the user's umask is taken off.
 pub(super) const NEW_FILE_MODE: u32 = 0o644;
 /// How temporary files begin and end; [`is_leftover`] knows them by it, and git by `.ralph-*.tmp`.
-const TEMPORARY: (&str, &str) = (".ralph-", ".tmp");
+pub(super) const TEMPORARY: (&str, &str) = (".ralph-", ".tmp");
 /// As many links as Linux follows (path_resolution(7)).
 const MAX_LINKS: usize = 40;
 
@@ -233,22 +234,6 @@ pub fn sync_dir(dir: &Path) -> Result<(), StoreError> {
             Err(StoreError::io("bring to disk the folder", dir, failure))
         }
         _ => Ok(()),
-    }
-}
-
-/// Whether a file of this name is what a crash left of [`stage`].
-#[must_use]
-pub fn is_leftover(name: &str) -> bool {
-    name.starts_with(TEMPORARY.0) && name.ends_with(TEMPORARY.1)
-}
-
-/// Removes what a crash left of [`stage`] in a folder in which nobody else writes now, which is what a lock is for.
-/// What cannot be removed is left: it is clutter, no danger.
-pub fn remove_leftovers(dir: &Path) {
-    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-        if is_leftover(&entry.file_name().to_string_lossy()) {
-            let _ = fs::remove_file(entry.path());
-        }
     }
 }
 

@@ -15,6 +15,7 @@ pub mod atomic;
 pub mod crash;
 mod error;
 pub mod layout;
+mod leftover;
 pub mod link;
 pub mod lock;
 mod tree;

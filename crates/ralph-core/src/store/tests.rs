@@ -235,6 +235,21 @@ fn leftovers_of_a_crash_are_removed_and_nothing_else() {
     assert_eq!(names(folder.path()), [".ralph-notes", "pipeline.json"]);
 }
 
+#[test]
+fn where_others_write_only_old_leftovers_are_removed() {
+    let (folder, path) = folder();
+    put(&path, "x");
+    put(&folder.path().join(".ralph-abc.tmp"), "x");
+    let written = fs::metadata(folder.path().join(".ralph-abc.tmp")).unwrap();
+    let now = written.modified().unwrap();
+    let hour = std::time::Duration::from_secs(3600);
+    atomic::remove_old_leftovers(folder.path(), hour, now);
+    atomic::remove_old_leftovers(folder.path(), hour, now - 2 * hour);
+    assert_eq!(names(folder.path()), [".ralph-abc.tmp", "pipeline.json"]);
+    atomic::remove_old_leftovers(folder.path(), hour, now + 2 * hour);
+    assert_eq!(names(folder.path()), ["pipeline.json"]);
+}
+
 /// Tries to replace the file named by the first word and says what the error was.
 #[test]
 #[ignore = "run by other tests, as a process of its own"]

@@ -24,6 +24,7 @@ use std::str::FromStr;
 use jiff::tz::TimeZone;
 use ralph_core::job::ExitInfo;
 use ralph_core::process::guard::Inherit;
+use ralph_core::process::variable;
 use ralph_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -237,18 +238,12 @@ pub fn engine(settings: &EngineSettings) -> Result<Box<dyn Engine>, SettingsErro
     })
 }
 
-/// As much of a task's text as stands in a variable, in bytes. Linux starts no program with one of 128 KiB or more.
-const LONGEST_VARIABLE: usize = 32 * 1024;
-
 /// What every agent finds in its environment: who it is, and nobody who asks.
 fn variables(order: &AgentOrder) -> BTreeMap<String, String> {
     let mut variables: BTreeMap<String, String> = [
         ("RALPH_ATTEMPT_ID", order.attempt.to_string()),
         ("RALPH_TASK_ID", order.task.id.clone()),
-        (
-            "RALPH_TASK_TEXT",
-            beginning(&order.task.row.text).to_owned(),
-        ),
+        ("RALPH_TASK_TEXT", order.task.row.text.clone()),
         ("RALPH_WORKTREE", order.worktree.display().to_string()),
         ("RALPH_BRANCH", order.branch.clone()),
         ("RALPH_KIND", "task".to_owned()),
@@ -264,20 +259,10 @@ fn variables(order: &AgentOrder) -> BTreeMap<String, String> {
     if let Some(folder) = &order.temporary {
         variables.insert("TMPDIR".to_owned(), folder.display().to_string());
     }
-    // A variable ends where a NUL is, and no program starts with one in it.
     for value in variables.values_mut() {
-        value.retain(|c| c != '\0');
+        *value = variable::value(value);
     }
     variables
-}
-
-/// What of a text fits into a variable.
-fn beginning(text: &str) -> &str {
-    let mut end = text.len().min(LONGEST_VARIABLE);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text.get(..end).unwrap_or_default()
 }
 
 /// What no agent inherits: where git looks when it is called by a hook (git-rev-parse(1), `--local-env-vars`), and

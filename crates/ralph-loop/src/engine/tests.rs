@@ -133,7 +133,11 @@ fn a_text_that_no_variable_holds_is_cut_there_and_whole_in_the_order() {
         .expect("an engine")
         .launch(&order);
     let text = &launch.variables["RALPH_TASK_TEXT"];
-    assert_eq!(text.len(), LONGEST_VARIABLE - 1, "whole characters");
+    assert_eq!(
+        text.len(),
+        ralph_core::process::variable::LONGEST - 1,
+        "whole characters"
+    );
     assert!(order.task.row.text.starts_with(text.as_str()));
     let sent: serde_json::Value = serde_json::from_slice(&launch.stdin).expect("JSON");
     assert_eq!(sent["title"], order.task.row.text.as_str());

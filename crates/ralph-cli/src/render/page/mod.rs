@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
 use ralph_core::pipeline::{RunStatus, RunView};
-use ralph_core::time::{LooseTime, Timestamp, stamp};
+use ralph_core::plan::Context;
+use ralph_core::time::{LooseTime, stamp};
 use ralph_core::world::{Facts, ProjectState, World};
 use ralph_loop::record::AttemptLine;
 use schemars::JsonSchema;
@@ -142,14 +143,14 @@ pub(crate) struct PageAttempt {
     pub(crate) cost_usd: Option<f64>,
 }
 
-/// The report. `zone` is that of times without one in the state files.
+/// The report; the zone of the context is that of times without one in the state files.
 pub(crate) fn build(
     folder: String,
     world: Option<&World>,
     attempts: &[AttemptLine],
-    now: Timestamp,
-    zone: &TimeZone,
+    context: &Context<'_>,
 ) -> PageReport {
+    let Context { now, zone, .. } = *context;
     let readable = || {
         let projects = world.iter().flat_map(|world| &world.projects);
         projects.filter_map(|project| match &project.state {
@@ -161,7 +162,7 @@ pub(crate) fn build(
         schema_version: SCHEMA_VERSION,
         at: stamp(now),
         folder,
-        projects: world.map_or_else(Vec::new, |world| status::build(world, now, zone).projects),
+        projects: world.map_or_else(Vec::new, |world| status::build(world, context).projects),
         runs: readable().flat_map(|facts| runs_of(facts, zone)).collect(),
         failures: readable().flat_map(failures_of).collect(),
         attempts: (!attempts.is_empty()).then(|| attempts_of(attempts)),

@@ -88,7 +88,7 @@ async fn a_log_is_read_by_pieces_from_the_cluster_or_its_copy() {
         .unwrap()
         .to_owned();
     let dispatcher = bed.dispatcher();
-    let mut log = dispatcher.log(&run, Stream::Out).unwrap();
+    let mut log = dispatcher.log(None, &run, None, Stream::Out).unwrap();
     let mut read =
         async || String::from_utf8(dispatcher.next_piece(&mut log).await.unwrap()).unwrap();
     assert_eq!(read().await, "one\n");
@@ -109,7 +109,7 @@ async fn a_log_is_read_by_pieces_from_the_cluster_or_its_copy() {
     );
     bed.dispatch().await;
     bed.cluster.standing_fault(Some(Fault::BeforeSend));
-    let mut log = bed.dispatcher().log(&run, Stream::Out).unwrap();
+    let mut log = bed.dispatcher().log(None, &run, None, Stream::Out).unwrap();
     let copy = bed.dispatcher().next_piece(&mut log).await.unwrap();
     assert_eq!(String::from_utf8(copy).unwrap(), "one\ntwo\n");
 }
@@ -131,9 +131,9 @@ async fn a_cancel_is_looked_at_until_the_job_has_ended() {
     // From here on nobody waits for the pauses.
     tokio::time::pause();
     bed.cluster.fault(Method::Cancel, Fault::Ignored);
-    let ignored = bed.dispatcher().cancel(&run).await.unwrap();
+    let ignored = bed.dispatcher().cancel(None, &run).await.unwrap();
     assert!(!ignored.ended, "{ignored:?}");
-    let cancelled = bed.dispatcher().cancel(&run).await.unwrap();
+    let cancelled = bed.dispatcher().cancel(None, &run).await.unwrap();
     assert!(
         cancelled.ended && cancelled.states[0].ends_with("CANCELLED"),
         "{cancelled:?}"
@@ -144,7 +144,7 @@ async fn a_cancel_is_looked_at_until_the_job_has_ended() {
     exit 0
     ");
     // Its id may be somebody else's by now.
-    let error = bed.dispatcher().cancel(&run).await.unwrap_err();
+    let error = bed.dispatcher().cancel(None, &run).await.unwrap_err();
     insta::assert_snapshot!(error.to_string(), @"q001_20261120_120000 has ended already: its record says cancelled");
     assert_eq!(bed.cluster.calls(Method::Cancel), 2);
 }
@@ -194,4 +194,65 @@ async fn a_script_is_submitted_as_its_item_and_without_one_for_itself() {
     let told = told(&bed.dispatch().await);
     assert!(told.contains("exit 0"), "{told}");
     assert_eq!(bed.state("p")["active_runs"], serde_json::json!([]));
+}
+
+/// Items of two projects that are submitted in the same second have runs of the same id; the wrong one is never
+/// cancelled.
+#[tokio::test]
+async fn a_run_id_that_two_projects_have_is_not_guessed() {
+    let bed = Bed::new();
+    for slug in ["a", "b"] {
+        bed.project(slug, "RUN", &[("Q-001", "")]);
+    }
+    bed.cluster.rule(Rule::any(JobScript::of([
+        (1, "RUNNING"),
+        (9_000, "COMPLETED"),
+    ])));
+    bed.dispatch().await;
+    bed.wait(10);
+    let run = "q001_20261120_120000";
+    let error = bed.dispatcher().cancel(None, run).await.unwrap_err();
+    insta::assert_snapshot!(error.to_string(), @"q001_20261120_120000 is a run of several projects: a, b");
+    assert!(bed.dispatcher().log(None, run, None, Stream::Out).is_err());
+    assert_eq!(bed.cluster.calls(Method::Cancel), 0);
+    tokio::time::pause();
+    let b = "b".parse().unwrap();
+    let cancelled = bed.dispatcher().cancel(Some(&b), run).await.unwrap();
+    let job = &bed.state("b")["active_runs"][0]["job_id"];
+    assert_eq!(cancelled.jobs, [job.as_str().unwrap()]);
+}
+
+/// Of an array one task's log is read, and stayed with; the copies here are those of its tasks.
+#[tokio::test]
+async fn of_an_array_the_log_of_one_task_is_read() {
+    let bed = Bed::new();
+    bed.project("p", "RUN", &[("Q-001", "")]);
+    let script = "projects/p/slurm/jobs/q001.sbatch";
+    let array = "#SBATCH --array=0-2\n#SBATCH --output=slurm/logs/%x_%A_%a.out\necho";
+    bed.write(
+        script,
+        &bed.read(script)
+            .replace("#SBATCH --output=slurm/logs/%x_%j.out\n", "")
+            .replace("echo", array),
+    );
+    let course = JobScript::of([(1, "RUNNING"), (100, "FAILED")]).prints(2, "one\n");
+    bed.cluster.rule(Rule::any(course));
+    bed.dispatch().await;
+    bed.wait(10);
+    let run = bed.state("p")["active_runs"][0]["run_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let dispatcher = bed.dispatcher();
+    let mut log = dispatcher.log(None, &run, Some(2), Stream::Out).unwrap();
+    assert_eq!(dispatcher.next_piece(&mut log).await.unwrap(), b"one\n");
+    assert_eq!(log.task(), Some(2));
+    bed.wait(600);
+    bed.dispatch().await;
+    bed.cluster.standing_fault(Some(Fault::BeforeSend));
+    let mut log = bed.dispatcher().log(None, &run, None, Stream::Out).unwrap();
+    assert_eq!(
+        bed.dispatcher().next_piece(&mut log).await.unwrap(),
+        b"one\n"
+    );
 }

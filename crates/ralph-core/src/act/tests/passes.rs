@@ -61,6 +61,77 @@ async fn a_dry_run_tells_the_plan_of_the_dispatch_and_writes_nothing() {
     ");
 }
 
+/// A project that has lost its state is reported with what to do, and nothing is done for it.
+#[tokio::test]
+async fn a_project_without_its_state_is_named() {
+    let bed = Bed::new();
+    bed.project("empty", "RUN", &[("Q-001", "")]);
+    bed.project("lost", "RUN", &[("Q-001", "")]);
+    bed.project("whole", "DONE", &[]);
+    bed.write("projects/empty/.state/pipeline.json", "\n");
+    std::fs::remove_dir_all(bed.path("projects/lost/.state")).unwrap();
+    bed.write("projects/listed/notes.md", "x");
+    bed.write("projects/archive/old/notes.md", "x");
+    bed.write(
+        "projects/PROJECTS.md",
+        "# Projects\n\n- `listed`: a folder alone\n- `nowhere`\n",
+    );
+    let report = bed.dispatch().await;
+    let named: Vec<&str> = report
+        .passed_over
+        .iter()
+        .map(|passed| passed.project.as_str())
+        .collect();
+    assert_eq!(named, ["empty", "listed", "lost", "whole"]);
+    insta::assert_snapshot!(report.passed_over[2].reason, @"projects/lost/.state/pipeline.json: expected the project's state, found none; Put it back with `git checkout`, from a copy, or from the newest operation of `ralph ops list --project lost`, which keeps the texts under .state/ops; a project that never had one is finished by `ralph new lost`.");
+    assert!(report.passed_over[0].reason.contains("found an empty file"));
+    assert_eq!(report.code().unwrap(), crate::error::Code::Partial);
+    assert_eq!(bed.cluster.calls(Method::Submit), 0);
+}
+
+#[tokio::test]
+async fn a_job_that_stands_in_no_run_is_told_by_verification() {
+    let bed = Bed::new();
+    bed.project("p", "WAIT_SLURM", &[("Q-001", "")]);
+    let path = "projects/p/.state/pipeline.json";
+    let state =
+        "{\"phase\": \"WAIT_SLURM\", \"next_action\": \"wait for job #1001\", \"active_runs\": []}";
+    bed.write(path, state);
+    let report = bed
+        .dispatch_with(|options| options.verify_only = true)
+        .await;
+    let found = &report.verified[0];
+    assert_eq!(
+        (found.finding.as_str(), found.job.as_deref()),
+        ("untracked", Some("1001"))
+    );
+    let report = bed.dispatch().await;
+    assert_eq!(report.passed_over[0].because, "needs_input");
+    assert_eq!(bed.read(path), state);
+}
+
+/// A killed process leaves its temporary file beside files that everybody writes.
+#[tokio::test]
+async fn what_a_killed_process_left_is_swept_and_only_that() {
+    let bed = Bed::new();
+    bed.project("p", "DONE", &[]);
+    let old = ".claude/ralph/.ralph-abc123.tmp";
+    bed.write(old, "x");
+    bed.write(".claude/ralph/.ralph-notes", "x");
+    bed.dispatch().await;
+    assert!(bed.path(old).exists(), "somebody may be writing it");
+    let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
+    let file = std::fs::File::options()
+        .write(true)
+        .open(bed.path(old))
+        .unwrap();
+    file.set_modified(long_ago).unwrap();
+    bed.dispatch_with(|options| options.dry_run = true).await;
+    assert!(bed.path(old).exists());
+    bed.dispatch().await;
+    assert!(!bed.path(old).exists() && bed.path(".claude/ralph/.ralph-notes").exists());
+}
+
 /// Every file with its bytes.
 fn walk(folder: &std::path::Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
@@ -119,16 +190,40 @@ async fn a_refusal_is_asked_about_and_only_a_changed_script_is_sent_again() {
     exit 24
     ");
     insta::assert_snapshot!(told(&bed.dispatch().await), @r"
-    p submit RUN->RUN !1: Q-001 cannot be submitted: Q-001 was refused by the scheduler: invalid partition (its script has not changed since)
+    p submit RUN->RUN !1: Q-001 was refused by the scheduler: invalid partition (its script has not changed since; `ralph submit --project p --queue-id Q-001` sends it as it is)
     exit 1
     ");
+    let state = bed.read("projects/p/.state/pipeline.json");
+    for _ in 0..3 {
+        bed.dispatch().await;
+    }
     assert_eq!(bed.cluster.calls(Method::Submit), 1);
+    assert_eq!(bed.read("projects/p/.state/pipeline.json"), state);
     let script = "projects/p/slurm/jobs/q001.sbatch";
     bed.write(script, &bed.read(script).replace("echo", "date; echo"));
     insta::assert_snapshot!(told(&bed.dispatch().await), @r"
     p submit RUN->WAIT_SLURM: Q-001 is job 1001
     exit 0
     ");
+    assert_eq!(bed.state("p")["needs_user_input"]["value"], false);
+}
+
+/// What was refused may have been mended where nobody sees it, such as an account that had expired.
+#[tokio::test]
+async fn a_person_may_send_what_was_refused_as_it_is() {
+    let bed = Bed::new();
+    bed.project("p", "RUN", &[("Q-001", "")]);
+    let refused = Fault::Refused {
+        message: "invalid account".to_owned(),
+        limit: false,
+    };
+    bed.cluster.fault(Method::Submit, refused);
+    bed.dispatch().await;
+    let sent = bed
+        .dispatcher()
+        .submit_now(&"p".parse().unwrap(), None)
+        .await;
+    assert!(sent.unwrap().job.is_some());
     assert_eq!(bed.state("p")["needs_user_input"]["value"], false);
 }
 
@@ -203,7 +298,7 @@ async fn one_project_that_fails_does_not_keep_the_others_waiting() {
     insta::assert_snapshot!(said.join("\n"), @r"
     a submit RUN->WAIT_SLURM: Q-001 is job 1001
     c submit RUN->RUN !1: Q-001 cannot be submitted: slurm/jobs/q001.sbatch: bash cannot parse it
-    b - unreadable: projects/b/.state/pipeline.json:1:16: expected another value after the comma, found a closing bracket
+    b - unreadable: projects/b/.state/pipeline.json:1:16: expected another value after the comma, found a closing bracket; Remove the comma at line 1, column 16.
     exit 3
     ");
 }
@@ -363,10 +458,10 @@ async fn a_check_that_the_queue_does_not_take_is_made_once() {
     p advance CHECK->IDLE: moved on to IDLE: no finished run is left to check
     exit 0
     --
-    p - nothing: the project is idle; set a phase to start it
+    p - nothing: no item is READY; one of IN_PROGRESS has no run: move it to READY, DONE or FAILED in documentation/queue.md
     exit 0
     --
-    p - nothing: the project is idle; set a phase to start it
+    p - nothing: no item is READY; one of IN_PROGRESS has no run: move it to READY, DONE or FAILED in documentation/queue.md
     exit 0
     ");
 }
@@ -583,6 +678,22 @@ async fn a_run_in_both_lists_is_settled_by_what_is_known_and_not_failed_anew() {
     insta::assert_snapshot!(told(&bed.dispatch().await), @r"
     live advance CHECK->IDLE: moved on to IDLE: no finished run is left to check
     gone - external: the phase is not one that ralph steps: sweep of G2, see notes
+    exit 0
+    ");
+}
+
+/// A job that is held waits until somebody releases it, and only the scheduler knows that.
+#[tokio::test]
+async fn a_poll_tells_what_keeps_a_job_from_starting() {
+    let bed = Bed::new();
+    bed.project("p", "RUN", &[("Q-001", "")]);
+    let mut held = JobScript::of([(0, "PENDING")]);
+    held.steps[0].reason = Some("JobHeldUser".to_owned());
+    bed.cluster.rule(Rule::any(held));
+    bed.dispatch().await;
+    bed.wait(60);
+    insta::assert_snapshot!(told(&bed.dispatch().await), @r"
+    p poll WAIT_SLURM->WAIT_SLURM: the cluster was asked; the next poll is set; job 1001 is pending: JobHeldUser
     exit 0
     ");
 }

@@ -40,8 +40,12 @@ pub(super) fn fetch(path: Option<&Path>, request: &FetchRequest) -> io::Result<F
     };
     let size = file.metadata()?.len();
     report.size = Some(size);
+    if report.offset > size {
+        // It was begun anew.
+        report.offset = 0;
+    }
     if request.from_end {
-        report.offset = request.offset.max(size.saturating_sub(request.limit));
+        report.offset = report.offset.max(size.saturating_sub(request.limit));
     }
     file.seek(SeekFrom::Start(report.offset))?;
     file.take(request.limit).read_to_end(&mut report.bytes)?;
@@ -83,7 +87,10 @@ mod tests {
     fn pieces_are_bounded_and_say_where_they_begin() {
         assert_eq!(piece(0, 4, false), ("0123".into(), 0, Some(10)));
         assert_eq!(piece(8, 4, false), ("89".into(), 8, Some(10)));
-        assert_eq!(piece(20, 4, false), (String::new(), 20, Some(10)));
+        assert_eq!(piece(10, 4, false), (String::new(), 10, Some(10)));
+        // It was begun anew.
+        assert_eq!(piece(20, 4, false), ("0123".into(), 0, Some(10)));
+        assert_eq!(piece(20, 4, true), ("6789".into(), 6, Some(10)));
         assert_eq!(piece(0, 4, true), ("6789".into(), 6, Some(10)));
         assert_eq!(piece(8, 4, true), ("89".into(), 8, Some(10)));
     }

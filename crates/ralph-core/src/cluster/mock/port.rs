@@ -229,11 +229,16 @@ fn fetched(state: &MockState, request: &FetchRequest, ask: &Ask) -> FetchReport 
         return nothing;
     };
     let size = text.len() as u64;
-    let left = size.saturating_sub(request.offset);
-    let offset = if request.from_end && left > request.limit {
+    // A log that is shorter than what was read was begun anew.
+    let start = if request.offset > size {
+        0
+    } else {
+        request.offset
+    };
+    let offset = if request.from_end && size - start > request.limit {
         size - request.limit
     } else {
-        request.offset.min(size)
+        start
     };
     let wanted = request.limit.min(size - offset);
     let brought = match ask.fault {

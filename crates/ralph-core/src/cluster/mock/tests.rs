@@ -506,8 +506,13 @@ fn logs_grow_and_are_fetched_by_offset_and_files_appear() {
         ("nd\n".to_owned(), 10, Some(13))
     );
     assert_eq!(
-        fetch(Stream::Out, 99, 3, true),
+        fetch(Stream::Out, 13, 3, true),
         (String::new(), 13, Some(13))
+    );
+    // Shorter than what was read: begun anew.
+    assert_eq!(
+        fetch(Stream::Out, 99, 3, true),
+        ("nd\n".to_owned(), 10, Some(13))
     );
     assert_eq!(fetch(Stream::Err, 0, 99, false).0, "Killed");
     cluster.fault(Method::Fetch, Fault::HalfReply);

@@ -451,6 +451,7 @@ fn a_run_is_read_whole_when_active_and_by_its_ids_when_completed() {
             ),
         ),
         events: 4,
+        rested: false,
         schema_version: None,
         warnings: [],
     }

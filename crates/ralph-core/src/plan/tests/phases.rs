@@ -83,7 +83,7 @@ fn every_phase_has_its_step() {
     done: -> RUN [Idle] there is something new to do
     init: -> IMPLEMENT [Idle] the project has tasks or experiments
     wait_slurm: -> CHECK [Idle] no live run is left
-    idle: - Nothing: the project is idle; set its phase to RUN to submit Q-001
+    idle: - Nothing: the phase is IDLE; set it to RUN to submit Q-001
     training: - External: the phase is not one that ralph steps: training the big one, gates G1 to G3 passed
     "
     );
@@ -295,7 +295,7 @@ fn a_poll_waits_until_it_is_due_and_stays_due_without_an_answer() {
     insta::assert_snapshot!(check("null", "1001 unknown"), @"p: - ClusterUnreachable: job 1001 could not be asked about: half a reply");
     insta::assert_snapshot!(check("null", "unreachable"), @"p: - ClusterUnreachable: the cluster does not answer: the test says so");
     let unnamed = waiting("WAIT_SLURM", "").replace("\"1001\"", "null");
-    insta::assert_snapshot!(check_plan(&unnamed), @"p: - Waiting: no job that could be asked about is named by 1 live run");
+    insta::assert_snapshot!(check_plan(&unnamed), @"p: - Waiting: no job that could be asked about is named by 1 live run; write its `job_id` into active_runs of .state/pipeline.json");
 }
 
 #[test]
@@ -356,7 +356,7 @@ fn an_item_waits_for_what_it_depends_on() {
     };
     let second = "## READY\n\n### Q-002: b\n\n- After: Q-001\n";
     insta::assert_snapshot!(queue(&format!("{second}\n## DONE\n\n### Q-001: a\n")), @"p: submit Q-002 #1 [Run] Q-002 is the first READY item");
-    insta::assert_snapshot!(queue(&format!("{second}\n## FAILED\n\n### Q-001: a\n")), @"p: -> IDLE [Idle] no READY item can be submitted: Q-002 waits for Q-001");
+    insta::assert_snapshot!(queue(&format!("{second}\n## FAILED\n\n### Q-001: a\n")), @"p: -> IDLE [Idle] no READY item can be submitted: Q-002 waits for Q-001, which stands under FAILED");
     insta::assert_snapshot!(queue(&format!("{second}\n### Q-003: c\n")), @"p: submit Q-003 #1 [Run] Q-003 is the first READY item");
     insta::assert_snapshot!(queue("## READY\n\n### Q-001: a\n\n- After: Q-001\n"), @"p: -> IDLE [Idle] no READY item can be submitted: Q-001 waits for Q-001");
     insta::assert_snapshot!(queue("## READY\n\n### Q-001: a\n\n### Q-001: b\n"), @"p: -> IDLE [Idle] no READY item can be submitted: Q-001 stands in the queue more than once");
@@ -384,7 +384,10 @@ fn work_that_is_done_or_must_wait_is_not_submitted() {
     ] {
         let second = format!("### Q-002: b\n- **{key}**: Q-001 must complete successfully\n\n");
         let failed = queue(&format!("{second}## FAILED\n### Q-001: a\n"));
-        assert!(failed.ends_with("Q-002 waits for Q-001"), "{failed}");
+        assert!(
+            failed.ends_with("Q-002 waits for Q-001, which stands under FAILED"),
+            "{failed}"
+        );
         let done = queue(&format!(
             "{second}## DONE\n### Q-001: a\n\n## FAILED\n### Q-001: first attempt\n"
         ));
@@ -428,6 +431,41 @@ fn a_project_that_is_done_goes_on_when_something_new_appears() {
     insta::assert_snapshot!(with(EMPTY, "## Ready\n\n- [ ] (T2) new\n"), @"p: -> IMPLEMENT [Idle] there is something new to do");
     insta::assert_snapshot!(with(EMPTY, none), @"p: - Nothing: the project is done");
     insta::assert_snapshot!(with("## FAILED\n\n### Q-001: a\n", none), @"p: - Nothing: the project is done");
+}
+
+/// What a person set to rest rests; what came to rest by itself goes on when what it waited for has come.
+#[test]
+fn a_project_that_came_to_rest_goes_on_when_it_can() {
+    let with = |last_event: &str, queue: &str| {
+        check_plan(&format!(
+            "//- p/.state/pipeline.json\n{{\"phase\": \"IDLE\", \"events\": [{last_event}]}}\n\
+             //- p/documentation/queue.md\n{queue}"
+        ))
+    };
+    let rested = "{\"action\": \"ADVANCE\", \"detail\": \"CHECK to IDLE: no finished run is left to check\"}";
+    let left = format!("{rested}, {{\"action\": \"ADVANCE\", \"detail\": \"IDLE to RUN: x\"}}");
+    let item = "## READY\n\n### Q-002: b\n\n- After: Q-001\n\n";
+    let met = format!("{item}## DONE\n\n### Q-001: a\n");
+    let unmet = format!("{item}## FAILED\n\n### Q-001: a\n");
+    insta::assert_snapshot!(with(rested, &met), @"p: -> RUN [Idle] Q-002 can be submitted now");
+    insta::assert_snapshot!(with(rested, &unmet), @"p: - Nothing: no READY item can be submitted: Q-002 waits for Q-001, which stands under FAILED; it goes on when that has changed");
+    insta::assert_snapshot!(with(rested, "## READY\n\n### Baseline\n"), @"p: -> RUN [Idle] there is something new to do");
+    insta::assert_snapshot!(with("", &met), @"p: - Nothing: the phase is IDLE; set it to RUN to submit Q-002");
+    insta::assert_snapshot!(with(&left, &met), @"p: - Nothing: the phase is IDLE; set it to RUN to submit Q-002");
+    insta::assert_snapshot!(with("7", "## FAILED\n\n### Q-001: a\n"), @"p: - Nothing: no item is READY; move one of FAILED back to READY in documentation/queue.md, or add one");
+    insta::assert_snapshot!(with("", EMPTY), @"p: - Nothing: no item is READY; add one in documentation/queue.md and set the phase to RUN");
+}
+
+/// A job that stands in no run is never asked about; to go on would write over the only trace of it.
+#[test]
+fn a_job_that_only_a_sentence_has_is_asked_about() {
+    let with = |state: &str| check_plan(&format!("//- p/.state/pipeline.json\n{{{state}}}\n"));
+    let next = "\"phase\": \"WAIT_SLURM\", \"next_action\": \"wait for job #1001\"";
+    insta::assert_snapshot!(with(next), @"p: - NeedsInput: `next_action` of .state/pipeline.json speaks of job 1001, which is in no run, so nobody asks about it; while it lives `ralph cluster jobs --adopt 1001 --project p` takes it into the books, and when it has ended the sentence is to be changed");
+    let known = format!(
+        "{next}, \"completed_runs\": [{{\"run_id\": \"r1\", \"job_id\": 1001, \"status\": \"failed\"}}]"
+    );
+    insta::assert_snapshot!(with(&known), @"p: -> CHECK [Idle] no live run is left");
 }
 
 #[test]
@@ -542,9 +580,9 @@ fn unreadable_projects_are_in_the_plan_with_their_place() {
         //- q/.state/pipeline.json\n{\"phase\": \"RUN\"}\n//- q/.state/intents/r1.json\n{\"version\": 1\n\
         //- r/.state/pipeline.json\n[]\n";
     insta::assert_snapshot!(check_plan(text), @r"
-    p: - Unreadable: .state/pipeline.json:4:7: expected another value after the comma, found a closing bracket
-    q: - Unreadable: .state/intents/r1.json:2:0: expected a file written by ralph: EOF while parsing an object at line 2 column 0
-    r: - Unreadable: .state/pipeline.json:1:1: expected an object, found a list
+    p: - Unreadable: .state/pipeline.json:4:7: expected another value after the comma, found a closing bracket; Remove the comma at line 4, column 7.
+    q: - Unreadable: .state/intents/r1.json:2:0: expected a file written by ralph: EOF while parsing an object at line 2 column 0; Restore it, or look for the job on the cluster and remove the file.
+    r: - Unreadable: .state/pipeline.json:1:1: expected an object, found a list; Put back the last good version of the file, for instance with `git checkout`.
     ");
 }
 

@@ -231,6 +231,28 @@ pub struct JobReport {
 }
 
 impl JobReport {
+    /// A job of which no more than its state is known.
+    #[must_use]
+    pub fn new(job: JobId, state: JobState, evidence: Evidence) -> Self {
+        Self {
+            job,
+            state,
+            name: String::new(),
+            submitted: None,
+            started: None,
+            ended: None,
+            exit: None,
+            nodes: None,
+            reason: None,
+            cancelled_by: None,
+            restarts: 0,
+            stdout: None,
+            stderr: None,
+            tasks: Vec::new(),
+            evidence,
+        }
+    }
+
     /// Whether the job and all its tasks have ended: an array is terminal only when all tasks are (incident 73).
     #[must_use]
     pub fn finality(&self) -> Finality {

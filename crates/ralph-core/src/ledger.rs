@@ -6,10 +6,11 @@
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
 use crate::backend::SubmitRequest;
 use crate::classify::Diagnosis;
-use crate::id::RunId;
+use crate::id::{JobId, RunId};
 use crate::job::JobReport;
 use crate::time::{Timestamp, elapsed, span_text, stamp};
 use crate::world::Intent;
@@ -17,6 +18,9 @@ use ralph_docs::queue::QueueItem;
 
 /// Version of the files written here.
 pub const VERSION: u32 = 1;
+
+/// The status of a ledger whose job the scheduler has named.
+pub const SUBMITTED: &str = "submitted";
 
 /// `submit.json`: the contract's keys, and what is needed to repeat the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +62,37 @@ pub struct SubmitLedger {
 }
 
 impl SubmitLedger {
+    /// Reads a ledger; `None` for one of another program or a newer version.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let ledger: Self = serde_json::from_str(text).ok()?;
+        (ledger.version <= VERSION).then_some(ledger)
+    }
+
+    /// The record of `active_runs`: the contract's four members first, then what is known (contradiction 7).
+    #[must_use]
+    pub fn record(&self, job: JobId) -> Map<String, Value> {
+        let text = |text: &Option<String>| text.as_ref().map(|text| json!(text));
+        let members = [
+            ("run_id", Some(json!(self.run_id))),
+            ("experiment", Some(json!(self.experiment))),
+            ("status", Some(json!("pending"))),
+            ("job_id", Some(json!(job.to_string()))),
+            ("queue_id", Some(json!(self.queue_id))),
+            ("submitted_at", Some(json!(self.submitted_at))),
+            ("partition", text(&self.partition)),
+            ("git_sha", text(&self.git_sha)),
+            ("sbatch_path", Some(json!(self.sbatch_path))),
+            ("config_path", text(&self.config_path)),
+            ("attempt", Some(json!(self.attempt))),
+            ("token", Some(json!(self.token))),
+        ];
+        members
+            .into_iter()
+            .filter_map(|(key, value)| Some((key.to_owned(), value?)))
+            .collect()
+    }
+
     /// The ledger of an intent.
     #[must_use]
     pub fn of(intent: &Intent, experiment: &str, partition: Option<String>, status: &str) -> Self {
@@ -253,7 +288,7 @@ pub fn result_of(
         reports: reports.to_vec(),
         failure_class: diagnosis.class.name().to_owned(),
         suspicious: diagnosis.suspicious,
-        summary: crate::settle::entry::headline(diagnosis),
+        summary: crate::settle::words::headline(diagnosis),
         logs: logs.to_vec(),
         recorded_at: stamp(now),
     }

@@ -3,7 +3,7 @@
 //! One project that cannot be read never hides the others (incident 22).
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,12 +11,14 @@ use std::path::{Path, PathBuf};
 use ralph_docs::{debugging, projects, queue, todo};
 
 use crate::error::{Code, Coded as _};
-use crate::id::Slug;
-use crate::pipeline::PipelineFile;
+use crate::id::{JobId, Slug};
+use crate::ledger::{SUBMITTED, SubmitLedger};
+use crate::pipeline::{JobRef, PipelineFile, PipelineView};
 use crate::store::{atomic, layout};
 use crate::validate;
 use crate::world::{
-    Facts, INTENT_VERSION, Intent, Project, ProjectState, Sightings, Unreadable, World,
+    Facts, Forgotten, INTENT_VERSION, Intent, Project, ProjectState, Sightings, Unreadable, World,
+    jobs_of,
 };
 
 /// The texts of one project that planning reads, by path relative to its folder.
@@ -167,7 +169,42 @@ pub fn texts(folder: &Path) -> Result<Texts, Unreadable> {
     for name in intent_names(&folder.join(layout::INTENTS))? {
         read_into(&mut texts, folder, &format!("{}/{name}", layout::INTENTS))?;
     }
+    let state = texts.get(layout::PIPELINE).map_or("", String::as_str);
+    for name in unnamed_runs(folder, state) {
+        read_into(
+            &mut texts,
+            folder,
+            &format!("{}/{name}/{SUBMIT}", layout::RUNS),
+        )?;
+    }
     Ok(texts)
+}
+
+/// The file of a run that says what was submitted.
+const SUBMIT: &str = "submit.json";
+/// The file of a run that says how it ended.
+const RESULT: &str = "result.json";
+
+/// The runs that have a folder and no end, and that the state does not name. Which those are is a matter of a glance:
+/// there may be a thousand of them that it names.
+fn unnamed_runs(folder: &Path, state: &str) -> Vec<String> {
+    let runs = folder.join(layout::RUNS);
+    let entries = fs::read_dir(&runs).into_iter().flatten();
+    let names: Vec<String> = entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
+    if names.is_empty() {
+        return names;
+    }
+    let named: HashSet<&str> = state.split('"').collect();
+    let is_open = |name: &String| {
+        !named.contains(name.as_str())
+            && runs.join(name).join(SUBMIT).is_file()
+            && !runs.join(name).join(RESULT).exists()
+    };
+    let mut names: Vec<String> = names.into_iter().filter(is_open).collect();
+    names.sort();
+    names
 }
 
 fn intent_names(intents: &Path) -> Result<Vec<String>, Unreadable> {
@@ -243,22 +280,68 @@ pub fn facts(slug: &Slug, texts: &Texts) -> Result<Facts, Unreadable> {
         .filter(|(path, _)| path.starts_with(layout::INTENTS));
     let intents = intents
         .map(|(path, text)| intent(path, text))
-        .collect::<Result<_, _>>()?;
+        .collect::<Result<Vec<_>, _>>()?;
+    let view = pipeline.view();
+    let forgotten = texts
+        .range(format!("{}/", layout::RUNS)..)
+        .take_while(|(path, _)| path.starts_with(layout::RUNS))
+        .filter_map(|(_, text)| forgotten(slug, text, &view, &intents))
+        .collect();
     let optional = |path: &str| texts.get(path).map(|text| (path.to_owned(), text));
     Ok(Facts {
         slug: slug.clone(),
-        view: pipeline.view(),
+        view,
         queue: validate::items_of(text(layout::QUEUE), slug.as_str()),
         strays: queue::strays(text(layout::QUEUE)),
         tasks: todo::tasks(text(layout::TODO)),
         task_strays: todo::strays(text(layout::TODO)),
         debugging: debugging::entries(text(layout::DEBUGGING)),
         intents,
+        forgotten,
         // A memory that cannot be read is forgotten: it only makes the next passes more careful.
         sightings: optional(layout::SIGHTINGS)
             .and_then(|(_, text)| serde_json::from_str::<Sightings>(text).ok())
             .unwrap_or_default(),
         order: optional(layout::ORDER).and_then(|(_, text)| serde_json::from_str(text).ok()),
+    })
+}
+
+/// A run by its ledger, where that says that it was submitted and neither the state nor an intent knows it, under its
+/// name or by its job. A ledger of another program says nothing reliable about what became of the run.
+fn forgotten(
+    slug: &Slug,
+    text: &str,
+    view: &PipelineView,
+    intents: &[Intent],
+) -> Option<Forgotten> {
+    let ledger = SubmitLedger::read(text)?;
+    let job: JobId = ledger.job_id.as_ref()?.parse().ok()?;
+    let lists = [
+        &view.active_runs,
+        &view.completed_runs,
+        &view.cancelled_runs,
+    ];
+    let has_job = |jobs: &JobRef| {
+        let mut jobs = jobs_of(jobs).into_iter().flatten();
+        jobs.any(|known| known.master() == job.master())
+    };
+    let is_known = lists
+        .into_iter()
+        .flatten()
+        .any(|run| run.key.run_id.as_deref() == Some(ledger.run_id.as_str()) || has_job(&run.jobs));
+    let is_under_way = intents
+        .iter()
+        .any(|intent| intent.request.run.as_str() == ledger.run_id);
+    // A folder that was copied from another project has that one's runs.
+    let is_own = ledger.project == slug.as_str();
+    if !is_own || ledger.status != SUBMITTED || is_known || is_under_way {
+        return None;
+    }
+    Some(Forgotten {
+        queue_id: ledger.queue_id.parse().ok()?,
+        job,
+        record: ledger.record(job),
+        run: ledger.run_id,
     })
 }
 

@@ -83,6 +83,8 @@ pub struct Facts {
     pub debugging: Vec<debugging::Entry>,
     /// Submissions that are not settled.
     pub intents: Vec<Intent>,
+    /// Runs that the state file has lost.
+    pub forgotten: Vec<Forgotten>,
     /// What earlier passes saw of runs that the cluster did not report.
     pub sightings: Sightings,
     /// The work order that was handed out and not yet settled.
@@ -103,6 +105,20 @@ pub struct Intent {
     pub attempt: u32,
     /// What is sent.
     pub request: SubmitRequest,
+}
+
+/// A run that was submitted, by its own ledger, and that no list of the state file has any more, as after
+/// `git checkout` of the state file alone (incident 13). Its job may live, so its item must not be submitted again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forgotten {
+    /// The run.
+    pub run: String,
+    /// Its item.
+    pub queue_id: QueueId,
+    /// Its job.
+    pub job: JobId,
+    /// What stood in `active_runs`.
+    pub record: serde_json::Map<String, serde_json::Value>,
 }
 
 /// The memory between passes: absence is confirmed, never assumed (incidents 50 and 53).
@@ -161,6 +177,13 @@ impl Facts {
             .active_runs
             .iter()
             .filter(|run| run.status == RunStatus::Live)
+    }
+
+    /// How many submissions are not in the books: unsettled ones, and those whose record is lost. While there is one
+    /// nothing is submitted.
+    #[must_use]
+    pub fn unsettled(&self) -> usize {
+        self.intents.len() + self.forgotten.len()
     }
 
     /// Live runs that the cluster can be asked about.

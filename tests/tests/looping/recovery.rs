@@ -198,11 +198,13 @@ fn a_branch_with_work_is_never_reused() {
 )]
 fn the_last_attempt_whose_end_cannot_be_recorded_does_not_stop_the_end() {
     let repository = untracked(&["- [ ] One :: write a.txt x", "- [ ] Two :: write b.txt x"]);
-    // Its record's folder becomes a file: nothing can be written there any more.
+    // Its record's folder becomes a file: nothing can be written there any more. Not before the loop has written that the
+    // agent runs, which it does meanwhile.
     repository.write(
         "../agent.sh",
         "echo x >work.txt\n\
          record=$RALPH_REPOSITORY/.ralph/state/attempts/$RALPH_ATTEMPT_ID\n\
+         until grep -q '\"phase\":\"running\"' \"$record/attempt.jsonl\"; do sleep 0.01; done\n\
          mv \"$record\" \"$RALPH_REPOSITORY/../aside-$RALPH_ATTEMPT_ID\" && : >\"$record\"\n",
     );
     let agent = format!("sh {}", repository.home().join("agent.sh").display());

@@ -171,7 +171,9 @@ fn section(text: &mut String, title: Option<&str>, entries: Vec<Entry>, width: u
 
 fn verified(found: &Verified, with_files: bool) -> Entry {
     let (style, symbol) = match found.finding.as_str() {
-        "completed" | "adopted" | "submitted" | "running" | "pending" | "filed" => (GREEN, "✓"),
+        "completed" | "adopted" | "restored" | "submitted" | "running" | "pending" | "filed" => {
+            (GREEN, "✓")
+        }
         "unconfirmed" | "settling" | "unsettled" | "cancelled" => (YELLOW, "·"),
         _ => (RED, "✗"),
     };

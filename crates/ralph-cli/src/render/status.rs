@@ -182,7 +182,7 @@ fn readable(facts: &Facts, context: &Context<'_>) -> ProjectStatus {
                 )
             })
             .collect(),
-        unsettled: facts.intents.len(),
+        unsettled: facts.unsettled(),
         problem: None,
         warnings: facts
             .view

@@ -9,7 +9,7 @@ use crate::pipeline::RunView;
 use crate::plan::verify;
 use crate::project;
 use crate::report::Verified;
-use crate::settle::{entry, finish};
+use crate::settle::{ending, finish, words};
 use crate::world::Facts;
 
 impl Dispatcher {
@@ -32,7 +32,7 @@ impl Dispatcher {
         let collected = logs::collect(place, reports, target.is_disk()).await?;
         let missing = missing_artifacts(backend, facts, run, reports).await?;
         let diagnosis = diagnose(reports, &collected, &missing);
-        let ending = finish::Ending {
+        let ending = ending::Ending {
             run,
             reports,
             diagnosis: &diagnosis,
@@ -45,14 +45,14 @@ impl Dispatcher {
     pub(super) fn record_end(
         &self,
         facts: &Facts,
-        ending: &finish::Ending<'_>,
+        ending: &ending::Ending<'_>,
         target: &mut Target,
         word: &str,
     ) -> Result<Verified, ActError> {
         let changes = finish::ended(facts, ending, &self.context(self.env.now()));
         let committed = self.apply_ending(target, changes, facts)?;
         let found = Verified {
-            detail: entry::headline(ending.diagnosis),
+            detail: words::headline(ending.diagnosis),
             job: ending.run.key.job_id.clone(),
             ..super::verification::found(facts, &finish::name(&ending.run.key), word)
         };

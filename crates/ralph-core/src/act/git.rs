@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::act::child::{Ended, Program, run};
 use crate::backend::GitCommit;
-use crate::settle::submission::one_line;
+use crate::settle::words::one_line;
 
 /// A question to git may take so long; a remote that hangs must not hold up a dispatch.
 const LIMIT: Duration = Duration::from_secs(60);

@@ -38,7 +38,7 @@ impl Dispatcher {
     pub(super) fn look(&self, facts: &Facts, seen: &Observations) -> Look {
         let (findings, memory) = verify::runs(facts, seen, &self.context(self.env.now()));
         let mut confirmed = 0;
-        let mut changes = !facts.intents.is_empty() || self.session_change(facts, seen).is_some();
+        let mut changes = facts.unsettled() > 0 || self.session_change(facts, seen).is_some();
         for finding in &findings {
             match &finding.verdict {
                 RunVerdict::NoJob

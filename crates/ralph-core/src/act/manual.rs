@@ -125,17 +125,27 @@ impl Dispatcher {
     /// The facts of a project that has no unsettled submission.
     pub(super) fn settled(&self, slug: &Slug) -> Result<Facts, ActError> {
         let facts = self.read(slug)?;
-        match facts.intents.first() {
-            None => Ok(facts),
-            Some(intent) => Err(refused(
+        if let Some(intent) = facts.intents.first() {
+            return Err(refused(
                 Code::Unclear,
                 format!(
                     "the submission {} of {slug} is not settled: it is not known yet whether it has a job",
                     intent.request.run
                 ),
                 "Run `ralph verify` first: it looks for the job.",
-            )),
+            ));
         }
+        if let Some(lost) = facts.forgotten.first() {
+            return Err(refused(
+                Code::Unclear,
+                format!(
+                    "the state file of {slug} has lost the run {} of {}, whose job is {}",
+                    lost.run, lost.queue_id, lost.job
+                ),
+                "Run `ralph verify` first: it puts the run back.",
+            ));
+        }
+        Ok(facts)
     }
 
     /// Submits under the project's lock, which the caller holds.

@@ -15,7 +15,7 @@ use crate::project;
 use crate::report::{Problem, StepReport};
 use crate::settings::{AgentChoice, CommandLine};
 use crate::settle::order::TestOutcome;
-use crate::settle::submission::one_line;
+use crate::settle::words::one_line;
 use crate::settle::{self, check, order};
 use crate::store::lock::ProjectLock;
 use crate::world::{Facts, Observations, ProjectState};

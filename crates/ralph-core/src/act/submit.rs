@@ -22,7 +22,7 @@ use crate::id::{JobId, QueueId, RunId};
 use crate::project;
 use crate::report::Problem;
 use crate::sbatch;
-use crate::settle::submission;
+use crate::settle::{submission, words};
 use crate::store::{atomic, layout};
 use crate::time::{Timestamp, compact};
 use crate::world::{Facts, INTENT_VERSION, Intent};
@@ -270,7 +270,7 @@ impl Dispatcher {
                     true => "a limit of the scheduler; it stays READY",
                     false => "refused by the scheduler",
                 };
-                let outcome = format!("{item}: {why}: {}", submission::one_line(message));
+                let outcome = format!("{item}: {why}: {}", words::one_line(message));
                 let hint = "Mend its script; a changed one is sent again by itself.";
                 let refused = || Problem::new(Code::Refused, &outcome, Some(hint.to_owned()));
                 Settlement {

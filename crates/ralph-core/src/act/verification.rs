@@ -21,8 +21,8 @@ use crate::plan::items;
 use crate::plan::untracked::{Untracked, blocking, untracked};
 use crate::plan::verify::{self, IntentVerdict, RunFinding, RunVerdict};
 use crate::report::{Problem, Verified};
-use crate::settle::{entry, finish, submission};
-use crate::world::{ClusterReach, Facts, Intent, Observations, ProjectState, World};
+use crate::settle::{ending, entry, finish, submission};
+use crate::world::{ClusterReach, Facts, Forgotten, Intent, Observations, ProjectState, World};
 
 /// What the verification of all projects came to.
 #[derive(Debug, Default)]
@@ -123,6 +123,10 @@ impl Dispatcher {
             self.apply(&mut target, changes)?;
             facts = self.facts(slug, &target)?;
         }
+        for lost in facts.forgotten.clone() {
+            verified.push(self.restore(&facts, &lost, &mut target)?);
+            facts = self.facts(slug, &target)?;
+        }
         for intent in facts.intents.clone() {
             verified.push(
                 self.settle_intent(&facts, &intent, seen, &mut target)
@@ -181,6 +185,24 @@ impl Dispatcher {
             _ => None,
         };
         changes.filter(|changes| !changes.files.is_empty())
+    }
+
+    /// Puts a run back that the state file has lost.
+    fn restore(
+        &self,
+        facts: &Facts,
+        lost: &Forgotten,
+        target: &mut Target,
+    ) -> Result<Verified, ActError> {
+        let changes = submission::restored(facts, lost, &self.settings.poll, self.env.now());
+        let committed = self.apply(target, changes)?;
+        let found = Verified {
+            job: Some(lost.job.to_string()),
+            detail: "its ledger says that it was submitted and the state file had lost it; it is in the books again"
+                .to_owned(),
+            ..found(facts, &lost.run, "restored")
+        };
+        Ok(with(found, committed))
     }
 
     async fn settle_intent(
@@ -298,7 +320,7 @@ impl Dispatcher {
             }
             RunVerdict::Lost { since, asked } => {
                 let diagnosis = entry::lost(run, *since, asked);
-                let ending = finish::Ending {
+                let ending = ending::Ending {
                     run,
                     reports: &[],
                     diagnosis: &diagnosis,

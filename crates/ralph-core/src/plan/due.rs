@@ -28,7 +28,7 @@ fn times(facts: &Facts, context: &Context<'_>) -> Vec<Timestamp> {
         times.push(planned.unwrap_or_else(|| later(poll.base.min(poll.cap))));
     }
     let open = |what: SightedAs| matches!(what, SightedAs::Provisional | SightedAs::Unsettled);
-    if !facts.intents.is_empty() || facts.sightings.entries.values().any(|seen| open(seen.what)) {
+    if facts.unsettled() > 0 || facts.sightings.entries.values().any(|seen| open(seen.what)) {
         times.push(later(poll.first));
     }
     let limits = facts.sightings.entries.values();

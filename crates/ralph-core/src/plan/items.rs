@@ -201,7 +201,7 @@ pub fn onward(facts: &Facts) -> Phase {
     };
     if !unchecked(facts).is_empty() {
         Phase::Check
-    } else if !facts.intents.is_empty() {
+    } else if facts.unsettled() > 0 {
         Phase::WaitSlurm
     } else if ready_item(facts).is_some() {
         Phase::Run

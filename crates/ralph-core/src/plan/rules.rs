@@ -239,7 +239,7 @@ impl Rule<'_> {
 
     fn wait(&self) -> Result<ProjectStep, PassedOver> {
         let live = self.facts.live_runs().count();
-        if live == 0 && self.facts.intents.is_empty() {
+        if live == 0 && self.facts.unsettled() == 0 {
             return Ok(self.advance(Phase::Check, "no live run is left"));
         }
         let wait = &self.facts.view.slurm_wait;
@@ -249,7 +249,7 @@ impl Rule<'_> {
             let reason = format!("{}; the next poll is due {when}", plural(live, "live run"));
             return Err(self.waiting_until(due, reason));
         }
-        if self.facts.tracked_runs().next().is_none() && self.facts.intents.is_empty() {
+        if self.facts.tracked_runs().next().is_none() && self.facts.unsettled() == 0 {
             let reason = format!(
                 "no job that could be asked about is named by {}; write its `job_id` into active_runs of .state/pipeline.json",
                 plural(live, "live run")
@@ -287,7 +287,7 @@ impl Rule<'_> {
     }
 
     fn run(&self) -> Result<ProjectStep, PassedOver> {
-        if !self.facts.intents.is_empty() {
+        if self.facts.unsettled() > 0 {
             return Err(self.waiting_until(
                 None,
                 "a submission is not settled yet; the next dispatch looks for its job",

@@ -8,7 +8,7 @@ use crate::phase::Phase;
 use crate::pipeline::{RunStatus, RunView};
 use crate::plan::{Context, backoff, items, verify};
 use crate::settle::Draft;
-use crate::settle::submission::{lines, one_line};
+use crate::settle::words::{lines, one_line};
 use crate::store::layout;
 use crate::time::{Timestamp, stamp};
 use crate::world::{Facts, SightedAs, Sightings};

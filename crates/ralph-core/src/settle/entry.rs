@@ -5,8 +5,8 @@ use crate::classify::{Diagnosis, FailureClass, RetryPolicy, Scope};
 use crate::job::{JobReport, JobState};
 use crate::pipeline::{RunKey, RunView};
 use crate::plan::verify::decisive;
-use crate::settle::finish::{Consequence, Ending};
-use crate::settle::submission::one_line;
+use crate::settle::ending::{Consequence, Ending};
+use crate::settle::words::{headline, one_line};
 use crate::time::{Timestamp, stamp};
 
 /// The entry that the seed asks for: error message, root cause, run id, job id, log paths, timestamp.
@@ -117,18 +117,6 @@ fn tasks(tasks: &[JobReport]) -> Option<String> {
             tasks.len()
         )
     })
-}
-
-/// What happened, without the class: the line that decided and where it stands.
-#[must_use]
-pub fn headline(diagnosis: &Diagnosis) -> String {
-    let class = format!("{}: ", diagnosis.label());
-    one_line(
-        diagnosis
-            .summary
-            .strip_prefix(&class)
-            .unwrap_or(&diagnosis.summary),
-    )
 }
 
 /// The longest heading of an entry, in characters; the line that it was cut from is in the entry.

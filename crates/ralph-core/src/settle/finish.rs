@@ -5,48 +5,22 @@ use serde_json::{Map, Value, json};
 use ralph_docs::queue::{QueueItem, QueueSection};
 
 use crate::change::{ChangeSet, FileEdit, QueuePlace};
-use crate::classify::{Diagnosis, RetryPolicy, Scope};
+use crate::classify::{RetryPolicy, Scope};
 use crate::id::RunId;
-use crate::job::JobReport;
 use crate::ledger::{self, ResultLedger};
 use crate::phase::Phase;
 use crate::pipeline::{PipelineEdit, RunKey, RunView};
 use crate::plan::rules::plural;
 use crate::plan::verify::{decisive, ended_status};
 use crate::plan::{Context, items};
-use crate::settle::entry::{entry, entry_key, headline};
-use crate::settle::submission::lines;
+use crate::settle::ending::{Consequence, Ending};
+use crate::settle::entry::{entry, entry_key};
+use crate::settle::words::{headline, lines};
 use crate::settle::{Draft, members};
 use crate::store::layout;
 use crate::time::{Timestamp, stamp};
 use crate::validate::stem_of;
 use crate::world::Facts;
-
-/// Everything that is known about the end of one run.
-#[derive(Debug, Clone)]
-pub struct Ending<'a> {
-    /// The run.
-    pub run: &'a RunView,
-    /// What the scheduler said of its jobs; empty for a run that is lost.
-    pub reports: &'a [JobReport],
-    /// What the logs and the scheduler's words amount to.
-    pub diagnosis: &'a Diagnosis,
-    /// Local copies of the logs, relative to the project's folder.
-    pub logs: &'a [String],
-}
-
-/// What becomes of a failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Consequence {
-    /// It succeeded.
-    Success,
-    /// The item is submitted again by itself.
-    Retry,
-    /// Noted; other work goes on.
-    GoOn,
-    /// The project stops in DEBUG.
-    Block,
-}
 
 /// Records that are true and only need to be put right.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

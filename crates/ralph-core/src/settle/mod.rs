@@ -4,10 +4,12 @@
 //! own it does not touch: a phase that is not canonical stays, a person's input flag stays.
 
 pub mod check;
+pub mod ending;
 pub mod entry;
 pub mod finish;
 pub mod order;
 pub mod submission;
+pub mod words;
 
 use serde_json::{Map, Value, json};
 

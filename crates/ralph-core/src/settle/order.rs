@@ -9,7 +9,7 @@ use crate::order::{IssuedOrder, OrderKind, OrderOutcome, WorkOrder};
 use crate::phase::Phase;
 use crate::plan::{Context, backoff, items};
 use crate::settle::Draft;
-use crate::settle::submission::{lines, one_line};
+use crate::settle::words::{lines, one_line};
 use crate::store::layout;
 use crate::time::{Timestamp, stamp};
 use crate::world::Facts;

@@ -1,5 +1,6 @@
 //! What a submission changes: before it is sent, when it is accepted, refused, limited or given up.
 
+use ralph_docs::queue::QueueSection;
 use serde_json::{Value, json};
 
 use crate::backend::{FoundBy, Receipt};
@@ -13,10 +14,11 @@ use crate::plan::rules::{SET_BY_PREFLIGHT, SET_BY_REFUSAL, SET_BY_SESSION};
 use crate::plan::{backoff, verify};
 use crate::sbatch;
 use crate::settings::PollSettings;
+use crate::settle::words::{lines, one_line};
 use crate::settle::{Draft, members};
 use crate::store::layout;
 use crate::time::{Timestamp, stamp};
-use crate::world::{Facts, Intent, SightedAs, Sightings};
+use crate::world::{Facts, Forgotten, Intent, SightedAs, Sightings};
 
 /// The ledger first: spec, configuration, script and the intent are on disk before anything is sent (I6).
 #[must_use]
@@ -68,7 +70,7 @@ pub fn accepted(
     };
     let mut draft = Draft::new(facts, now);
     let run = &intent.request.run;
-    let mut submit = submit_ledger(facts, intent, "submitted");
+    let mut submit = submit_ledger(facts, intent, ledger::SUBMITTED);
     submit.job_id = Some(job.to_string());
     submit.remarks = Some(remarks.trim().to_owned()).filter(|text| !text.is_empty());
     draft.file(
@@ -80,23 +82,10 @@ pub fn accepted(
     let moved = moved_on(&intent.queue_id, run.as_str(), &job.to_string());
     draft.file(moved.path, moved.edit);
     draft.pipeline(PipelineEdit::AddRun {
-        run: record(intent, &submit, *job),
+        run: submit.record(*job),
     });
-    draft.wait([
-        ("next_poll_after", json!(stamp(backoff::first(poll, now)))),
-        ("last_polled_at", Value::Null),
-    ]);
-    // A job that a person submits beside other work, or that is adopted late, does not end that work.
-    if matches!(
-        facts.phase(),
-        Phase::Run | Phase::WaitSlurm | Phase::Check | Phase::Done | Phase::Idle
-    ) {
-        draft.phase(&Phase::WaitSlurm);
-        draft.next_action(Some((
-            &format!("{} runs as job {job}", intent.queue_id),
-            "dispatch polls the job when it is due",
-        )));
-    }
+    poll_first(&mut draft, poll, now);
+    await_job(&mut draft, facts, &intent.queue_id, *job);
     // Whichever item was asked about: the queue has moved on.
     draft.answered(SET_BY_PREFLIGHT);
     draft.answered(SET_BY_REFUSAL);
@@ -107,6 +96,57 @@ pub fn accepted(
     forget(&mut draft, facts, intent);
     draft.file(layout::intent(run), FileEdit::Remove);
     draft.finish(format!("{} is job {job}", intent.queue_id))
+}
+
+/// A run that the state file has lost is in it again, as its ledger has it, so that its job is asked about and its item
+/// is not submitted a second time.
+#[must_use]
+pub fn restored(facts: &Facts, lost: &Forgotten, poll: &PollSettings, now: Timestamp) -> ChangeSet {
+    let Forgotten {
+        run,
+        queue_id,
+        job,
+        record,
+    } = lost;
+    let mut draft = Draft::new(facts, now);
+    draft.pipeline(PipelineEdit::AddRun {
+        run: record.clone(),
+    });
+    let item = facts.item(queue_id.as_str());
+    if item.is_some_and(|item| item.section == QueueSection::Ready) {
+        let moved = moved_on(queue_id, run, &job.to_string());
+        draft.file(moved.path, moved.edit);
+    }
+    poll_first(&mut draft, poll, now);
+    await_job(&mut draft, facts, queue_id, *job);
+    draft.event(
+        "RESTORE",
+        &format!("{run} of {queue_id}, job {job}, was in no list; it is as its ledger has it"),
+    );
+    draft.finish(format!("put {run} back"))
+}
+
+/// When a new job is asked about first.
+fn poll_first(draft: &mut Draft<'_>, poll: &PollSettings, now: Timestamp) {
+    draft.wait([
+        ("next_poll_after", json!(stamp(backoff::first(poll, now)))),
+        ("last_polled_at", Value::Null),
+    ]);
+}
+
+/// The project waits for a job. One that a person submits beside other work, or that is adopted late, does not end that
+/// work.
+fn await_job(draft: &mut Draft<'_>, facts: &Facts, item: &QueueId, job: JobId) {
+    if matches!(
+        facts.phase(),
+        Phase::Run | Phase::WaitSlurm | Phase::Check | Phase::Done | Phase::Idle
+    ) {
+        draft.phase(&Phase::WaitSlurm);
+        draft.next_action(Some((
+            &format!("{item} runs as job {job}"),
+            "dispatch polls the job when it is due",
+        )));
+    }
 }
 
 /// The edits of the state file that a submission will need: that it has begun, and at last that it has ended. What
@@ -288,30 +328,6 @@ fn submit_ledger(facts: &Facts, intent: &Intent, status: &str) -> SubmitLedger {
     SubmitLedger::of(intent, experiment, partition, status)
 }
 
-/// The record of `active_runs`: the contract's four members first, then what is known (contradiction 7).
-fn record(intent: &Intent, submit: &SubmitLedger, job: JobId) -> serde_json::Map<String, Value> {
-    members([
-        ("run_id", Some(json!(submit.run_id))),
-        ("experiment", Some(json!(submit.experiment))),
-        ("status", Some(json!("pending"))),
-        ("job_id", Some(json!(job.to_string()))),
-        ("queue_id", Some(json!(submit.queue_id))),
-        ("submitted_at", Some(json!(submit.submitted_at))),
-        (
-            "partition",
-            submit.partition.as_ref().map(|partition| json!(partition)),
-        ),
-        ("git_sha", submit.git_sha.as_ref().map(|sha| json!(sha))),
-        ("sbatch_path", Some(json!(submit.sbatch_path))),
-        (
-            "config_path",
-            submit.config_path.as_ref().map(|path| json!(path)),
-        ),
-        ("attempt", Some(json!(intent.attempt))),
-        ("token", Some(json!(intent.request.token.as_str()))),
-    ])
-}
-
 fn forget(draft: &mut Draft<'_>, facts: &Facts, intent: &Intent) {
     let mut sightings = facts.sightings.clone();
     sightings.entries.remove(intent.request.token.as_str());
@@ -319,25 +335,4 @@ fn forget(draft: &mut Draft<'_>, facts: &Facts, intent: &Intent) {
         .entries
         .remove(&limit_key(intent.queue_id.as_str()));
     draft.sightings(&sightings);
-}
-
-pub(crate) fn lines<const N: usize>(pairs: [(&str, &str); N]) -> Vec<(String, String)> {
-    pairs
-        .into_iter()
-        .map(|(key, text)| (key.to_owned(), text.to_owned()))
-        .collect()
-}
-
-/// One line of at most 400 characters without control characters, for the state file. Documents escape what they
-/// are given themselves.
-pub(crate) fn one_line(text: &str) -> String {
-    let words: Vec<String> = text
-        .split_whitespace()
-        .map(|word| word.chars().filter(|c| !c.is_control()).collect())
-        .collect();
-    let line = words.join(" ");
-    match line.char_indices().nth(400) {
-        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or(&line)),
-        None => line,
-    }
 }

@@ -326,26 +326,16 @@ mod tests {
     use super::*;
 
     fn report(state: JobState, code: i32, ended: Timestamp) -> JobReport {
+        let evidence = ralph_core::job::Evidence {
+            source: String::new(),
+            line: String::new(),
+            at: ended,
+        };
         JobReport {
-            job: "1001".parse().unwrap(),
-            state,
             name: "ralph-loop".to_owned(),
-            submitted: None,
-            started: None,
             ended: Some(ended),
             exit: Some(ralph_core::job::ExitInfo { code, signal: 0 }),
-            nodes: None,
-            reason: None,
-            cancelled_by: None,
-            restarts: 0,
-            stdout: None,
-            stderr: None,
-            tasks: Vec::new(),
-            evidence: ralph_core::job::Evidence {
-                source: String::new(),
-                line: String::new(),
-                at: ended,
-            },
+            ..JobReport::new("1001".parse().unwrap(), state, evidence)
         }
     }
 

@@ -349,27 +349,12 @@ impl Facts<'_> {
     }
 
     pub(super) fn blank(&self, job: JobId, state: JobState, source: &str) -> JobReport {
-        JobReport {
-            job,
-            state,
-            name: String::new(),
-            submitted: None,
-            started: None,
-            ended: None,
-            exit: None,
-            nodes: None,
-            reason: None,
-            cancelled_by: None,
-            restarts: 0,
-            stdout: None,
-            stderr: None,
-            tasks: Vec::new(),
-            evidence: Evidence {
-                source: source.to_owned(),
-                line: String::new(),
-                at: self.sources.at,
-            },
-        }
+        let evidence = Evidence {
+            source: source.to_owned(),
+            line: String::new(),
+            at: self.sources.at,
+        };
+        JobReport::new(job, state, evidence)
     }
 }
 

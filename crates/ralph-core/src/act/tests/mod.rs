@@ -2,6 +2,7 @@
 
 mod git;
 mod logs;
+mod lost_books;
 mod manual;
 mod passes;
 mod preflight;

@@ -238,27 +238,15 @@ fn is_current(report: &JobReport, now: Timestamp) -> bool {
 
 /// A job whose records cannot be read: alive, as far as anybody knows.
 fn unreadable(job: JobId, path: &Path, error: &std::io::Error, now: Timestamp) -> JobReport {
-    let source = path.display().to_string();
+    let evidence = Evidence {
+        line: error.to_string(),
+        source: path.display().to_string(),
+        at: now,
+    };
+    let state = JobState::Other("UNREADABLE".to_owned());
     JobReport {
-        job,
-        state: JobState::Other("UNREADABLE".to_owned()),
-        name: String::new(),
-        submitted: None,
-        started: None,
-        ended: None,
-        exit: None,
-        nodes: None,
         reason: Some(error.to_string()),
-        cancelled_by: None,
-        restarts: 0,
-        stdout: None,
-        stderr: None,
-        tasks: Vec::new(),
-        evidence: Evidence {
-            line: error.to_string(),
-            source,
-            at: now,
-        },
+        ..JobReport::new(job, state, evidence)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::order::OrderOutcome;
 use crate::pipeline::PipelineFile;
 use crate::plan::verify::{self, RunVerdict};
 use crate::plan::{Selection, Step, plan};
-use crate::settle::{check, finish, order, submission};
+use crate::settle::{check, ending, finish, order, submission};
 use crate::store::layout;
 use crate::time::SignedDuration;
 use crate::world::{Facts, Observations, ProjectState};
@@ -248,7 +248,7 @@ impl Life {
             let same = |run: &&crate::pipeline::RunView| run.key.run_id == finding.key.run_id;
             let run = facts.view.active_runs.iter().find(same).unwrap();
             let diagnosis = classify(&Case::of(verify::decisive(&reports).unwrap(), &[], &[]));
-            let ending = finish::Ending {
+            let ending = ending::Ending {
                 run,
                 reports: &reports,
                 diagnosis: &diagnosis,

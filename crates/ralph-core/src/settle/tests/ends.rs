@@ -6,7 +6,7 @@ use crate::classify::{Case, Diagnosis, LogText, classify};
 use crate::fixture::{Fixture, report};
 use crate::job::JobReport;
 use crate::plan::verify;
-use crate::settle::{check, entry, finish};
+use crate::settle::{check, ending, entry, finish};
 
 const TRACEBACK: &str = "Traceback (most recent call last):\n  File \"train.py\", line 7, in <module>\n    fit()\n  \
     File \"model.py\", line 31, in fit\n    return a @ b\nRuntimeError: mat1 and mat2 shapes cannot be multiplied (2x3 and 4x5)\n";
@@ -37,7 +37,7 @@ fn ended(fixture: &mut Fixture, words: &str, log: &str, missing: &[&str]) -> Str
     let diagnosis = diagnose(&reports, log, missing);
     let facts = fixture.facts();
     let logs = ["slurm/logs/train_1001.err".to_owned()];
-    let ending = finish::Ending {
+    let ending = ending::Ending {
         run: facts.live_runs().next().unwrap(),
         reports: &reports,
         diagnosis: &diagnosis,
@@ -570,7 +570,7 @@ fn a_lost_run_is_for_a_person_and_never_a_success() {
     let run = facts.live_runs().next().unwrap();
     let asked = ["squeue".to_owned(), "sacct".to_owned()];
     let diagnosis = entry::lost(run, fixture.now, &asked);
-    let ending = finish::Ending {
+    let ending = ending::Ending {
         run,
         reports: &[],
         diagnosis: &diagnosis,

@@ -1,0 +1,99 @@
+//! A state file that was taken back, as `git checkout` does, while the ledger of a run still says that it has a job.
+
+use super::{Bed, told};
+use crate::cluster::mock::{JobScript, Method, Rule};
+use crate::error::{Code, Coded as _};
+
+const STATE: &str = "projects/p/.state/pipeline.json";
+const QUEUE: &str = "projects/p/documentation/queue.md";
+
+/// A project with one item, whose job runs for a minute.
+fn bed() -> Bed {
+    let bed = Bed::new();
+    bed.project("p", "RUN", &[("Q-001", "")]);
+    let script = JobScript::of([(1, "RUNNING"), (60, "COMPLETED")]);
+    bed.cluster.rule(Rule::any(script));
+    bed
+}
+
+/// Does `between`, then puts state and queue back as they were before it.
+async fn taken_back(bed: &Bed, between: impl AsyncFnOnce()) {
+    let (state, queue) = (bed.read(STATE), bed.read(QUEUE));
+    between().await;
+    bed.write(STATE, &state);
+    bed.write(QUEUE, &queue);
+}
+
+#[tokio::test]
+async fn a_run_that_the_state_has_lost_is_put_back_and_not_submitted_again() {
+    let bed = bed();
+    taken_back(&bed, async || drop(bed.dispatch().await)).await;
+    let lost = bed.read(STATE);
+    let dry = bed.dispatch_with(|options| options.dry_run = true).await;
+    insta::assert_snapshot!(told(&dry), @r"
+    p q001_20261120_120000: restored: its ledger says that it was submitted and the state file had lost it; it is in the books again
+    p - waiting: 1 live run; the next poll is due at 2026-11-20T12:01:00Z
+    exit 0
+    ");
+    assert_eq!(bed.read(STATE), lost);
+
+    let refused = bed
+        .dispatcher()
+        .submit_now(&"p".parse().unwrap(), None)
+        .await;
+    assert_eq!(refused.unwrap_err().code(), Code::Unclear);
+
+    insta::assert_snapshot!(told(&bed.dispatch().await), @r"
+    p q001_20261120_120000: restored: its ledger says that it was submitted and the state file had lost it; it is in the books again
+    p - waiting: 1 live run; the next poll is due at 2026-11-20T12:01:00Z
+    exit 0
+    ");
+    let run = &bed.state("p")["active_runs"][0];
+    assert_eq!(
+        (&run["job_id"], &run["queue_id"]),
+        (&"1001".into(), &"Q-001".into())
+    );
+    assert!(bed.read(QUEUE).contains("Job: 1001"), "{}", bed.read(QUEUE));
+    bed.wait(100);
+    insta::assert_snapshot!(told(&bed.dispatch().await), @r"
+    p q001_20261120_120000: completed: No failure was found
+    p check CHECK->CHECK: results of 1 run recorded
+    exit 0
+    ");
+    assert_eq!(bed.cluster.calls(Method::Submit), 1);
+}
+
+#[tokio::test]
+async fn a_project_that_was_taken_back_to_another_phase_goes_on_there_beside_the_run() {
+    let bed = bed();
+    bed.dispatch().await;
+    bed.project("p", "IMPLEMENT", &[("Q-001", "")]);
+    let report = bed.dispatch().await;
+    assert_eq!(report.verified[0].finding, "restored");
+    assert_eq!(bed.state("p")["active_runs"][0]["job_id"], "1001");
+    assert_ne!(bed.state("p")["phase"], "WAIT_SLURM");
+}
+
+#[tokio::test]
+async fn what_has_ended_or_is_another_projects_stays_out_of_the_books() {
+    let bed = bed();
+    taken_back(&bed, async || {
+        bed.dispatch().await;
+        bed.wait(100);
+        bed.dispatch().await;
+    })
+    .await;
+    let run = "q001_20261120_120000";
+    assert!(
+        bed.path(&format!("projects/p/runs/{run}/result.json"))
+            .exists()
+    );
+    let ledger = bed.read(&format!("projects/p/runs/{run}/submit.json"));
+    bed.write(&format!("projects/copy/runs/{run}/submit.json"), &ledger);
+    bed.write(
+        "projects/copy/.state/pipeline.json",
+        "{\"phase\": \"IDLE\"}",
+    );
+    let report = bed.dispatch_with(|options| options.dry_run = true).await;
+    assert!(report.verified.is_empty(), "{}", told(&report));
+}

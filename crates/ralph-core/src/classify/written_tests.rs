@@ -335,6 +335,7 @@ const SETS: &[(&str, &str)] = &[
     ("second_2", include_str!("written/second_2.logs")),
     ("third", include_str!("written/third.logs")),
     ("fourth", include_str!("written/fourth.logs")),
+    ("fifth", include_str!("written/fifth.logs")),
 ];
 
 #[test]

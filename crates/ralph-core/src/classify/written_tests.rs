@@ -336,6 +336,7 @@ const SETS: &[(&str, &str)] = &[
     ("third", include_str!("written/third.logs")),
     ("fourth", include_str!("written/fourth.logs")),
     ("fifth", include_str!("written/fifth.logs")),
+    ("sixth", include_str!("written/sixth.logs")),
 ];
 
 #[test]

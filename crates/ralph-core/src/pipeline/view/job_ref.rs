@@ -67,6 +67,24 @@ impl JobRef {
     }
 }
 
+/// What may stand in front of a job id.
+const IN_FRONT: &[&str] = &[
+    "submitted",
+    "batch",
+    "slurm",
+    "job",
+    "jobs",
+    "id",
+    "ids",
+    "jobid",
+    "array",
+];
+
+/// Whether a word may stand in front of a job id.
+fn is_in_front(word: &str) -> bool {
+    IN_FRONT.contains(&word.to_ascii_lowercase().as_str())
+}
+
 /// What is counted, in the singular and in lower case: behind a number it says that the number is no job.
 const COUNTED: &[&str] = &[
     "atom",
@@ -121,8 +139,12 @@ pub(crate) fn is_counted(word: &str) -> bool {
     COUNTED.contains(&one.unwrap_or(&word))
 }
 
-/// A list without its remarks in parentheses: a job that a remark names is not the run's.
+/// A list without its brackets and its remarks in parentheses: a job that a remark names is not the run's.
 fn without_remarks(text: &str) -> String {
+    let listed = text.strip_prefix('[');
+    let text = listed
+        .and_then(|text| text.strip_suffix(']'))
+        .unwrap_or(text);
     let mut depth = 0_usize;
     let keep = |c: &char| {
         match c {
@@ -142,22 +164,10 @@ fn without_remarks(text: &str) -> String {
 /// `Submitted batch job 123`. Other words behind a number make it prose (`3 of 8`, `2000 steps`), except behind one as
 /// long as a job id (`61003257 failed`).
 fn jobs_of_part(part: &str) -> Vec<JobId> {
-    const IN_FRONT: [&str; 9] = [
-        "submitted",
-        "batch",
-        "slurm",
-        "job",
-        "jobs",
-        "id",
-        "ids",
-        "jobid",
-        "array",
-    ];
     /// A number that is not alone has to be as large as this.
     const LEAST_IN_PROSE: u64 = 1000;
-    let is_in_front =
-        |word: &&str| IN_FRONT.contains(&word.trim_end_matches([':', '=']).to_lowercase().as_str());
-    let mut words = part.split_whitespace().skip_while(is_in_front);
+    let words = part.split_whitespace();
+    let mut words = words.skip_while(|word| is_in_front(word.trim_end_matches([':', '='])));
     let Some(first) = words.next().and_then(job_of_word) else {
         return Vec::new();
     };
@@ -178,8 +188,12 @@ fn jobs_of_part(part: &str) -> Vec<JobId> {
 /// One id, without a cluster's name, a step or a range of tasks behind it.
 fn job_of_word(word: &str) -> Option<JobId> {
     let word = word.split(';').next().unwrap_or(word);
-    let word = word.strip_prefix('#').unwrap_or(word);
-    let word = word.trim_end_matches('.');
+    let word = word.trim_matches(['\'', '"', '`']);
+    let word = match word.split_once(['=', ':', '#']) {
+        Some((label, id)) if label.is_empty() || is_in_front(label) => id,
+        _ => word,
+    };
+    let word = word.trim_end_matches(['.', ':']);
     // A bracket or two numbers are a range of tasks: what can be asked about is the array.
     let word = word.split_once("_[").map_or(word, |(base, _)| base);
     let word = word.strip_suffix("[]").unwrap_or(word);

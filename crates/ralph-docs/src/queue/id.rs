@@ -198,7 +198,7 @@ pub(super) fn same(one: &str, other: &str) -> bool {
 }
 
 /// The letters and numbers of an id, without what joins them and without leading zeros.
-fn parts(id: &str) -> Vec<String> {
+pub(super) fn parts(id: &str) -> Vec<String> {
     let mut parts: Vec<String> = Vec::new();
     let mut last_digit = None;
     for c in id.to_lowercase().chars() {

@@ -368,6 +368,9 @@ fn problems_are_named_with_their_lines() {
     line 8: a fence or comment opens here and is never closed; everything below it is part of it.
     ");
     assert!(problems(CONTRACT).is_empty());
+    let spelled = "## READY\n### Q1: a\n## DONE\n### Q-001: a\n### Q-002: b\n";
+    let found: Vec<String> = problems(spelled).iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(found.join("\n"), @"line 2: Q1 is there 2 times (lines 2, 4); the item cannot be moved until each has an id of its own.");
 }
 
 #[test]
@@ -641,8 +644,92 @@ fn fields_stand_in_tables_and_in_yaml_too() {
         ("- Blocked: yes, by data", true),
         ("- Blocked: no", false),
         ("- On hold: until May", true),
+        ("- Blocked:\n  - waiting for the data of Ada", true),
+        ("- On hold:\n  - until Monday", true),
+        ("- **BLOCKED**", true),
+        ("**On hold**", true),
+        (
+            "| Field | Value | By |\n|---|---|---|\n| Status | BLOCKED | Ada |",
+            true,
+        ),
+        (
+            "| Field | Value | By |\n|---|---|---|\n| Status | READY | Ada |",
+            false,
+        ),
+        ("- Blocked:", false),
+        ("- Blocked:\n  - no", false),
+        ("- the blocked attention", false),
     ] {
         let item = items(&format!("## READY\n### Q-001: a\n{body}\n")).remove(0);
         assert_eq!(item.held.is_some(), held, "{body}");
     }
+}
+
+/// Nothing is passed to a script, so an option that a command gives it is never dropped in silence.
+#[test]
+fn what_a_command_in_a_fence_adds_to_a_script_is_kept() {
+    for (body, wanted) in [
+        ("```\nsbatch a.sbatch\n```", "a.sbatch + -"),
+        (
+            "```bash\n# two hours\n$ cd projects/x && sbatch a.sbatch  # go\n```",
+            "a.sbatch + -",
+        ),
+        (
+            "```\nsbatch a.sbatch \\\n  --array=0-9\n```",
+            "a.sbatch + --array=0-9",
+        ),
+        (
+            "```\nsbatch --array=0-9 \\\n  a.sbatch\n```",
+            "a.sbatch + --array=0-9",
+        ),
+        ("```\nSEED=3 sbatch a.sbatch\n```", "a.sbatch + SEED=3"),
+        (
+            "```\nseed=3 sbatch a.sbatch\n```",
+            "a.sbatch + seed=3 sbatch a.sbatch",
+        ),
+        (
+            "```\nexport SEED=3\nsbatch a.sbatch\n```",
+            "a.sbatch + export SEED=3",
+        ),
+        (
+            "- Script: a.sbatch\n\n```\nsbatch --array=0-9 a.sbatch\n```",
+            "a.sbatch + --array=0-9",
+        ),
+        (
+            "- Script: a.sbatch\n\n```\nsbatch b.sbatch\n```",
+            "a.sbatch + b.sbatch",
+        ),
+        (
+            "- Script: a.sbatch\n\n```\nsqueue --me\n```",
+            "a.sbatch + -",
+        ),
+        (
+            "```\nfor s in 1 2 3; do sbatch a.sbatch $s; done\n```",
+            "a.sbatch + $s",
+        ),
+        (
+            "```\nfor s in 1 2 3; do\n  sbatch a.sbatch\ndone\n```",
+            "a.sbatch + for s in 1 2 3; do",
+        ),
+        ("```\nsbatch a.sbatch \"$s\"\n```", "a.sbatch + $s"),
+        (
+            "```\nsbatch --wrap 'python a.py'\n```",
+            "- + sbatch --wrap 'python a.py'",
+        ),
+    ] {
+        let item = items(&format!("## READY\n### Q-001: a\n\n{body}\n")).remove(0);
+        let part = |part: Option<String>| part.unwrap_or_else(|| "-".to_owned());
+        let found = format!("{} + {}", part(item.script), part(item.script_more));
+        assert_eq!(found, wanted, "{body}");
+    }
+}
+
+#[test]
+fn an_example_in_a_longer_fence_has_no_fields() {
+    let doc = "## READY\n### Q-001: a\n\n````\n```yaml\nscript: other.sbatch\n```\n````\n\n~~~yaml\nconfig: a.json\n~~~\n";
+    let item = items(doc).remove(0);
+    assert_eq!(
+        (item.script.as_deref(), item.config.as_deref()),
+        (None, Some("a.json"))
+    );
 }

@@ -266,9 +266,13 @@ impl Integrator {
     ) -> Result<Integrated, IntegrateError> {
         let commit = self.plain_commit(worktrees, order).await?;
         let base = &order.work.base;
-        let has_left = !self.git.is_ancestor(base, tip).await?;
         // An agent that amends a commit of the base may have taken something out of it, which is its work.
-        let is_amended = order.work.head != *base && !self.git.is_ancestor(base, &commit).await?;
+        let stands_on_base = order.work.head == *base;
+        let is_common =
+            !stands_on_base && self.git.merge_base(tip, &commit).await?.as_ref() == Some(base);
+        let has_left = !is_common && !self.git.is_ancestor(base, tip).await?;
+        let is_amended =
+            !is_common && !stands_on_base && !self.git.is_ancestor(base, &commit).await?;
         let Merged { tree, conflicts } = if has_left || is_amended {
             self.git.merged_since(base, tip, &commit).await?
         } else {

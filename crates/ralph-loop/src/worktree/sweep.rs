@@ -95,7 +95,7 @@ impl Worktrees {
         }
         let gone = || WorktreeError::Gone {
             path: entry.path.clone(),
-            branch: entry.branch.clone().unwrap_or_default(),
+            branch: entry.branch.clone(),
         };
         let git_dir = self.git_dir_of(&entry.path).ok_or_else(gone)?;
         let prefix = format!("{}/", self.prefix);
@@ -188,25 +188,6 @@ impl Worktrees {
         }
         self.remove(&entry.path, None).await?;
         Ok(kept)
-    }
-
-    /// What a former call has kept of an attempt whose worktree is gone. Where that is nothing, nothing of it stays.
-    pub(crate) async fn kept_before(
-        &self,
-        assigned: &Assigned,
-    ) -> Result<Option<Kept>, WorktreeError> {
-        let Some(commit) = self.git.tip(&assigned.reference()).await? else {
-            return Ok(None);
-        };
-        if commit != assigned.start {
-            let branch = assigned.branch.clone();
-            return Ok(Some(Kept { branch, commit }));
-        }
-        if !assigned.path.exists() {
-            self.forget(&assigned.path).await;
-            self.git.remove_ref(&assigned.reference(), &commit).await?;
-        }
-        Ok(None)
     }
 
     /// Where the branch left the base: the start of its work, where no record says it.

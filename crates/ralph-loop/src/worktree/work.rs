@@ -84,9 +84,11 @@ impl Worktrees {
     /// [`WorktreeError::Gone`]; git gives no answer.
     pub async fn capture(&self, assigned: &Assigned) -> Result<Work, WorktreeError> {
         if !self.has(assigned) {
+            let tip = self.git.tip(&assigned.reference()).await?;
+            let is_own = tip.is_some_and(|tip| tip != assigned.start);
             return Err(WorktreeError::Gone {
                 path: assigned.path.clone(),
-                branch: assigned.branch.clone(),
+                branch: is_own.then(|| assigned.branch.clone()),
             });
         }
         self.break_locks(assigned).await?;

@@ -20,6 +20,7 @@ mod notes;
 mod place;
 mod reuse;
 mod staging;
+mod stays;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -267,7 +268,7 @@ impl Worktrees {
     ///
     /// # Errors
     /// [`WorktreeError::NotSafe`] when the work is not where it is said to be, and [`WorktreeError::Embedded`] when
-    /// the worktree holds repositories of its own: nothing is removed then, neither now nor by a later sweep.
+    /// the worktree holds repositories of its own: nothing is removed then, and a later sweep looks again.
     pub async fn release(
         &self,
         assigned: &Assigned,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use ralph_core::time::Timestamp;
 
 use super::mark::{Found, Mark};
-use super::{Assigned, CHECKOUT_LIMIT, Kept, PREFIX_OF_NAMES, WorktreeError, Worktrees, embedded};
+use super::{Assigned, Kept, PREFIX_OF_NAMES, WorktreeError, Worktrees};
 use crate::git::ObjectId;
 
 /// The message of a commit that saves what an interrupted attempt left.
@@ -152,25 +152,6 @@ impl Worktrees {
         Ok(kept)
     }
 
-    /// Of a worktree that stays for what is in it: it goes once that is elsewhere, and git finds it clean. Somebody may
-    /// work there meanwhile.
-    async fn look_again(
-        &self,
-        assigned: &Assigned,
-        branch: Option<&String>,
-    ) -> Result<Option<Kept>, WorktreeError> {
-        let inside = self.inside(assigned).await;
-        if !inside.embedded.is_empty() {
-            return Err(embedded(&assigned.path, &inside.embedded));
-        }
-        let call = self.git.call(&["worktree", "remove"]).arg(&assigned.path);
-        call.limit(CHECKOUT_LIMIT).run().await?;
-        if let Some(branch) = branch {
-            self.remove_if_merged(branch).await?;
-        }
-        Ok(None)
-    }
-
     /// Of a worktree whose folder is gone: commits that no branch has get one.
     async fn save_commits(&self, entry: &Entry) -> Result<Option<Kept>, WorktreeError> {
         let mut kept = None;
@@ -198,7 +179,7 @@ impl Worktrees {
         Ok(self.git.merge_base(head, &tip).await?)
     }
 
-    fn rescue_branch(&self, path: &Path) -> String {
+    pub(super) fn rescue_branch(&self, path: &Path) -> String {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         self.free_branch(&format!("rescued-{name}"))
     }

@@ -304,10 +304,9 @@ impl Integrator {
         order: &Order<'_>,
     ) -> Result<ObjectId, IntegrateError> {
         let (assigned, work) = (order.assigned, order.work);
-        if !work.is_committed
-            && work.base != assigned.start
-            && let Some(commit) = self.brought_forward(worktrees, order).await?
-        {
+        let is_on_start = work.base == assigned.start
+            && (work.head == work.base || self.git.is_ancestor(&work.base, &work.head).await?);
+        if !is_on_start && let Some(commit) = self.brought_forward(worktrees, order).await? {
             return Ok(commit);
         }
         let with_plan = if work.is_committed {
@@ -321,8 +320,9 @@ impl Integrator {
         Ok(made.await?)
     }
 
-    /// A work on an older commit, put onto the start as one commit: the plan of its row may be younger, and would conflict
-    /// where it is ticked there. `None` where the work itself conflicts.
+    /// A work on an older commit, or on an amended start, put onto the start as one commit: the plan of its row may be
+    /// younger, and would conflict where it is ticked there, and what an amended commit lacks would come back. `None`
+    /// where the work itself conflicts.
     async fn brought_forward(
         &self,
         worktrees: &Worktrees,
@@ -330,7 +330,8 @@ impl Integrator {
     ) -> Result<Option<ObjectId>, IntegrateError> {
         let start = &order.assigned.start;
         let commit = self.plain_commit(worktrees, order).await?;
-        let Merged { tree, conflicts } = self.git.merged(start, &commit).await?;
+        let both = self.git.merged_since(&order.work.base, start, &commit);
+        let Merged { tree, conflicts } = both.await?;
         if !conflicts.is_empty() {
             // As it was: what comes next makes a commit of its own.
             if commit != order.work.head {

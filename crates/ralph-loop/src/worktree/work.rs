@@ -199,7 +199,10 @@ impl Worktrees {
         tip: ObjectId,
         base: ObjectId,
     ) -> Result<Work, WorktreeError> {
-        let changes = self.git.changes_between(&assigned.start, &tip).await?;
+        let start = &assigned.start;
+        let is_older = base != *start && self.git.is_ancestor(&base, start).await?;
+        let since = if is_older { &base } else { start };
+        let changes = self.git.changes_between(since, &tip).await?;
         let tree = self.tree_of(&tip).await?;
         let inside = self.inside(assigned).await;
         Ok(Work {

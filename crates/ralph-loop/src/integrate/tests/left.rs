@@ -118,20 +118,12 @@ async fn an_agent_that_goes_back_takes_nothing_out_of_the_base() {
     }
 }
 
-#[tokio::test]
-async fn a_branch_for_a_pull_request_has_the_tick_of_a_row_that_is_younger_than_what_it_is_made_on()
-{
-    let bench = Bench::new(Strategy::Squash).await;
-    let assigned = bench.attempt("one").await;
-    // The plan came with the last commit.
-    let back = ["reset", "-q", "--hard", "HEAD~1"];
-    bench.sandbox.git_at(&assigned.path, &back);
-    write(&assigned.path, "a.txt", "a");
-    let work = bench.capture(&assigned).await;
+/// The branch for a pull request, merged into the base as a forge does it.
+async fn merge_branch(bench: &Bench, assigned: &Assigned, work: &Work) {
     let row = key("one");
     let order = Order {
-        assigned: &assigned,
-        work: &work,
+        assigned,
+        work,
         message: "ralph: do it",
         tick: Some(Tick {
             path: PLAN,
@@ -142,12 +134,60 @@ async fn a_branch_for_a_pull_request_has_the_tick_of_a_row_that_is_younger_than_
     };
     let made = bench.integrator.on_branch(&bench.worktrees, &order);
     let made = made.await.unwrap();
-    bench
-        .sandbox
-        .git(&["merge", "-q", "--no-edit", made.as_str()]);
+    let merge = ["merge", "-q", "--no-edit", made.as_str()];
+    bench.sandbox.git(&merge);
     assert!(bench.plan("main").contains("- [x] one"));
-    assert_eq!(bench.sandbox.read("a.txt"), "a");
     bench.is_clean();
+}
+
+/// The commit of the work alone, after which the loop is killed.
+async fn recalled(bench: &Bench, assigned: &Assigned, work: &Work) -> Work {
+    let (worktrees, message) = (&bench.worktrees, "ralph: do it");
+    let made = worktrees.commit(assigned, work, message, Vec::new(), NOW);
+    made.await.unwrap();
+    let work = bench.capture(assigned).await;
+    assert!(work.is_committed);
+    work
+}
+
+#[tokio::test]
+async fn a_branch_for_a_pull_request_has_the_tick_of_a_row_that_is_younger_than_what_it_is_made_on()
+{
+    for has_crashed in [false, true] {
+        let bench = Bench::new(Strategy::Squash).await;
+        let assigned = bench.attempt("one").await;
+        // The plan came with the last commit.
+        let back = ["reset", "-q", "--hard", "HEAD~1"];
+        bench.sandbox.git_at(&assigned.path, &back);
+        write(&assigned.path, "a.txt", "a");
+        let mut work = bench.capture(&assigned).await;
+        if has_crashed {
+            work = recalled(&bench, &assigned, &work).await;
+        }
+        let paths: Vec<&str> = work.changes.iter().map(|one| &*one.path).collect();
+        assert_eq!(paths, ["a.txt"]);
+        merge_branch(&bench, &assigned, &work).await;
+        assert_eq!(bench.sandbox.read("a.txt"), "a");
+    }
+}
+
+#[tokio::test]
+async fn a_branch_for_a_pull_request_takes_out_what_was_taken_out_of_an_amended_commit() {
+    for has_crashed in [false, true] {
+        let bench = with_secret(Strategy::Squash).await;
+        let assigned = bench.attempt("one").await;
+        let run = |words: &[&str]| bench.sandbox.git_at(&assigned.path, words);
+        run(&["rm", "-q", "secret"]);
+        run(&["commit", "-q", "--amend", "-m", "Good"]);
+        write(&assigned.path, "a.txt", "a");
+        let mut work = bench.capture(&assigned).await;
+        if has_crashed {
+            work = recalled(&bench, &assigned, &work).await;
+        }
+        merge_branch(&bench, &assigned, &work).await;
+        assert_eq!(bench.sandbox.read("good"), "good");
+        assert!(!bench.sandbox.top().join("secret").exists());
+    }
 }
 
 #[tokio::test]

@@ -142,7 +142,7 @@ mod tests {
         sandbox.git(&["worktree", "add", "-q", "--detach", &path]);
         sandbox.git_at(&theirs, &["commit", "-q", "--allow-empty", "-m", "Theirs"]);
         // On a disk that is away for the moment.
-        fs::rename(&theirs, sandbox.folder().join("away")).unwrap();
+        fs::remove_dir_all(&theirs).unwrap();
         fs::remove_dir_all(&assigned.path).unwrap();
         let captured = worktrees.capture(&assigned).await;
         let Err(WorktreeError::Gone { branch: None, .. }) = captured else {

@@ -4,6 +4,7 @@
 //! Words of people are judged here, and only towards caution: what is not known to mean "go" holds an item back, and
 //! the reason quotes the words, so that a person sees at once what to change.
 
+use super::id;
 use crate::quote::plain;
 
 /// Words that hold work back wherever they stand in a remark.
@@ -49,8 +50,14 @@ const ENDED: [&str; 12] = [
 ];
 
 /// Signs that people tick off, cross out or stop an item with.
-const SIGNS: [char; 14] = [
-    '✓', '✔', '✅', '☑', '❌', '✗', '✘', '✖', '⏸', '⛔', '🚫', '🛑', '⏹', '🔒',
+const SIGNS: [char; 21] = [
+    '✓', '✔', '✅', '☑', '☒', '❌', '❎', '✕', '✗', '✘', '✖', '⏸', '⛔', '🚫', '🛑', '⏹', '🔒',
+    '⏳', '⌛', '🔄', '🚧',
+];
+
+/// Words behind one that says how an item stands: `superseded by Q-002`, `running since Monday`.
+const STANDING: [&str; 8] = [
+    "by", "on", "until", "since", "for", "because", "due", "pending",
 ];
 
 /// What a status may begin with for the item to be free.
@@ -128,7 +135,9 @@ pub(super) fn by_heading(text: &str, title: &str) -> Option<String> {
     if before_title.contains("~~") || title.starts_with("~~") {
         return Some("it is struck out".to_owned());
     }
-    if let Some(sign) = text.chars().find(|c| SIGNS.contains(c)) {
+    let sign = text.chars().find(|c| SIGNS.contains(c));
+    let sign = sign.map(String::from).or_else(|| id::mark(before_title));
+    if let Some(sign) = sign {
         return Some(format!("its heading has a {sign}"));
     }
     let capital = |word: &&str| word.len() > 2 && word.bytes().all(|b| b.is_ascii_uppercase());
@@ -139,11 +148,18 @@ pub(super) fn by_heading(text: &str, title: &str) -> Option<String> {
         .find(|word| told(&word.to_lowercase()))
         .map(str::to_owned);
     let word = word.or_else(|| {
-        last_group(title).filter(|group| {
+        let mut groups = [last_group(title), first_group(title)]
+            .into_iter()
+            .flatten();
+        groups.find(|group| {
             words(group).next().is_some_and(|word| told(&word))
                 || group.eq_ignore_ascii_case("on hold")
         })
     });
+    let mut first = words(title);
+    let (first, second) = (first.next(), first.next());
+    let stands = second.is_none_or(|second| STANDING.contains(&second.as_str()));
+    let word = word.or_else(|| first.filter(|first| stands && told(first)));
     word.map(|word| format!("its heading says `{}`", plain(&word, 60)))
 }
 
@@ -152,6 +168,13 @@ fn last_group(title: &str) -> Option<String> {
     let inner = title.trim_end().strip_suffix([')', ']'])?;
     let at = inner.rfind(['(', '['])?;
     inner.get(at + 1..).map(str::to_owned)
+}
+
+/// What stands in parentheses or brackets directly behind the id.
+fn first_group(title: &str) -> Option<String> {
+    let inner = title.strip_prefix(['(', '['])?;
+    let end = inner.find([')', ']'])?;
+    inner.get(..end).map(str::to_owned)
 }
 
 /// The reason why the heading of the section holds back everything below it: `READY (pending user go-ahead)`.
@@ -219,6 +242,15 @@ mod tests {
             ("Q-001 [BLOCKED]", "[BLOCKED]"),
             ("Q-001: x (on hold)", "x (on hold)"),
             ("Q-001: x (done)", "x (done)"),
+            ("Q-001 (done 2026-01-02): x", "(done 2026-01-02): x"),
+            ("Q-001: superseded by Q-002", "superseded by Q-002"),
+            ("Q-001: running since Monday", "running since Monday"),
+            ("Q-001: done", "done"),
+            ("🔄 Q-001: x", "x"),
+            ("⏳ Q-001: x", "x"),
+            ("☒ Q-001: x", "x"),
+            ("[✕] Q-001: x", "x"),
+            ("[*] Q-001: x", "x"),
         ] {
             assert!(by_heading(text, title).is_some(), "{text}");
         }
@@ -230,6 +262,8 @@ mod tests {
                 "Q-001: blocked sparse attention",
                 "blocked sparse attention",
             ),
+            ("☐ Q-001: x", "x"),
+            ("Q-001: running mean of 5", "running mean of 5"),
             ("Q-001: 10 ~ 20 ~~not~~ seeds", "10 ~ 20 ~~not~~ seeds"),
         ] {
             assert_eq!(by_heading(text, title), None, "{text}");

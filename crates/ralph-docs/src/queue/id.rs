@@ -92,11 +92,73 @@ const NOUNS: [&str; 7] = [
     "item",
 ];
 
-/// The id that a text begins with, behind any symbols.
+/// What may stand in front of an id and means nothing: emphasis, quotes, an opening bracket.
+const DECORATION: [char; 9] = [' ', '\t', '*', '_', '`', '~', '(', '"', '\''];
+
+/// Signs in front of an id that say that it is open.
+const OPEN_SIGNS: [char; 6] = ['☐', '⬜', '◻', '□', '▢', '🔲'];
+
+/// What stands in front of an id.
+struct Front<'t> {
+    decoration: &'t str,
+    /// A sign, or a character in brackets, that is no sign of what is open.
+    mark: Option<String>,
+    /// Whether the id is in brackets.
+    is_bracketed: bool,
+}
+
+/// What a text begins with, and the rest of it. Nothing where that makes it no item: a comment, a quote, an image.
+fn front(text: &str) -> Option<(Front<'_>, &str)> {
+    let mut front = Front {
+        decoration: "",
+        mark: None,
+        is_bracketed: false,
+    };
+    let mut rest = text;
+    while let Some(c) = rest.chars().next().filter(|c| !c.is_ascii_alphanumeric()) {
+        let behind = rest.get(c.len_utf8()..)?;
+        let boxed = behind.split_once(']').filter(|_| c == '[');
+        let boxed = boxed.filter(|(inner, _)| inner.chars().count() <= 1);
+        rest = match boxed {
+            Some((inner, behind)) => {
+                if !inner.trim().is_empty() {
+                    front.mark.get_or_insert_with(|| format!("[{inner}]"));
+                }
+                behind
+            }
+            None if c == '[' && !front.is_bracketed => {
+                front.is_bracketed = true;
+                behind
+            }
+            None if c.is_ascii() && !DECORATION.contains(&c) => return None,
+            None => {
+                let is_open = OPEN_SIGNS.contains(&c) || c == '\u{fe0f}' || c.is_whitespace();
+                if !c.is_ascii() && !is_open {
+                    front.mark.get_or_insert_with(|| c.to_string());
+                }
+                behind
+            }
+        };
+    }
+    front.decoration = text.get(..text.len() - rest.len())?;
+    Some((front, rest))
+}
+
+/// A sign or a bracketed character in front of an id that does not say that it is open.
+pub(super) fn mark(text: &str) -> Option<String> {
+    front(text)?.0.mark
+}
+
+/// The id that a text begins with, behind what decorates it.
 pub(super) fn leading(text: &str) -> Option<Leading<'_>> {
-    let start = text.find(char::is_alphanumeric)?;
-    let (decoration, text) = text.split_at_checked(start)?;
+    let (front, text) = front(text)?;
+    let decoration = front.decoration;
     let (id, is_one_word, rest) = split(text)?;
+    // `[Q-001: a](results.md)` and `[Q-001](results.md)` lead elsewhere.
+    let closed = rest.strip_prefix(']');
+    if front.is_bracketed && closed.is_none_or(|behind| behind.starts_with('(')) {
+        return None;
+    }
     let is_plain = is_one_word && split_numbered(&id).is_some_and(|(all, _)| all == id);
     let is_queue = id
         .get(..2)
@@ -283,9 +345,38 @@ mod tests {
             "Q-: x",
             "2026-06-04: x",
             "Run all 3: x",
+            "<!-- Q-001: a -->",
+            "> Q-001: a",
+            "![Q-001](a.png)",
+            "[Q-001: a](results/a.md)",
+            "[Q-001](results/a.md)",
+            "**[Q-001: a](results/a.md)**",
+            "+ Q-001: a",
             "",
         ] {
             assert_eq!(read(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn what_stands_in_front_of_an_id_may_say_that_it_is_not_open() {
+        for (text, wanted) in [
+            ("🔄 Q-001: a", Some("🔄")),
+            ("☒ Q-001: a", Some("☒")),
+            ("[✕] Q-001: a", Some("[✕]")),
+            ("[*] **Q-001**: a", Some("[*]")),
+            ("[ ] Q-001: a", None),
+            ("[] Q-001: a", None),
+            ("☐ Q-001: a", None),
+            ("**[Q-001]** a", None),
+            ("~~(`Q-001`)~~ a", None),
+        ] {
+            assert_eq!(
+                leading(text).map(|found| found.id).as_deref(),
+                Some("Q-001"),
+                "{text}"
+            );
+            assert_eq!(mark(text).as_deref(), wanted, "{text}");
         }
     }
 

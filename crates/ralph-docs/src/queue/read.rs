@@ -177,7 +177,7 @@ fn describes(fields: &[Field]) -> bool {
 }
 
 /// An item that is a list item: one with a box wherever it stands, such as those in a list of later ideas; one without
-/// directly in a section, or in a group of one.
+/// directly in a section, or in a group of one. Under READY, a bullet is a remark until a field below it says what to run.
 fn list_item(document: &Document<'_>, index: usize, block: &ItemBlock) -> Option<Found> {
     let all = item_text(document, block);
     let mark = TaskMark::parse(&all);
@@ -201,7 +201,8 @@ fn list_item(document: &Document<'_>, index: usize, block: &ItemBlock) -> Option
             let own = around
                 .first()
                 .is_some_and(|span| stray::is_group(&span.title));
-            own && listed && (leading.is_set_off || describes(&fields))
+            let is_ready = section_of(&around).0 == QueueSection::Ready;
+            own && listed && (describes(&fields) || leading.is_set_off && !is_ready)
         }
     };
     let place = Place {

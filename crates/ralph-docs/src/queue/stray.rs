@@ -252,11 +252,25 @@ impl<'a> Look<'a, '_> {
                 QueueSection::from_title(&own.title).is_none() && !self.has_item(&own.body);
             let wanted = match TaskMark::parse(&text) {
                 Some(mark) => mark.state == ' ',
-                None => begins_like_an_item(&text) || !self.has_item(&own.body) && !is_none(&text),
+                None => {
+                    let begins = begins_like_an_item(&text)
+                        || id::leading(&text).is_some_and(|leading| leading.is_set_off);
+                    begins || !self.has_item(&own.body) && !is_none(&text)
+                }
             };
-            let told = told_by_heading && (TaskMark::parse(&text).is_none() || !self.explains(own));
+            let told = told_by_heading && (self.is_remark(&text, own) || !self.explains(own));
             (wanted && !told && !text.contains("~~")).then(|| Self::stray(block.first, &text))
         })
+    }
+
+    /// Whether a bullet below a heading is what people explain with, and names no work that is nowhere else.
+    fn is_remark(&self, text: &str, own: &Span) -> bool {
+        let explains = EXPLAINING.contains(&first_word(&own.title).as_str());
+        let names = |leading: id::Leading<'_>| {
+            let known = |found: &Found| id::same(&found.item.id, &leading.id);
+            leading.is_set_off && !self.items.iter().any(known)
+        };
+        TaskMark::parse(text).is_none() && (explains || !id::leading(text).is_some_and(names))
     }
 
     /// The first line of a table or of code where the section has no item, and a paragraph that is written like one.
@@ -337,7 +351,9 @@ fn is_none(text: &str) -> bool {
     let bare = outside
         .trim_matches(|c: char| !c.is_alphanumeric())
         .to_lowercase();
+    let is_comment = text.starts_with("<!--") && text.ends_with("-->");
     bare.is_empty()
+        || is_comment
         || ["none", "nothing", "empty", "no "]
             .iter()
             .any(|word| bare.starts_with(word))

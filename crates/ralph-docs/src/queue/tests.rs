@@ -426,7 +426,19 @@ fn what_is_no_item_under_ready_is_found() {
         ("### Baseline\n### Q-001: a\n", "2:Baseline"),
         ("### Q1 baseline\n", "2:Q1 baseline"),
         ("- Q-001 baseline\n- second\n", "2:Q-001 baseline|3:second"),
-        ("1. Q-001\n", ""),
+        ("1. Q-001\n", "2:Q-001"),
+        ("<!-- Q-001: a -->\n", ""),
+        ("- <!-- Q-001: a -->\n", ""),
+        ("- [ ] <!-- Q-001: a -->\n", "2:[ ] <!-- Q-001: a -->"),
+        ("### <!-- Q-001: a -->\n", "2:<!-- Q-001: a -->"),
+        (
+            "### Priority order\n1. Q-002\n2. Q-001: after Q-002 has been looked at by Ada\n### Q-002: a\n",
+            "4:Q-001: after Q-002 has been looked at by Ada",
+        ),
+        (
+            "- Q-001 (done 2026-01-02): a\n### Q-002: a\n",
+            "2:Q-001 (done 2026-01-02): a",
+        ),
         ("- H1: it helps\n### Q-001: a\n", "2:H1: it helps"),
         ("- [ ] Baseline\n### Q-001: a\n", "2:[ ] Baseline"),
         (
@@ -533,9 +545,9 @@ fn items_in_every_notation_are_moved() {
             "## READY\n(none)\n\n## DONE\n- Q-000: b\n- **Q-001**: a\n  - Script: x\n",
         ),
         (
-            "## READY\n1. Q1: a\n2. Q2: b\n\n## DONE\n(none)\n",
+            "## READY\n1. Q1: a\n   - Script: x\n2. Q2: b\n\n## DONE\n(none)\n",
             "q1",
-            "## READY\n2. Q2: b\n\n## DONE\n1. Q1: a\n",
+            "## READY\n2. Q2: b\n\n## DONE\n1. Q1: a\n   - Script: x\n",
         ),
         (
             "## Plan\n### READY (2)\n#### exp3: a\n\n### ✅ DONE\n",
@@ -597,6 +609,44 @@ fn what_only_looks_like_an_item_is_none() {
     ] {
         assert_eq!(ids(doc), wanted, "{doc}");
     }
+}
+
+/// A job that nobody meant is worse than a question to a person.
+#[test]
+fn a_bullet_without_a_box_is_a_remark_until_a_field_says_what_to_run() {
+    let goes = |doc: &str| {
+        let free = |item: &QueueItem| item.section == QueueSection::Ready && item.held.is_none();
+        items(doc).iter().any(free)
+    };
+    for line in [
+        "- <!-- Q-001: commented out -->",
+        "- > Q-001: as Ada wrote",
+        "- 🔄 Q-001: running since Monday as job 61003257",
+        "- ⏳ Q-001: x",
+        "- ☒ Q-001: x",
+        "- [✕] Q-001: x",
+        "- [*] Q-001: x",
+        "- [Q-001: baseline](results/q001.md)",
+        "- ![Q-001](results/q001.png)",
+        "- Q-001 (done 2026-01-02): baseline",
+        "- Q-001: superseded by Q-002",
+        "- [ ] <!-- Q-001: a -->",
+    ] {
+        for below in ["", "  - Script: a.sbatch\n"] {
+            let doc = format!("## READY\n{line}\n{below}## DONE\n");
+            assert!(!goes(&doc), "{doc}");
+        }
+    }
+    for doc in [
+        "## READY\n- Q-001: was the baseline, see results/summary.md\n",
+        "## READY\n### Priority order\n1. Q-002\n2. Q-001: after Q-002 has been looked at by Ada\n",
+        "## READY\n### <!-- Q-001: a -->\n",
+    ] {
+        assert!(!goes(doc), "{doc}");
+        assert!(!strays(doc).is_empty(), "{doc}");
+    }
+    assert!(goes("## READY\n- Q-001: a\n  - Script: a.sbatch\n"));
+    assert!(goes("## READY\n- [ ] Q-001: a\n"));
 }
 
 #[test]

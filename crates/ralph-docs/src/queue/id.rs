@@ -28,6 +28,11 @@ pub(super) struct Leading<'t> {
 }
 
 impl Leading<'_> {
+    /// Whether the id is all there is or a colon or a dash sets it off.
+    pub(super) fn is_title(&self) -> bool {
+        self.is_set_off && !self.title.starts_with(['(', '['])
+    }
+
     /// Whether the id begins with a word that people number experiments with.
     pub(super) fn is_usual(&self) -> bool {
         let word = self

@@ -560,9 +560,14 @@ fn items_in_every_notation_are_moved() {
             "**READY**\n\n(none)\n\n**DONE**\n\n- [ ] Q–001: a\n",
         ),
         (
-            "**READY**\n\n- [ ] Q–001: a\n",
+            "**READY**\n\n- [ ] Q–001: a\n\n**FAILED**\n\n(none)\n",
             "Q-001",
-            "**READY**\n\n(none)\n\n**DONE**\n\n- [ ] Q–001: a\n",
+            "**READY**\n\n(none)\n\n**FAILED**\n\n(none)\n\n**DONE**\n\n- [ ] Q–001: a\n",
+        ),
+        (
+            "## Queue\n\n**READY**\n\n- [ ] Q-001: a\n\n**FAILED**\n\n- Q-000: b\n\n# Notes\n\ntext\n",
+            "Q-001",
+            "## Queue\n\n**READY**\n\n(none)\n\n**FAILED**\n\n- Q-000: b\n\n**DONE**\n\n- [ ] Q-001: a\n\n# Notes\n\ntext\n",
         ),
         (
             "# READY\n\n## Q-001: a\n### x\n\n# DONE\n",

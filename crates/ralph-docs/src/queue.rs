@@ -15,6 +15,7 @@ use crate::verify::checked_result;
 
 mod depend;
 mod fields;
+mod groups;
 mod held;
 mod id;
 mod moves;

@@ -4,7 +4,9 @@
 //! Words of people are judged here, and only towards caution: what is not known to mean "go" holds an item back, and
 //! the reason quotes the words, so that a person sees at once what to change.
 
+use super::QueueSection;
 use super::id;
+use super::sections::NOUNS;
 use crate::quote::plain;
 
 /// Words that hold work back wherever they stand in a remark.
@@ -177,14 +179,49 @@ fn first_group(title: &str) -> Option<String> {
     inner.get(..end).map(str::to_owned)
 }
 
-/// The reason why the heading of the section holds back everything below it: `READY (pending user go-ahead)`.
+/// Words beside READY that make it no list of what is to run now.
+const NO_LIST: [&str; 16] = [
+    "template",
+    "templates",
+    "example",
+    "examples",
+    "sample",
+    "format",
+    "draft",
+    "drafts",
+    "old",
+    "archive",
+    "archived",
+    "later",
+    "someday",
+    "maybe",
+    "idea",
+    "ideas",
+];
+
+/// The reason why the heading of the section holds back everything below it: `READY (pending user go-ahead)`. "Pending"
+/// and "queued" may mean anything, so every word beside them holds.
 pub(super) fn by_section(title: &str) -> Option<String> {
-    let mut words = words(title);
-    // The first word is the section's own, which may be PENDING.
-    words.next();
-    let waits =
-        words.any(|word| HOLDING.contains(&word.as_str()) || CONDITIONS.contains(&word.as_str()));
+    let all: Vec<String> = words(title).collect();
+    let is_ready = QueueSection::from_title(title) == Some(QueueSection::Ready);
+    let vague = is_ready
+        && !all.iter().any(|word| word == "ready")
+        && all.iter().any(|word| VAGUE.contains(&word.as_str()));
+    let waits = all.iter().enumerate().any(|(at, word)| {
+        // The first word is the section's own, which may be PENDING.
+        let word = word.as_str();
+        let holds = at > 0 && (HOLDING.contains(&word) || CONDITIONS.contains(&word));
+        let known = VAGUE.contains(&word) || NOUNS.contains(&word) || is_count(word);
+        (holds && !(vague && known)) || (is_ready && NO_LIST.contains(&word)) || (vague && !known)
+    });
     waits.then(|| format!("it stands under `{}`", plain(title, 80)))
+}
+
+/// Titles of a section that say little about what is in it.
+const VAGUE: [&str; 2] = ["pending", "queued"];
+
+fn is_count(word: &str) -> bool {
+    word.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// The reason why a heading between the section and the item holds it back: `### Phase 1 (DONE)`.
@@ -276,12 +313,22 @@ mod tests {
             "READY (pending user go-ahead — do not stack mechanisms)",
             "READY - blocked on data",
             "Pending: waiting for Bob",
+            "Pending (approval by Ada)",
+            "Pending: review by Ada",
+            "Queued (see the wiki)",
+            "READY (template)",
+            "READY - examples",
         ] {
             assert!(by_section(held).is_some(), "{held}");
         }
         for free in [
             "READY",
             "Pending",
+            "2. Pending",
+            "⏳ Pending (3)",
+            "Pending experiments",
+            "Queue: pending",
+            "READY / QUEUED",
             "READY — run in this order",
             "READY: next up",
         ] {

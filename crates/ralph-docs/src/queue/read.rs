@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::fields::{self, Field, is_nothing};
 use super::id::{self, Form, Leading};
-use super::{QueueItem, QueueSection, depend, held, script, stray};
+use super::{QueueItem, QueueSection, depend, groups, held, script};
 use crate::blocks::ItemBlock;
 use crate::document::Document;
 use crate::error::DocError;
@@ -200,7 +200,7 @@ fn list_item(document: &Document<'_>, index: usize, block: &ItemBlock) -> Option
         (None, _) => {
             let own = around
                 .first()
-                .is_some_and(|span| stray::is_group(&span.title));
+                .is_some_and(|span| groups::is_group(&span.title));
             let is_ready = section_of(&around).0 == QueueSection::Ready;
             own && listed && (describes(&fields) || leading.is_set_off && !is_ready)
         }
@@ -220,15 +220,23 @@ fn list_item(document: &Document<'_>, index: usize, block: &ItemBlock) -> Option
 }
 
 /// The innermost heading with a meaning; else the one that would be a section if it had one. With it, why the headings
-/// hold back what is below them.
+/// hold back what is below them. READY does not reach below a heading of its own that may mean another thing.
 fn section_of(around: &[&Span]) -> (QueueSection, Option<String>) {
     let mut other = String::new();
+    let mut between: Option<&str> = None;
     let mut held = None;
     for span in around {
         if let Some(section) = QueueSection::from_title(&span.title) {
-            return (section, held.or_else(|| held::by_section(&span.title)));
+            let between = between.filter(|_| section == QueueSection::Ready && held.is_none());
+            return match between {
+                Some(title) => (QueueSection::Other(title.to_owned()), None),
+                None => (section, held.or_else(|| held::by_section(&span.title))),
+            };
         }
         held = held.or_else(|| held::by_group(&span.title));
+        if !groups::is_crossed(&span.title) {
+            between = between.or(Some(&span.title));
+        }
         if span.level == 2 || (span.level > 2 && other.is_empty()) {
             other.clone_from(&span.title);
         }

@@ -48,7 +48,9 @@ impl QueueSection {
             .min_by_key(|(head, _)| head.len())
             .unwrap_or((title, ""));
         let prefixed = ["queue", "experiments", "section"].contains(&normalise(head).as_str());
-        Self::of_parts(title).or_else(|| Self::of_parts(if prefixed { tail } else { head }))
+        Self::of_parts(title)
+            .or_else(|| Self::of_parts(if prefixed { tail } else { head }))
+            .filter(|section| *section != Self::Ready || !is_of_a_scheduler(title))
     }
 
     fn of_parts(title: &str) -> Option<Self> {
@@ -133,7 +135,7 @@ impl QueueSection {
     pub(super) fn is_titled(&self, title: &str) -> bool {
         match Self::from_title(title) {
             Some(section) => section.is_same(self),
-            None => self.names().contains(&normalise(title)),
+            None => matches!(self, Self::Other(_)) && self.names().contains(&normalise(title)),
         }
     }
 
@@ -142,20 +144,33 @@ impl QueueSection {
     }
 }
 
+/// What a list of experiments is called.
+pub(super) const NOUNS: [&str; 10] = [
+    "experiment",
+    "experiments",
+    "run",
+    "runs",
+    "job",
+    "jobs",
+    "item",
+    "items",
+    "queue",
+    "list",
+];
+
+/// Whether a title tells of work that a scheduler has already: `Pending jobs (in the SLURM queue)`. What nobody has
+/// submitted is "ready", or pending without a word of jobs.
+fn is_of_a_scheduler(title: &str) -> bool {
+    let title = title.to_lowercase();
+    let has = |known: &[&str]| {
+        let mut words = title.split(|c: char| !c.is_alphanumeric());
+        words.any(|word| known.contains(&word))
+    };
+    has(&["pending", "queued"]) && has(&["job", "jobs", "slurm", "squeue", "cluster", "scheduler"])
+}
+
 /// A normalised title without what a list of experiments is called, and without their count.
 fn bare(title: &str) -> String {
-    const NOUNS: [&str; 10] = [
-        "experiment",
-        "experiments",
-        "run",
-        "runs",
-        "job",
-        "jobs",
-        "item",
-        "items",
-        "queue",
-        "list",
-    ];
     let words: Vec<&str> = title.split(' ').collect();
     let is_extra = |word: &&str| NOUNS.contains(word) || word.bytes().all(|b| b.is_ascii_digit());
     let first = words.iter().position(|word| !is_extra(word));
@@ -265,6 +280,10 @@ mod tests {
             "Done criteria",
             "Failed attempts at a proof",
             "TODO",
+            "Pending jobs",
+            "Pending jobs (in the SLURM queue)",
+            "Queued on the cluster",
+            "Pending (SLURM)",
         ] {
             assert_eq!(of(none), None, "{none}");
         }

@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::QueueSection;
 use super::held::{self, without_groups};
 use super::read::{Found, scan};
-use super::{fields, id};
+use super::{fields, groups, id};
 use crate::document::Document;
 use crate::items::{TaskMark, item_text};
 use crate::lines::LineKind;
@@ -42,23 +42,6 @@ const NEXT: [&str; 9] = [
     "planned",
 ];
 
-/// Headings that only group items.
-const GROUPS: [&str; 10] = [
-    "phase", "stage", "group", "batch", "wave", "tier", "priority", "high", "medium", "low",
-];
-
-/// Headings below which people explain, and list nothing that runs.
-const EXPLAINING: [&str; 8] = [
-    "note",
-    "notes",
-    "background",
-    "context",
-    "instructions",
-    "rules",
-    "legend",
-    "overview",
-];
-
 /// Everything under READY that is no item, in the order of its lines.
 pub(super) fn find(document: &Document<'_>) -> Vec<Stray> {
     let items = scan(document);
@@ -71,6 +54,7 @@ pub(super) fn find(document: &Document<'_>) -> Vec<Stray> {
         .chain(look.list_items())
         .chain(look.lines())
         .chain(look.outside())
+        .chain(look.cut_off())
         .collect();
     strays.sort_by_key(|stray| stray.line);
     strays
@@ -107,6 +91,19 @@ impl<'a> Look<'a, '_> {
             text: quoted(text, 80),
             is_outside: false,
         }
+    }
+
+    /// Items below READY and below a heading in it that may mean another thing.
+    fn cut_off(&self) -> impl Iterator<Item = Stray> {
+        let others = self.items.iter().filter(|found| {
+            matches!(found.item.section, QueueSection::Other(_))
+                && self.ready_around(found.lines.start).is_some()
+        });
+        others.map(|found| {
+            let text = self.document.slice(found.item.heading.clone());
+            let text = text.trim().trim_start_matches('#').trim();
+            Self::stray(found.lines.start, text)
+        })
     }
 
     /// What reads like an item in a queue that has no section READY: below a heading that may mean it, or anywhere where
@@ -218,7 +215,6 @@ impl<'a> Look<'a, '_> {
 
     /// Whether a heading only groups or explains: by its first word, unless fields of an item stand below it.
     fn explains(&self, span: &Span) -> bool {
-        let first = first_word(&span.title);
         let fields = [
             "config",
             "script",
@@ -232,7 +228,7 @@ impl<'a> Look<'a, '_> {
             let text = text.trim_start_matches(|c: char| !c.is_alphanumeric());
             fields.iter().any(|name| text.starts_with(name))
         });
-        (EXPLAINING.contains(&first.as_str()) || GROUPS.contains(&first.as_str())) && !has_field
+        (groups::explains(&span.title) || groups::is_ordered(&span.title)) && !has_field
     }
 
     /// A list item with an open box; any other one where its heading has no item.
@@ -265,7 +261,7 @@ impl<'a> Look<'a, '_> {
 
     /// Whether a bullet below a heading is what people explain with, and names no work that is nowhere else.
     fn is_remark(&self, text: &str, own: &Span) -> bool {
-        let explains = EXPLAINING.contains(&first_word(&own.title).as_str());
+        let explains = groups::explains(&own.title);
         let names = |leading: id::Leading<'_>| {
             let known = |found: &Found| id::same(&found.item.id, &leading.id);
             leading.is_set_off && !self.items.iter().any(known)
@@ -317,18 +313,6 @@ impl<'a> Look<'a, '_> {
         let reads = id::leading(text).is_some() || text.contains(".sbatch");
         (first && reads && !self.has_item(&section.body)).then(|| Self::stray(index, text))
     }
-}
-
-fn first_word(title: &str) -> String {
-    let mut words = title
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty());
-    words.next().unwrap_or("").to_lowercase()
-}
-
-/// Whether a heading is a section or only groups the items of one.
-pub(super) fn is_group(title: &str) -> bool {
-    QueueSection::from_title(title).is_some() || GROUPS.contains(&first_word(title).as_str())
 }
 
 /// Whether a text begins with a word that may be an id: letters and a digit, in bold or followed by a colon or nothing.

@@ -655,6 +655,48 @@ fn a_bullet_without_a_box_is_a_remark_until_a_field_says_what_to_run() {
 }
 
 #[test]
+fn titles_that_may_mean_another_thing_submit_nothing() {
+    for (doc, told) in [
+        (
+            "## Pending jobs (in the SLURM queue)\n### Q-001: a\n",
+            false,
+        ),
+        (
+            "# Pending experiments\n## Backlog\n### Q-001: maybe someday\n",
+            true,
+        ),
+        ("# Experiments to run\n## Not ready\n### Q-002: a\n", true),
+        ("## READY\n### Later\n#### Q-002: a\n", true),
+        ("## READY\n### Thoughts of Ada\n- [ ] Q-002: a\n", true),
+        ("## Pending (approval by Ada)\n### Q-001: a\n", false),
+        ("## Pending: review by Ada\n### Q-001: a\n", false),
+        ("## READY (template)\n### Q-001: a\n", false),
+    ] {
+        let item = items(doc).remove(0);
+        assert!(
+            item.section != QueueSection::Ready || item.held.is_some(),
+            "{doc}"
+        );
+        let reached = strays(doc).into_iter().any(|stray| !stray.is_outside);
+        assert_eq!(reached, told, "{doc}");
+    }
+    for group in [
+        "Phase 1",
+        "High priority",
+        "Transformer ablations",
+        "Rung 3: frozen",
+        "EXP-A-1: sweep",
+    ] {
+        let doc = format!("## READY\n### {group}\n#### EXP-A-1a: a\n#### Q-002: b\n");
+        let last = items(&doc).pop();
+        assert!(
+            last.is_some_and(|item| item.section == QueueSection::Ready || item.id == "EXP-A-1"),
+            "{doc}"
+        );
+    }
+}
+
+#[test]
 fn an_item_outside_of_ready_is_told_where_there_is_no_ready() {
     let found = |doc: &str| {
         let outside = strays(doc).into_iter().filter(|stray| stray.is_outside);

@@ -1,7 +1,7 @@
 //! `documentation/implementation-todo.md`: the tasks, in sections such as `Ready`, `Blocked`, `Completed`.
 //!
-//! A task is a list item with a task mark, at any depth, or one without under `Ready`; its id is whatever the file uses
-//! (`(T1)`, `(T0.1)`, `S9:`), or none. Ticking changes one character, or puts a box where there is none. Tasks are never
+//! A task is a list item with a task mark, at any depth, or one without under `Ready` where no box is; its id is whatever the file
+//! uses (`(T1)`, `(T0.1)`, `S9:`), or none. Ticking changes one character, or gives each such task a box. Tasks are never
 //! moved between sections: people keep them below the phase they belong to.
 
 use std::ops::Range;
@@ -113,7 +113,7 @@ pub fn problems(doc: &str) -> Vec<DocError> {
     sorted(found)
 }
 
-/// Ticks a task. Of several with one id the only one that is open is meant; when all are ticked already,
+/// Ticks a task. Where tasks have no boxes, each gets one: beside a ticked box, a bullet without one is a remark. Of several with one id the only one that is open is meant; when all are ticked already,
 /// nothing changes.
 ///
 /// # Errors
@@ -245,11 +245,30 @@ fn set_state(doc: &str, key: TaskKey<'_>, done: bool) -> Result<EditSet, DocErro
     if found.len() > 1 {
         return Err(ambiguous(key, &found));
     }
-    let edit = match first.mark {
-        Some(mark) => Edit::replace(mark.at..mark.at + mark.state.len_utf8(), mark.with(done)),
-        None => Edit::insert(first.content_at, "[x] "),
+    let edits = match first.mark {
+        Some(mark) => {
+            let at = mark.at..mark.at + mark.state.len_utf8();
+            vec![Edit::replace(at, mark.with(done))]
+        }
+        None => boxes(&document, first),
     };
-    checked(&document, vec![edit])
+    checked(&document, edits)
+}
+
+/// A box for each task without one: a ticked one for `done`.
+fn boxes(document: &Document<'_>, done: &Found) -> Vec<Edit> {
+    let bare = read(document)
+        .into_iter()
+        .filter(|found| found.mark.is_none());
+    bare.map(|found| {
+        let own = if found.index == done.index {
+            "[x] "
+        } else {
+            "[ ] "
+        };
+        Edit::insert(found.content_at, own)
+    })
+    .collect()
 }
 
 /// What stands behind the task mark of a new task.

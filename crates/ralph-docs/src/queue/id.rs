@@ -4,6 +4,8 @@
 //! so they count only where something else says that an item is meant: see [`Form`]. An id is what is written, with `-`
 //! for any dash and for the blank of `Experiment 3`; the document keeps its own.
 
+use std::collections::HashMap;
+
 use crate::ids::{is_id_char, split_numbered};
 
 /// What an id needs beside itself to be one.
@@ -264,6 +266,35 @@ pub(super) fn same(one: &str, other: &str) -> bool {
     one.eq_ignore_ascii_case(other) || (!other.is_empty() && parts(one) == parts(other))
 }
 
+/// Ids by what [`same`] compares, so that a long queue is not compared with itself.
+pub(super) struct Known<'i> {
+    /// The first id of each spelling, in lower case.
+    exactly: HashMap<String, &'i str>,
+    /// The first id of each name, however its parts are joined.
+    alike: HashMap<Vec<String>, &'i str>,
+}
+
+impl<'i> Known<'i> {
+    pub(super) fn new(ids: impl IntoIterator<Item = &'i str>) -> Self {
+        let mut known = Self {
+            exactly: HashMap::new(),
+            alike: HashMap::new(),
+        };
+        for id in ids {
+            known.exactly.entry(id.to_ascii_lowercase()).or_insert(id);
+            known.alike.entry(parts(id)).or_insert(id);
+        }
+        known
+    }
+
+    /// The id that a word means: the one that is spelled so, else the first that is the same.
+    pub(super) fn get(&self, word: &str) -> Option<&'i str> {
+        let exactly = self.exactly.get(&word.to_ascii_lowercase());
+        let alike = || self.alike.get(&parts(word)).filter(|_| !word.is_empty());
+        exactly.or_else(alike).copied()
+    }
+}
+
 /// The letters and numbers of an id, without what joins them and without leading zeros.
 fn parts(id: &str) -> Vec<String> {
     let mut parts: Vec<String> = Vec::new();
@@ -397,6 +428,18 @@ mod tests {
             ("Q-1", ""),
         ] {
             assert!(!same(one, other), "{one} {other}");
+        }
+        let known = Known::new(["Q-001", "Q1", "exp3", "EXP-3"]);
+        for (word, wanted) in [
+            ("q-001", Some("Q-001")),
+            ("q1", Some("Q1")),
+            ("Q_01", Some("Q-001")),
+            ("exp-3", Some("EXP-3")),
+            ("Exp 3", Some("exp3")),
+            ("Q-002", None),
+            ("", None),
+        ] {
+            assert_eq!(known.get(word), wanted, "{word}");
         }
     }
 }

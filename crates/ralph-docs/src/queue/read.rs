@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use super::fields::{self, Field, is_nothing};
-use super::id::{self, Form, Leading};
+use super::id::{self, Form, Known, Leading};
 use super::{QueueItem, QueueSection, depend, groups, held, script};
 use crate::blocks::ItemBlock;
 use crate::document::Document;
@@ -69,13 +69,15 @@ pub(super) fn scan(document: &Document<'_>) -> Vec<Found> {
         .into_iter()
         .partition(|found| has_box(document, found));
     found.extend(boxed);
-    let sure: Vec<String> = found.iter().map(|found| found.item.id.clone()).collect();
-    found.extend(
-        bare.into_iter()
-            .filter(|bare| !sure.iter().any(|id| id::same(id, &bare.item.id))),
-    );
+    let sure = Known::new(found.iter().map(|found| found.item.id.as_str()));
+    let bare: Vec<Found> = bare
+        .into_iter()
+        .filter(|bare| sure.get(&bare.item.id).is_none())
+        .collect();
+    found.extend(bare);
     found.sort_by_key(|found| found.lines.start);
-    let known: Vec<String> = found.iter().map(|found| found.item.id.clone()).collect();
+    let ids: Vec<String> = found.iter().map(|found| found.item.id.clone()).collect();
+    let known = Known::new(ids.iter().map(String::as_str));
     for found in &mut found {
         let waits = std::mem::take(&mut found.waits);
         let named = waits

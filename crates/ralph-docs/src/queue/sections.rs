@@ -35,6 +35,9 @@ impl QueueSection {
     /// a heading for what is ready and for what runs means none.
     #[must_use]
     pub fn from_title(title: &str) -> Option<Self> {
+        if !may_name(title) {
+            return None;
+        }
         let unnumbered = title.trim_start_matches(|c: char| c.is_ascii_digit());
         let numbered = unnumbered.len() < title.len();
         let title = match unnumbered.strip_prefix(['.', ')']) {
@@ -73,6 +76,9 @@ impl QueueSection {
 
     /// Whether a heading is for what is ready and for something else at once: `READY / RUNNING`.
     pub(super) fn is_mixed(title: &str) -> bool {
+        if !may_name(title) {
+            return false;
+        }
         let parts = title.replace(" and ", "/");
         let mut parts = parts.split(['/', '&', '+', ',']);
         let ready = parts.any(|part| Self::named(&bare(&normalise(part))) == Some(Self::Ready));
@@ -84,12 +90,12 @@ impl QueueSection {
         let known = [Self::Ready, Self::InProgress, Self::Done, Self::Failed];
         known
             .into_iter()
-            .find(|section| section.names().iter().any(|known| known == name))
+            .find(|section| section.names().contains(&name))
     }
 
-    /// The normalised titles that mean this section.
-    fn names(&self) -> Vec<String> {
-        let names: &[&str] = match self {
+    /// The normalised titles that mean this one of the four sections.
+    fn names(&self) -> &'static [&'static str] {
+        match self {
             Self::Ready => &[
                 "ready",
                 "ready to run",
@@ -126,21 +132,24 @@ impl QueueSection {
                 "success",
             ],
             Self::Failed => &["failed", "failures", "errored"],
-            Self::Other(title) => return vec![normalise(title)],
-        };
-        names.iter().map(|&name| name.to_owned()).collect()
+            Self::Other(_) => &[],
+        }
     }
 
     /// Whether a heading is one of this section's.
     pub(super) fn is_titled(&self, title: &str) -> bool {
-        match Self::from_title(title) {
-            Some(section) => section.is_same(self),
-            None => matches!(self, Self::Other(_)) && self.names().contains(&normalise(title)),
+        match (Self::from_title(title), self) {
+            (Some(section), _) => section.is_same(self),
+            (None, Self::Other(own)) => normalise(own) == normalise(title),
+            (None, _) => false,
         }
     }
 
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.names() == other.names()
+        match (self, other) {
+            (Self::Other(one), Self::Other(other)) => normalise(one) == normalise(other),
+            _ => self == other,
+        }
     }
 }
 
@@ -157,6 +166,21 @@ pub(super) const NOUNS: [&str; 10] = [
     "queue",
     "list",
 ];
+
+/// What every title of a section has in it; most headings are items and have none of these.
+const STEMS: [&str; 15] = [
+    "ready", "queued", "pending", "run", "submit", "progress", "flight", "active", "ongoing",
+    "done", "complete", "finished", "succe", "fail", "errored",
+];
+
+/// Whether a title can be a section's: every heading is asked, several times, so this allocates nothing.
+fn may_name(title: &str) -> bool {
+    let bytes = title.as_bytes();
+    STEMS.iter().any(|stem| {
+        let mut parts = bytes.windows(stem.len());
+        parts.any(|part| part.eq_ignore_ascii_case(stem.as_bytes()))
+    })
+}
 
 /// Whether a title tells of work that a scheduler has already: `Pending jobs (in the SLURM queue)`. What nobody has
 /// submitted is "ready", or pending without a word of jobs.
@@ -189,6 +213,17 @@ fn bare(title: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_name_of_a_section_is_found_by_its_stem() {
+        use QueueSection::{Done, Failed, InProgress, Ready};
+        for section in [Ready, InProgress, Done, Failed] {
+            for name in section.names() {
+                assert!(may_name(&name.to_uppercase()), "{name}");
+            }
+        }
+        assert!(!may_name("Q-001: title of it"));
+    }
 
     #[test]
     fn titles_mean_one_of_four_sections_or_none() {

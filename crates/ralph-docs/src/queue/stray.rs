@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use super::QueueSection;
 use super::held::{self, without_groups};
+use super::id::Known;
 use super::read::{Found, scan};
 use super::{fields, groups, id};
 use crate::document::Document;
@@ -15,7 +16,7 @@ use crate::lines::LineKind;
 use crate::machine::Host;
 use crate::outline::Span;
 use crate::quote::quoted;
-use crate::section::{innermost, normalise, with_ancestors};
+use crate::section::{innermost, normalise};
 use crate::table;
 
 /// Something under READY that is no item.
@@ -48,6 +49,8 @@ pub(super) fn find(document: &Document<'_>) -> Vec<Stray> {
     let look = Look {
         document,
         items: &items,
+        known: Known::new(items.iter().map(|found| found.item.id.as_str())),
+        ready: ready_spans(document),
     };
     let mut strays: Vec<Stray> = look
         .headings()
@@ -62,27 +65,50 @@ pub(super) fn find(document: &Document<'_>) -> Vec<Stray> {
 
 struct Look<'a, 't> {
     document: &'a Document<'t>,
+    /// In the order of their lines; none reaches into another.
     items: &'a [Found],
+    known: Known<'a>,
+    /// For each heading the READY section that it is, or is in.
+    ready: Vec<Option<usize>>,
+}
+
+/// For each heading the READY section that it is or is in; the nearest heading with a meaning decides.
+fn ready_spans(document: &Document<'_>) -> Vec<Option<usize>> {
+    let mut ready: Vec<Option<usize>> = Vec::with_capacity(document.spans.len());
+    for (index, span) in document.spans.iter().enumerate() {
+        let around = span.parent.and_then(|parent| *ready.get(parent)?);
+        ready.push(match QueueSection::from_title(&span.title) {
+            Some(section) => (section == QueueSection::Ready).then_some(index),
+            None => around,
+        });
+    }
+    ready
 }
 
 impl<'a> Look<'a, '_> {
     /// Whether a line belongs to an item.
     fn is_taken(&self, line: usize) -> bool {
-        self.items.iter().any(|found| found.lines.contains(&line))
+        let behind = self
+            .items
+            .partition_point(|found| found.lines.start <= line);
+        let last = behind.checked_sub(1).and_then(|last| self.items.get(last));
+        last.is_some_and(|found| line < found.lines.end)
     }
 
     fn has_item(&self, lines: &Range<usize>) -> bool {
-        self.items
-            .iter()
-            .any(|found| lines.contains(&found.lines.start))
+        let from = self
+            .items
+            .partition_point(|found| found.lines.start < lines.start);
+        let first = self.items.get(from);
+        first.is_some_and(|found| found.lines.start < lines.end)
     }
 
-    /// The READY section that a line is in; the nearest heading with a meaning decides.
+    /// The READY section that a line is in.
     fn ready_around(&self, line: usize) -> Option<&'a Span> {
-        let mut around = with_ancestors(self.document, innermost(self.document, line));
-        let (span, section) =
-            around.find_map(|span| Some((span, QueueSection::from_title(&span.title)?)))?;
-        (section == QueueSection::Ready).then_some(span)
+        let spans = &self.document.spans;
+        let behind = spans.partition_point(|span| span.first <= line);
+        let ready = *self.ready.get(behind.checked_sub(1)?)?;
+        spans.get(ready?)
     }
 
     fn stray(line: usize, text: &str) -> Stray {
@@ -262,10 +288,8 @@ impl<'a> Look<'a, '_> {
     /// Whether a bullet below a heading is what people explain with, and names no work that is nowhere else.
     fn is_remark(&self, text: &str, own: &Span) -> bool {
         let explains = groups::explains(&own.title);
-        let names = |leading: id::Leading<'_>| {
-            let known = |found: &Found| id::same(&found.item.id, &leading.id);
-            leading.is_set_off && !self.items.iter().any(known)
-        };
+        let names =
+            |leading: id::Leading<'_>| leading.is_set_off && self.known.get(&leading.id).is_none();
         TaskMark::parse(text).is_none() && (explains || !id::leading(text).is_some_and(names))
     }
 

@@ -17,23 +17,22 @@ pub(super) fn document(text: &str) -> Document<'_> {
 }
 
 fn arrange(text: &str, blocks: &mut Blocks) {
-    let titled: Vec<bool> = blocks
-        .headings
-        .iter()
-        .map(|heading| is_section(&title(text, blocks, heading)))
-        .collect();
-    if !titled.contains(&true) {
-        add_bold_titles(text, blocks);
+    let sections = |blocks: &Blocks| {
+        let titles = blocks.headings.iter();
+        titles
+            .map(|heading| title(text, blocks, heading))
+            .map(|title| (QueueSection::from_title(&title), title))
+            .collect::<Vec<_>>()
+    };
+    let mut titles = sections(blocks);
+    if titles.iter().all(|(section, _)| section.is_none()) && add_bold_titles(text, blocks) {
+        titles = sections(blocks);
     }
-    nest_items(text, blocks);
+    nest_items(blocks, &titles);
 }
 
 fn title(text: &str, blocks: &Blocks, heading: &Heading) -> String {
     title_of(text, blocks, heading.first..heading.last + 1)
-}
-
-fn is_section(title: &str) -> bool {
-    QueueSection::from_title(title).is_some()
 }
 
 /// Whether titles in bold are the sections of the queue and no captions in its items: there are two at least, the first
@@ -56,13 +55,13 @@ fn are_sections(text: &str, blocks: &Blocks, titles: &[(usize, QueueSection)]) -
     others && !in_item(*first) && !ready.any(|(line, _)| in_item(*line))
 }
 
-/// Makes a heading of each paragraph that is nothing but a section's title in bold.
-fn add_bold_titles(text: &str, blocks: &mut Blocks) {
+/// Makes a heading of each paragraph that is nothing but a section's title in bold; false where none is.
+fn add_bold_titles(text: &str, blocks: &mut Blocks) -> bool {
     let titles: Vec<(usize, QueueSection)> = (0..blocks.lines.len())
         .filter_map(|line| Some((line, bold_title(text, blocks, line)?)))
         .collect();
     if !are_sections(text, blocks, &titles) {
-        return;
+        return false;
     }
     let lines = titles.into_iter().map(|(line, _)| line);
     let mut level: Option<u8> = None;
@@ -88,6 +87,7 @@ fn add_bold_titles(text: &str, blocks: &mut Blocks) {
     }
     headings.extend(real);
     blocks.headings = headings;
+    true
 }
 
 fn bold_title(text: &str, blocks: &Blocks, line: usize) -> Option<QueueSection> {
@@ -111,44 +111,36 @@ fn bold_title(text: &str, blocks: &Blocks, line: usize) -> Option<QueueSection> 
 
 /// Puts items that stand at the level of their section, and what is in them, one level deeper. A section READY that holds
 /// anything itself, be it a placeholder, has said what is in it: the heading behind it is no item of it.
-fn nest_items(text: &str, blocks: &mut Blocks) {
-    let titles: Vec<String> = blocks
-        .headings
-        .iter()
-        .map(|heading| title(text, blocks, heading))
-        .collect();
+fn nest_items(blocks: &mut Blocks, titles: &[(Option<QueueSection>, String)]) {
     let open: Vec<bool> = (0..titles.len())
-        .map(|index| may_hold(blocks, &titles, index))
+        .map(|index| may_hold(blocks, titles, index))
         .collect();
     let mut section: Option<u8> = None;
     let mut inside = false;
-    for ((heading, title), open) in blocks.headings.iter_mut().zip(&titles).zip(open) {
+    let headings = blocks.headings.iter_mut().zip(titles).zip(open);
+    for ((heading, (meaning, title)), open) in headings {
+        let is_section = meaning.is_some();
         let level = heading.level;
         if section.is_some_and(|section| level < section) {
             (section, inside) = (None, false);
         }
         let deeper = inside && section.is_some_and(|section| level > section);
-        if is_section(title) && !deeper {
+        if is_section && !deeper {
             (section, inside) = (Some(level).filter(|_| open), false);
         } else if section == Some(level) {
             inside = id::leading(title).is_some_and(|leading| leading.is_title());
             section = section.filter(|_| inside);
         }
-        if inside
-            && section.is_some_and(|section| level >= section)
-            && (deeper || !is_section(title))
-        {
+        if inside && section.is_some_and(|section| level >= section) && (deeper || !is_section) {
             heading.level = level + 1;
         }
     }
 }
 
 /// Whether items may stand behind a section at its own level: not where READY has text or items of its own.
-fn may_hold(blocks: &Blocks, titles: &[String], index: usize) -> bool {
-    let section = titles
-        .get(index)
-        .and_then(|title| QueueSection::from_title(title));
-    if section != Some(QueueSection::Ready) {
+fn may_hold(blocks: &Blocks, titles: &[(Option<QueueSection>, String)], index: usize) -> bool {
+    let section = titles.get(index).and_then(|(section, _)| section.as_ref());
+    if section != Some(&QueueSection::Ready) {
         return section.is_some();
     }
     let Some(heading) = blocks.headings.get(index) else {

@@ -38,6 +38,9 @@ impl QueueSection {
         if !may_name(title) {
             return None;
         }
+        if let Some(section) = Self::named(&title.to_lowercase().replace('_', " ")) {
+            return Some(section);
+        }
         let unnumbered = title.trim_start_matches(|c: char| c.is_ascii_digit());
         let numbered = unnumbered.len() < title.len();
         let title = match unnumbered.strip_prefix(['.', ')']) {

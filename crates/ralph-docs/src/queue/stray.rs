@@ -58,6 +58,7 @@ pub(super) fn find(document: &Document<'_>) -> Vec<Stray> {
         .chain(look.lines())
         .chain(look.outside())
         .chain(look.cut_off())
+        .chain(look.beside())
         .collect();
     strays.sort_by_key(|stray| stray.line);
     strays
@@ -117,6 +118,40 @@ impl<'a> Look<'a, '_> {
             text: quoted(text, 80),
             is_outside: false,
         }
+    }
+
+    /// Headings that read like an item and stand beside READY, behind another heading than a section's.
+    fn beside(&self) -> impl Iterator<Item = Stray> {
+        let spans = &self.document.spans;
+        let is_section = |span: &Span| QueueSection::from_title(&span.title).is_some();
+        let holds_sections = move |span: &Span| {
+            let from = spans.partition_point(|inner| inner.first <= span.first);
+            let inner = spans.get(from..).unwrap_or(&[]).iter();
+            let mut inner = inner.take_while(|inner| inner.first < span.body.end);
+            inner.any(is_section)
+        };
+        let has_ready = self.ready.iter().any(Option::is_some);
+        let named = move |(index, span): (usize, &'a Span)| {
+            let leading = id::leading(&span.title)?;
+            let above = index.checked_sub(1)?;
+            let above_is_ready = *self.ready.get(above)? == Some(above);
+            let is_left_open = above_is_ready && !self.has_content(spans.get(above)?);
+            let is_usual = leading.form == id::Form::Plain || leading.is_usual();
+            let reads = is_usual && (leading.is_title() || is_left_open);
+            let top = span.parent.and_then(|parent| spans.get(parent));
+            let is_beside = top.is_none_or(|top| !is_section(top) && holds_sections(top));
+            let is_known = self.known.get(&leading.id).is_some();
+            let is_other = is_section(span) || self.is_taken(span.first) || is_known;
+            (has_ready && reads && is_beside && !is_other && self.ready.get(index) == Some(&None))
+                .then_some(span)
+        };
+        let found = spans.iter().enumerate().filter_map(named);
+        let found = found.filter(move |span| !holds_sections(span) && self.is_free(span));
+        found.map(|span| Self::stray(span.first, &span.title))
+    }
+
+    fn has_content(&self, span: &Span) -> bool {
+        span.direct().any(|line| self.document.has_content(line))
     }
 
     /// Items below READY and below a heading in it that may mean another thing.

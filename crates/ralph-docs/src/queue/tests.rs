@@ -655,6 +655,26 @@ fn a_bullet_without_a_box_is_a_remark_until_a_field_says_what_to_run() {
 }
 
 #[test]
+fn a_heading_beside_the_sections_that_reads_like_an_item_is_told() {
+    for (doc, wanted) in [
+        ("## READY\n## Setup\ntext\n## Q-002: b\n## DONE\n", "4"),
+        ("# Queue\n## READY\n(none)\n## exp3: b\n## DONE\n", "4"),
+        ("## READY\n## Q-003 results\n## DONE\n", "2"),
+        ("## READY\n(none)\n## Q-003 results\nAll seeds done\n", ""),
+        ("## READY\n(none)\n## Q-003: b\n- Status: DONE\n", ""),
+        (
+            "## READY\n(none)\n## DONE\n- [x] Q-003: b\n## Notes\n## Q-003: results\n",
+            "",
+        ),
+        ("# EXP-1: the queue\n## READY\n(none)\n## DONE\n", ""),
+        ("## READY\n(none)\n# Later\n## Q-003: b\n", ""),
+    ] {
+        let lines = strays(doc).into_iter().map(|stray| stray.line.to_string());
+        assert_eq!(lines.collect::<Vec<_>>().join(","), wanted, "{doc}");
+    }
+}
+
+#[test]
 fn titles_that_may_mean_another_thing_submit_nothing() {
     for (doc, told) in [
         (

@@ -208,11 +208,12 @@ pub(super) fn by_section(title: &str) -> Option<String> {
         && !all.iter().any(|word| word == "ready")
         && all.iter().any(|word| VAGUE.contains(&word.as_str()));
     let waits = all.iter().enumerate().any(|(at, word)| {
-        // The first word is the section's own, which may be PENDING.
         let word = word.as_str();
-        let holds = at > 0 && (HOLDING.contains(&word) || CONDITIONS.contains(&word));
         let known = VAGUE.contains(&word) || NOUNS.contains(&word) || is_count(word);
-        (holds && !(vague && known)) || (is_ready && NO_LIST.contains(&word)) || (vague && !known)
+        // The first word is the section's own, which may be PENDING.
+        let holds = at > 0 && (HOLDING.contains(&word) || CONDITIONS.contains(&word));
+        let holds = if vague { !known } else { holds };
+        holds || (is_ready && NO_LIST.contains(&word))
     });
     waits.then(|| format!("it stands under `{}`", plain(title, 80)))
 }

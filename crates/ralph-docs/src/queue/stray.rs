@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::QueueSection;
 use super::held::{self, without_groups};
 use super::id::Known;
-use super::read::{Found, scan};
+use super::read::Found;
 use super::{fields, groups, id};
 use crate::document::Document;
 use crate::items::{TaskMark, item_text};
@@ -44,11 +44,10 @@ const NEXT: [&str; 9] = [
 ];
 
 /// Everything under READY that is no item, in the order of its lines.
-pub(super) fn find(document: &Document<'_>) -> Vec<Stray> {
-    let items = scan(document);
+pub(super) fn among(document: &Document<'_>, items: &[Found]) -> Vec<Stray> {
     let look = Look {
         document,
-        items: &items,
+        items,
         known: Known::new(items.iter().map(|found| found.item.id.as_str())),
         ready: ready_spans(document),
     };

@@ -193,7 +193,7 @@ fn is_of_a_scheduler(title: &str) -> bool {
         let mut words = title.split(|c: char| !c.is_alphanumeric());
         words.any(|word| known.contains(&word))
     };
-    has(&["pending", "queued"]) && has(&["job", "jobs", "slurm", "squeue", "cluster", "scheduler"])
+    has(&["pending", "queued"]) && has(&["job", "jobs", "slurm", "cluster", "scheduler"])
 }
 
 /// A normalised title without what a list of experiments is called, and without their count.

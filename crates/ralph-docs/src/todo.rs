@@ -151,8 +151,8 @@ pub fn add<'i>(
     }
     let tasks = read(&document);
     // Among tasks without a box, one with a box would make remarks of the others.
-    let bare = tasks.iter().any(|found| found.mark.is_none());
-    let bare = bare && Shelf::named(&normalise(section)).is_some_and(Shelf::is_next);
+    let has_bare = tasks.iter().any(|found| found.mark.is_none());
+    let bare = has_bare && Shelf::named(&normalise(section)).is_some_and(Shelf::is_next);
     let mark = if bare { "" } else { "[ ] " };
     let block = document.join(&[format!("{} {mark}{content}", document.style.bullet)]);
     let edit = match find_section(&document, section)? {
@@ -161,7 +161,9 @@ pub fn add<'i>(
     };
     let count = tasks.len();
     checked_result(&document, vec![edit], |after| {
-        read(after).len() == count + 1
+        // An open box elsewhere makes remarks of those without one, which are asked about.
+        let is_added = || has_bare && is_there(after, id, text).unwrap_or(false);
+        read(after).len() == count + 1 || is_added()
     })
 }
 

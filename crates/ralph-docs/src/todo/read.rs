@@ -49,13 +49,16 @@ pub(super) fn read(document: &Document<'_>) -> Vec<Found> {
     all(false, false)
 }
 
-/// Whether boxes tell what is a task: one under `Ready`, be it ticked, or an open one anywhere. Beside those, a bullet is
-/// a remark.
+/// Whether boxes tell what is a task: one under `Ready`, be it ticked, or an open one that may be next. Beside those, a
+/// bullet is a remark. What is put off or blocked has boxes of its own.
 fn has_boxes(document: &Document<'_>, boxed: &[Found]) -> bool {
     boxed.iter().any(|found| {
         let around = with_ancestors(document, innermost(document, found.task.line - 1));
-        found.mark.is_some_and(TaskMark::is_open)
-            || Shelf::around(around).is_some_and(Shelf::is_next)
+        match Shelf::around(around) {
+            Some(shelf) if !shelf.is_next() => false,
+            Some(_) => true,
+            None => found.mark.is_some_and(TaskMark::is_open),
+        }
     })
 }
 

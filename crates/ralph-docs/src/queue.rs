@@ -16,6 +16,7 @@ use crate::verify::checked_result;
 
 mod depend;
 mod fields;
+mod groups;
 mod held;
 mod id;
 mod moves;
@@ -105,10 +106,19 @@ pub fn items(doc: &str) -> Vec<QueueItem> {
         .collect()
 }
 
+/// Both [`items`] and [`strays`], for whoever needs both: the document is read once.
+#[must_use]
+pub fn items_and_strays(doc: &str) -> (Vec<QueueItem>, Vec<Stray>) {
+    let document = outline::document(doc);
+    let found = read::scan(&document);
+    let strays = stray::among(&document, &found);
+    (found.into_iter().map(|found| found.item).collect(), strays)
+}
+
 /// What stands under READY and is no item, so that nobody takes a queue with it for an empty one.
 #[must_use]
 pub fn strays(doc: &str) -> Vec<Stray> {
-    stray::find(&outline::document(doc))
+    items_and_strays(doc).1
 }
 
 /// What a person should mend: an id that is used twice, however it is spelled, a section that is there twice, a fence that is

@@ -40,11 +40,16 @@ fn named(text: Option<&str>) -> Option<String> {
     text.map(bare_path).filter(|path| !path.is_empty())
 }
 
-/// The items of a queue, with what they name below the workspace (`projects/demo/slurm/a.sbatch`) as a path below the
-/// project, which all of them are relative to.
+/// The items of a queue, as [`below_project`] names what is in them.
 #[must_use]
 pub fn items_of(text: &str, slug: &str) -> Vec<QueueItem> {
-    let mut items = queue::items(text);
+    below_project(queue::items(text), slug)
+}
+
+/// Items with what they name below the workspace (`projects/demo/slurm/a.sbatch`) as a path below the
+/// project, which all of them are relative to.
+#[must_use]
+pub fn below_project(mut items: Vec<QueueItem>, slug: &str) -> Vec<QueueItem> {
     for item in &mut items {
         let named = [&mut item.script, &mut item.config].into_iter().flatten();
         for path in named.chain(&mut item.artifacts) {

@@ -65,10 +65,12 @@ pub(super) fn run(bench: &Workbench, flags: &Flags, act: &Act) -> Outcome {
             return watch::wait(bench, &running);
         }
     }
-    if !act.dry_run && bench.layout.lock().exists() {
-        sweep_command::beside(bench, &jobs)?;
-    }
-    let plan = plan(bench, knobs, selection, &jobs)?;
+    let away = if !act.dry_run && bench.layout.lock().exists() {
+        sweep_command::beside(bench, &jobs)?
+    } else {
+        BTreeMap::new()
+    };
+    let plan = plan(bench, knobs, selection, &jobs, &away)?;
     let mut report = report(bench, &plan, act.dry_run);
     if !bench.output.is_json() {
         printed(bench.output.print(&render::banner(&report)))?;
@@ -112,6 +114,7 @@ fn plan(
     knobs: Knobs,
     selection: Selection,
     jobs: &BTreeMap<String, JobStanding>,
+    away: &BTreeMap<String, String>,
 ) -> Result<Plan, Failure> {
     let (variables, search_path) = (env_vars::texts(), env_vars::search_path());
     let own = env_vars::program().ok();
@@ -123,6 +126,7 @@ fn plan(
         own: own.as_deref(),
         host: &bench.env.host,
         jobs,
+        away,
     };
     let found = block_on(probe::probe(site, &selection.repositories))?;
     let mut refusals = gate::gate(&found.probes, &bench.layout.root.display().to_string());
@@ -340,7 +344,7 @@ fn still_free(
         .selection
         .repositories
         .iter()
-        .filter(|name| probe::running(layout, &look, name).is_some())
+        .filter(|name| probe::running(layout, &look, name).is_some() || has_job(layout, name))
         .map(String::as_str)
         .collect();
     if taken.is_empty() {
@@ -351,6 +355,12 @@ fn still_free(
         taken.join(", ")
     );
     Err(Failure::new(Code::AlreadyRunning, message).hint("See them: wb-ralph-dispatch --status"))
+}
+
+/// Whether the last loop of a repository is a job whose end is not written down.
+fn has_job(layout: &Layout, name: &str) -> bool {
+    let record = LoopRecord::read(layout, name).ok().flatten();
+    record.is_some_and(|record| record.job.is_some() && record.settled.is_none())
 }
 
 fn records(plan: &Plan, env: &Env) -> Vec<LoopRecord> {

@@ -359,7 +359,8 @@ fn what_was_delivered_elsewhere_is_not_open_here() {
     let began = || "- [ ] one\n- [ ] two\n- [ ] three\n".to_owned();
     let taken = |ticked: &str| {
         let plan = here.plan();
-        plan.take_ticks(began(), ticked.to_owned(), &result).unwrap()
+        plan.take_ticks(began(), ticked.to_owned(), &result)
+            .unwrap()
     };
     assert_eq!(taken(&ticked), 1);
     assert_eq!(here.standings(), "ddx");

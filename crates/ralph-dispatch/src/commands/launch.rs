@@ -24,13 +24,13 @@ use crate::launch::{self, Manners, Order};
 use crate::layout::Layout;
 use crate::probe;
 use crate::program::{self, LoopProgram};
-use crate::record::LoopRecord;
+use crate::record::{LoopRecord, State};
 use crate::render;
 use crate::report::{LaunchReport, LoopOrder, RefusalRow};
 use crate::resolve::{self, Knobs, Place, Selection};
 use crate::setting::Setting;
 use crate::share::{self, Share};
-use crate::standing::{JobStanding, Look};
+use crate::standing::{JobStanding, Look, Standing};
 use crate::sweep;
 use crate::workbench::Workbench;
 
@@ -103,6 +103,17 @@ fn running(
     jobs: &BTreeMap<String, JobStanding>,
 ) -> Result<BTreeSet<String>, Failure> {
     let (standings, _) = status::look(bench, jobs)?;
+    // One that cannot be looked at, such as another user's, would be waited for without end.
+    let is_hidden = |one: &&Standing| one.state == State::Unknown && one.record.job.is_none();
+    if let Some(hidden) = standings.iter().find(is_hidden) {
+        let name = &hidden.record.repository;
+        let why = hidden
+            .reason
+            .as_deref()
+            .unwrap_or("its record cannot be read");
+        let message = format!("{name}: nobody can tell here whether its loop runs: {why}");
+        return Err(Failure::new(Code::Failed, message).hint("Wait as the user who launched it."));
+    }
     let running = standings
         .into_iter()
         .filter(|standing| !standing.state.is_final());

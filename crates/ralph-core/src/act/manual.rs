@@ -72,7 +72,7 @@ impl RunLog {
     }
 
     /// What its local copy has from the offset on.
-    fn from_copy(&mut self) -> Option<Vec<u8>> {
+    fn read_copy(&mut self) -> Option<Vec<u8>> {
         let bytes = copy_from(self)?;
         self.is_found = true;
         if let Some(path) = self.local.clone() {
@@ -260,8 +260,8 @@ impl Dispatcher {
         };
         let bytes = match piece {
             Ok(Some(bytes)) => bytes,
-            Ok(None) => log.from_copy().unwrap_or_default(),
-            Err(error) => log.from_copy().ok_or(error)?,
+            Ok(None) => log.read_copy().unwrap_or_default(),
+            Err(error) => log.read_copy().ok_or(error)?,
         };
         log.offset += bytes.len() as u64;
         Ok(bytes)

@@ -13,11 +13,11 @@ use ralph_front::failure::{Failure, sentence};
 use ralph_front::machine::block_on;
 use ralph_loop::assemble::{keep_out_of_git, plan_file};
 use ralph_loop::git::{Git, GitProgram};
-use ralph_loop::plan::{Delivered, PlanError, PlanFile};
+use ralph_loop::plan::{PlanError, PlanFile};
 
+use crate::home::{Found, Homes};
 use crate::layout::Layout;
 use crate::log_text;
-use crate::probe;
 use crate::record::LoopRecord;
 
 /// How a job's script begins the line of a delivery.
@@ -77,68 +77,110 @@ pub(crate) fn plan_at_home(repository: &Path, env: &Env) -> Result<PlanFile, Str
     ))
 }
 
-/// Writes down at home what a job that has ended delivered. Doing it again changes nothing.
-///
-/// # Errors
-/// What kept it from being written; it can be tried again.
-pub(crate) fn bring_home(layout: &Layout, env: &Env, record: &LoopRecord) -> Result<(), String> {
-    let Some(job) = &record.job else {
-        return Ok(());
-    };
+/// What a job said of its work, in the copy of its log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Said {
+    /// Its deliveries.
+    lines: Vec<String>,
+    /// Whether it pushed a branch with what it merged.
+    pub(crate) has_result: bool,
+}
+
+impl Said {
+    /// Whether nothing of it has to come home.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.lines.is_empty() && !self.has_result
+    }
+}
+
+/// What the job of a record said.
+pub(crate) fn said(layout: &Layout, record: &LoopRecord) -> Said {
     let log = layout.log(&record.repository);
-    let lines = log_text::marked(&log, record.log_from, DELIVERED);
     let results = log_text::marked(&log, record.log_from, RESULT);
-    let has_result = results.contains(&job.branch);
-    if lines.is_empty() && !has_result {
-        return Ok(());
+    let branch = record.job.as_ref().map(|job| &job.branch);
+    Said {
+        lines: log_text::marked(&log, record.log_from, DELIVERED),
+        has_result: branch.is_some_and(|branch| results.contains(branch)),
     }
-    let repository = layout.repository(&record.repository);
-    let failed = |error: &PlanError| format!("{}: {}", record.repository, sentence(error));
-    let plan = plan_at_home(&repository, env)?;
-    prepared(&repository).map_err(|why| format!("{}: {why}", record.repository))?;
-    for line in &lines {
-        let _ = plan.take_delivery(line).map_err(|error| failed(&error))?;
+}
+
+/// What came of bringing a job's deliveries home.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Brought {
+    /// All of it is here, with what is to be said about it.
+    Home(Option<String>),
+    /// Nobody has asked its remote yet.
+    NotAsked,
+    /// Its remote could not be asked, or nothing could be written; it is tried again.
+    Away(String),
+}
+
+/// Writes down at home what a job that has ended delivered. Doing it again changes nothing.
+pub(crate) fn bring_home(
+    layout: &Layout,
+    env: &Env,
+    record: &LoopRecord,
+    homes: &Homes,
+) -> Brought {
+    let Some(job) = &record.job else {
+        return Brought::Home(None);
+    };
+    let name = &record.repository;
+    let repository = layout.repository(name);
+    let away = |why: String| {
+        let (folder, branch) = (repository.display(), &job.branch);
+        Brought::Away(format!(
+            "{name}: what its job delivered is not here yet: {why}; it is on origin, with branch {branch}: once \
+             `git -C {folder} fetch origin` works, wb-ralph-dispatch --sweep brings it home"
+        ))
+    };
+    let found = match homes.of(record) {
+        None | Some(Ok(Found::NotAsked)) => return Brought::NotAsked,
+        Some(Err(why)) => return away(format!("origin cannot be asked: {why}")),
+        Some(Ok(found)) => found,
+    };
+    let said = said(layout, record);
+    if said.is_nothing() {
+        return Brought::Home(None);
     }
-    if has_result {
-        let (delivered, text) = result(&repository, &job.branch, env)
-            .map_err(|why| format!("{}: git: {why}", record.repository))?;
+    if let Err(why) = written(&repository, env, &said, found) {
+        return away(why);
+    }
+    let note = match found {
+        Found::Gone => Some(format!(
+            "{name}: the branch of its result, {}, is not on origin any more; pull what it was merged into",
+            job.branch
+        )),
+        _ => None,
+    };
+    Brought::Home(note)
+}
+
+fn written(repository: &Path, env: &Env, said: &Said, found: &Found) -> Result<(), String> {
+    let told = |error: PlanError| sentence(&error);
+    let plan = plan_at_home(repository, env)?;
+    kept_out(repository)?;
+    for line in &said.lines {
+        let _ = plan.take_delivery(line).map_err(told)?;
+    }
+    if let Found::Result(ticks) = found {
+        let (began, theirs) = (ticks.began.clone(), ticks.theirs.clone());
         let _ = plan
-            .take_ticks(text, &delivered)
-            .map_err(|error| failed(&error))?;
+            .take_ticks(began, theirs, &ticks.delivered)
+            .map_err(told)?;
     }
     Ok(())
 }
 
-/// Makes the repository ready: our files out of git's sight, and the branches there that a loop at home looks for.
-fn prepared(repository: &Path) -> Result<(), String> {
-    let asked = block_on(async {
+/// Keeps our files there out of git's sight.
+fn kept_out(repository: &Path) -> Result<(), String> {
+    let kept = block_on(async {
         let git = Git::open(GitProgram::default(), repository).await;
         let git = git.map_err(|error| sentence(&error))?;
         let kept = keep_out_of_git(&git).await;
-        kept.map_err(|error| sentence(&error))?;
-        let fetched = probe::git(repository, &["fetch", "--quiet", "origin"]).await;
-        fetched.map_err(|why| format!("its results cannot be fetched: {why}"))
+        kept.map_err(|error| sentence(&error))
     });
-    asked.map_err(|failure| failure.message())?.map(drop)
-}
-
-/// The branch that a job's result is on, as a delivery, and the plan as it is there.
-fn result(repository: &Path, branch: &str, env: &Env) -> Result<(Delivered, String), String> {
-    let tip = format!("refs/remotes/origin/{branch}");
-    let plan = format!("{tip}:./.ralph/fix_plan.md");
-    let asked = block_on(async {
-        let commit = probe::git(repository, &["rev-parse", "--verify", &tip]).await?;
-        let text = probe::git(repository, &["show", &plan]).await?;
-        Ok::<_, String>((commit, text))
-    });
-    let (commit, text) = asked.map_err(|failure| failure.message())??;
-    let delivered = Delivered {
-        branch: branch.to_owned(),
-        commit: commit.trim().to_owned(),
-        pull_request: None,
-        delivered_at: env.now(),
-    };
-    Ok((delivered, text))
+    kept.map_err(|failure| failure.message())?.map(drop)
 }
 
 #[cfg(test)]

@@ -49,6 +49,8 @@ pub(crate) struct RepositoryProbe {
     pub(crate) plan: PlanProbe,
     /// A loop that runs there already.
     pub(crate) running: Option<Running>,
+    /// Why the work of its last job, which has ended, is not here.
+    pub(crate) away: Option<String>,
     /// Why it cannot go to a cluster, with `--on cluster`.
     pub(crate) not_pushed: Vec<String>,
 }
@@ -122,6 +124,7 @@ pub(crate) fn gate(probes: &Probes, workbench: &str) -> Vec<Refusal> {
         refusals.extend(same(probe));
         refusals.extend(plan(probe));
         refusals.extend(running(probe));
+        refusals.extend(away(probe));
         refusals.extend(probe.not_pushed.iter().map(|problem| Refusal {
             code: Code::Dirty,
             message: format!("{}: not ready for the cluster: {problem}", probe.name),
@@ -278,6 +281,18 @@ fn running(probe: &RepositoryProbe) -> Option<Refusal> {
     })
 }
 
+/// The next launch would forget the last one's job, and do its work again.
+fn away(probe: &RepositoryProbe) -> Option<Refusal> {
+    let name = &probe.name;
+    Some(Refusal {
+        code: Code::Unclear,
+        message: probe.away.clone()?,
+        fix: format!(
+            "Sweep once origin answers: wb-ralph-dispatch --sweep. To give that work up: rm ralph/state/loops/{name}.json"
+        ),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -291,6 +306,7 @@ mod tests {
             same_as: None,
             plan: PlanProbe::Present,
             running: None,
+            away: None,
             not_pushed: Vec::new(),
         }
     }
@@ -370,6 +386,10 @@ mod tests {
                 same_as: Some("svc-k".to_owned()),
                 ..probe("svc-l")
             },
+            RepositoryProbe {
+                away: Some("svc-m: not here yet".to_owned()),
+                ..probe("svc-m")
+            },
         ]);
         found.workbench = dirty(1);
         found.program = Some(("ralph: not found".into(), "Install it.".into()));
@@ -413,11 +433,13 @@ mod tests {
            Make the first one: git -C /wb/repos/svc-l commit
         33 svc-l: the same folder as svc-k, and one loop is enough
            Leave one of them out: --exclude svc-l
+        25 svc-m: not here yet
+           Sweep once origin answers: wb-ralph-dispatch --sweep. To give that work up: rm ralph/state/loops/svc-m.json
         32 ralph: not found
            Install it.
         32 engine codex: there is no program `codex` on the PATH
            Install it, or choose another engine with --agent.
         ");
-        assert_eq!(code(&refusals), Some(Code::Dirty));
+        assert_eq!(code(&refusals), Some(Code::Unclear));
     }
 }

@@ -36,6 +36,14 @@ pub(crate) struct Layout {
     pub(crate) root: PathBuf,
 }
 
+/// What the loops of a launch share, in its folder.
+const BUDGET: &str = "budget";
+
+/// The budget of the launch that the record directory of a supervisor belongs to.
+pub(crate) fn budget_of(supervised: &Path) -> Option<PathBuf> {
+    Some(supervised.parent()?.parent()?.join(BUDGET))
+}
+
 impl Layout {
     pub(crate) fn new(root: PathBuf) -> Self {
         Self { root }
@@ -113,7 +121,7 @@ impl Layout {
     }
 
     pub(crate) fn budget(&self, launch: &str) -> PathBuf {
-        self.launch(launch).join("budget")
+        self.launch(launch).join(BUDGET)
     }
 
     /// The record directory of a repository's supervisor in a launch.

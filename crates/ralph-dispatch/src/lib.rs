@@ -16,6 +16,7 @@ mod conf;
 mod env_vars;
 mod epic;
 mod gate;
+mod home;
 mod launch;
 mod layout;
 mod log_text;

@@ -48,6 +48,8 @@ pub(crate) struct Site<'a> {
     pub(crate) host: &'a str,
     /// What the cluster says about loops that run there.
     pub(crate) jobs: &'a BTreeMap<String, JobStanding>,
+    /// Why the work of a repository's last job is not here, by the repository.
+    pub(crate) away: &'a BTreeMap<String, String>,
 }
 
 /// What was found, and the loop's program when it can be used.
@@ -113,6 +115,7 @@ pub(crate) async fn probe(site: Site<'_>, names: &[String]) -> Found {
             same_as: first.filter(|first| first != name),
             plan: plan(&site.layout.plan(name)),
             running: running(site.layout, &look, name),
+            away: site.away.get(name).cloned(),
             not_pushed: pushed.remove(name).unwrap_or_default(),
         }
     });
@@ -132,7 +135,7 @@ pub(crate) async fn probe(site: Site<'_>, names: &[String]) -> Found {
 }
 
 /// Runs futures, some at a time.
-async fn at_once<T: Send + 'static>(
+pub(crate) async fn at_once<T: Send + 'static>(
     permits: &Arc<Semaphore>,
     all: impl Iterator<Item = impl Future<Output = T> + Send + 'static>,
 ) -> Vec<T> {
@@ -164,7 +167,7 @@ async fn work_tree(folder: &Path, of_its_own: bool) -> (WorkTree, Head) {
         // Where its `.git` is damaged, git would walk on upward and answer for the workbench, too.
         command.env("GIT_CEILING_DIRECTORIES", around);
     }
-    match answer(command).await {
+    match answer(command, GIT_LIMIT).await {
         Ok(text) => (told(&text), head::told(&text)),
         Err(why) if why.contains("not a git repository") => without(WorkTree::NoRepository),
         Err(why) => without(WorkTree::Unknown(why)),
@@ -176,7 +179,19 @@ async fn work_tree(folder: &Path, of_its_own: bool) -> (WorkTree, Head) {
 /// # Errors
 /// Its last words, or why it could not be asked.
 pub(crate) async fn git(folder: &Path, arguments: &[&str]) -> Result<String, String> {
-    answer(git_command(folder, arguments)).await
+    answer(git_command(folder, arguments), GIT_LIMIT).await
+}
+
+/// The same, for no longer than that.
+///
+/// # Errors
+/// As [`git`].
+pub(crate) async fn git_within(
+    folder: &Path,
+    arguments: &[&str],
+    limit: Duration,
+) -> Result<String, String> {
+    answer(git_command(folder, arguments), limit).await
 }
 
 fn git_command(folder: &Path, arguments: &[&str]) -> Command {
@@ -191,8 +206,8 @@ fn git_command(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-async fn answer(command: Command) -> Result<String, String> {
-    let (success, stdout, stderr) = run(command, GIT_LIMIT).await?;
+async fn answer(command: Command, limit: Duration) -> Result<String, String> {
+    let (success, stdout, stderr) = run(command, limit).await?;
     if success {
         Ok(stdout)
     } else {

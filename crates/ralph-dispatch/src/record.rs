@@ -161,6 +161,9 @@ pub(crate) struct Job {
     pub(crate) branch: String,
     /// How much of its log is here, in bytes.
     pub(crate) fetched: u64,
+    /// Since when it is known to have ended without its log having been read to the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) log_missed: Option<Timestamp>,
 }
 
 /// The last loop of a repository.

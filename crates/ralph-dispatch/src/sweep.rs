@@ -18,8 +18,9 @@ use ralph_core::time::stamp;
 use ralph_docs::DocError;
 use ralph_front::failure::sentence;
 
-use crate::carry;
+use crate::carry::{self, Brought};
 use crate::epic::{self, Change, Effect};
+use crate::home::Homes;
 use crate::layout::Layout;
 use crate::record::{LoopRecord, RecordError, Settled, State};
 use crate::standing::{Look, foreign_pid};
@@ -73,12 +74,18 @@ pub(crate) struct Swept {
     pub(crate) cells: Vec<Change>,
     /// The pidfiles that were removed, relative to the workbench.
     pub(crate) pid_files: Vec<String>,
+    /// Why the work of a repository's last job, which has ended, is not here.
+    pub(crate) away: BTreeMap<String, String>,
+    /// The repositories whose remotes somebody has still to ask for that.
+    pub(crate) not_asked: Vec<String>,
+    /// What is to be said, and is done nevertheless.
+    pub(crate) notes: Vec<String>,
     /// What could not be done; the next sweep tries again.
     pub(crate) problems: Vec<String>,
 }
 
-/// Takes the workbench's lock: whoever launches, sweeps or stops holds it. It is held for seconds at most, so it is
-/// waited for.
+/// Takes the workbench's lock: whoever launches, sweeps or stops holds it. Nothing under it waits for a
+/// remote of git: it is held for seconds, so it is waited for.
 ///
 /// # Errors
 /// It cannot be locked at all.
@@ -91,7 +98,7 @@ pub(crate) fn lock(layout: &Layout) -> Result<LifeLock, SweepError> {
     })
 }
 
-/// Sweeps. `_lock` shows that the caller holds the workbench's lock.
+/// Sweeps. `_lock` shows that the caller holds the workbench's lock; `homes` was asked before it was taken.
 ///
 /// # Errors
 /// The records cannot be listed; a single one that cannot be read is a problem of the answer.
@@ -99,6 +106,7 @@ pub(crate) fn sweep(
     layout: &Layout,
     env: &Env,
     look: &Look<'_>,
+    homes: &Homes,
     _lock: &LifeLock,
 ) -> Result<Swept, SweepError> {
     let (records, wrong) = LoopRecord::all(layout)?;
@@ -111,7 +119,7 @@ pub(crate) fn sweep(
     }
     let mut known = Vec::new();
     for record in records {
-        known.push(settle(layout, env, look, record, &mut swept));
+        known.push(settle(layout, env, look, homes, record, &mut swept));
     }
     // Of the launchers and sweeps that died here: whoever writes into these folders holds the lock.
     for folder in [&layout.root, &layout.pid_files()] {
@@ -148,6 +156,7 @@ fn settle(
     layout: &Layout,
     env: &Env,
     look: &Look<'_>,
+    homes: &Homes,
     record: LoopRecord,
     swept: &mut Swept,
 ) -> LoopRecord {
@@ -158,10 +167,19 @@ fn settle(
     if !standing.state.is_final() {
         return standing.record;
     }
-    if let Err(problem) = carry::bring_home(layout, env, &standing.record) {
-        // Not settled, so the next sweep tries again.
-        swept.problems.push(problem);
-        return standing.record;
+    // What is not home is not settled, so the next sweep tries again, and no launch forgets it.
+    let name = standing.record.repository.clone();
+    match carry::bring_home(layout, env, &standing.record, homes) {
+        Brought::Home(note) => swept.notes.extend(note),
+        Brought::NotAsked => {
+            swept.not_asked.push(name);
+            return standing.record;
+        }
+        Brought::Away(problem) => {
+            swept.problems.push(problem.clone());
+            swept.away.insert(name, problem);
+            return standing.record;
+        }
     }
     let settled = standing.settle(layout);
     let line = event(&standing.record.repository, &settled, env);
@@ -333,7 +351,14 @@ mod tests {
             atomic::replace(path, b"half").unwrap();
         }
         atomic::replace(&layout.pipeline(), b"mine").unwrap();
-        sweep(&layout, &env, &Look::new(&layout, &jobs), &held).unwrap();
+        sweep(
+            &layout,
+            &env,
+            &Look::new(&layout, &jobs),
+            &Homes::default(),
+            &held,
+        )
+        .unwrap();
         assert_eq!(left.map(|path| path.exists()), [false, false]);
         assert!(layout.pipeline().exists());
     }

@@ -19,7 +19,7 @@ use crate::account::{AccountGate, AccountName};
 use crate::agent::Limits;
 use crate::attempt::Attempts;
 use crate::breaker::CostCeiling;
-use crate::budget::{Budget, Terms};
+use crate::budget::{Budget, Terms, loop_name};
 use crate::delivery::{Deliverer, DeliverySettings};
 use crate::engine;
 use crate::event::Sink;
@@ -298,7 +298,7 @@ fn label(git: &Git) -> String {
 
 fn budget(assembly: &Assembly<'_>, state: &Path) -> Result<Budget, PoolError> {
     if let Some(shared) = &assembly.shared_budget {
-        return Ok(Budget::open(shared)?);
+        return Ok(Budget::open_as(shared, &loop_name(assembly.root))?);
     }
     let terms = Terms {
         workers: assembly.settings.pool.workers.value,

@@ -3,6 +3,7 @@
 //! What must never be here: a decision of the loop, a signal, anything of a terminal.
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use crate::settings::Settings;
 /// The right to run the loop of a folder, held until it is dropped or its process ends.
 #[derive(Debug)]
 pub struct LoopLock {
+    root: PathBuf,
     _held: LifeLock,
 }
 
@@ -40,10 +42,19 @@ impl LoopLock {
         atomic::create_dir(&state)?;
         let path = state.join(LOCK);
         match LifeLock::try_take(&path) {
-            Ok(Some(held)) => Ok(Self { _held: held }),
+            Ok(Some(held)) => Ok(Self {
+                root: root.to_owned(),
+                _held: held,
+            }),
             Ok(None) => Err(PoolError::Busy(root.to_owned())),
             Err(error) => Err(PoolError::Lock { path, error }),
         }
+    }
+
+    /// Whether it is that of this folder, by whatever path.
+    fn is_of(&self, root: &Path) -> bool {
+        let place = |path: &Path| path.canonicalize().ok();
+        self.root == root || place(root).is_some_and(|found| place(&self.root) == Some(found))
     }
 }
 
@@ -99,8 +110,19 @@ impl fmt::Debug for Assembly<'_> {
 /// `LocalSet`. Dropping the future ends the agents, and the next loop takes their attempts up.
 ///
 /// # Errors
-/// What concerns the loop as a whole: a repository, the plan, the budget or the records cannot be used.
-pub async fn run(_lock: &LoopLock, assembly: Assembly<'_>) -> Result<LoopEnd, PoolError> {
+/// [`PoolError::Lock`] where `lock` is that of another folder, and what concerns the loop as a whole: a repository, the plan, the budget or the records
+/// cannot be used.
+pub async fn run(lock: &LoopLock, assembly: Assembly<'_>) -> Result<LoopEnd, PoolError> {
+    if !lock.is_of(assembly.root) {
+        let held = lock.root.display();
+        return Err(PoolError::Lock {
+            path: assembly.root.join(FOLDER).join(STATE).join(LOCK),
+            error: io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("the lock that was taken is that of {held}"),
+            ),
+        });
+    }
     let shop = Rc::new(assemble(assembly).await?);
     let unsettled = recover(&shop).await?;
     let end = pool::run(shop).await?;
@@ -111,7 +133,10 @@ pub async fn run(_lock: &LoopLock, assembly: Assembly<'_>) -> Result<LoopEnd, Po
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::settings::{self, CommandLine};
 
     #[test]
     fn one_loop_per_folder() -> Result<(), Box<dyn std::error::Error>> {
@@ -121,6 +146,32 @@ mod tests {
         assert!(matches!(second, Err(PoolError::Busy(path)) if path == root.path()));
         drop(held);
         LoopLock::take(root.path())?;
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn the_lock_of_another_folder_is_none() -> Result<(), Box<dyn std::error::Error>> {
+        let (here, other) = (tempfile::tempdir()?, tempfile::tempdir()?);
+        let lock = LoopLock::take(other.path())?;
+        let settings = settings::resolve(&CommandLine::default(), &BTreeMap::new(), &[])?;
+        let (env, _) = Env::fixed(jiff::Timestamp::UNIX_EPOCH);
+        let guard = GuardProgram {
+            program: "guard".into(),
+            args: Vec::new(),
+        };
+        let owner = Identity::of(std::process::id()).ok_or("no such process")?;
+        let root = here.path();
+        let assembly = Assembly::new(root, &env, owner, &settings, guard, root);
+        let ended = run(&lock, assembly).await;
+        let Err(PoolError::Lock { path, error }) = ended else {
+            return Err(format!("{ended:?}").into());
+        };
+        assert!(path.starts_with(root), "{}", path.display());
+        let held = other.path().display().to_string();
+        assert!(error.to_string().contains(&held), "{error}");
+        let link = root.join("link");
+        std::os::unix::fs::symlink(other.path(), &link)?;
+        assert!(lock.is_of(&link));
         Ok(())
     }
 }

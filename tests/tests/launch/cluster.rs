@@ -174,6 +174,74 @@ fn what_a_job_delivered_is_not_done_again() {
     );
 }
 
+/// A clone of one branch, whose remote cannot be asked when the job has ended, and then has lost the branch: work that
+/// is not home is not forgotten by the next launch, and what the remote answers is taken.
+#[test]
+fn work_that_is_not_home_is_not_forgotten() {
+    let bench = clustered(&["svc-a"]);
+    bench.link("ralph", &binary("ralph-tested"));
+    bench.program(
+        "agent",
+        "#!/bin/sh\ncat >/dev/null\necho x >\"$RALPH_TASK_ID.txt\"\n",
+    );
+    let conf = bench.read("wb/project.conf");
+    let agent = bench.path("bin/agent").display().to_string();
+    bench.write(
+        "wb/project.conf",
+        &format!("{conf}WB_RALPH_ENGINE=command\nWB_RALPH_AGENT_COMMAND=\"{agent}\"\n"),
+    );
+    bench.commit("wb");
+    bench.write("wb/repos/svc-a/.ralphrc", "PR_ENABLED=false\n");
+    bench.commit("wb/repos/svc-a");
+    let _ = bench.git("wb/repos/svc-a", &["push", "--quiet", "origin", "main"]);
+    let main_only = "+refs/heads/main:refs/remotes/origin/main";
+    let _ = bench.git(
+        "wb/repos/svc-a",
+        &["config", "remote.origin.fetch", main_only],
+    );
+    let delivered = || {
+        let folder = bench.path("wb/repos/svc-a/.ralph/state/delivered");
+        std::fs::read_dir(folder).map_or(0, Iterator::count)
+    };
+    let launched = || {
+        let _ = bench
+            .run(&["--on", "cluster", "--parallel", "1", "1"])
+            .ended(0);
+        until("the end", || (bench.state("svc-a") == "done").then_some(()));
+        let branch = bench.record("svc-a")["job"]["branch"].clone();
+        branch.as_str().unwrap().to_owned()
+    };
+    let branch = launched();
+    let (remote, aside) = (bench.path("remotes/svc-a"), bench.path("aside"));
+    std::fs::rename(&remote, &aside).unwrap();
+    let ran = bench.run(&["--sweep"]).ended(3);
+    assert!(ran.stderr.contains(&branch), "{}", ran.stderr);
+    let ran = bench.run(&["--parallel", "1", "1"]).ended(25);
+    assert!(
+        ran.stderr
+            .contains("svc-a: what its job delivered is not here yet"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(
+        bench.record("svc-a")["job"]["branch"].as_str(),
+        Some(&*branch)
+    );
+    std::fs::rename(&aside, &remote).unwrap();
+    let _ = bench.run(&["--sweep"]).ended(0);
+    assert_eq!(delivered(), 1);
+
+    let branch = launched();
+    let _ = bench.git("remotes/svc-a", &["branch", "-D", &branch]);
+    let ran = bench.run(&["--sweep"]).ended(0);
+    let gone = format!("{branch}, is not on origin any more");
+    assert!(ran.stderr.contains(&gone), "{}", ran.stderr);
+    assert_eq!(
+        bench.run(&["--sweep"]).ended(0).stdout,
+        "nothing to sweep\n"
+    );
+}
+
 /// What the cluster would clone has to be there.
 #[test]
 fn what_is_not_pushed_is_refused() {

@@ -72,6 +72,7 @@ pub(crate) fn run(global: &Global, arguments: &Logs, output: &Output) -> Outcome
                 }
             }
             if ended {
+                log.is_there()?;
                 return Ok(None);
             }
             tokio::select! {

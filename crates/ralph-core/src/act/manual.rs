@@ -40,6 +40,11 @@ pub struct SubmittedNow {
 #[derive(Debug, Clone)]
 pub struct RunLog {
     slug: Slug,
+    run: String,
+    /// The task that was asked for.
+    wanted: Option<u32>,
+    /// Whether any piece of it was found.
+    is_found: bool,
     job: Option<JobQuery>,
     local: Option<PathBuf>,
     stream: Stream,
@@ -50,12 +55,44 @@ impl RunLog {
     /// Notes where a piece was found. A log that is shorter than what was read was begun anew, as after a requeue. Of an
     /// array the task whose log came first is stayed with: the next one would begin in its middle.
     fn found_at(&mut self, piece: &FetchReport) {
+        self.is_found = true;
         self.offset = piece.offset;
-        if let (Some(job), Some(path)) = (&mut self.job, &piece.path)
+        if let Some(path) = &piece.path {
+            self.stay_with(path);
+        }
+    }
+
+    fn stay_with(&mut self, path: &str) {
+        if let Some(job) = &mut self.job
             && job.job.part() == JobPart::Whole
             && let Some(task) = task_of(path, job.job)
         {
             job.job = job.job.task(task);
+        }
+    }
+
+    /// What its local copy has from the offset on.
+    fn read_copy(&mut self) -> Option<Vec<u8>> {
+        let bytes = copy_from(self)?;
+        self.is_found = true;
+        if let Some(path) = self.local.clone() {
+            self.stay_with(&path.to_string_lossy());
+        }
+        Some(bytes)
+    }
+
+    /// The refusal of a task that was asked for and of which no log was found so far.
+    ///
+    /// # Errors
+    /// There is none: the run is no array, the array has no such task, or it has not started.
+    pub fn is_there(&self) -> Result<(), ActError> {
+        match self.wanted {
+            Some(task) if !self.is_found => Err(refused(
+                Code::Usage,
+                format!("{} has no log of task {task}", self.run),
+                "Leave --task out where the run is no array. A task that has not started has none yet: --follow waits.",
+            )),
+            _ => Ok(()),
         }
     }
 
@@ -184,6 +221,9 @@ impl Dispatcher {
         let local = job.and_then(|job| self.local_copy(&slug, job, stream));
         Ok(RunLog {
             slug,
+            run: run.to_owned(),
+            wanted: task,
+            is_found: false,
             job: job.map(|job| query(&view, job, &self.zone)),
             local,
             stream,
@@ -220,8 +260,8 @@ impl Dispatcher {
         };
         let bytes = match piece {
             Ok(Some(bytes)) => bytes,
-            Ok(None) => copy_from(log).unwrap_or_default(),
-            Err(error) => copy_from(log).ok_or(error)?,
+            Ok(None) => log.read_copy().unwrap_or_default(),
+            Err(error) => log.read_copy().ok_or(error)?,
         };
         log.offset += bytes.len() as u64;
         Ok(bytes)
@@ -347,7 +387,7 @@ impl Dispatcher {
                     .is_some_and(|name| is_it(&name.to_string_lossy()))
             })
             .collect();
-        found.sort();
+        found.sort_by_cached_key(|path| (task_of(&path.to_string_lossy(), job), path.clone()));
         found.into_iter().next()
     }
 }
@@ -428,6 +468,9 @@ mod tests {
     fn a_log_that_was_begun_anew_is_read_from_its_beginning() {
         let mut log = RunLog {
             slug: "p".parse().unwrap(),
+            run: "r".to_owned(),
+            wanted: None,
+            is_found: false,
             job: Some(JobQuery::of("4711".parse().unwrap())),
             local: None,
             stream: Stream::Out,

@@ -33,6 +33,9 @@ const PIECE: u64 = 1024 * 1024;
 /// A job that the cluster does not know, or that it took from a broken node, is given up after this long.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
 
+/// The log of a job that has ended is fetched for this long before the job counts as over without it.
+const LOG_PATIENCE: SignedDuration = SignedDuration::from_mins(5);
+
 /// The cluster of the workbench's configuration.
 fn backend(bench: &Workbench) -> Result<Arc<dyn ClusterBackend>, BackendError> {
     let root = &bench.layout.root;
@@ -142,8 +145,15 @@ async fn ask(
     let queries: Vec<JobQuery> = known.iter().filter_map(query).collect();
     let observations = cluster.observe(&queries).await?;
     for (mut record, seen) in known.into_iter().zip(observations) {
-        copy_log(bench, cluster, &mut record).await;
-        let standing = standing(&record, &seen, bench.env.now());
+        let read = copy_log(bench, cluster, &mut record).await;
+        let now = bench.env.now();
+        let before = record.clone();
+        let standing = standing(&record, &seen, now);
+        let standing = with_log(&mut record, &seen, standing, read, now);
+        if record != before {
+            // The patience begins again where this cannot be kept.
+            let _ = record.write(&bench.layout);
+        }
         standings.insert(record.repository.clone(), standing);
     }
     Ok(standings)
@@ -242,15 +252,32 @@ fn of_report(report: &JobReport, stop_asked: bool, now: Timestamp) -> JobStandin
     }
 }
 
-/// Copies what a log has grown by. One that cannot be fetched is fetched at the next look.
-async fn copy_log(bench: &Workbench, cluster: &dyn ClusterBackend, record: &mut LoopRecord) {
+/// How far a log was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Read {
+    /// To its end, as it was then.
+    Whole,
+    /// There is none.
+    Missing,
+    /// There is more, or nobody knows.
+    Part,
+}
+
+/// Copies what a log has grown by, and says how far that came. What is missing is fetched at the next look.
+async fn copy_log(
+    bench: &Workbench,
+    cluster: &dyn ClusterBackend,
+    record: &mut LoopRecord,
+) -> Read {
     let log = bench.layout.log(&record.repository);
     let Some(job) = record.job.as_deref_mut() else {
-        return;
+        return Read::Missing;
     };
-    let Some(number) = job.job else { return };
+    let Some(number) = job.job else {
+        return Read::Missing;
+    };
     let before = job.fetched;
-    loop {
+    let read = loop {
         let request = FetchRequest {
             project: job.request.project.clone(),
             job: number,
@@ -261,20 +288,55 @@ async fn copy_log(bench: &Workbench, cluster: &dyn ClusterBackend, record: &mut 
             from_end: false,
         };
         let Ok(report) = cluster.fetch(&request).await else {
-            break;
+            break Read::Part;
         };
-        let count = report.bytes.len() as u64;
-        if count == 0 || append::append_bytes(&log, &report.bytes).is_err() {
-            break;
+        let Some(size) = report.size else {
+            break Read::Missing;
+        };
+        if append::append_bytes(&log, &report.bytes).is_err() {
+            break Read::Part;
         }
-        job.fetched += count;
-        if count < PIECE {
-            break;
+        // A log that is shorter than what was read of it was begun anew.
+        job.fetched = report.offset + report.bytes.len() as u64;
+        if job.fetched >= size {
+            break Read::Whole;
         }
-    }
+        if report.bytes.is_empty() {
+            break Read::Part;
+        }
+    };
     if job.fetched != before {
         let _ = record.write(&bench.layout);
     }
+    read
+}
+
+/// A job that has ended is over once its log is here, which says what it delivered. One whose log does not come is over
+/// after a while.
+fn with_log(
+    record: &mut LoopRecord,
+    seen: &Observation,
+    standing: JobStanding,
+    read: Read,
+    now: Timestamp,
+) -> JobStanding {
+    let has_begun = matches!(&seen.sighting, Sighting::Seen(report) if report.started.is_some());
+    let is_here = match read {
+        Read::Whole => true,
+        Read::Missing => !has_begun,
+        Read::Part => false,
+    };
+    let Some(job) = record.job.as_deref_mut() else {
+        return standing;
+    };
+    if is_here || !standing.state.is_final() {
+        return standing;
+    }
+    let since = *job.log_missed.get_or_insert(now);
+    if now.duration_since(since) > LOG_PATIENCE {
+        return standing;
+    }
+    unknown("it has ended, and its log cannot be fetched yet".to_owned())
 }
 
 /// What a job's loop said about its work, from the copy of its log: at its end all of it, before how many attempts are
@@ -323,6 +385,10 @@ pub(crate) fn cancel(bench: &Workbench, marked: &[Standing]) -> Result<(), Failu
 
 #[cfg(test)]
 mod tests {
+    use ralph_core::backend::SubmitRequest;
+    use ralph_core::env::Env;
+    use ralph_core::id::RunId;
+
     use super::*;
 
     fn report(state: JobState, code: i32, ended: Timestamp) -> JobReport {
@@ -379,5 +445,48 @@ mod tests {
         assert_eq!(state(JobState::NodeFail, 0, false, late).0, State::Lost);
         let odd = JobState::Other("EXPEDITING".to_owned());
         assert_eq!(state(odd, 0, false, late).0, State::Pending);
+    }
+
+    #[test]
+    fn a_job_is_over_once_its_log_is_here_or_patience_ends() {
+        let then = Timestamp::UNIX_EPOCH;
+        let run: RunId = "20261126_213300-00000001".parse().unwrap();
+        let (env, _) = Env::fixed(then);
+        let token = env.ids.token(&run);
+        let request = SubmitRequest::new(token, run, "p".parse().unwrap(), "s", "", then);
+        let mut record = LoopRecord {
+            job: Some(Box::new(Job {
+                kind: "slurm".to_owned(),
+                request,
+                job: None,
+                branch: "b".to_owned(),
+                fetched: 0,
+                log_missed: None,
+            })),
+            ..LoopRecord::new("svc-a", "l", then)
+        };
+        let mut state = |started, read, at| {
+            let report = JobReport {
+                started,
+                ..report(JobState::Completed, 0, then)
+            };
+            let seen = Observation {
+                job: report.job,
+                at,
+                sighting: Sighting::Seen(Box::new(report)),
+            };
+            let found = standing(&record, &seen, at);
+            with_log(&mut record, &seen, found, read, at).state
+        };
+        let late = then + SignedDuration::from_hours(20);
+        let later = late + LOG_PATIENCE + SignedDuration::from_secs(1);
+        let began = Some(then);
+        assert_eq!(state(began, Read::Whole, then), State::Done);
+        // One that never began has none.
+        assert_eq!(state(None, Read::Missing, late), State::Done);
+        // Who comes a day later begins to be patient then.
+        assert_eq!(state(began, Read::Part, late), State::Unknown);
+        assert_eq!(state(began, Read::Missing, late), State::Unknown);
+        assert_eq!(state(began, Read::Missing, later), State::Done);
     }
 }

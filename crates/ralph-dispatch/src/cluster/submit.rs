@@ -84,6 +84,7 @@ async fn submit_one(
             job: None,
             branch,
             fetched: 0,
+            log_missed: None,
         })),
         ..record.clone()
     };

@@ -24,13 +24,13 @@ use crate::launch::{self, Manners, Order};
 use crate::layout::Layout;
 use crate::probe;
 use crate::program::{self, LoopProgram};
-use crate::record::LoopRecord;
+use crate::record::{LoopRecord, State};
 use crate::render;
 use crate::report::{LaunchReport, LoopOrder, RefusalRow};
 use crate::resolve::{self, Knobs, Place, Selection};
 use crate::setting::Setting;
 use crate::share::{self, Share};
-use crate::standing::{JobStanding, Look};
+use crate::standing::{JobStanding, Look, Standing};
 use crate::sweep;
 use crate::workbench::Workbench;
 
@@ -65,10 +65,12 @@ pub(super) fn run(bench: &Workbench, flags: &Flags, act: &Act) -> Outcome {
             return watch::wait(bench, &running);
         }
     }
-    if !act.dry_run && bench.layout.lock().exists() {
-        sweep_command::beside(bench, &jobs)?;
-    }
-    let plan = plan(bench, knobs, selection, &jobs)?;
+    let away = if !act.dry_run && bench.layout.lock().exists() {
+        sweep_command::beside(bench, &jobs)?
+    } else {
+        BTreeMap::new()
+    };
+    let plan = plan(bench, knobs, selection, &jobs, &away)?;
     let mut report = report(bench, &plan, act.dry_run);
     if !bench.output.is_json() {
         printed(bench.output.print(&render::banner(&report)))?;
@@ -101,6 +103,17 @@ fn running(
     jobs: &BTreeMap<String, JobStanding>,
 ) -> Result<BTreeSet<String>, Failure> {
     let (standings, _) = status::look(bench, jobs)?;
+    // One that cannot be looked at, such as another user's, would be waited for without end.
+    let is_hidden = |one: &&Standing| one.state == State::Unknown && one.record.job.is_none();
+    if let Some(hidden) = standings.iter().find(is_hidden) {
+        let name = &hidden.record.repository;
+        let why = hidden
+            .reason
+            .as_deref()
+            .unwrap_or("its record cannot be read");
+        let message = format!("{name}: nobody can tell here whether its loop runs: {why}");
+        return Err(Failure::new(Code::Failed, message).hint("Wait as the user who launched it."));
+    }
     let running = standings
         .into_iter()
         .filter(|standing| !standing.state.is_final());
@@ -112,6 +125,7 @@ fn plan(
     knobs: Knobs,
     selection: Selection,
     jobs: &BTreeMap<String, JobStanding>,
+    away: &BTreeMap<String, String>,
 ) -> Result<Plan, Failure> {
     let (variables, search_path) = (env_vars::texts(), env_vars::search_path());
     let own = env_vars::program().ok();
@@ -123,6 +137,7 @@ fn plan(
         own: own.as_deref(),
         host: &bench.env.host,
         jobs,
+        away,
     };
     let found = block_on(probe::probe(site, &selection.repositories))?;
     let mut refusals = gate::gate(&found.probes, &bench.layout.root.display().to_string());
@@ -340,7 +355,7 @@ fn still_free(
         .selection
         .repositories
         .iter()
-        .filter(|name| probe::running(layout, &look, name).is_some())
+        .filter(|name| probe::running(layout, &look, name).is_some() || has_job(layout, name))
         .map(String::as_str)
         .collect();
     if taken.is_empty() {
@@ -351,6 +366,12 @@ fn still_free(
         taken.join(", ")
     );
     Err(Failure::new(Code::AlreadyRunning, message).hint("See them: wb-ralph-dispatch --status"))
+}
+
+/// Whether the last loop of a repository is a job whose end is not written down.
+fn has_job(layout: &Layout, name: &str) -> bool {
+    let record = LoopRecord::read(layout, name).ok().flatten();
+    record.is_some_and(|record| record.job.is_some() && record.settled.is_none())
 }
 
 fn records(plan: &Plan, env: &Env) -> Vec<LoopRecord> {

@@ -10,13 +10,18 @@ mod watch;
 use std::path::Path;
 
 use ralph_core::error::Code;
+use ralph_core::process::SpawnRequest;
+use ralph_core::process::record::REQUEST;
+use ralph_core::store::atomic;
 use ralph_front::explain::explain;
 use ralph_front::failure::{Failure, Outcome, printed};
 use ralph_front::machine;
 use ralph_front::output::Output;
+use ralph_loop::budget::{Budget, loop_name};
 
 use crate::args::{Cli, Hidden};
 use crate::env_vars;
+use crate::layout;
 use crate::workbench::Workbench;
 
 /// Runs a command line; the exit code.
@@ -72,7 +77,19 @@ fn supervised(outcome: Result<(), String>) -> Outcome {
 fn supervise(dir: &Path) -> Outcome {
     let env = machine::env(env_vars::user());
     let done = ralph_core::process::supervise::main(dir, &env, &mut std::io::stdout());
+    departed(dir);
     supervised(done.map(drop).map_err(|error| error.to_string()))
+}
+
+/// A loop that ended before it opened the budget of its launch would be waited for.
+fn departed(dir: &Path) {
+    let request = atomic::read(&dir.join(REQUEST)).ok().flatten();
+    let request: Option<SpawnRequest> =
+        request.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    if let (Some(request), Some(budget)) = (request, layout::budget_of(dir)) {
+        // Where that cannot be written, the others' patience ends.
+        let _ = Budget::depart(&budget, &loop_name(&request.workdir));
+    }
 }
 
 fn job(dir: &Path) -> Outcome {

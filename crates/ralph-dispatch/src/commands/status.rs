@@ -6,6 +6,7 @@ use ralph_front::failure::{Failure, Outcome, sentence};
 
 use crate::cluster;
 use crate::commands::sweep;
+use crate::home::Fetching;
 use crate::record::LoopRecord;
 use crate::render;
 use crate::report::{ForeignRow, StatusReport};
@@ -13,14 +14,15 @@ use crate::standing::{JobStanding, Look, Standing, foreign_pid};
 use crate::sweep::pid_file_paths;
 use crate::workbench::Workbench;
 
-/// Shows the loops. When all have ended and somebody has still to write that down, it is done first.
+/// Shows the loops. When all have ended and somebody has still to write that down, it is done first, as
+/// far as no remote has to be asked for it.
 pub(super) fn run(bench: &Workbench) -> Outcome {
     let jobs = cluster::refresh(bench)?;
     let (mut standings, problems) = look(bench, &jobs)?;
     let all_ended = standings.iter().all(|standing| standing.state.is_final());
     let unswept = |standing: &Standing| standing.record.settled.is_none();
     if all_ended && standings.iter().any(unswept) {
-        sweep::before_status(bench, &jobs);
+        sweep::before_status(bench, &jobs, Fetching::Later);
         standings = look(bench, &jobs)?.0;
     }
     let report = report(bench, &standings, problems);

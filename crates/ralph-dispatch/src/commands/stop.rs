@@ -111,7 +111,7 @@ pub(super) fn run(bench: &Workbench, flags: &Flags, within: u64) -> Outcome {
         stop::end(layout, &look, &marked, Duration::from_secs(within), &told);
     }
     let jobs = jobs_ended(bench, &marked, Duration::from_secs(within))?;
-    sweep_command::beside(bench, &jobs)?;
+    let away = sweep_command::beside(bench, &jobs)?;
     let look = Look::new(layout, &jobs);
     let mut rows = Vec::new();
     for standing in &marked {
@@ -125,5 +125,6 @@ pub(super) fn run(bench: &Workbench, flags: &Flags, within: u64) -> Outcome {
     };
     bench.output.answer(&report, &render::stopped(&report))?;
     let left = report.loops.iter().any(|row| !row.state.is_final());
-    Ok(left.then_some(Code::Failed))
+    let partial = (!away.is_empty()).then_some(Code::Partial);
+    Ok(left.then_some(Code::Failed).or(partial))
 }

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use ralph_core::error::Code;
 use ralph_front::failure::{Failure, Outcome};
 
 use crate::cluster;
+use crate::home::{Fetching, Homes};
+use crate::record::State;
 use crate::render;
 use crate::report::{LoopRow, SweepReport};
 use crate::standing::{JobStanding, Look};
@@ -14,19 +17,17 @@ use crate::workbench::Workbench;
 /// Sweeps and says what was swept.
 pub(super) fn run(bench: &Workbench) -> Outcome {
     let jobs = cluster::refresh(bench)?;
-    let (swept, rows) = now(bench, &jobs)?;
-    for problem in &swept.problems {
-        bench.output.note(&format!("warning: {problem}"));
-    }
-    let report = SweepReport::new(&swept, rows);
+    let (_, report) = noted(bench, &jobs, Fetching::Now)?;
     bench.output.answer(&report, &render::swept(&report))?;
-    Ok(outcome(&report.swept))
+    let left = (!report.problems.is_empty()).then_some(Code::Partial);
+    Ok(outcome(&report.swept).or(left))
 }
 
-/// Sweeps under the lock.
-pub(super) fn now(
+/// Asks the remotes of what ended, and sweeps under the lock.
+fn now(
     bench: &Workbench,
     jobs: &BTreeMap<String, JobStanding>,
+    fetching: Fetching,
 ) -> Result<(Swept, Vec<LoopRow>), Failure> {
     let layout = &bench.layout;
     if !layout.lock().exists() {
@@ -36,9 +37,11 @@ pub(super) fn now(
         // Pidfiles of another launcher; the lock will be the first file of ours.
         bench.exclude()?;
     }
-    let lock = sweep::lock(layout)?;
     let look = Look::new(layout, jobs);
-    let swept = sweep::sweep(layout, &bench.env, &look, &lock)?;
+    let homes = Homes::ask(layout, &bench.env, &look, fetching)?;
+    let lock = sweep::lock(layout)?;
+    let look = look.again();
+    let swept = sweep::sweep(layout, &bench.env, &look, &homes, &lock)?;
     let rows = swept.settled.iter();
     let rows = rows
         .map(|record| LoopRow::new(&look.at(record.clone()), layout))
@@ -46,51 +49,68 @@ pub(super) fn now(
     Ok((swept, rows))
 }
 
-/// Sweeps before something else is done, and says so beside its answer: never silently.
+/// Sweeps before something else is done, and says so beside its answer: never silently. The answer is why the work of
+/// jobs that ended is not here, by the repository.
 pub(super) fn beside(
     bench: &Workbench,
     jobs: &BTreeMap<String, JobStanding>,
-) -> Result<(), Failure> {
-    let report = noted(bench, jobs)?;
+) -> Result<BTreeMap<String, String>, Failure> {
+    let (swept, report) = noted(bench, jobs, Fetching::Now)?;
     if !report.swept.is_empty() || !report.pid_files.is_empty() {
         bench.output.note("swept what had ended:");
         bench.output.note(render::swept(&report).trim_end());
     }
-    Ok(())
+    Ok(swept.away)
 }
 
 /// The same before the status is shown, which says how each loop ended. Where nothing can be written, such as in a
-/// workbench that somebody else's loops run in, that is said, and the status is shown all the same.
-pub(super) fn before_status(bench: &Workbench, jobs: &BTreeMap<String, JobStanding>) {
-    let report = match noted(bench, jobs) {
-        Ok(report) => report,
+/// workbench that somebody else's loops run in, that is said, and the status is shown all the same. Says whether
+/// everything that ended is written down.
+pub(super) fn before_status(
+    bench: &Workbench,
+    jobs: &BTreeMap<String, JobStanding>,
+    fetching: Fetching,
+) -> bool {
+    let (swept, report) = match noted(bench, jobs, fetching) {
+        Ok(found) => found,
         Err(failure) => {
             let why = failure.message();
             bench.output.note(&format!(
                 "warning: what ended is not recorded: {why}; wb-ralph-dispatch --sweep tries again"
             ));
-            return;
+            return false;
         }
     };
     let text = render::swept_beside(&report);
     if !text.is_empty() {
         bench.output.note(text.trim_end());
     }
+    for name in &swept.not_asked {
+        bench.output.note(&format!(
+            "{name}: what its job delivered is not fetched yet; wb-ralph-dispatch --sweep brings it home"
+        ));
+    }
+    swept.problems.is_empty() && swept.not_asked.is_empty()
 }
 
-fn noted(bench: &Workbench, jobs: &BTreeMap<String, JobStanding>) -> Result<SweepReport, Failure> {
-    let (swept, rows) = now(bench, jobs)?;
+fn noted(
+    bench: &Workbench,
+    jobs: &BTreeMap<String, JobStanding>,
+    fetching: Fetching,
+) -> Result<(Swept, SweepReport), Failure> {
+    let (swept, rows) = now(bench, jobs, fetching)?;
     let report = SweepReport::new(&swept, rows);
     for problem in &report.problems {
         bench.output.note(&format!("warning: {problem}"));
     }
-    Ok(report)
+    for note in &swept.notes {
+        bench.output.note(note);
+    }
+    Ok((swept, report))
 }
 
 /// What ended loops mean for the exit code.
-pub(super) fn outcome(rows: &[LoopRow]) -> Option<ralph_core::error::Code> {
-    use crate::record::State;
-    use ralph_core::error::Code;
+pub(super) fn outcome(rows: &[LoopRow]) -> Option<Code> {
     let wrong = rows.iter();
     let wrong = wrong.filter(|row| matches!(row.state, State::Failed | State::Lost));
     match wrong.count() {

@@ -10,6 +10,7 @@ use ralph_front::machine::block_on;
 use crate::cluster;
 use crate::commands::{status, sweep};
 use crate::env_vars;
+use crate::home::Fetching;
 use crate::render;
 use crate::report::{LoopRow, StatusReport};
 use crate::window::{self, Size};
@@ -49,13 +50,13 @@ pub(super) fn wait(bench: &Workbench, meant: &BTreeSet<String>) -> Outcome {
         return Ok(Some(Code::Interrupted));
     }
     let jobs = cluster::refresh(bench)?;
-    sweep::before_status(bench, &jobs);
+    let is_written = sweep::before_status(bench, &jobs, Fetching::Now);
     let (standings, problems) = status::look(bench, &jobs)?;
     let report = status::report(bench, &standings, problems);
     bench.output.answer(&report, &render::status(&report))?;
     let rows = report.loops.into_iter();
     let rows: Vec<LoopRow> = rows.filter(|row| meant.contains(&row.repository)).collect();
-    Ok(sweep::outcome(&rows))
+    Ok(sweep::outcome(&rows).or((!is_written).then_some(Code::Partial)))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -47,6 +47,13 @@ const SCHEMA_VERSION: u32 = 1;
 /// As many agents as one machine is ever asked to run at once; a slot is an open file.
 pub const MAX_WORKERS: usize = 512;
 
+/// The name of the loop of a folder, as [`Budget::open_as`] and [`Budget::depart`] take it.
+#[must_use]
+pub fn loop_name(root: &Path) -> String {
+    let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+    root.display().to_string()
+}
+
 /// What is shared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
@@ -209,6 +216,14 @@ impl Budget {
     /// [`BudgetError::Missing`], [`BudgetError::Corrupt`], [`BudgetError::Newer`], and what keeps its files from being
     /// opened.
     pub fn open(folder: &Path) -> Result<Self, BudgetError> {
+        Self::open_as(folder, &format!("process {}", std::process::id()))
+    }
+
+    /// The same as the loop of that name, under which [`Budget::depart`] may tell of its end.
+    ///
+    /// # Errors
+    /// As [`Budget::open`].
+    pub fn open_as(folder: &Path, name: &str) -> Result<Self, BudgetError> {
         let path = folder.join(TERMS);
         if atomic::read(&path)?.is_none() {
             return Err(BudgetError::Missing(folder.to_owned()));
@@ -222,6 +237,7 @@ impl Budget {
         let attempts = terms.attempts.and_then(|m| usize::try_from(m).ok());
         let start = Start::new(
             folder,
+            name,
             loops,
             terms.workers.min(attempts.unwrap_or(usize::MAX)),
         );
@@ -234,6 +250,18 @@ impl Budget {
             bell: Bell::new(folder),
             _user: user,
         })
+    }
+
+    /// Says for a loop that has ended that the others need not wait for it, whether or not it ever came. Where there is
+    /// no budget in the folder, nothing is done.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn depart(folder: &Path, name: &str) -> Result<(), BudgetError> {
+        if !folder.join(TERMS).exists() {
+            return Ok(());
+        }
+        Start::depart(folder, name)
     }
 
     /// What is shared.

@@ -2,21 +2,21 @@
 //!
 //! Loops begin at different moments, and agents run for hours: without this, the first one would take all slots, and
 //! the others would wait for its agents to end. A loop is there when it asks for its first slot, or when it ends
-//! without ever asking. One that comes to neither is not waited for long, because its share stands idle.
+//! without ever asking, which whoever launched it says for one that did not even come to open the budget. One that comes to neither is not waited for long, because its share stands idle.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use ralph_core::store::{append, atomic};
+use ralph_core::store::{StoreError, append, atomic};
 
 use super::BudgetError;
 
-/// One line for each loop that is there.
+/// One line for each loop that is there: its name. The same one may stand there twice, as a loop that came and one that
+/// is gone.
 const THERE: &str = "there";
-/// What is in a line.
-const LINE: &str = "loop";
 
 /// How long loops that do not come are waited for, since this process came.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -27,6 +27,8 @@ const SETTLING: Duration = Duration::from_millis(150);
 #[derive(Debug)]
 pub(super) struct Start {
     path: PathBuf,
+    /// The name of this process's loop.
+    name: String,
     loops: usize,
     share: usize,
     began: Instant,
@@ -38,9 +40,10 @@ pub(super) struct Start {
 
 impl Start {
     /// The start of `loops` loops with `workers` slots; one loop has no start to wait for.
-    pub(super) fn new(folder: &Path, loops: usize, workers: usize) -> Self {
+    pub(super) fn new(folder: &Path, name: &str, loops: usize, workers: usize) -> Self {
         Self {
             path: folder.join(THERE),
+            name: name.to_owned(),
             loops,
             share: share(workers, loops),
             began: Instant::now(),
@@ -61,7 +64,12 @@ impl Start {
             return;
         }
         // Where that cannot be written, the others' patience ends.
-        let _ = append::append_line(&self.path, LINE);
+        let _ = say(&self.path, &self.name);
+    }
+
+    /// Says for a loop that is gone that nobody has to wait for it.
+    pub(super) fn depart(folder: &Path, name: &str) -> Result<(), BudgetError> {
+        Ok(say(&folder.join(THERE), name)?)
     }
 
     /// How long somebody who holds so many slots has to wait at most before the next look; `None`: another is theirs
@@ -93,9 +101,14 @@ impl Start {
     }
 
     fn count(&self) -> usize {
-        let size = self.path.metadata().map_or(0, |file| file.len());
-        usize::try_from(size).unwrap_or(usize::MAX) / (LINE.len() + 1)
+        let text = atomic::read(&self.path).ok().flatten().unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        text.lines().collect::<BTreeSet<_>>().len()
     }
+}
+
+fn say(path: &Path, name: &str) -> Result<(), StoreError> {
+    append::append_line(path, &name.replace('\n', " "))
 }
 
 /// What each loop may hold while not all are there: with fewer slots than loops one, first come, first served.
@@ -118,15 +131,32 @@ mod tests {
     #[test]
     fn beyond_the_share_all_are_waited_for() {
         let folder = tempfile::tempdir().unwrap();
-        let one = Start::new(folder.path(), 2, 4);
-        let other = Start::new(folder.path(), 2, 4);
+        let one = Start::new(folder.path(), "one", 2, 4);
+        let other = Start::new(folder.path(), "other", 2, 4);
         assert_eq!((one.wait(0), one.wait(1)), (None, None));
         one.arrive();
         one.arrive();
         assert!(one.wait(2).is_some_and(|left| left > SETTLING), "not twice");
         other.arrive();
         assert!(one.wait(2).is_none_or(|left| left <= SETTLING));
-        let alone = Start::new(folder.path(), 1, 4);
+        let alone = Start::new(folder.path(), "alone", 1, 4);
         assert_eq!(alone.wait(3), None);
+    }
+
+    #[test]
+    fn a_loop_that_is_gone_is_not_waited_for_and_counts_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let one = Start::new(folder.path(), "one", 3, 6);
+        let again = Start::new(folder.path(), "one", 3, 6);
+        one.arrive();
+        again.arrive();
+        Start::depart(folder.path(), "one").unwrap();
+        assert!(
+            one.wait(2).is_some_and(|left| left > SETTLING),
+            "one of three"
+        );
+        Start::depart(folder.path(), "two").unwrap();
+        Start::depart(folder.path(), "three").unwrap();
+        assert!(one.wait(2).is_none_or(|left| left <= SETTLING));
     }
 }

@@ -1,6 +1,8 @@
 //! Deliveries that travel: a loop in a clone elsewhere is told what waits to be merged, and what it delivers itself is
 //! taken in here. Each is one line, a key and the record, because they travel in variables and logs.
 
+use std::collections::BTreeSet;
+
 use ralph_docs::fix_plan::Mark;
 
 use super::record::{self, DeliveredRecord, Records};
@@ -46,18 +48,22 @@ impl PlanFile {
     }
 
     /// Writes down that what another text of this plan has ticked, and this one has open, waits on a branch to be
-    /// merged: the text on that branch. The answer is how many tasks those are.
+    /// merged: the text on that branch. What was ticked already in the text that the branch `began` with is no work of
+    /// the branch, and somebody has opened it again since. The answer is how many tasks those are.
     ///
     /// # Errors
     /// As [`PlanFile::take_delivery`]; [`PlanError::Missing`].
-    pub fn take_ticks(&self, theirs: String, delivered: &Delivered) -> Result<usize, PlanError> {
+    pub fn take_ticks(
+        &self,
+        began: String,
+        theirs: String,
+        delivered: &Delivered,
+    ) -> Result<usize, PlanError> {
         let turn = self.turn()?;
-        let there = self.view(&self.known(theirs), &Records::default());
+        let before = self.ticked_in(began);
+        let there = self.ticked_in(theirs);
         let here = self.view(&self.known(self.text_in(&turn)?), &self.records()?);
-        let is_ticked = |key: &TaskKey| {
-            let mut tasks = there.tasks.iter();
-            tasks.any(|there| there.task.key == *key && there.mark == Mark::Done)
-        };
+        let is_ticked = |key: &TaskKey| there.contains(key) && !before.contains(key);
         let mut count = 0;
         for planned in &here.tasks {
             if planned.standing != Standing::Open || !is_ticked(&planned.task.key) {
@@ -73,6 +79,13 @@ impl PlanFile {
             count += 1;
         }
         Ok(count)
+    }
+
+    /// The tasks that a text has ticked.
+    fn ticked_in(&self, text: String) -> BTreeSet<TaskKey> {
+        let tasks = self.view(&self.known(text), &Records::default()).tasks;
+        let ticked = tasks.iter().filter(|planned| planned.mark == Mark::Done);
+        ticked.map(|planned| planned.task.key.clone()).collect()
     }
 }
 

@@ -356,15 +356,32 @@ fn what_was_delivered_elsewhere_is_not_open_here() {
         branch: "ralph-claude/result".into(),
         ..delivered()
     };
-    assert_eq!(here.plan().take_ticks(ticked.clone(), &result).unwrap(), 1);
+    let began = || "- [ ] one\n- [ ] two\n- [ ] three\n".to_owned();
+    let taken = |ticked: &str| {
+        let plan = here.plan();
+        plan.take_ticks(began(), ticked.to_owned(), &result)
+            .unwrap()
+    };
+    assert_eq!(taken(&ticked), 1);
     assert_eq!(here.standings(), "ddx");
-    assert_eq!(here.plan().take_ticks(ticked, &result).unwrap(), 0);
+    assert_eq!(taken(&ticked), 0);
     let branches: Vec<String> = here.plan().deliveries().unwrap();
     assert!(
         branches
             .iter()
             .any(|line| line.starts_with(key) && !line.contains("result"))
     );
+}
+
+/// A job began where one was ticked already; somebody has opened that one again at home while it ran.
+#[test]
+fn a_tick_that_a_branch_began_with_is_none_of_its_work() {
+    let here = Place::new("- [ ] one\n- [ ] two\n- [ ] three\n");
+    let began = "- [x] one\n- [ ] two\n- [ ] three\n".to_owned();
+    let theirs = "- [x] one\n- [x] two\n- [ ] three\n".to_owned();
+    let taken = here.plan().take_ticks(began, theirs, &delivered());
+    assert_eq!(taken.unwrap(), 1);
+    assert_eq!(here.standings(), ".d.");
 }
 
 #[test]

@@ -255,4 +255,35 @@ async fn of_an_array_the_log_of_one_task_is_read() {
         bed.dispatcher().next_piece(&mut log).await.unwrap(),
         b"one\n"
     );
+    assert_eq!(log.task(), Some(0));
+    assert!(log.is_there().is_ok());
+
+    // No such log, here or there.
+    let mut log = dispatcher.log(None, &run, Some(7), Stream::Out).unwrap();
+    bed.cluster.standing_fault(None);
+    assert_eq!(dispatcher.next_piece(&mut log).await.unwrap(), b"");
+    let error = log.is_there().unwrap_err();
+    assert_eq!(error.code(), Code::Usage);
+    assert!(
+        error.to_string().contains("has no log of task 7"),
+        "{error}"
+    );
+
+    // Copies come in the order of their numbers.
+    bed.cluster.standing_fault(Some(Fault::BeforeSend));
+    let logs = std::fs::read_dir(bed.path("projects/p/slurm/logs")).unwrap();
+    let copies: Vec<_> = logs.map(|entry| entry.unwrap().path()).collect();
+    for path in copies {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let begin = name.trim_end_matches("_0.out");
+        if begin != name {
+            bed.write(&format!("projects/p/slurm/logs/{begin}_10.out"), "ten\n");
+        }
+        if !name.ends_with("_2.out") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    let mut log = bed.dispatcher().log(None, &run, None, Stream::Out).unwrap();
+    let _ = bed.dispatcher().next_piece(&mut log).await.unwrap();
+    assert_eq!(log.task(), Some(2));
 }

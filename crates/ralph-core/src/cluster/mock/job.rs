@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::course::{Artifact, JobScript, LogPart, Times, Truth, later, truth};
 use crate::backend::{Stream, SubmitRequest};
-use crate::id::{JobId, Slug, Token};
+use crate::id::{JobId, JobPart, Slug, Token};
 use crate::job::{Evidence, ExitInfo, Finality, JobReport, JobState};
 use crate::sbatch::{self, Directive, Names, expand};
 use crate::time::{SignedDuration, Timestamp};
@@ -244,6 +244,11 @@ impl MockJob {
         eligible: Option<Timestamp>,
         at: Timestamp,
     ) -> Option<String> {
+        if let JobPart::Task(index) = job.part()
+            && !self.tasks.contains(&index)
+        {
+            return None;
+        }
         let truth = self.truth(task_of(job), eligible, at);
         let start = eligible?;
         let mut parts: Vec<&LogPart> = match (stream, &self.error) {

@@ -287,12 +287,13 @@ pub fn facts(slug: &Slug, texts: &Texts) -> Result<Facts, Unreadable> {
         .take_while(|(path, _)| path.starts_with(layout::RUNS))
         .filter_map(|(_, text)| forgotten(slug, text, &view, &intents))
         .collect();
+    let (items, strays) = queue::items_and_strays(text(layout::QUEUE));
     let optional = |path: &str| texts.get(path).map(|text| (path.to_owned(), text));
     Ok(Facts {
         slug: slug.clone(),
         view,
-        queue: validate::items_of(text(layout::QUEUE), slug.as_str()),
-        strays: queue::strays(text(layout::QUEUE)),
+        queue: validate::below_project(items, slug.as_str()),
+        strays,
         tasks: todo::tasks(text(layout::TODO)),
         task_strays: todo::strays(text(layout::TODO)),
         debugging: debugging::entries(text(layout::DEBUGGING)),

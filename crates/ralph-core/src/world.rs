@@ -211,14 +211,18 @@ impl Facts {
             .unwrap_or(Timestamp::MIN)
     }
 
-    /// The item of the queue with this id; `None` too when there are two of them.
+    /// The item of the queue with this id, else the one whose id is this one however its parts are joined: a run of
+    /// `q1` is one of `Q-001`. `None` too when there are two of them.
     #[must_use]
     pub fn item(&self, id: &str) -> Option<&queue::QueueItem> {
-        let mut found = self
-            .queue
-            .iter()
-            .filter(|item| item.id.eq_ignore_ascii_case(id));
-        found.next().filter(|_| found.next().is_none())
+        let only = |is_meant: &dyn Fn(&str) -> bool| {
+            let mut found = self.queue.iter().filter(|item| is_meant(&item.id));
+            let first = found.next()?;
+            Some(found.next().is_none().then_some(first))
+        };
+        only(&|own| own.eq_ignore_ascii_case(id))
+            .or_else(|| only(&|own| queue::is_same_id(own, id)))
+            .flatten()
     }
 
     /// The phase.

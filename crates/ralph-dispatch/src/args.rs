@@ -30,9 +30,16 @@ pub struct Cli {
     /// Options of every form.
     #[command(flatten)]
     pub global: Global,
+    /// A word that no option takes; it is refused here, since clap would call it a subcommand.
+    #[arg(hide = true, value_name = "WORD", value_parser = refused)]
+    pub stray: Option<String>,
     /// Verbs that the launcher starts itself with.
     #[command(subcommand)]
     pub hidden: Option<Hidden>,
+}
+
+fn refused(_: &str) -> Result<String, &'static str> {
+    Err("no option takes it; --parallel takes two numbers at most, N and M")
 }
 
 /// The knobs of a launch.
@@ -196,6 +203,24 @@ pub struct Supervised {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_word_too_many_is_no_subcommand() {
+        for line in [
+            "wb --parallel 1 2 3",
+            "wb --parallel 1 2 --no-tabs 3",
+            "wb 3",
+        ] {
+            let told = Cli::try_parse_from(line.split(' ')).unwrap_err();
+            let told = told.to_string();
+            assert!(
+                told.contains("'3'") && told.contains("two numbers at most"),
+                "{told}"
+            );
+        }
+        let verb = Cli::try_parse_from(["wb", "__supervise", "/x"]).unwrap();
+        assert!(matches!(verb.hidden, Some(Hidden::Supervise(_))));
+    }
 
     #[test]
     fn a_knob_that_would_change_nothing_is_refused() {

@@ -111,8 +111,13 @@ impl Layout {
         self.loops().join(format!("{name}.json"))
     }
 
+    /// The folder of the launches.
+    pub(crate) fn launches(&self) -> PathBuf {
+        self.state().join("launches")
+    }
+
     pub(crate) fn launch(&self, launch: &str) -> PathBuf {
-        self.state().join("launches").join(launch)
+        self.launches().join(launch)
     }
 
     pub(crate) fn budget(&self, launch: &str) -> PathBuf {

@@ -301,10 +301,13 @@ fn seconds(found: Setting<String>) -> Result<Setting<Seconds>, ResolveError> {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let is_number = match found.value.split_once('.') {
         None => digits(&found.value),
-        Some((whole, fraction)) => digits(whole) && digits(fraction),
+        Some((whole, fraction)) => (whole.is_empty() || digits(whole)) && digits(fraction),
     };
     if is_number && found.value.len() <= 12 {
-        Ok(found.map(Seconds))
+        Ok(found.map(|text| match text.strip_prefix('.') {
+            Some(fraction) => Seconds(format!("0.{fraction}")),
+            None => Seconds(text),
+        }))
     } else {
         Err(wrong(found, "a number of seconds such as 5 or 0.5"))
     }

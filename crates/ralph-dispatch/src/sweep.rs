@@ -114,6 +114,9 @@ pub(crate) fn sweep(
         problems: wrong.iter().map(|error| sentence(error)).collect(),
         ..Swept::default()
     };
+    if wrong.is_empty() {
+        prune(layout, &records, &mut swept);
+    }
     let mut known = Vec::new();
     for record in records {
         known.push(settle(layout, env, look, homes, record, &mut swept));
@@ -125,6 +128,27 @@ pub(crate) fn sweep(
     pipeline(layout, &mut known, &mut swept);
     pid_files(layout, &known, look, &mut swept);
     Ok(swept)
+}
+
+/// Launches that are kept, beside those that the last loop of any repository is of.
+const LAUNCHES: usize = 50;
+
+/// Removes old launches. Their names begin with the time, and no loop of them runs: a repository's record is that of its
+/// last loop, before which each earlier one had ended.
+fn prune(layout: &Layout, records: &[LoopRecord], swept: &mut Swept) {
+    let mut names: Vec<_> = fs::read_dir(layout.launches())
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
+    names.sort_unstable();
+    let excess = names.len().saturating_sub(LAUNCHES);
+    let is_used = |name: &String| records.iter().any(|record| record.launch == *name);
+    for name in names.iter().take(excess).filter(|name| !is_used(name)) {
+        if let Err(error) = atomic::remove_tree(&layout.launch(name)) {
+            swept.problems.push(sentence(&error));
+        }
+    }
 }
 
 /// Writes down the end of a loop, when it has come to one.
@@ -337,6 +361,34 @@ mod tests {
         .unwrap();
         assert_eq!(left.map(|path| path.exists()), [false, false]);
         assert!(layout.pipeline().exists());
+    }
+
+    #[test]
+    fn old_launches_go_but_for_those_of_a_last_loop() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path().to_owned());
+        let name = |number: usize| format!("20261126_21{number:04}-00000001");
+        let now = Timestamp::UNIX_EPOCH;
+        for number in 0..LAUNCHES + 3 {
+            let path = layout.budget(&name(number)).join("ledger");
+            atomic::create_dir(path.parent().unwrap()).unwrap();
+            atomic::replace(&path, b"x").unwrap();
+        }
+        atomic::create_dir(&layout.loops()).unwrap();
+        LoopRecord::new("svc-a", &name(1), now)
+            .write(&layout)
+            .unwrap();
+        let (jobs, (env, _)) = (BTreeMap::new(), Env::fixed(now));
+        let is_there = |number| layout.launch(&name(number)).exists();
+        let unreadable = layout.record("svc-b");
+        atomic::replace(&unreadable, b"{").unwrap();
+        for expected in [[true; 4], [false, true, false, true]] {
+            let held = lock(&layout).unwrap();
+            let swept = sweep(&layout, &env, &Look::new(&layout, &jobs), &held).unwrap();
+            assert_eq!([0, 1, 2, 3].map(is_there), expected);
+            assert_eq!(swept.problems.is_empty(), !expected[0]);
+            let _ = fs::remove_file(&unreadable);
+        }
     }
 
     #[test]

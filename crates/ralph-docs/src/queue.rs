@@ -5,6 +5,7 @@
 //! status stays; the machine has lines of its own (see [`annotate`]). The file is a view for people: where it
 //! is ambiguous, nothing is moved and the state file stays the authority.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::edit::EditSet;
@@ -15,6 +16,7 @@ use crate::verify::checked_result;
 
 mod depend;
 mod fields;
+mod groups;
 mod held;
 mod id;
 mod moves;
@@ -75,6 +77,13 @@ pub struct QueueItem {
 }
 
 impl QueueItem {
+    /// Whether a field of its own names the script, and not only the title or a block of code, which may be about another
+    /// item's.
+    #[must_use]
+    pub fn has_script_field(&self) -> bool {
+        script::is_in_a_field(self)
+    }
+
     /// Whether nothing but the heading of its section holds it back.
     fn is_held_by(&self, title: &str) -> bool {
         self.held.as_ref() == held::by_group(title).as_ref()
@@ -97,19 +106,35 @@ pub fn items(doc: &str) -> Vec<QueueItem> {
         .collect()
 }
 
+/// Both [`items`] and [`strays`], for whoever needs both: the document is read once.
+#[must_use]
+pub fn items_and_strays(doc: &str) -> (Vec<QueueItem>, Vec<Stray>) {
+    let document = outline::document(doc);
+    let found = read::scan(&document);
+    let strays = stray::among(&document, &found);
+    (found.into_iter().map(|found| found.item).collect(), strays)
+}
+
 /// What stands under READY and is no item, so that nobody takes a queue with it for an empty one.
 #[must_use]
 pub fn strays(doc: &str) -> Vec<Stray> {
-    stray::find(&outline::document(doc))
+    items_and_strays(doc).1
 }
 
-/// What a person should mend: an id that is used twice, a section that is there twice, a fence that is
+/// What a person should mend: an id that is used twice, however it is spelled, a section that is there twice, a fence that is
 /// never closed.
 #[must_use]
 pub fn problems(doc: &str) -> Vec<DocError> {
     let document = outline::document(doc);
     let ids = read::scan(&document).into_iter();
-    let ids = ids.map(|found| (found.item.id.to_ascii_uppercase(), found.item.line));
+    let mut first = BTreeMap::new();
+    let ids = ids.map(|found| {
+        // `Q1` and `Q-001` are one: a run names its item in either way.
+        let name = first
+            .entry(id::parts(&found.item.id))
+            .or_insert_with(|| found.item.id.to_ascii_uppercase());
+        (name.clone(), found.item.line)
+    });
     let mut found = repeated(
         ids,
         "the item cannot be moved until each has an id of its own.",

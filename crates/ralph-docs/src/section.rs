@@ -134,23 +134,24 @@ pub(crate) fn append(document: &Document<'_>, title: &str, block: &str) -> Edit 
 
 /// Appends the block below a heading that is written as given.
 pub(crate) fn append_below(document: &Document<'_>, heading: &str, block: &str) -> Edit {
+    insert_below(document, document.count(), heading, block)
+}
+
+/// Puts the block below a heading that is written as given, before a line or behind the last one.
+pub(crate) fn insert_below(
+    document: &Document<'_>,
+    before: usize,
+    heading: &str,
+    block: &str,
+) -> Edit {
     let newline = document.style.newline.as_str();
-    let last = document
-        .count()
-        .checked_sub(1)
-        .and_then(|last| document.kind(last));
-    let before = if last.is_some_and(|kind| kind != LineKind::Blank) {
-        newline
-    } else {
-        ""
-    };
-    let between = if document.style.blank_after_heading {
-        newline
-    } else {
-        ""
-    };
-    let text = format!("{before}{heading}{newline}{between}{block}");
-    document.insertion(document.count(), &text)
+    let gap = |needed: bool| if needed { newline } else { "" };
+    let above = before.checked_sub(1).and_then(|last| document.kind(last));
+    let above = gap(above.is_some_and(|kind| kind != LineKind::Blank));
+    let between = gap(document.style.blank_after_heading);
+    let below = gap(before < document.count());
+    let text = format!("{above}{heading}{newline}{between}{block}{below}");
+    document.insertion(before, &text)
 }
 
 /// Puts a block of whole lines in the place of one line; the blank lines around it stay.

@@ -1,7 +1,7 @@
 //! `documentation/implementation-todo.md`: the tasks, in sections such as `Ready`, `Blocked`, `Completed`.
 //!
-//! A task is a list item with a task mark, at any depth, or one without under `Ready`; its id is whatever the file uses
-//! (`(T1)`, `(T0.1)`, `S9:`), or none. Ticking changes one character, or puts a box where there is none. Tasks are never
+//! A task is a list item with a task mark, at any depth, or one without under `Ready` where no box is; its id is whatever the file
+//! uses (`(T1)`, `(T0.1)`, `S9:`), or none. Ticking changes one character, or gives each such task a box. Tasks are never
 //! moved between sections: people keep them below the phase they belong to.
 
 use std::ops::Range;
@@ -113,7 +113,7 @@ pub fn problems(doc: &str) -> Vec<DocError> {
     sorted(found)
 }
 
-/// Ticks a task. Of several with one id the only one that is open is meant; when all are ticked already,
+/// Ticks a task. Where tasks have no boxes, each gets one: beside a ticked box, a bullet without one is a remark. Of several with one id the only one that is open is meant; when all are ticked already,
 /// nothing changes.
 ///
 /// # Errors
@@ -151,8 +151,8 @@ pub fn add<'i>(
     }
     let tasks = read(&document);
     // Among tasks without a box, one with a box would make remarks of the others.
-    let bare = tasks.iter().any(|found| found.mark.is_none());
-    let bare = bare && Shelf::named(&normalise(section)).is_some_and(Shelf::is_next);
+    let has_bare = tasks.iter().any(|found| found.mark.is_none());
+    let bare = has_bare && Shelf::named(&normalise(section)).is_some_and(Shelf::is_next);
     let mark = if bare { "" } else { "[ ] " };
     let block = document.join(&[format!("{} {mark}{content}", document.style.bullet)]);
     let edit = match find_section(&document, section)? {
@@ -161,7 +161,9 @@ pub fn add<'i>(
     };
     let count = tasks.len();
     checked_result(&document, vec![edit], |after| {
-        read(after).len() == count + 1
+        // An open box elsewhere makes remarks of those without one, which are asked about.
+        let is_added = || has_bare && is_there(after, id, text).unwrap_or(false);
+        read(after).len() == count + 1 || is_added()
     })
 }
 
@@ -245,11 +247,30 @@ fn set_state(doc: &str, key: TaskKey<'_>, done: bool) -> Result<EditSet, DocErro
     if found.len() > 1 {
         return Err(ambiguous(key, &found));
     }
-    let edit = match first.mark {
-        Some(mark) => Edit::replace(mark.at..mark.at + mark.state.len_utf8(), mark.with(done)),
-        None => Edit::insert(first.content_at, "[x] "),
+    let edits = match first.mark {
+        Some(mark) => {
+            let at = mark.at..mark.at + mark.state.len_utf8();
+            vec![Edit::replace(at, mark.with(done))]
+        }
+        None => boxes(&document, first),
     };
-    checked(&document, vec![edit])
+    checked(&document, edits)
+}
+
+/// A box for each task without one: a ticked one for `done`.
+fn boxes(document: &Document<'_>, done: &Found) -> Vec<Edit> {
+    let bare = read(document)
+        .into_iter()
+        .filter(|found| found.mark.is_none());
+    bare.map(|found| {
+        let own = if found.index == done.index {
+            "[x] "
+        } else {
+            "[ ] "
+        };
+        Edit::insert(found.content_at, own)
+    })
+    .collect()
 }
 
 /// What stands behind the task mark of a new task.

@@ -11,7 +11,6 @@ use jiff::tz::TimeZone;
 use ralph_core::env::Env;
 use ralph_core::process::Identity;
 use ralph_core::process::guard::GuardProgram;
-use ralph_core::process::lock::LifeLock;
 use ralph_core::store::atomic;
 use ralph_docs::fix_plan::Flavour;
 use tokio::sync::watch;
@@ -31,6 +30,7 @@ use crate::plan::{Owner, PlanFile};
 use crate::pool::{Brakes, Line, PoolError, PoolSettings, Shop, Site, Stop};
 use crate::record::Records;
 use crate::redact::Redactor;
+use crate::run::LoopLock;
 use crate::settings::Settings;
 use crate::worktree::{ControlFiles, Worktrees};
 
@@ -230,7 +230,8 @@ async fn site(
     keep_out_of_git(&git).await?;
     let held = match name {
         None => None,
-        Some(_) => Some(lock_of_its_own(&git)?),
+        // Two loops would take each other's worktrees for what a crash left.
+        Some(_) => Some(LoopLock::take(git.top())?),
     };
     let wished = work.base.value.as_deref();
     let remote = if work.pull_requests.value {
@@ -280,16 +281,6 @@ async fn tracked_plan(git: &Git) -> Result<Option<String>, PoolError> {
     };
     let is_tracked = git.is_tracked(Path::new(path)).await?;
     Ok(is_tracked.then(|| path.to_owned()))
-}
-
-/// The loop's lock of a repository of a workspace: two loops would take each other's worktrees for what a crash left.
-fn lock_of_its_own(git: &Git) -> Result<LifeLock, PoolError> {
-    let path = git.top().join(FOLDER).join(STATE).join(LOCK);
-    match LifeLock::try_take(&path) {
-        Ok(Some(lock)) => Ok(lock),
-        Ok(None) => Err(PoolError::Busy(git.top().to_owned())),
-        Err(error) => Err(PoolError::Lock { path, error }),
-    }
 }
 
 /// The checks of a repository, as they are configured.

@@ -3,7 +3,9 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use ralph_tests::{Forge, Repository};
+use ralph_tests::{Forge, Repository, wait_until};
+
+use crate::continuous::signal;
 
 const TASK: &str = "- [ ] **P1.** Say hello :: write a.txt hello";
 const RUN: [&str; 3] = ["loop", "--quality-gates", "none"];
@@ -221,6 +223,41 @@ fn words_of_failure_are_no_address() {
         ran.stderr
     );
     assert_eq!(repository.agents().len(), 1);
+}
+
+/// Nobody answers, as behind a proxy: the second signal does not wait for that, and the next loop finishes it.
+#[test]
+fn the_second_signal_does_not_wait_for_a_forge_that_hangs() {
+    let (repository, forge) = with_origin(&[TASK]);
+    let answering = forge.read("gh");
+    let hanging = r#""pr list") echo "$$" >"$here/asked"; exec sleep 600"#;
+    forge.write(
+        "gh",
+        &answering.replace(r#""pr list") cat "$here/list""#, hanging),
+    );
+    let mut running = forge
+        .put_before(&mut repository.command(&RUN))
+        .spawn()
+        .expect("ralph");
+    wait_until("the forge is asked", || forge.read("asked").ends_with('\n'));
+    signal("INT", running.id());
+    wait_until("it drains", || {
+        repository.read(".ralph/status.json").contains("draining")
+    });
+    signal("INT", running.id());
+    assert_eq!(running.wait().expect("it ends").code(), Some(130));
+    let asked: u32 = forge.read("asked").trim().parse().expect("a process");
+    assert!(!ralph_core::process::identity::is_pid_alive(asked));
+    assert_eq!(repository.outcomes(), ["delivery_failed"]);
+    forge.write("gh", &answering);
+    let ran = forge.ralph(&repository, &RUN).ended(0);
+    assert_eq!(
+        repository.outcomes(),
+        ["delivery_failed", "done"],
+        "{}",
+        ran.stderr
+    );
+    assert_eq!((repository.agents().len(), forge.creations()), (1, 1));
 }
 
 /// Defect 8.8: theirs deletes what the agent had not committed, or loses the tick. Here both are one commit on the

@@ -206,6 +206,31 @@ fn a_watch_ends_with_its_loop() {
     assert!(seen.contains("ended: queue empty"), "{seen}");
 }
 
+/// What an earlier loop left may take minutes, and until then the status is that one's.
+#[test]
+fn a_watch_stays_while_a_loop_begins() {
+    use std::io::{BufRead as _, Read as _};
+    let repository = Repository::with_plan(&["- [ ] One :: write a.txt x"]);
+    let _ = repository.ralph(&LOOP).ended(0);
+    let path = repository.root().join(".ralph/state/loop.lock");
+    let lock = ralph_core::process::lock::LifeLock::try_take(&path).expect("a lock");
+    assert!(lock.is_some());
+    let mut watching = repository
+        .command(&["status", "--watch"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("ralph");
+    let mut seen = std::io::BufReader::new(watching.stdout.take().expect("a pipe"));
+    let mut line = String::new();
+    seen.read_line(&mut line).expect("a line");
+    assert!(line.starts_with("running: it takes up"), "{line}");
+    drop(lock);
+    let mut rest = String::new();
+    seen.read_to_string(&mut rest).expect("the rest");
+    assert!(rest.contains("ended: queue empty"), "{rest}");
+    assert!(watching.wait().expect("it ends").success());
+}
+
 #[test]
 fn rows_that_are_no_tasks_for_want_of_a_dash_are_named() {
     let repository = Repository::with_plan(&["* [ ] One :: write a.txt x"]);

@@ -14,6 +14,10 @@ use crate::render::{BOLD, CYAN, DIM, GREEN, RED, SCHEMA_VERSION, YELLOW, cut, pa
 /// Attempts that a status shows.
 const RECENT: usize = 10;
 
+/// Why nothing is known of a loop that runs: what is told here is of one before it.
+const UNTOLD: &str =
+    "it takes up what an earlier loop left, or is a workspace's, which tells there what it does";
+
 /// `ralph loop --status --json`.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct LoopStatus {
@@ -96,26 +100,24 @@ impl LoopStatus {
         matches!(self.state.as_str(), "ended" | "lost" | "none")
     }
 
-    /// The status of a loop, with the truth about its process.
-    pub(crate) fn new(status: Option<Status>, attempts: &[AttemptLine], now: Timestamp) -> Self {
-        let recent = attempts.iter().rev().take(RECENT).map(attempt).collect();
-        let Some(status) = status else {
+    /// The status of a loop, with the truth about its process. `is_held`: whether a loop holds this folder now.
+    pub(crate) fn new(
+        status: Option<Status>,
+        attempts: &[AttemptLine],
+        is_held: bool,
+        now: Timestamp,
+    ) -> Self {
+        let is_gone = |status: &Status| !status.process.is_alive();
+        if is_held && status.as_ref().is_none_or(is_gone) {
             return Self {
-                schema_version: SCHEMA_VERSION,
-                state: "none".to_owned(),
-                reason: None,
-                wakes: None,
-                pid: None,
-                workers: None,
-                max_attempts: None,
-                tasks: None,
-                running: Vec::new(),
-                totals: LoopTotals::default(),
-                attempts: recent,
-                exit_code: None,
+                reason: Some(UNTOLD.to_owned()),
+                ..Self::bare("running", attempts)
             };
+        }
+        let Some(status) = status else {
+            return Self::bare("none", attempts);
         };
-        let is_lost = status.state != State::Ended && !status.process.is_alive();
+        let is_lost = status.state != State::Ended && is_gone(&status);
         let running = status.running.iter().map(|worker| LoopWorker {
             worker: worker.worker,
             task_id: worker.task_id.clone(),
@@ -143,10 +145,32 @@ impl LoopStatus {
                 running.collect()
             },
             totals: LoopTotals::new(&status.totals),
-            attempts: recent,
+            attempts: recent(attempts),
             exit_code: status.exit_code,
         }
     }
+
+    /// Without anything that a loop told about itself.
+    fn bare(state: &str, attempts: &[AttemptLine]) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            state: state.to_owned(),
+            reason: None,
+            wakes: None,
+            pid: None,
+            workers: None,
+            max_attempts: None,
+            tasks: None,
+            running: Vec::new(),
+            totals: LoopTotals::default(),
+            attempts: recent(attempts),
+            exit_code: None,
+        }
+    }
+}
+
+fn recent(attempts: &[AttemptLine]) -> Vec<LoopAttempt> {
+    attempts.iter().rev().take(RECENT).map(attempt).collect()
 }
 
 fn word(state: State) -> &'static str {
@@ -207,7 +231,7 @@ pub(crate) fn status(status: &LoopStatus, width: usize) -> String {
         text = format!("{text}; ${:.2}", status.totals.cost_usd);
     }
     text.push('\n');
-    text + &workers(&status.running, width) + &recent(&status.attempts, width)
+    text + &workers(&status.running, width) + &last_ones(&status.attempts, width)
 }
 
 /// A task's name is a whole sentence where it has no id; what is said of it needs the room.
@@ -233,7 +257,7 @@ fn workers(running: &[LoopWorker], width: usize) -> String {
     )
 }
 
-fn recent(attempts: &[LoopAttempt], width: usize) -> String {
+fn last_ones(attempts: &[LoopAttempt], width: usize) -> String {
     if attempts.is_empty() {
         return String::new();
     }

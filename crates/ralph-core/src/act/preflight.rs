@@ -36,17 +36,18 @@ pub struct Prepared {
     pub git: Option<GitCommit>,
 }
 
-/// Looks an item over.
+/// Looks an item of a queue over.
 ///
 /// # Errors
 /// Every problem found, each in one sentence that says what to mend.
 pub async fn prepare(
     item: &QueueItem,
+    queue: &[QueueItem],
     folder: &Path,
     git: Option<&GitSource>,
     partitions: &PartitionPolicy,
 ) -> Result<Prepared, Vec<String>> {
-    let script_path = script_path(item, folder).map_err(|problem| vec![problem])?;
+    let script_path = script_path(item, queue, folder).map_err(|problem| vec![problem])?;
     let script = text(folder, &script_path).map_err(|problem| vec![problem])?;
     let mut problems = Vec::new();
     let config_path = named_config(item);
@@ -88,7 +89,11 @@ pub async fn prepare(
 }
 
 /// The script that the item means, by the same rule as `ralph validate`.
-pub(super) fn script_path(item: &QueueItem, folder: &Path) -> Result<String, String> {
+pub(super) fn script_path(
+    item: &QueueItem,
+    queue: &[QueueItem],
+    folder: &Path,
+) -> Result<String, String> {
     let names = fs::read_dir(folder.join(layout::SLURM_JOBS))
         .into_iter()
         .flatten();
@@ -98,7 +103,7 @@ pub(super) fn script_path(item: &QueueItem, folder: &Path) -> Result<String, Str
         .collect();
     // A script that is named may lie anywhere in the project; whether it exists is found when it is read.
     names.extend(named_script(item));
-    script_of(item, &names)
+    script_of(item, queue, &names)
         .map_err(|problem| format!("it {problem}; write it, or name one with `- Script:`"))
 }
 

@@ -41,8 +41,9 @@ impl Dispatcher {
                 "Name a script of the project.",
             ));
         }
-        let means_it =
-            |item: &&QueueItem| preflight::script_path(item, &folder).as_deref() == Ok(path);
+        let means_it = |item: &&QueueItem| {
+            preflight::script_path(item, &facts.queue, &folder).as_deref() == Ok(path)
+        };
         let meant: Vec<&QueueItem> = facts.queue.iter().filter(means_it).collect();
         let waits = |item: &QueueItem| {
             let before = items::waits_for(&facts, item)?;
@@ -184,7 +185,7 @@ fn own_item(path: &str) -> QueueItem {
         run: None,
         job: None,
         status: None,
-        fields: Vec::new(),
+        fields: vec![("Script".to_owned(), path.to_owned())],
     }
 }
 

@@ -155,7 +155,14 @@ impl Dispatcher {
         let folder = project::folder(&self.root, &facts.slug);
         let policy = &self.settings.partitions;
         let item = &wanted.id;
-        let prepared = preflight::prepare(wanted.item, &folder, self.git.as_ref(), policy).await?;
+        let prepared = preflight::prepare(
+            wanted.item,
+            &facts.queue,
+            &folder,
+            self.git.as_ref(),
+            policy,
+        )
+        .await?;
         let moved = submission::moved_on(item, "run", "job");
         let changes = ChangeSet {
             project: facts.slug.clone(),

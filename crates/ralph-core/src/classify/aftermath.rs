@@ -70,6 +70,33 @@ pub(super) fn is_survival(text: &str) -> bool {
     SURVIVED.iter().any(|word| text.contains(word))
 }
 
+/// What says that a program did something else where it could not go on, in lower case. Too weak to tell an end from
+/// none; enough where the program ended later, of something else.
+const WENT_ON: &[&str] = &[
+    "halving",
+    "instead",
+    "on the cpu",
+    "reducing ",
+    "skipping",
+    "trying batch",
+    "trying port",
+    "trying the next",
+    "using cpu",
+    "using the cpu",
+];
+
+/// Whether a line says that the program found another way, or that what stands before it was not the end.
+pub(super) fn is_way_around(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let tries_another = || {
+        lower.match_indices("trying ").any(|(at, word)| {
+            let next = lower.get(at + word.len()..).unwrap_or_default();
+            next.starts_with(|c: char| c.is_ascii_digit())
+        })
+    };
+    is_survival(text) || WENT_ON.iter().any(|word| lower.contains(word)) || tries_another()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,6 +120,19 @@ mod tests {
         ] {
             assert!(!is_progress(text), "{text}");
         }
+    }
+
+    #[test]
+    fn a_way_around_is_told_in_words() {
+        for text in [
+            "x.jpg: Input/output error, skipping",
+            "port 29500 is taken, trying 29501",
+            "Trying batch size 32",
+            "out of memory, retrying",
+        ] {
+            assert!(is_way_around(text), "{text}");
+        }
+        assert!(!is_way_around("error while trying to connect"));
     }
 
     #[test]

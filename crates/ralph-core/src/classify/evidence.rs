@@ -186,6 +186,8 @@ fn hits(
         };
         let follows = signature.class == FailureClass::NcclWatchdog
             && raised.is_some_and(|found| is_cause(found, index, log, hit.line));
+        let mentioned =
+            raised.is_some_and(|found| is_mention(found, index, log, hit.line, signature));
         let survived = signature.weight == Weight::Telling
             && signature.class.rank() > Rank::Submission
             && raised.is_some_and(|found| is_survived(found, index, log, hit.line));
@@ -199,7 +201,7 @@ fn hits(
         Some(Candidate {
             place: Some((index, hit.line)),
             text: signature.needle(),
-            decisive: proves && !passed && !follows && (!survived || again.is_some()),
+            decisive: proves && !passed && !follows && !mentioned && (!survived || again.is_some()),
             warned: hit.warned && raised.is_none_or(|found| !found.of_device),
             source: source(&tracebacks, log, hit.line, signature.class),
             ..Candidate::bare(signature.class)
@@ -211,6 +213,32 @@ fn hits(
         .collect()
 }
 
+/// Whether a line before the exception that ended the program only has a text in quotes, such as a help, a printed
+/// configuration or the name of something. A line that reports an error may quote it.
+fn is_mention(
+    found: &python::Verdict,
+    index: usize,
+    log: &LogText,
+    line: usize,
+    signature: &signatures::Signature,
+) -> bool {
+    const REPORTS: [&str; 6] = ["error", "exception", "fail", "fatal", "message", "msg"];
+    let needle = signature.needle();
+    let is_quoted = |text: &str| {
+        let quoted = text
+            .find(needle)
+            .filter(|at| signatures::is_in_quotes(text, *at));
+        quoted.is_some_and(|at| {
+            let before = text.get(..at).unwrap_or_default().to_ascii_lowercase();
+            !REPORTS.iter().any(|word| before.contains(word))
+        })
+    };
+    found.is_cause
+        && found.log == index
+        && line < found.start
+        && log.line(line).is_some_and(|line| is_quoted(line.text))
+}
+
 /// Whether a program went on after the line of a text, until another exception ended it: a batch that was too large
 /// for the GPU and was tried again is not why the job failed.
 fn is_survived(found: &python::Verdict, index: usize, log: &LogText, line: usize) -> bool {
@@ -220,7 +248,7 @@ fn is_survived(found: &python::Verdict, index: usize, log: &LogText, line: usize
     let until = found.start - line;
     let said = log.lines().skip(line).take(until.min(SURVIVED_WITHIN));
     said.into_iter()
-        .any(|line| aftermath::is_survival(line.text))
+        .any(|line| aftermath::is_way_around(line.text))
         || progress(log, line, found.start) > STEPS_UNTIL_IDLE
 }
 

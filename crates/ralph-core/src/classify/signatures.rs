@@ -17,6 +17,8 @@ const WINDOW: usize = 2 * 1024;
 const EXAMINED: usize = 64;
 /// A scheduler's remark about an attempt that was requeued is only believed this close to the end of the log.
 const LAST_LINES: usize = 200;
+/// How many lines of usage a parser of arguments may print in front of its error.
+const LONGEST_USAGE: usize = 200;
 /// How many brackets of a line may hold a logger's level: the process's label stands before it.
 const LABELS: usize = 3;
 
@@ -45,6 +47,7 @@ pub(super) struct Signature {
     at_start: bool,
     near_end: bool,
     of_variable: bool,
+    of_parser: bool,
     even_as_warning: bool,
 }
 
@@ -59,6 +62,7 @@ impl Signature {
             at_start: false,
             near_end: false,
             of_variable: false,
+            of_parser: false,
             even_as_warning: false,
         }
     }
@@ -86,6 +90,12 @@ impl Signature {
     /// The needle must be followed by a line's number and the name of a variable, as the shell says it.
     pub(super) const fn of_variable(mut self) -> Self {
         self.of_variable = true;
+        self
+    }
+
+    /// A script's parser of arguments must have said it: the name of the script stands in front of the needle.
+    pub(super) const fn of_parser(mut self) -> Self {
+        self.of_parser = true;
         self
     }
 
@@ -180,10 +190,13 @@ fn counts(signature: &Signature, log: &LogText, index: usize, offset: usize) -> 
     let warned = is_warning(window);
     if signature.at_start && at != 0
         || signature.of_variable && !names_variable(window.get(at..).unwrap_or_default())
+        || signature.of_parser && !says_parser(log, index, window, at, signature.needle())
         || signature.near_end && index + LAST_LINES < log.line_count()
         || !signature.even_as_warning && warned
         || is_quotation(line.text)
-        || signature.class.rank() == Rank::Submission && is_in_quotes(window, at)
+        || signature.class.rank() == Rank::Submission
+            && (is_in_quotes(window, at) || is_assertion(window))
+        || signature.class.rank() == Rank::Scheduler && is_found_elsewhere(window)
         || signature.unless.iter().any(|other| window.contains(other))
         || !in_order(window, signature.fragments)
     {
@@ -257,9 +270,73 @@ fn names_variable(text: &str) -> bool {
         && name
             .bytes()
             .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+        && !REMARKS.contains(&name)
+        && !is_rule_of_a_linter(name)
         && !words.is_empty()
         && !OF_A_COMMAND.iter().any(|known| words.starts_with(known))
 }
+
+/// What is written in capitals in front of a remark about a line.
+const REMARKS: &[&str] = &[
+    "BUG",
+    "CRITICAL",
+    "DEBUG",
+    "DEPRECATED",
+    "EOF",
+    "ERR",
+    "ERROR",
+    "FAIL",
+    "FAILED",
+    "FATAL",
+    "FIXME",
+    "HACK",
+    "HINT",
+    "INFO",
+    "NB",
+    "NOTE",
+    "NOTICE",
+    "OK",
+    "PASS",
+    "SKIP",
+    "SKIPPED",
+    "TIP",
+    "TODO",
+    "WARN",
+    "WARNING",
+    "XXX",
+];
+
+/// `SC2086`, `E501`, `MD013`: letters and at least three digits.
+fn is_rule_of_a_linter(name: &str) -> bool {
+    let digits = name.trim_start_matches(|c: char| c.is_ascii_uppercase());
+    digits.len() >= 3 && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether `NAME.py: error: …` is what a parser of arguments says (Python's argparse: the usage, then the error), and
+/// not a metric of that script or a finding of a type checker in that file.
+fn says_parser(log: &LogText, index: usize, line: &str, at: usize, needle: &str) -> bool {
+    let (before, from) = line.split_at_checked(at).unwrap_or_default();
+    let words = from.strip_prefix(needle).unwrap_or_default();
+    let label = before.rsplit_once(' ').map_or("", |(label, _)| label);
+    let is_labelled = label.is_empty() || label.ends_with([':', ']']);
+    let shows_usage = || {
+        let lines = (index.saturating_sub(LONGEST_USAGE)..index).filter_map(|at| log.line(at));
+        let mut usages = lines.filter(|line| line.text.contains("usage: "));
+        usages.next().is_some() && words.starts_with(|c: char| !c.is_ascii_digit())
+    };
+    is_labelled && (OF_ARGUMENTS.iter().any(|word| words.starts_with(word)) || shows_usage())
+}
+
+/// How a parser's own messages begin.
+const OF_ARGUMENTS: &[&str] = &[
+    "ambiguous option",
+    "argument ",
+    "expected ",
+    "invalid ",
+    "one of the arguments ",
+    "the following arguments ",
+    "unrecognized ",
+];
 
 /// What the shell says about a command or a path, or about a variable that is set.
 const OF_A_COMMAND: &[&str] = &[
@@ -291,8 +368,21 @@ pub(super) fn is_quotation(line: &str) -> bool {
             && line.len() == trimmed.len()
 }
 
+/// Whether a line is what a test expected or got: an assertion's message, or pytest's report of a failure.
+fn is_assertion(line: &str) -> bool {
+    line.starts_with("E   ") || line.contains("AssertionError: ")
+}
+
+/// Whether a line was found in the log of another job, as `grep` shows it.
+fn is_found_elsewhere(line: &str) -> bool {
+    let first = line.split(' ').next().unwrap_or_default();
+    [".log:", ".err:", ".out:"]
+        .iter()
+        .any(|ending| first.contains(ending))
+}
+
 /// Whether a place in a line is between double quotes: an example of an error in a help or a manual.
-fn is_in_quotes(line: &str, at: usize) -> bool {
+pub(super) fn is_in_quotes(line: &str, at: usize) -> bool {
     let (before, after) = line.split_at_checked(at).unwrap_or_default();
     before.matches('"').count() % 2 == 1 && after.contains('"')
 }
@@ -322,7 +412,10 @@ mod tests {
             if signature.of_variable {
                 continue;
             }
-            let line = signature.fragments.join(" x ");
+            let mut line = signature.fragments.join(" x ");
+            if signature.of_parser {
+                line = format!("a{line}argument --n");
+            }
             assert!(classes(&line).contains(&signature.class), "{line}");
         }
     }
@@ -369,12 +462,50 @@ mod tests {
             "run.sh: line 16: HOME: readonly variable",
             "run.sh: line 16: Config: is not there",
             "run.sh: line x: CONFIG: is not there",
+            "docs: line 4: TODO: write this",
+            "x.yaml: line 4: WARNING: two keys",
+            "x.yaml: line 4: ERROR: two keys",
+            "x.yaml: line 4: NOTE: two keys",
+            "x.yaml: line 4: INFO: two keys",
+            "run.sh: line 4: SC2086: quote it",
         ] {
             assert!(
                 !classes(line).contains(&FailureClass::ShellUnboundVariable),
                 "{line}"
             );
         }
+    }
+
+    #[test]
+    fn an_error_of_a_script_is_about_its_arguments_where_its_parser_says_so() {
+        let usage = "usage: a.py [-h] [--lr LR]\n         [--steps STEPS]\n";
+        for line in [
+            "a.py: error: argument --n: invalid int value: 'x'",
+            "[rank0]: a.py: error: unrecognized arguments: --x",
+            "3: a.py: error: the following arguments are required: --x",
+            &format!("{usage}a.py: error: --lr has to be positive"),
+        ] {
+            let found = classes(line);
+            assert!(found.contains(&FailureClass::CliBadArguments), "{line}");
+        }
+        for line in [
+            "a.py: error: 0.034 on the test set",
+            "src/a.py: error: Cannot find implementation or library stub",
+            "a.py: error: Argument 1 to \"f\" has incompatible type",
+            "E       a.py: error: unrecognized arguments: --foo",
+            "AssertionError: a.py: error: argument --x is gone",
+            &format!("{usage}a.py: error: 0.034"),
+        ] {
+            assert_eq!(classes(line), [], "{line}");
+        }
+    }
+
+    #[test]
+    fn a_line_of_another_jobs_log_says_nothing_about_this_one() {
+        let line = "slurmstepd: error: *** JOB 5 ON n1 CANCELLED AT 2026-01-01T00:00:00 DUE TO TIME LIMIT ***";
+        assert_eq!(classes(line), [FailureClass::SlurmTimeout]);
+        assert_eq!(classes(&format!("old/a.log:12:{line}")), []);
+        assert_eq!(classes("old/b.err: oom_kill events found: 0"), []);
     }
 
     #[test]

@@ -77,7 +77,7 @@ const OF_JOBS: &[Signature] = &[
     tells(ShellSyntax, &["$'\\r': command not found"]),
     tells(ShellSyntax, &["^M: bad interpreter"]),
     fatal(ShellSyntax, &["unexpected EOF while looking for matching"]),
-    fatal(ShellSyntax, &["syntax error near unexpected token"]),
+    fatal(ShellSyntax, &["syntax error near unexpected token"]).unless(&["[SC"]),
     fatal(ShellSyntax, &["syntax error: unexpected end of file"]),
     passing(ShellSyntax, &["syntax error: operand expected"]),
     passing(ShellSyntax, &["syntax error in expression"]),
@@ -110,7 +110,7 @@ const OF_JOBS: &[Signature] = &[
     fatal(CliBadArguments, &["Error: Missing argument '"]),
     fatal(CliBadArguments, &["Error: No such command '"]),
     fatal(CliBadArguments, &["No such option: --"]),
-    fatal(CliBadArguments, &[".py: error: "]),
+    fatal(CliBadArguments, &[".py: error: "]).of_parser(),
     fatal(CliBadArguments, &["error: unexpected argument '"]),
     fatal(
         CliBadArguments,

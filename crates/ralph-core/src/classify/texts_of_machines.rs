@@ -118,7 +118,7 @@ pub(super) const OF_MACHINES: &[Signature] = &[
     ),
     fatal(LossNan, &["oss is nan, stopping"]),
     fatal(LossNan, &["oss is NaN, stopping"]),
-    tells(LossNan, &["NaN detected", "bort"]),
+    tells(LossNan, &["NaN detected", "bort"]).unless(&["NaN detected: 0"]),
     fatal(PyException, &["SyntaxError: "]).at_start(),
     fatal(PyException, &["IndentationError: "]).at_start(),
     fatal(PyException, &["TabError: "]).at_start(),

@@ -157,6 +157,11 @@ pub(super) fn last_start(log: &LogText) -> Option<usize> {
 fn read(log: &LogText, start: usize) -> Option<Traceback<'_>> {
     let header = log.line(start)?.text;
     let prefix = header.split(HEADER).next().unwrap_or_default();
+    let below = log.line(start + 1).map_or("", |line| line.text.trim());
+    if below == "..." {
+        // An example in a documentation, where the frames are left out.
+        return None;
+    }
     let mut found = Traceback {
         start,
         line: start,
@@ -307,6 +312,17 @@ mod tests {
             })
             .collect::<Vec<_>>()
             .join("\n")
+    }
+
+    #[test]
+    fn a_traceback_without_its_frames_is_an_example() {
+        let text = |frames: &str| {
+            format!(
+                "    Traceback (most recent call last):\n{frames}\n    ZeroDivisionError: x\nok\n"
+            )
+        };
+        assert_eq!(shown(&text("      ...")), "");
+        assert_ne!(shown(&text("      File \"/w/a.py\", line 3, in f")), "");
     }
 
     #[test]

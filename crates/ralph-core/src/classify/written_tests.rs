@@ -335,6 +335,8 @@ const SETS: &[(&str, &str)] = &[
     ("second_2", include_str!("written/second_2.logs")),
     ("third", include_str!("written/third.logs")),
     ("fourth", include_str!("written/fourth.logs")),
+    ("fifth", include_str!("written/fifth.logs")),
+    ("sixth", include_str!("written/sixth.logs")),
 ];
 
 #[test]

@@ -34,6 +34,7 @@ pub use self::error::PipelineError;
 pub use self::record::RunKey;
 pub use self::repair::{Repaired, repair_trailing_commas};
 pub use self::scan::{Skim, skim};
+pub(crate) use self::view::is_counted;
 pub use self::view::{
     JobRef, NeedsInput, NextAction, PipelineView, RunStatus, RunView, SlurmWait, Warning,
 };

@@ -3,6 +3,7 @@
 //!
 //! What must never be here: an error, a default that hides a live run, a rewritten word.
 
+mod job_ref;
 mod run;
 mod shape;
 
@@ -12,7 +13,9 @@ use std::collections::BTreeMap;
 use memchr::memchr_iter;
 use serde_json::Value;
 
-pub use self::run::{JobRef, RunStatus, RunView};
+pub use self::job_ref::JobRef;
+pub(crate) use self::job_ref::is_counted;
+pub use self::run::{RunStatus, RunView};
 pub use self::shape::{NeedsInput, NextAction, SlurmWait};
 
 use super::FORMAT;

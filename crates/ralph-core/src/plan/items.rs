@@ -52,9 +52,19 @@ pub fn ready_item(facts: &Facts) -> Option<&QueueItem> {
 pub fn is_ready(facts: &Facts, item: &QueueItem) -> bool {
     item.section == QueueSection::Ready
         && item.held.is_none()
-        && facts.item(&item.id).is_some()
+        && namesakes(facts, item).is_empty()
         && !is_live(facts, &item.id)
         && waits_for(facts, item).is_none()
+}
+
+/// How the other items write the id that is this one's too, so that nobody can say which of them a run belongs to.
+#[must_use]
+pub fn namesakes<'a>(facts: &'a Facts, item: &QueueItem) -> Vec<&'a str> {
+    let others = facts.queue.iter().filter(|other| other.line != item.line);
+    others
+        .map(|other| other.id.as_str())
+        .filter(|id| queue::is_same_id(id, &item.id))
+        .collect()
 }
 
 /// The first item that must be done before this one and is not. An item that was tried several times is done when one
@@ -140,7 +150,7 @@ fn entries<'a>(facts: &'a Facts, id: &'a str) -> impl Iterator<Item = &'a QueueI
     facts
         .queue
         .iter()
-        .filter(move |item| item.id.eq_ignore_ascii_case(id))
+        .filter(move |item| queue::is_same_id(&item.id, id))
 }
 
 /// Whether a run of this item is alive as far as the books say.

@@ -4,7 +4,7 @@
 
 use ralph_docs::queue::{QueueItem, QueueSection};
 
-use crate::plan::items::waits_for;
+use crate::plan::items::{namesakes, waits_for};
 use crate::world::Facts;
 
 /// What keeps a project at rest whose queue has unfinished items, and what a person can do about it.
@@ -42,10 +42,14 @@ fn why(facts: &Facts, item: &QueueItem) -> String {
     match (&item.held, waits_for(facts, item)) {
         (Some(held), _) => format!("{} is held back, {held}", item.id),
         (None, Some(before)) => format!("{} waits for {}", item.id, standing(facts, before)),
-        _ if facts.item(&item.id).is_none() => {
-            format!("{} stands in the queue more than once", item.id)
-        }
-        _ => format!("a run of {} is alive", item.id),
+        _ => match namesakes(facts, item).first() {
+            Some(other) if *other != item.id => format!(
+                "{} stands in the queue more than once, also as {other}",
+                item.id
+            ),
+            Some(_) => format!("{} stands in the queue more than once", item.id),
+            None => format!("a run of {} is alive", item.id),
+        },
     }
 }
 

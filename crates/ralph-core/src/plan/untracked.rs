@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use crate::phase::Phase;
-use crate::pipeline::NextAction;
+use crate::pipeline::{NextAction, is_counted};
 use crate::world::{Facts, jobs_of};
 
 /// Digits of a job id in a sentence: fewer are a count ("job 3 of 8"), and no scheduler has more.
@@ -93,28 +93,79 @@ pub fn blocking(facts: &Facts) -> Option<Untracked> {
     found?.into_iter().next()
 }
 
-/// The numbers that a sentence calls jobs: `job 1001`, `jobs #1001, #1002 and 1003_4`, `job_id: 1001`.
+/// What the word before a number says of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Expects {
+    /// Nothing.
+    Nothing,
+    /// That it is a job: the number follows the word `job`.
+    Job,
+    /// That it may be one more of a list.
+    Another,
+}
+
+/// The numbers that a sentence calls jobs: `job 1001`, `jobs #1001, #1002 and 1003_4`, `job_id: 1001`. A sentence that
+/// goes on about something else (`the job, 10000 steps`) names none: a project would stop for it.
 fn jobs_in(sentence: &str) -> Vec<u64> {
+    let is_part = |c: char| c.is_alphanumeric() || c == '-';
     let mut jobs = Vec::new();
-    let mut is_job = false;
-    let words = sentence.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
-    for word in words.filter(|word| !word.is_empty()) {
-        let word = word.to_ascii_lowercase();
-        let digits = word.chars().all(|c| c.is_ascii_digit());
-        match word.as_str() {
-            "job" | "jobs" | "jobid" | "jobids" => is_job = true,
-            "id" | "ids" | "and" | "array" | "slurm" => {}
-            _ if digits && is_job => {
-                jobs.extend(
-                    word.parse::<u64>()
-                        .ok()
-                        .filter(|_| DIGITS.contains(&word.len())),
-                );
-            }
-            _ => is_job = false,
-        }
+    let mut expects = Expects::Nothing;
+    let mut rest = sentence;
+    while let Some(start) = rest.find(is_part) {
+        let (gap, at) = rest.split_at(start);
+        let (word, after) = at.split_at(at.find(|c| !is_part(c)).unwrap_or(at.len()));
+        expects = match (word.to_ascii_lowercase().as_str(), expects) {
+            ("job" | "jobs" | "jobid" | "jobids", _) => Expects::Job,
+            ("id" | "ids", Expects::Job) if is_before_first(gap) => Expects::Job,
+            ("and", Expects::Another) => Expects::Another,
+            // The tasks of the job before it.
+            (_, Expects::Another) if gap.starts_with('_') => Expects::Another,
+            (_, Expects::Job) if is_before_first(gap) => job_of(word, after, &mut jobs),
+            (_, Expects::Another) if is_between(gap) => job_of(word, after, &mut jobs),
+            _ => Expects::Nothing,
+        };
+        rest = after;
     }
     jobs
+}
+
+/// What may stand between the word and the first number.
+fn is_before_first(gap: &str) -> bool {
+    gap.chars()
+        .all(|c| c.is_whitespace() || "#:=_`".contains(c))
+}
+
+/// What may stand between two numbers of a list.
+fn is_between(gap: &str) -> bool {
+    gap.chars()
+        .all(|c| c.is_whitespace() || ",;&+#`]".contains(c))
+}
+
+/// Takes a word that is a job, and says what may follow it.
+fn job_of(word: &str, after: &str, jobs: &mut Vec<u64>) -> Expects {
+    let number = word.parse::<u64>().ok().filter(|_| {
+        DIGITS.contains(&word.len())
+            && word.bytes().all(|byte| byte.is_ascii_digit())
+            && !is_measure(after)
+    });
+    jobs.extend(number);
+    number.map_or(Expects::Nothing, |_| Expects::Another)
+}
+
+/// Whether what follows a number makes a measure of it: more digits of a fraction, a time or a date, or what is counted.
+/// A number behind such a word (`61003257 task 3`) names a part of a job.
+fn is_measure(after: &str) -> bool {
+    let digit = |text: &str| text.starts_with(|c: char| c.is_ascii_digit());
+    if after.starts_with('%') || after.strip_prefix(['.', ':', '/']).is_some_and(digit) {
+        return true;
+    }
+    let text = after.trim_start();
+    let (word, rest) = text.split_at(
+        text.find(|c: char| !c.is_alphanumeric())
+            .unwrap_or(text.len()),
+    );
+    let is_part = word != "of" && digit(rest.trim_start());
+    text.len() < after.len() && is_counted(word) && !is_part
 }
 
 #[cfg(test)]
@@ -123,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_number_is_a_job_where_the_sentence_calls_it_one() {
-        let cases: [(&str, &[u64]); 8] = [
+        let cases: [(&str, &[u64]); 38] = [
             ("wait for job #1001", &[1001]),
             ("G2 runs as SLURM job 60997656, then plot", &[60_997_656]),
             ("jobs 5001, 5002 and #5003_4 pending", &[5001, 5002, 5003]),
@@ -132,6 +183,36 @@ mod tests {
             ("train 20000 steps", &[]),
             ("job of 2026-01-13 was lost", &[]),
             ("job 99999999999999999999", &[]),
+            ("resubmit the job, 10000 steps, lr 3e-4", &[]),
+            ("run as array job, 2048 tasks", &[]),
+            ("cancel the job. 10000 steps were too many", &[]),
+            ("job (10000 steps)", &[]),
+            ("the job and 2048 others", &[]),
+            ("job 10000 steps long", &[]),
+            ("one job: 10000 steps", &[]),
+            ("job of 4096 GPUs", &[]),
+            ("each job 1000.5 hours", &[]),
+            ("job 2026.01.12", &[]),
+            ("job 1200/5000 is done", &[]),
+            ("job 12000 of 20000", &[]),
+            ("job 1000% over budget", &[]),
+            ("job 10:3000", &[]),
+            ("job 3, 2048 samples", &[]),
+            ("jobs with lr 1000 and 2000", &[]),
+            ("job 5001, 10000 steps", &[5001]),
+            ("job 5001 and 2048 tasks", &[5001]),
+            ("job 5001, seed 2048", &[5001]),
+            ("jobs 5001 and 5002, then 2048", &[5001, 5002]),
+            ("jobs #1001, #1002 and 1003_4", &[1001, 1002, 1003]),
+            ("jobs 1001_[0-3], 1002", &[1001, 1002]),
+            ("job 61003257 task 3 failed", &[61_003_257]),
+            ("job 61003257 steps 3-5", &[61_003_257]),
+            ("Job ID: 61003257.", &[61_003_257]),
+            ("jobid=61003257", &[61_003_257]),
+            ("job id #61003257", &[61_003_257]),
+            ("SLURM jobs 5001/5002", &[]),
+            ("résumé of job 5001 — läuft", &[5001]),
+            ("job\n5001", &[5001]),
         ];
         for (sentence, jobs) in cases {
             assert_eq!(jobs_in(sentence), jobs, "{sentence}");

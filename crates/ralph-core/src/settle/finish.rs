@@ -19,7 +19,7 @@ use crate::settle::words::{headline, lines};
 use crate::settle::{Draft, members};
 use crate::store::layout;
 use crate::time::{Timestamp, stamp};
-use crate::validate::stem_of;
+use crate::validate::is_called_after;
 use crate::world::Facts;
 
 /// Records that are true and only need to be put right.
@@ -184,16 +184,16 @@ fn independent_work(facts: &Facts, ending: &Ending<'_>) -> bool {
     })
 }
 
-/// Whether an item runs another script than the failed one. One that names none has one of its own name, unless both
-/// fall back on the only one that there is: then the failed one names a script that is not called after it, or none.
+/// Whether an item runs another script than the failed one. Which files there are is not known here, so
+/// this is said only of what the two items name: an item that names none runs the only script that there is, or one of
+/// its own name, which differs from the failed one only where that is called after the failed item.
 fn has_other_script(item: &QueueItem, failed: &QueueItem) -> bool {
+    let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
     match (&item.script, &failed.script) {
-        (Some(own), failed) => Some(own) != failed.as_ref(),
-        (None, Some(path)) => {
-            let name = path.rsplit('/').next().unwrap_or(path);
-            stem_of(name).starts_with(&stem_of(&failed.id))
-        }
-        (None, None) => true,
+        (Some(own), Some(failed)) => name(own) != name(failed),
+        (Some(own), None) => !is_called_after(&name(own), &failed.id),
+        (None, Some(path)) => is_called_after(&name(path), &failed.id),
+        (None, None) => false,
     }
 }
 

@@ -21,8 +21,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-pub(crate) use queue::stem_of;
-pub use queue::{items_of, named_config, named_script, script_of};
+pub(crate) use queue::is_called_after;
+pub use queue::{below_project, items_of, named_config, named_script, script_of};
 pub use script::check_script;
 
 use crate::id::Slug;

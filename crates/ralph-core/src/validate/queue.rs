@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use ralph_docs::queue::{self, QueueItem, QueueSection};
+use ralph_docs::queue::{self, QueueItem, QueueSection, is_same_id};
 
 use super::layout::exists;
 use super::{Finding, ProjectFiles};
@@ -40,11 +40,16 @@ fn named(text: Option<&str>) -> Option<String> {
     text.map(bare_path).filter(|path| !path.is_empty())
 }
 
-/// The items of a queue, with what they name below the workspace (`projects/demo/slurm/a.sbatch`) as a path below the
-/// project, which all of them are relative to.
+/// The items of a queue, as [`below_project`] names what is in them.
 #[must_use]
 pub fn items_of(text: &str, slug: &str) -> Vec<QueueItem> {
-    let mut items = queue::items(text);
+    below_project(queue::items(text), slug)
+}
+
+/// Items with what they name below the workspace (`projects/demo/slurm/a.sbatch`) as a path below the
+/// project, which all of them are relative to.
+#[must_use]
+pub fn below_project(mut items: Vec<QueueItem>, slug: &str) -> Vec<QueueItem> {
     for item in &mut items {
         let named = [&mut item.script, &mut item.config].into_iter().flatten();
         for path in named.chain(&mut item.artifacts) {
@@ -62,16 +67,25 @@ fn within_project<'p>(path: &'p str, slug: &str) -> &'p str {
 }
 
 /// The script of a queue item: the one it names; else `slurm/jobs/<id>[suffix].sbatch` with the id in lower case
-/// and without what joins its letters and its number; else the only script there. `names` are the paths that exist in the project.
+/// and without what joins its letters and its number; else the only script there. `queue` are the items of the project,
+/// `names` the paths that exist in it. A script that only a title or a block of code names is not taken from another
+/// item, nor in the place of the item's own.
 ///
 /// # Errors
 /// Why there is none, as a fragment for a message.
-pub fn script_of(item: &QueueItem, names: &BTreeSet<String>) -> Result<String, String> {
+pub fn script_of(
+    item: &QueueItem,
+    queue: &[QueueItem],
+    names: &BTreeSet<String>,
+) -> Result<String, String> {
     if let Some(named) = named_script(item) {
         if let Some(more) = &item.script_more {
             return Err(format!(
                 "names `{more}` beside its script `{named}`, which would not be run or passed on"
             ));
+        }
+        if !item.has_script_field() {
+            told_aside(item, queue, names, &named)?;
         }
         // A bare name is a script in the folder of scripts.
         let in_jobs = format!("{SLURM_JOBS}/{named}");
@@ -83,7 +97,7 @@ pub fn script_of(item: &QueueItem, names: &BTreeSet<String>) -> Result<String, S
             Err(format!("names the script `{named}`, which does not exist"))
         };
     }
-    let script = by_id(item, names)?;
+    let script = by_id(item, queue, names)?;
     let is_meant = |more: &str| script == more || script.ends_with(&format!("/{more}"));
     match item.script_more.as_deref().filter(|more| !is_meant(more)) {
         Some(more) => Err(format!(
@@ -93,28 +107,57 @@ pub fn script_of(item: &QueueItem, names: &BTreeSet<String>) -> Result<String, S
     }
 }
 
-/// The script of an item that names none.
-fn by_id(item: &QueueItem, names: &BTreeSet<String>) -> Result<String, String> {
-    let stem = stem_of(&item.id);
-    let scripts: Vec<&str> = names
+/// Whether a script that only the title or a block of code names may be meant at all.
+fn told_aside(
+    item: &QueueItem,
+    queue: &[QueueItem],
+    names: &BTreeSet<String>,
+    named: &str,
+) -> Result<(), String> {
+    let file = file_name(named);
+    if let Some(other) = owner(file, item, queue) {
+        return Err(format!(
+            "names the script `{named}` of {other} in its title or in a block of code, and none in a field of its own"
+        ));
+    }
+    let mut own = scripts(names).filter(|name| is_called_after(name, &item.id));
+    match own.next() {
+        Some(own) if !is_called_after(file, &item.id) => Err(format!(
+            "names `{named}` in its title or in a block of code, and there is `{SLURM_JOBS}/{own}.sbatch` of its own name"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The names of the scripts in the folder of scripts, without their ending.
+fn scripts(names: &BTreeSet<String>) -> impl Iterator<Item = &str> {
+    names
         .iter()
         .filter_map(|name| name.strip_prefix(SLURM_JOBS)?.strip_prefix('/'))
         .filter_map(|name| name.strip_suffix(".sbatch"))
         .filter(|name| !name.contains('/'))
-        .collect();
-    let of_item = |name: &&str| {
-        // `q001_pilot` belongs to Q-001, `q0012` does not.
-        stem_of(name)
-            .strip_prefix(&stem)
-            .is_some_and(|suffix| !suffix.starts_with(|c: char| c.is_ascii_alphanumeric()))
-    };
-    let exact = |name: &&str| stem_of(name) == stem;
-    let exact = scripts.iter().find(|name| exact(name));
-    let own: Vec<&str> = scripts.iter().copied().filter(of_item).collect();
+}
+
+/// The script of an item that names none.
+fn by_id(
+    item: &QueueItem,
+    queue: &[QueueItem],
+    names: &BTreeSet<String>,
+) -> Result<String, String> {
+    let scripts: Vec<&str> = scripts(names).collect();
+    let is_own =
+        |name: &&str| is_called_after(name, &item.id) && owner(name, item, queue).is_none();
+    let exact = scripts.iter().find(|name| is_exactly(name, &item.id));
+    let own: Vec<&str> = scripts.iter().copied().filter(is_own).collect();
+    let stem = bare_stem(&item.id);
     match (exact, own.as_slice(), scripts.as_slice()) {
-        (Some(name), ..) | (None, [name], _) | (None, [], [name]) => {
-            Ok(format!("{SLURM_JOBS}/{name}.sbatch"))
-        }
+        (Some(name), ..) | (None, [name], _) => Ok(format!("{SLURM_JOBS}/{name}.sbatch")),
+        (None, [], [name]) => match owner(name, item, queue) {
+            Some(other) => Err(format!(
+                "names no script, and the only one in `{SLURM_JOBS}/` is `{name}.sbatch` of {other}"
+            )),
+            None => Ok(format!("{SLURM_JOBS}/{name}.sbatch")),
+        },
         (None, [], _) => Err(format!(
             "names no script, and there is no `{SLURM_JOBS}/{stem}.sbatch`"
         )),
@@ -125,16 +168,85 @@ fn by_id(item: &QueueItem, names: &BTreeSet<String>) -> Result<String, String> {
     }
 }
 
-/// `Q-001`, `q_001` and `q001` are one; a dash or underscore behind the number stays.
-pub(crate) fn stem_of(id: &str) -> String {
-    let id = id.to_ascii_lowercase();
-    let number = id.find(|c: char| c.is_ascii_digit()).unwrap_or(0);
-    let (word, number) = id.split_at_checked(number).unwrap_or(("", &id));
-    format!(
-        "{}{}",
-        word.replace(['-', '_', '.'], ""),
-        number.replace('-', "")
-    )
+/// Whose script this is by its name, where it is not the item's: that of an item of the queue, or of one that is not
+/// there any more but has the item's word and another number.
+fn owner(file: &str, item: &QueueItem, queue: &[QueueItem]) -> Option<String> {
+    if is_exactly(file, &item.id) {
+        return None;
+    }
+    let others = || {
+        queue
+            .iter()
+            .filter(|other| !is_same_id(&other.id, &item.id))
+    };
+    if let Some(other) = others().find(|other| is_exactly(file, &other.id)) {
+        return Some(other.id.clone());
+    }
+    if is_called_after(file, &item.id) {
+        return None;
+    }
+    if let Some(other) = others().find(|other| is_called_after(file, &other.id)) {
+        return Some(other.id.clone());
+    }
+    let (own, other) = (word_and_number(&item.id)?, word_and_number(file)?);
+    (own.0 == other.0 && own.1 != other.1).then(|| "another item".to_owned())
+}
+
+/// `("q", "1")` of `Q-001` and of `q001_pilot`.
+fn word_and_number(name: &str) -> Option<(String, String)> {
+    let name = name.to_ascii_lowercase();
+    let at = name.find(|c: char| c.is_ascii_digit())?;
+    let (word, rest) = name.split_at_checked(at)?;
+    let word = word.replace(JOINERS, "");
+    let number = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+    (!word.is_empty()).then(|| (word, number.trim_start_matches('0').to_owned()))
+}
+
+/// What joins the letters and the number of an id.
+const JOINERS: [char; 3] = ['-', '_', '.'];
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// `Q-001`, `q_001` and `q001` are one; a dash or underscore behind the first digit stays.
+fn stem_of(name: &str) -> String {
+    let name = name.to_ascii_lowercase();
+    let number = name.find(|c: char| c.is_ascii_digit()).unwrap_or(0);
+    let (word, number) = name.split_at_checked(number).unwrap_or(("", &name));
+    format!("{}{number}", word.replace(JOINERS, ""))
+}
+
+/// The stem of an id as it is usual in a file's name: `q001b` of `Q-001-b`. Between digits a dash tells numbers apart.
+fn bare_stem(id: &str) -> String {
+    let stem = stem_of(id);
+    let mut bare = String::new();
+    let mut rest = stem.chars().peekable();
+    while let Some(c) = rest.next() {
+        let is_digit = |c: Option<&char>| c.is_some_and(char::is_ascii_digit);
+        let parts = is_digit(bare.chars().last().as_ref()) && is_digit(rest.peek());
+        if c != '-' || parts {
+            bare.push(c);
+        }
+    }
+    bare
+}
+
+/// Whether a script's name is an id and nothing else.
+fn is_exactly(name: &str, id: &str) -> bool {
+    let name = stem_of(name.strip_suffix(".sbatch").unwrap_or(name));
+    name == stem_of(id) || name == bare_stem(id)
+}
+
+/// Whether a script's name begins with an id: `q001_pilot.sbatch` and `q001-pilot.sbatch` belong to `Q-001`, `q0012` and
+/// `q001b` do not.
+pub(crate) fn is_called_after(name: &str, id: &str) -> bool {
+    let name = stem_of(name);
+    let begins = |stem: &str| {
+        name.strip_prefix(stem)
+            .is_some_and(|suffix| !suffix.starts_with(|c: char| c.is_ascii_alphanumeric()))
+    };
+    begins(&stem_of(id)) || begins(&bare_stem(id))
 }
 
 /// Follows READY items to their files: the others have been submitted, or are not meant to be.
@@ -172,7 +284,7 @@ pub(super) fn check(project: &ProjectFiles, text: &str, findings: &mut Vec<Findi
         .iter()
         .filter(|item| item.section == QueueSection::Ready)
     {
-        if let Err(why) = script_of(item, &project.names) {
+        if let Err(why) = script_of(item, &items, &project.names) {
             let message = format!("`{}` is READY and {why}", item.id);
             let fix = "Write the script, or correct the item's `- Script:` line.";
             findings.push(Finding::error(QUEUE, "missing_script", message, fix).on_line(item.line));

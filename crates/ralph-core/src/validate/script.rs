@@ -110,12 +110,6 @@ fn values(
                 ),
                 "Use the symbol in --output, where it is filled.",
             ),
-            _ if value.contains('$') => (
-                Severity::Warning,
-                "variable_in_directive",
-                format!("`{value}` is taken literally: no variable is filled in a directive"),
-                "Write the value itself, or give the option when the job is submitted.",
-            ),
             "export" if export_is_cut(value) => (
                 Severity::Error,
                 "comma_in_export",
@@ -123,6 +117,12 @@ fn values(
                     "`{value}` is split at its commas, so a list keeps only its first value (incident 33)"
                 ),
                 "Pass the list through a file or the configuration.",
+            ),
+            _ if value.contains('$') => (
+                Severity::Warning,
+                "variable_in_directive",
+                format!("`{value}` is taken literally: no variable is filled in a directive"),
+                "Write the value itself, or give the option when the job is submitted.",
             ),
             _ => continue,
         };

@@ -253,6 +253,14 @@ fn what_a_scheduler_passes_over_in_silence_is_told() {
         ("#SBATCH --mem=4 GB\n", &["word_passed_over"][..]),
         ("#SBATCH \u{2014}mem=4G\n", &["word_passed_over"]),
         ("#SBATCH --job-name=$NAME\n", &["variable_in_directive"]),
+        (
+            "#SBATCH --export=ALL,LIST=1,2,$USER\n",
+            &["comma_in_export"],
+        ),
+        (
+            "#SBATCH --export=ALL,USER=$USER\n",
+            &["variable_in_directive"],
+        ),
         ("#sbatch --mem=4G\n", &["not_a_directive"]),
         ("##SBATCH --mem=4G\n", &[]),
         ("#SBATCH --mem 4G -J x # a remark\n#SBATCH hetjob\n", &[]),
@@ -271,7 +279,10 @@ fn an_item_is_one_script_and_what_is_passed_to_it_stands_in_it() {
     let names = std::collections::BTreeSet::from(names);
     let of = |script: &str| {
         let text = format!("## READY\n\n### Q-001: x\n- Script: {script}\n");
-        script_of(&items_of(&text, "demo")[0], &names).is_ok()
+        {
+            let items = items_of(&text, "demo");
+            script_of(&items[0], &items, &names).is_ok()
+        }
     };
     for fine in [
         "slurm/jobs/a.sbatch",
@@ -307,23 +318,109 @@ fn an_item_that_names_no_script_has_one_of_its_own_name_unless_its_text_mentions
         ("EXP-3: x", Some("exp_3_small")),
         ("Q-001: x\n- Note: see q001.sbatch", Some("q001")),
         ("Q-001: x\n- Note: as `b.sbatch`, but longer", None),
-        ("Q-001: x (b.sbatch)", Some("b")),
+        ("Q-002: x (b.sbatch)", Some("b")),
+        ("Q-001: x (b.sbatch)", None),
         (
             "Q-001: x\n\n```yaml\nscript: slurm/jobs/b.sbatch\n```",
             Some("b"),
         ),
         (
-            "Q-001: x\n\n```\nsbatch slurm/jobs/b.sbatch\n```",
+            "Q-002: x\n\n```\nsbatch slurm/jobs/b.sbatch\n```",
             Some("b"),
         ),
+        ("Q-001: x\n\n```\nsbatch slurm/jobs/b.sbatch\n```", None),
         ("Q-001: x\n- Command: `sbatch slurm/jobs/b.sbatch 3`", None),
     ] {
-        let found = script_of(
-            &items_of(&format!("## READY\n\n### {item}\n"), "demo")[0],
-            &names,
-        );
+        let items = items_of(&format!("## READY\n\n### {item}\n"), "demo");
+        let found = script_of(&items[0], &items, &names);
         let wanted = wanted.map(|name| format!("slurm/jobs/{name}.sbatch"));
         assert_eq!(found.ok(), wanted, "{item}");
+    }
+}
+
+/// What the title or a block of code is about may be another item's; what a field names is meant.
+#[test]
+fn the_script_of_another_item_is_not_run() {
+    let with = |names: &[&str], text: &str| {
+        let names = names.iter().map(|name| format!("slurm/jobs/{name}.sbatch"));
+        let items = items_of(&format!("## READY\n\n### {text}\n"), "demo");
+        script_of(&items[0], &items, &names.collect())
+            .unwrap_or_else(|why| why)
+            .replace("slurm/jobs/", "")
+    };
+    let both = ["q001", "q002"];
+    let fence = "\n```\nsbatch slurm/jobs/q001.sbatch\n```\n";
+    let found = [
+        with(&both, "Q-002: same as q001.sbatch but with lr 3e-4"),
+        with(&both, &format!("Q-002: x\n\nQ-001 was run as:\n{fence}")),
+        with(
+            &both[..1],
+            &format!("Q-002: x\n{fence}\n## DONE\n\n### Q-001: y\n"),
+        ),
+        with(
+            &["exp1"],
+            "Q-002: as exp1.sbatch\n\n## DONE\n\n### EXP-1: y",
+        ),
+        with(&["q002", "train"], "Q-002: train.sbatch with lr 3e-4"),
+        with(&["q001"], "Q-002: x"),
+        with(&["q001-b"], "Q-001: x\n\n### Q-001-b: y"),
+    ];
+    insta::assert_snapshot!(found.join("\n"), @"
+    names the script `q001.sbatch` of another item in its title or in a block of code, and none in a field of its own
+    names the script `q001.sbatch` of another item in its title or in a block of code, and none in a field of its own
+    names the script `q001.sbatch` of Q-001 in its title or in a block of code, and none in a field of its own
+    names the script `exp1.sbatch` of EXP-1 in its title or in a block of code, and none in a field of its own
+    names `train.sbatch` in its title or in a block of code, and there is `q002.sbatch` of its own name
+    names no script, and the only one in `` is `q001.sbatch` of another item
+    names no script, and the only one in `` is `q001-b.sbatch` of Q-001-b
+    ");
+    for (names, text, wanted) in [
+        (&both[..], "Q-002: x\n- Script: q001.sbatch", "q001.sbatch"),
+        (
+            &both,
+            "Q-002: x\n- Command: `sbatch slurm/jobs/q001.sbatch`",
+            "q001.sbatch",
+        ),
+        (&both, "Q-002: q002.sbatch", "q002.sbatch"),
+        (
+            &["q002_long", "train"],
+            "Q-002: q002_long.sbatch",
+            "q002_long.sbatch",
+        ),
+        (&["train"], "Q-002: train.sbatch", "train.sbatch"),
+        (&["train"], "Q-002: x", "train.sbatch"),
+        (&["q002"], "Q2: q002.sbatch", "q002.sbatch"),
+    ] {
+        assert_eq!(with(names, text), wanted, "{text}");
+    }
+}
+
+/// A dash behind the first digit tells names apart.
+#[test]
+fn a_dash_in_a_scripts_name_is_no_part_of_the_number() {
+    for (id, name, is_own) in [
+        ("Q-12", "q1-2", false),
+        ("Q-1-2", "q12", false),
+        ("Q-1-2", "q1-2", true),
+        ("Q-001", "q001-pilot", true),
+        ("Q-001", "q-001_pilot", true),
+        ("Q-001-b", "q001b", true),
+        ("Q-001-b", "q001-b", true),
+        ("Q-001", "q0012", false),
+        ("Q-1", "q10_x", false),
+    ] {
+        assert_eq!(
+            is_called_after(&format!("{name}.sbatch"), id),
+            is_own,
+            "{id} {name}"
+        );
+        let names = [name, "other", "more"].map(|name| format!("slurm/jobs/{name}.sbatch"));
+        let items = items_of(&format!("## READY\n\n### {id}: x\n"), "demo");
+        assert_eq!(
+            script_of(&items[0], &items, &names.into()).is_ok(),
+            is_own,
+            "{id} {name}"
+        );
     }
 }
 
@@ -358,14 +455,12 @@ fn the_queue_points_at_files_that_exist() {
     ");
     let items = ralph_docs::queue::items(queue);
     assert_eq!(
-        script_of(&items[1], &project.names),
+        script_of(&items[1], &items, &project.names),
         Ok("slurm/jobs/q002_pilot.sbatch".to_owned())
     );
     project.names.remove("slurm/jobs/q001.sbatch");
-    assert_eq!(
-        script_of(&items[2], &project.names),
-        Ok("slurm/jobs/q002_pilot.sbatch".to_owned())
-    );
+    // The only script there is, and another item's.
+    assert!(script_of(&items[2], &items, &project.names).is_err());
     project.lock_ignored = Some(false);
     project.names.remove("documentation/queue.md");
     let found: Vec<&str> = check_project(&project)

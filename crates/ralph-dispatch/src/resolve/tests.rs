@@ -85,21 +85,17 @@ fn wrong_numbers_are_refused_wherever_they_stand() {
             .to_string(),
         "project.conf:2: WB_RALPH_PARALLEL: expected a positive integer, found `0`"
     );
-    for delay in ["abc", "-1", "1e3", ".5", "5.", "1.2.3", ""] {
+    for delay in ["abc", "-1", "1e3", ".", ".5.", "5.", "1.2.3", ""] {
         let message = error(&["--respawn-delay", delay], &[]);
         assert!(
             message.contains("a number of seconds"),
             "{delay}: {message}"
         );
     }
-    assert_eq!(
-        resolved(&["--respawn-delay", "0.5"], &[], "")
-            .unwrap()
-            .respawn_delay
-            .value
-            .0,
-        "0.5"
-    );
+    for delay in ["0.5", ".5"] {
+        let knobs = resolved(&["--respawn-delay", delay], &[], "").unwrap();
+        assert_eq!(knobs.respawn_delay.value.0, "0.5");
+    }
 }
 
 /// Rows 114 and 115.

@@ -4,7 +4,7 @@
 //! none. It is never guessed away.
 
 use super::held::without_groups;
-use super::id::{is_dash, same};
+use super::id::{Known, is_dash};
 use crate::ids::{is_id_char, split_numbered};
 
 /// The keys, in lower case, whose value says what has to be done first.
@@ -58,7 +58,7 @@ pub(super) fn is_key(key: &str) -> bool {
 
 /// The ids that a text names, of those that the queue has and of those that look like one; what names none is kept.
 /// `own` is the item that the text belongs to.
-pub(super) fn named(key: &str, text: &str, own: &str, known: &[String]) -> Vec<String> {
+pub(super) fn named(key: &str, text: &str, own: &str, known: &Known<'_>) -> Vec<String> {
     let mut all = Vec::new();
     for piece in pieces(text) {
         let piece = piece.trim().trim_matches(['`', '.', ' ']);
@@ -93,7 +93,7 @@ pub(super) fn pieces(text: &str) -> Vec<&str> {
     pieces
 }
 
-fn ids_in(piece: &str, own: &str, known: &[String]) -> Vec<String> {
+fn ids_in(piece: &str, own: &str, known: &Known<'_>) -> Vec<String> {
     if begins_with_none(&without_groups(piece)) {
         return Vec::new();
     }
@@ -104,9 +104,8 @@ fn ids_in(piece: &str, own: &str, known: &[String]) -> Vec<String> {
             .map(|c| if is_dash(c) { '-' } else { c })
             .collect();
         let word = word.trim_matches(['.', '-', '_']);
-        let exactly = known.iter().find(|id| id.eq_ignore_ascii_case(word));
-        let id = match exactly.or_else(|| known.iter().find(|id| same(id, word))) {
-            Some(id) => id.clone(),
+        let id = match known.get(word) {
+            Some(id) => id.to_owned(),
             None => match split_numbered(word) {
                 Some((id, _)) => id.to_owned(),
                 None => continue,
@@ -165,7 +164,7 @@ mod tests {
 
     #[test]
     fn dependencies_as_people_write_them() {
-        let known = ["Q-001", "Q-002", "exp3", "Q-009"].map(str::to_owned);
+        let known = Known::new(["Q-001", "Q-002", "exp3", "Q-009"]);
         let named = |key: &str, text: &str| named(key, text, "Q-009", &known).join("|");
         for (text, wanted) in [
             ("Q-001 must complete successfully", "Q-001"),

@@ -35,15 +35,10 @@ pub(super) const ARTIFACTS: [&str; 6] = [
 ];
 
 /// Other keys that are known without a bullet.
-const OTHER: [&str; 7] = [
-    "status",
-    "state",
-    "blocked",
-    "on hold",
-    "hypothesis",
-    "resources",
-    "notes",
-];
+const OTHER: [&str; 5] = ["status", "state", "hypothesis", "resources", "notes"];
+
+/// The keys that hold an item back, unless their value is a no.
+const HOLDS: [&str; 5] = ["blocked", "on hold", "hold", "do not submit", "do not run"];
 
 /// A `Key: value` line and the list items below it.
 pub(super) struct Field {
@@ -111,7 +106,7 @@ impl Field {
 }
 
 /// `**Depends_on**` as `depends on`, `📄 Script(s)` as `scripts`.
-fn plain_key(key: &str) -> String {
+pub(super) fn plain_key(key: &str) -> String {
     let key = key.replace(['_', '-'], " ").replace("(s)", "s");
     let key = key.trim_matches(|c: char| !c.is_alphanumeric());
     key.to_lowercase()
@@ -214,6 +209,11 @@ fn nested(document: &Document<'_>, item: &ItemBlock) -> Vec<String> {
 
 /// `Key: value`, and `**Key** value`, `**Key** — value` or `Key = value` where the key is known.
 fn split(text: &str) -> Option<(String, String)> {
+    let alone = text.trim_matches(|c: char| !c.is_alphanumeric());
+    if !text.contains(':') && HOLDS.contains(&plain_key(alone).as_str()) {
+        // The word alone says it, as in a bullet `**BLOCKED**`.
+        return Some((alone.to_owned(), alone.to_owned()));
+    }
     if let Some(bold) = text.strip_prefix("**")
         && let Some((key, value)) = bold.split_once("**")
         && !key.contains(':')
@@ -238,7 +238,8 @@ fn is_known(name: &str) -> bool {
         .chain(&super::script::COMMANDS)
         .chain(&CONFIG)
         .chain(&ARTIFACTS)
-        .chain(&OTHER);
+        .chain(&OTHER)
+        .chain(&HOLDS);
     known.any(|known| *known == name) || depend::is_key(name)
 }
 
@@ -254,10 +255,11 @@ fn line_field(document: &Document<'_>, line: usize) -> Option<Field> {
         .then(|| Field::new(line, key, value, Vec::new()))
 }
 
-/// The rows of tables with two columns, of which the first is a key; the header may be a row like any other.
+/// The rows of tables with two columns, of which the first is a key; the header may be a row like any other. So is a row
+/// of a wider table whose first cell is a key: what stands behind the value belongs to it, as in `Status | BLOCKED | Ada`.
 fn rows(document: &Document<'_>, lines: Range<usize>) -> Vec<Field> {
     let tables = table::read(document, lines).into_iter();
-    let tables = tables.filter(|table| table.columns.len() == 2);
+    let tables = tables.filter(|table| table.columns.len() >= 2);
     tables
         .flat_map(|table| {
             let header = (table.line, table.columns.clone());
@@ -270,42 +272,76 @@ fn rows(document: &Document<'_>, lines: Range<usize>) -> Vec<Field> {
             });
             std::iter::once(header).chain(rows).collect::<Vec<_>>()
         })
-        .filter_map(|(line, cells): (usize, Vec<String>)| match &cells[..] {
-            [key, value] if is_known(&plain_key(key)) => {
-                Some(Field::new(line - 1, key.clone(), value.clone(), Vec::new()))
-            }
-            _ => None,
-        })
+        .filter_map(|(line, cells): (usize, Vec<String>)| row(line - 1, &cells))
         .collect()
 }
 
-/// The members of a fence of YAML, with the lists below them.
+fn row(line: usize, cells: &[String]) -> Option<Field> {
+    let (key, values) = cells.split_first()?;
+    let (value, remarks) = values.split_first()?;
+    let name = plain_key(key);
+    if !is_known(&name) {
+        return None;
+    }
+    // A remark is no part of a file's name.
+    let is_file = CONFIG.contains(&name.as_str()) || ARTIFACTS.contains(&name.as_str());
+    let remarks = remarks.iter().filter(|text| !is_file && !text.is_empty());
+    let all: Vec<&str> = std::iter::once(value)
+        .chain(remarks)
+        .map(String::as_str)
+        .collect();
+    Some(Field::new(line, key.clone(), all.join(", "), Vec::new()))
+}
+
+/// The members of a fence of YAML, with the lists below them. A fence that is shown inside a longer one is an example.
 fn mapping(document: &Document<'_>, lines: Range<usize>) -> Vec<Field> {
     let mut fields: Vec<Field> = Vec::new();
-    let mut inside = false;
+    // The line that opened the fence, and whether it is one of YAML.
+    let mut open: Option<(&str, bool)> = None;
     for line in lines {
         let text = document.line_text(line).trim();
+        let marks = fence(text);
         if document.kind(line) != Some(LineKind::Code) {
-            inside = false;
-        } else if let Some(language) = text
-            .strip_prefix("```")
-            .or_else(|| text.strip_prefix("~~~"))
-        {
-            inside = !inside && ["yaml", "yml"].contains(&language.trim().to_lowercase().as_str());
-        } else if inside && let Some(listed) = text.strip_prefix("- ") {
-            let last = fields.last_mut().filter(|field| field.value.is_empty());
-            if let Some(field) = last {
-                field
-                    .nested
-                    .push(listed.trim_matches(['"', '\'']).to_owned());
+            open = None;
+        } else if let Some((opening, is_yaml)) = open {
+            let is_closing = marks.starts_with(opening) && marks.len() == text.len();
+            if is_closing {
+                open = None;
+            } else if is_yaml {
+                member(&mut fields, line, text);
             }
-        } else if inside && let Some((key, value)) = split_field(text) {
-            let value = value.trim_matches(['"', '\'']).to_owned();
-            fields.push(Field::new(line, key, value, Vec::new()));
+        } else if !marks.is_empty() {
+            let language = text.trim_start_matches(marks).trim().to_lowercase();
+            open = Some((marks, ["yaml", "yml"].contains(&language.as_str())));
         }
     }
     fields.retain(|field| is_known(&field.name));
     fields
+}
+
+/// The backticks or tildes, three at least, that a line begins with.
+fn fence(text: &str) -> &str {
+    let marks = |mark: char| {
+        let rest = text.trim_start_matches(mark);
+        text.get(..text.len() - rest.len())
+            .filter(|marks| marks.len() >= 3)
+    };
+    marks('`').or_else(|| marks('~')).unwrap_or("")
+}
+
+/// A line of a fence of YAML.
+fn member(fields: &mut Vec<Field>, line: usize, text: &str) {
+    if let Some(listed) = text.strip_prefix("- ") {
+        let last = fields.last_mut().filter(|field| field.value.is_empty());
+        if let Some(field) = last {
+            field
+                .nested
+                .push(listed.trim_matches(['"', '\'']).to_owned());
+        }
+    } else if let Some((key, value)) = split_field(text) {
+        let value = value.trim_matches(['"', '\'']).to_owned();
+        fields.push(Field::new(line, key, value, Vec::new()));
+    }
 }
 
 /// Why a field that a person wrote holds the item back.
@@ -314,19 +350,20 @@ pub(super) fn held(fields: &[Field]) -> Option<String> {
         if field.is_one_of(&["status", "state"]) {
             return held::by_status(&field.name, &field.all());
         }
-        let first = field
-            .value
+        // The reason may be listed below the key.
+        let said = field.all();
+        let first = said
             .split(|c: char| !c.is_alphanumeric())
             .find(|word| !word.is_empty());
         let no = ["no", "none", "false", "n", "not"];
         let denied = first.is_none_or(|word| no.contains(&word.to_lowercase().as_str()));
-        let holds = field.is_one_of(&["blocked", "on hold", "hold", "do not submit", "do not run"]);
-        (holds && !denied).then(|| {
-            format!(
+        (field.is_one_of(&HOLDS) && !denied).then(|| match said == field.key {
+            true => format!("it says `{said}`"),
+            false => format!(
                 "it says `{}: {}`",
                 field.key,
-                crate::quote::plain(&field.value, 60)
-            )
+                crate::quote::plain(&said, 60)
+            ),
         })
     })
 }

@@ -4,6 +4,9 @@
 //! Words of people are judged here, and only towards caution: what is not known to mean "go" holds an item back, and
 //! the reason quotes the words, so that a person sees at once what to change.
 
+use super::QueueSection;
+use super::id;
+use super::sections::NOUNS;
 use crate::quote::plain;
 
 /// Words that hold work back wherever they stand in a remark.
@@ -49,8 +52,14 @@ const ENDED: [&str; 12] = [
 ];
 
 /// Signs that people tick off, cross out or stop an item with.
-const SIGNS: [char; 14] = [
-    '✓', '✔', '✅', '☑', '❌', '✗', '✘', '✖', '⏸', '⛔', '🚫', '🛑', '⏹', '🔒',
+const SIGNS: [char; 21] = [
+    '✓', '✔', '✅', '☑', '☒', '❌', '❎', '✕', '✗', '✘', '✖', '⏸', '⛔', '🚫', '🛑', '⏹', '🔒',
+    '⏳', '⌛', '🔄', '🚧',
+];
+
+/// Words behind one that says how an item stands: `superseded by Q-002`, `running since Monday`.
+const STANDING: [&str; 8] = [
+    "by", "on", "until", "since", "for", "because", "due", "pending",
 ];
 
 /// What a status may begin with for the item to be free.
@@ -128,7 +137,9 @@ pub(super) fn by_heading(text: &str, title: &str) -> Option<String> {
     if before_title.contains("~~") || title.starts_with("~~") {
         return Some("it is struck out".to_owned());
     }
-    if let Some(sign) = text.chars().find(|c| SIGNS.contains(c)) {
+    let sign = text.chars().find(|c| SIGNS.contains(c));
+    let sign = sign.map(String::from).or_else(|| id::mark(before_title));
+    if let Some(sign) = sign {
         return Some(format!("its heading has a {sign}"));
     }
     let capital = |word: &&str| word.len() > 2 && word.bytes().all(|b| b.is_ascii_uppercase());
@@ -139,11 +150,18 @@ pub(super) fn by_heading(text: &str, title: &str) -> Option<String> {
         .find(|word| told(&word.to_lowercase()))
         .map(str::to_owned);
     let word = word.or_else(|| {
-        last_group(title).filter(|group| {
+        let mut groups = [last_group(title), first_group(title)]
+            .into_iter()
+            .flatten();
+        groups.find(|group| {
             words(group).next().is_some_and(|word| told(&word))
                 || group.eq_ignore_ascii_case("on hold")
         })
     });
+    let mut first = words(title);
+    let (first, second) = (first.next(), first.next());
+    let stands = second.is_none_or(|second| STANDING.contains(&second.as_str()));
+    let word = word.or_else(|| first.filter(|first| stands && told(first)));
     word.map(|word| format!("its heading says `{}`", plain(&word, 60)))
 }
 
@@ -154,14 +172,57 @@ fn last_group(title: &str) -> Option<String> {
     inner.get(at + 1..).map(str::to_owned)
 }
 
-/// The reason why the heading of the section holds back everything below it: `READY (pending user go-ahead)`.
+/// What stands in parentheses or brackets directly behind the id.
+fn first_group(title: &str) -> Option<String> {
+    let inner = title.strip_prefix(['(', '['])?;
+    let end = inner.find([')', ']'])?;
+    inner.get(..end).map(str::to_owned)
+}
+
+/// Words beside READY that make it no list of what is to run now.
+const NO_LIST: [&str; 16] = [
+    "template",
+    "templates",
+    "example",
+    "examples",
+    "sample",
+    "format",
+    "draft",
+    "drafts",
+    "old",
+    "archive",
+    "archived",
+    "later",
+    "someday",
+    "maybe",
+    "idea",
+    "ideas",
+];
+
+/// The reason why the heading of the section holds back everything below it: `READY (pending user go-ahead)`. "Pending"
+/// and "queued" may mean anything, so every word beside them holds.
 pub(super) fn by_section(title: &str) -> Option<String> {
-    let mut words = words(title);
-    // The first word is the section's own, which may be PENDING.
-    words.next();
-    let waits =
-        words.any(|word| HOLDING.contains(&word.as_str()) || CONDITIONS.contains(&word.as_str()));
+    let all: Vec<String> = words(title).collect();
+    let is_ready = QueueSection::from_title(title) == Some(QueueSection::Ready);
+    let vague = is_ready
+        && !all.iter().any(|word| word == "ready")
+        && all.iter().any(|word| VAGUE.contains(&word.as_str()));
+    let waits = all.iter().enumerate().any(|(at, word)| {
+        let word = word.as_str();
+        let known = VAGUE.contains(&word) || NOUNS.contains(&word) || is_count(word);
+        // The first word is the section's own, which may be PENDING.
+        let holds = at > 0 && (HOLDING.contains(&word) || CONDITIONS.contains(&word));
+        let holds = if vague { !known } else { holds };
+        holds || (is_ready && NO_LIST.contains(&word))
+    });
     waits.then(|| format!("it stands under `{}`", plain(title, 80)))
+}
+
+/// Titles of a section that say little about what is in it.
+const VAGUE: [&str; 2] = ["pending", "queued"];
+
+fn is_count(word: &str) -> bool {
+    word.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// The reason why a heading between the section and the item holds it back: `### Phase 1 (DONE)`.
@@ -219,6 +280,15 @@ mod tests {
             ("Q-001 [BLOCKED]", "[BLOCKED]"),
             ("Q-001: x (on hold)", "x (on hold)"),
             ("Q-001: x (done)", "x (done)"),
+            ("Q-001 (done 2026-01-02): x", "(done 2026-01-02): x"),
+            ("Q-001: superseded by Q-002", "superseded by Q-002"),
+            ("Q-001: running since Monday", "running since Monday"),
+            ("Q-001: done", "done"),
+            ("🔄 Q-001: x", "x"),
+            ("⏳ Q-001: x", "x"),
+            ("☒ Q-001: x", "x"),
+            ("[✕] Q-001: x", "x"),
+            ("[*] Q-001: x", "x"),
         ] {
             assert!(by_heading(text, title).is_some(), "{text}");
         }
@@ -230,6 +300,8 @@ mod tests {
                 "Q-001: blocked sparse attention",
                 "blocked sparse attention",
             ),
+            ("☐ Q-001: x", "x"),
+            ("Q-001: running mean of 5", "running mean of 5"),
             ("Q-001: 10 ~ 20 ~~not~~ seeds", "10 ~ 20 ~~not~~ seeds"),
         ] {
             assert_eq!(by_heading(text, title), None, "{text}");
@@ -242,12 +314,22 @@ mod tests {
             "READY (pending user go-ahead — do not stack mechanisms)",
             "READY - blocked on data",
             "Pending: waiting for Bob",
+            "Pending (approval by Ada)",
+            "Pending: review by Ada",
+            "Queued (see the wiki)",
+            "READY (template)",
+            "READY - examples",
         ] {
             assert!(by_section(held).is_some(), "{held}");
         }
         for free in [
             "READY",
             "Pending",
+            "2. Pending",
+            "⏳ Pending (3)",
+            "Pending experiments",
+            "Queue: pending",
+            "READY / QUEUED",
             "READY — run in this order",
             "READY: next up",
         ] {

@@ -4,6 +4,8 @@
 //! so they count only where something else says that an item is meant: see [`Form`]. An id is what is written, with `-`
 //! for any dash and for the blank of `Experiment 3`; the document keeps its own.
 
+use std::collections::HashMap;
+
 use crate::ids::{is_id_char, split_numbered};
 
 /// What an id needs beside itself to be one.
@@ -28,6 +30,11 @@ pub(super) struct Leading<'t> {
 }
 
 impl Leading<'_> {
+    /// Whether the id is all there is or a colon or a dash sets it off.
+    pub(super) fn is_title(&self) -> bool {
+        self.is_set_off && !self.title.starts_with(['(', '['])
+    }
+
     /// Whether the id begins with a word that people number experiments with.
     pub(super) fn is_usual(&self) -> bool {
         let word = self
@@ -92,11 +99,73 @@ const NOUNS: [&str; 7] = [
     "item",
 ];
 
-/// The id that a text begins with, behind any symbols.
+/// What may stand in front of an id and means nothing: emphasis, quotes, an opening bracket.
+const DECORATION: [char; 9] = [' ', '\t', '*', '_', '`', '~', '(', '"', '\''];
+
+/// Signs in front of an id that say that it is open.
+const OPEN_SIGNS: [char; 6] = ['☐', '⬜', '◻', '□', '▢', '🔲'];
+
+/// What stands in front of an id.
+struct Front<'t> {
+    decoration: &'t str,
+    /// A sign, or a character in brackets, that is no sign of what is open.
+    mark: Option<String>,
+    /// Whether the id is in brackets.
+    is_bracketed: bool,
+}
+
+/// What a text begins with, and the rest of it. Nothing where that makes it no item: a comment, a quote, an image.
+fn front(text: &str) -> Option<(Front<'_>, &str)> {
+    let mut front = Front {
+        decoration: "",
+        mark: None,
+        is_bracketed: false,
+    };
+    let mut rest = text;
+    while let Some(c) = rest.chars().next().filter(|c| !c.is_ascii_alphanumeric()) {
+        let behind = rest.get(c.len_utf8()..)?;
+        let boxed = behind.split_once(']').filter(|_| c == '[');
+        let boxed = boxed.filter(|(inner, _)| inner.chars().count() <= 1);
+        rest = match boxed {
+            Some((inner, behind)) => {
+                if !inner.trim().is_empty() {
+                    front.mark.get_or_insert_with(|| format!("[{inner}]"));
+                }
+                behind
+            }
+            None if c == '[' && !front.is_bracketed => {
+                front.is_bracketed = true;
+                behind
+            }
+            None if c.is_ascii() && !DECORATION.contains(&c) => return None,
+            None => {
+                let is_open = OPEN_SIGNS.contains(&c) || c == '\u{fe0f}' || c.is_whitespace();
+                if !c.is_ascii() && !is_open {
+                    front.mark.get_or_insert_with(|| c.to_string());
+                }
+                behind
+            }
+        };
+    }
+    front.decoration = text.get(..text.len() - rest.len())?;
+    Some((front, rest))
+}
+
+/// A sign or a bracketed character in front of an id that does not say that it is open.
+pub(super) fn mark(text: &str) -> Option<String> {
+    front(text)?.0.mark
+}
+
+/// The id that a text begins with, behind what decorates it.
 pub(super) fn leading(text: &str) -> Option<Leading<'_>> {
-    let start = text.find(char::is_alphanumeric)?;
-    let (decoration, text) = text.split_at_checked(start)?;
+    let (front, text) = front(text)?;
+    let decoration = front.decoration;
     let (id, is_one_word, rest) = split(text)?;
+    // `[Q-001: a](results.md)` and `[Q-001](results.md)` lead elsewhere.
+    let closed = rest.strip_prefix(']');
+    if front.is_bracketed && closed.is_none_or(|behind| behind.starts_with('(')) {
+        return None;
+    }
     let is_plain = is_one_word && split_numbered(&id).is_some_and(|(all, _)| all == id);
     let is_queue = id
         .get(..2)
@@ -197,8 +266,37 @@ pub(super) fn same(one: &str, other: &str) -> bool {
     one.eq_ignore_ascii_case(other) || (!other.is_empty() && parts(one) == parts(other))
 }
 
+/// Ids by what [`same`] compares, so that a long queue is not compared with itself.
+pub(super) struct Known<'i> {
+    /// The first id of each spelling, in lower case.
+    exactly: HashMap<String, &'i str>,
+    /// The first id of each name, however its parts are joined.
+    alike: HashMap<Vec<String>, &'i str>,
+}
+
+impl<'i> Known<'i> {
+    pub(super) fn new(ids: impl IntoIterator<Item = &'i str>) -> Self {
+        let mut known = Self {
+            exactly: HashMap::new(),
+            alike: HashMap::new(),
+        };
+        for id in ids {
+            known.exactly.entry(id.to_ascii_lowercase()).or_insert(id);
+            known.alike.entry(parts(id)).or_insert(id);
+        }
+        known
+    }
+
+    /// The id that a word means: the one that is spelled so, else the first that is the same.
+    pub(super) fn get(&self, word: &str) -> Option<&'i str> {
+        let exactly = self.exactly.get(&word.to_ascii_lowercase());
+        let alike = || self.alike.get(&parts(word)).filter(|_| !word.is_empty());
+        exactly.or_else(alike).copied()
+    }
+}
+
 /// The letters and numbers of an id, without what joins them and without leading zeros.
-fn parts(id: &str) -> Vec<String> {
+pub(super) fn parts(id: &str) -> Vec<String> {
     let mut parts: Vec<String> = Vec::new();
     let mut last_digit = None;
     for c in id.to_lowercase().chars() {
@@ -283,9 +381,38 @@ mod tests {
             "Q-: x",
             "2026-06-04: x",
             "Run all 3: x",
+            "<!-- Q-001: a -->",
+            "> Q-001: a",
+            "![Q-001](a.png)",
+            "[Q-001: a](results/a.md)",
+            "[Q-001](results/a.md)",
+            "**[Q-001: a](results/a.md)**",
+            "+ Q-001: a",
             "",
         ] {
             assert_eq!(read(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn what_stands_in_front_of_an_id_may_say_that_it_is_not_open() {
+        for (text, wanted) in [
+            ("🔄 Q-001: a", Some("🔄")),
+            ("☒ Q-001: a", Some("☒")),
+            ("[✕] Q-001: a", Some("[✕]")),
+            ("[*] **Q-001**: a", Some("[*]")),
+            ("[ ] Q-001: a", None),
+            ("[] Q-001: a", None),
+            ("☐ Q-001: a", None),
+            ("**[Q-001]** a", None),
+            ("~~(`Q-001`)~~ a", None),
+        ] {
+            assert_eq!(
+                leading(text).map(|found| found.id).as_deref(),
+                Some("Q-001"),
+                "{text}"
+            );
+            assert_eq!(mark(text).as_deref(), wanted, "{text}");
         }
     }
 
@@ -301,6 +428,18 @@ mod tests {
             ("Q-1", ""),
         ] {
             assert!(!same(one, other), "{one} {other}");
+        }
+        let known = Known::new(["Q-001", "Q1", "exp3", "EXP-3"]);
+        for (word, wanted) in [
+            ("q-001", Some("Q-001")),
+            ("q1", Some("Q1")),
+            ("Q_01", Some("Q-001")),
+            ("exp-3", Some("EXP-3")),
+            ("Exp 3", Some("exp3")),
+            ("Q-002", None),
+            ("", None),
+        ] {
+            assert_eq!(known.get(word), wanted, "{word}");
         }
     }
 }

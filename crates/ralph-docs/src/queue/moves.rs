@@ -91,12 +91,20 @@ fn sections_of<'d>(document: &'d Document<'_>, to: &QueueSection) -> Vec<&'d Spa
     named
 }
 
-/// A new section at the end, written as the last of the four is where that reaches the end.
+/// A new section at the end, written as the last of the four is where that reaches the end. Sections in bold would be none
+/// beside a heading, so another one is put behind the last of them.
 fn append(document: &Document<'_>, title: &str, block: &str) -> Edit {
     let mut around = with_ancestors(document, document.spans.last());
     let last = around.find(|span| QueueSection::from_title(&span.title).is_some());
+    let mut sections = document
+        .spans
+        .iter()
+        .filter(|span| QueueSection::from_title(&span.title).is_some());
+    if let Some(span) = sections.rfind(|span| is_bold(document, span)) {
+        let heading = format!("**{title}**");
+        return section::insert_below(document, span.body.end, &heading, block);
+    }
     let heading = match last {
-        Some(span) if is_bold(document, span) => format!("**{title}**"),
         Some(span) if span.level > 2 => format!("{} {title}", "#".repeat(usize::from(span.level))),
         _ => format!("## {title}"),
     };

@@ -17,30 +17,53 @@ pub(super) fn document(text: &str) -> Document<'_> {
 }
 
 fn arrange(text: &str, blocks: &mut Blocks) {
-    let titled: Vec<bool> = blocks
-        .headings
-        .iter()
-        .map(|heading| is_section(&title(text, blocks, heading)))
-        .collect();
-    if !titled.contains(&true) {
-        add_bold_titles(text, blocks);
+    let sections = |blocks: &Blocks| {
+        let titles = blocks.headings.iter();
+        titles
+            .map(|heading| title(text, blocks, heading))
+            .map(|title| (QueueSection::from_title(&title), title))
+            .collect::<Vec<_>>()
+    };
+    let mut titles = sections(blocks);
+    if titles.iter().all(|(section, _)| section.is_none()) && add_bold_titles(text, blocks) {
+        titles = sections(blocks);
     }
-    nest_items(text, blocks);
+    nest_items(blocks, &titles);
 }
 
 fn title(text: &str, blocks: &Blocks, heading: &Heading) -> String {
     title_of(text, blocks, heading.first..heading.last + 1)
 }
 
-fn is_section(title: &str) -> bool {
-    QueueSection::from_title(title).is_some()
+/// Whether titles in bold are the sections of the queue and no captions in its items: there are two at least, the first
+/// stands in no item, and none below an item says that what follows is ready.
+fn are_sections(text: &str, blocks: &Blocks, titles: &[(usize, QueueSection)]) -> bool {
+    let in_item = |line: usize| {
+        let behind = blocks
+            .headings
+            .partition_point(|heading| heading.first < line);
+        let above = behind.checked_sub(1).and_then(|at| blocks.headings.get(at));
+        above.is_some_and(|heading| id::leading(&title(text, blocks, heading)).is_some())
+    };
+    let Some((first, section)) = titles.first() else {
+        return false;
+    };
+    let others = titles.iter().any(|(_, other)| other != section);
+    let mut ready = titles
+        .iter()
+        .filter(|(_, section)| *section == QueueSection::Ready);
+    others && !in_item(*first) && !ready.any(|(line, _)| in_item(*line))
 }
 
-/// Makes a heading of each paragraph that is nothing but a section's title in bold.
-fn add_bold_titles(text: &str, blocks: &mut Blocks) {
-    let lines: Vec<usize> = (0..blocks.lines.len())
-        .filter(|&line| is_bold_title(text, blocks, line))
+/// Makes a heading of each paragraph that is nothing but a section's title in bold; false where none is.
+fn add_bold_titles(text: &str, blocks: &mut Blocks) -> bool {
+    let titles: Vec<(usize, QueueSection)> = (0..blocks.lines.len())
+        .filter_map(|line| Some((line, bold_title(text, blocks, line)?)))
         .collect();
+    if !are_sections(text, blocks, &titles) {
+        return false;
+    }
+    let lines = titles.into_iter().map(|(line, _)| line);
     let mut level: Option<u8> = None;
     let mut headings: Vec<Heading> = Vec::new();
     let mut real = std::mem::take(&mut blocks.headings).into_iter().peekable();
@@ -64,58 +87,72 @@ fn add_bold_titles(text: &str, blocks: &mut Blocks) {
     }
     headings.extend(real);
     blocks.headings = headings;
+    true
 }
 
-fn is_bold_title(text: &str, blocks: &Blocks, line: usize) -> bool {
+fn bold_title(text: &str, blocks: &Blocks, line: usize) -> Option<QueueSection> {
     let is_text = |line: Option<usize>| {
         let line = line.and_then(|line| blocks.lines.get(line));
         line.is_some_and(|line| line.kind == LineKind::Text && line.depth == 0 && !line.quoted)
     };
     if !is_text(Some(line)) || is_text(line.checked_sub(1)) || is_text(Some(line + 1)) {
-        return false;
+        return None;
     }
     let found = blocks.lines.get(line);
     let own = found.and_then(|found| text.get(found.start..found.text_end));
     let own = own.unwrap_or("").trim();
     let marked = own.trim_start_matches(|c: char| !c.is_alphanumeric() && !"*_".contains(c));
-    let inner = ["**", "__"]
+    let (inner, behind) = ["**", "__"]
         .iter()
-        .find_map(|mark| marked.strip_prefix(*mark)?.split_once(*mark));
-    let Some((inner, behind)) = inner else {
-        return false;
-    };
+        .find_map(|mark| marked.strip_prefix(*mark)?.split_once(*mark))?;
     let outside = super::held::without_groups(behind);
-    is_section(inner) && !outside.contains(char::is_alphanumeric)
+    QueueSection::from_title(inner).filter(|_| !outside.contains(char::is_alphanumeric))
 }
 
-/// Puts items that stand at the level of their section, and what is in them, one level deeper.
-fn nest_items(text: &str, blocks: &mut Blocks) {
-    let titles: Vec<String> = blocks
-        .headings
-        .iter()
-        .map(|heading| title(text, blocks, heading))
+/// Puts items that stand at the level of their section, and what is in them, one level deeper. A section READY that holds
+/// anything itself, be it a placeholder, has said what is in it: the heading behind it is no item of it.
+fn nest_items(blocks: &mut Blocks, titles: &[(Option<QueueSection>, String)]) {
+    let open: Vec<bool> = (0..titles.len())
+        .map(|index| may_hold(blocks, titles, index))
         .collect();
     let mut section: Option<u8> = None;
     let mut inside = false;
-    for (heading, title) in blocks.headings.iter_mut().zip(&titles) {
+    let headings = blocks.headings.iter_mut().zip(titles).zip(open);
+    for ((heading, (meaning, title)), open) in headings {
+        let is_section = meaning.is_some();
         let level = heading.level;
         if section.is_some_and(|section| level < section) {
             (section, inside) = (None, false);
         }
         let deeper = inside && section.is_some_and(|section| level > section);
-        if is_section(title) && !deeper {
-            (section, inside) = (Some(level), false);
+        if is_section && !deeper {
+            (section, inside) = (Some(level).filter(|_| open), false);
         } else if section == Some(level) {
-            inside = id::leading(title).is_some_and(|leading| leading.form != id::Form::Described);
+            inside = id::leading(title).is_some_and(|leading| leading.is_title());
             section = section.filter(|_| inside);
         }
-        if inside
-            && section.is_some_and(|section| level >= section)
-            && (deeper || !is_section(title))
-        {
+        if inside && section.is_some_and(|section| level >= section) && (deeper || !is_section) {
             heading.level = level + 1;
         }
     }
+}
+
+/// Whether items may stand behind a section at its own level: not where READY has text or items of its own.
+fn may_hold(blocks: &Blocks, titles: &[(Option<QueueSection>, String)], index: usize) -> bool {
+    let section = titles.get(index).and_then(|(section, _)| section.as_ref());
+    if section != Some(&QueueSection::Ready) {
+        return section.is_some();
+    }
+    let Some(heading) = blocks.headings.get(index) else {
+        return false;
+    };
+    let next = blocks.headings.get(index + 1);
+    let end = next.map_or(blocks.lines.len(), |next| next.first);
+    let own = blocks.lines.get(heading.last + 1..end).unwrap_or(&[]);
+    let is_empty = own
+        .iter()
+        .all(|line| matches!(line.kind, LineKind::Blank | LineKind::Break));
+    is_empty && next.is_none_or(|next| next.level <= heading.level)
 }
 
 #[cfg(test)]
@@ -143,6 +180,19 @@ mod tests {
                 "## DONE\n### Q-001: a\n### Running\n## READY\n### Q-002: b\n",
                 "2 DONE|3 Q-001: a|3 Running|2 READY|3 Q-002: b",
             ),
+            (
+                "## READY\n(none)\n## Q-003: results\n",
+                "2 READY|2 Q-003: results",
+            ),
+            (
+                "## READY\n### Q-001: a\n## Q-003: results\n",
+                "2 READY|3 Q-001: a|2 Q-003: results",
+            ),
+            ("## READY\n## Q-003 results\n", "2 READY|2 Q-003 results"),
+            (
+                "## READY\n## Q-003 (results)\n",
+                "2 READY|2 Q-003 (results)",
+            ),
         ] {
             assert_eq!(outline(text), wanted);
         }
@@ -162,6 +212,15 @@ mod tests {
             ("**READY** items run in order.\n", ""),
             ("text\n**READY**\n", ""),
             ("- **READY**\n", ""),
+            ("# Queue\n**READY**\n\n### Q-001: a\n", "1 Queue|3 Q-001: a"),
+            (
+                "# E\n## Ideas\n### Q-001: a\n\n**To run:**\n\n**Done:**\n\n### Q-002: b\n",
+                "1 E|2 Ideas|3 Q-001: a|3 Q-002: b",
+            ),
+            (
+                "**DONE**\n\n### Q-001: a\n\n**To run**\n\n### Q-002: b\n",
+                "3 Q-001: a|3 Q-002: b",
+            ),
             (
                 "## READY\n### Q-001: a\n\n**Running**\n",
                 "2 READY|3 Q-001: a",

@@ -5,8 +5,8 @@
 use std::ops::Range;
 
 use super::fields::{self, Field, is_nothing};
-use super::id::{self, Form, Leading};
-use super::{QueueItem, QueueSection, depend, held, script, stray};
+use super::id::{self, Form, Known, Leading};
+use super::{QueueItem, QueueSection, depend, groups, held, script};
 use crate::blocks::ItemBlock;
 use crate::document::Document;
 use crate::error::DocError;
@@ -69,13 +69,15 @@ pub(super) fn scan(document: &Document<'_>) -> Vec<Found> {
         .into_iter()
         .partition(|found| has_box(document, found));
     found.extend(boxed);
-    let sure: Vec<String> = found.iter().map(|found| found.item.id.clone()).collect();
-    found.extend(
-        bare.into_iter()
-            .filter(|bare| !sure.iter().any(|id| id::same(id, &bare.item.id))),
-    );
+    let sure = Known::new(found.iter().map(|found| found.item.id.as_str()));
+    let bare: Vec<Found> = bare
+        .into_iter()
+        .filter(|bare| sure.get(&bare.item.id).is_none())
+        .collect();
+    found.extend(bare);
     found.sort_by_key(|found| found.lines.start);
-    let known: Vec<String> = found.iter().map(|found| found.item.id.clone()).collect();
+    let ids: Vec<String> = found.iter().map(|found| found.item.id.clone()).collect();
+    let known = Known::new(ids.iter().map(String::as_str));
     for found in &mut found {
         let waits = std::mem::take(&mut found.waits);
         let named = waits
@@ -177,7 +179,7 @@ fn describes(fields: &[Field]) -> bool {
 }
 
 /// An item that is a list item: one with a box wherever it stands, such as those in a list of later ideas; one without
-/// directly in a section, or in a group of one.
+/// directly in a section, or in a group of one. Under READY, a bullet is a remark until a field below it says what to run.
 fn list_item(document: &Document<'_>, index: usize, block: &ItemBlock) -> Option<Found> {
     let all = item_text(document, block);
     let mark = TaskMark::parse(&all);
@@ -200,8 +202,9 @@ fn list_item(document: &Document<'_>, index: usize, block: &ItemBlock) -> Option
         (None, _) => {
             let own = around
                 .first()
-                .is_some_and(|span| stray::is_group(&span.title));
-            own && listed && (leading.is_set_off || describes(&fields))
+                .is_some_and(|span| groups::is_group(&span.title));
+            let is_ready = section_of(&around).0 == QueueSection::Ready;
+            own && listed && (describes(&fields) || leading.is_set_off && !is_ready)
         }
     };
     let place = Place {
@@ -219,15 +222,23 @@ fn list_item(document: &Document<'_>, index: usize, block: &ItemBlock) -> Option
 }
 
 /// The innermost heading with a meaning; else the one that would be a section if it had one. With it, why the headings
-/// hold back what is below them.
+/// hold back what is below them. READY does not reach below a heading of its own that may mean another thing.
 fn section_of(around: &[&Span]) -> (QueueSection, Option<String>) {
     let mut other = String::new();
+    let mut between: Option<&str> = None;
     let mut held = None;
     for span in around {
         if let Some(section) = QueueSection::from_title(&span.title) {
-            return (section, held.or_else(|| held::by_section(&span.title)));
+            let between = between.filter(|_| section == QueueSection::Ready && held.is_none());
+            return match between {
+                Some(title) => (QueueSection::Other(title.to_owned()), None),
+                None => (section, held.or_else(|| held::by_section(&span.title))),
+            };
         }
         held = held.or_else(|| held::by_group(&span.title));
+        if !groups::is_crossed(&span.title) {
+            between = between.or(Some(&span.title));
+        }
         if span.level == 2 || (span.level > 2 && other.is_empty()) {
             other.clone_from(&span.title);
         }

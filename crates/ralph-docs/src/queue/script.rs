@@ -5,10 +5,12 @@
 
 use std::ops::Range;
 
-use super::fields::{Field, is_nothing};
+use super::QueueItem;
+use super::fields::{Field, is_nothing, plain_key};
 use crate::document::Document;
 use crate::key::LINE_MARK;
 use crate::lines::LineKind;
+use crate::quote::plain;
 
 /// The keys that name the script of an item.
 pub(super) const KEYS: [&str; 12] = [
@@ -69,23 +71,13 @@ pub(super) fn of(
     for field in fields.iter().filter(|field| field.is_one_of(&COMMANDS)) {
         found.take(command(&field.all()));
     }
-    if found.path.is_none() {
-        let code = lines
-            .clone()
-            .filter(|&line| document.kind(line) == Some(LineKind::Code));
-        for line in code {
-            let text = document.line_text(line).trim();
-            let text = text.trim_start_matches("$ ");
-            if text.starts_with("sbatch ") {
-                found.take(command(text));
-            }
-        }
-    }
+    // Also beside a field: its options would be lost.
+    found.take(code(document, lines.clone()));
     let is_batch = |word: &&str| word.ends_with(".sbatch") || word.ends_with(".slurm");
     if found.path.is_none() {
         let mut named = words(title).filter(is_batch);
         found.path = named.next().map(str::to_owned);
-        found.more = named.next().map(str::to_owned);
+        found.more = found.more.or_else(|| named.next().map(str::to_owned));
     }
     if found.path.is_none() {
         // Prose may mean the script of this item or of another one: that is for whoever knows which files there are.
@@ -122,6 +114,101 @@ impl Script {
             self.more.get_or_insert(more);
         }
     }
+}
+
+/// The commands in the blocks of code of these lines.
+fn code(document: &Document<'_>, lines: Range<usize>) -> Script {
+    let mut found = Script::default();
+    let commands = commands(document, lines);
+    let submits = |text: &&String| text.split(APART).any(is_sbatch);
+    for text in commands.iter().filter(submits) {
+        let said = command(text);
+        match said.path {
+            Some(_) => found.take(said),
+            // Whatever it submits, it is not what would be run.
+            None => {
+                found.more.get_or_insert_with(|| plain(text, 60));
+            }
+        }
+    }
+    if found != Script::default() {
+        // A loop submits several, and a variable that is set around it would not be.
+        let first = |text: &String| {
+            text.split(APART)
+                .find(|word| !word.is_empty())
+                .map(str::to_owned)
+        };
+        let around = commands.iter().find(|text| {
+            first(text).is_some_and(|word| AROUND.contains(&word.as_str()) || is_assignment(&word))
+                || text.split(APART).any(|word| LOOPS.contains(&word)) && submits(text)
+        });
+        if let Some(text) = around {
+            found.more.get_or_insert_with(|| plain(text, 60));
+        }
+    }
+    found
+}
+
+/// What separates the words of a command.
+const APART: [char; 10] = [' ', '\t', ';', '&', '|', '(', ')', '`', '"', '$'];
+
+/// Words that submit what follows more than once, or not at all.
+const LOOPS: [&str; 7] = ["for", "while", "until", "if", "xargs", "parallel", "seq"];
+
+/// What a line begins with that changes what the next ones submit.
+const AROUND: [&str; 5] = ["for", "while", "until", "if", "export"];
+
+/// `seed=3` in a shell.
+fn is_assignment(word: &str) -> bool {
+    word.split_once('=').is_some_and(|(name, _)| {
+        name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    })
+}
+
+fn is_sbatch(word: &str) -> bool {
+    word == "sbatch" || word.ends_with("/sbatch")
+}
+
+/// The lines of code, each with the lines that it goes on in behind a `\`, without remarks.
+fn commands(document: &Document<'_>, lines: Range<usize>) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    let mut goes_on = false;
+    for line in lines {
+        if document.kind(line) != Some(LineKind::Code) {
+            goes_on = false;
+            continue;
+        }
+        let text = document.line_text(line).trim();
+        let text = text.trim_start_matches(['$', '>', '%']).trim_start();
+        let (text, is_open) = match text.strip_suffix('\\') {
+            Some(rest) => (rest.trim_end(), true),
+            None => (text, false),
+        };
+        if text.starts_with('#') && !goes_on {
+            continue;
+        }
+        match all.last_mut().filter(|_| goes_on) {
+            Some(last) => *last = format!("{last} {text}"),
+            None => all.push(text.to_owned()),
+        }
+        goes_on = is_open;
+    }
+    all
+}
+
+/// Whether a field of the item names its script, and not only its title or a block of code.
+pub(super) fn is_in_a_field(item: &QueueItem) -> bool {
+    let Some(path) = &item.script else {
+        return false;
+    };
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let names_it = |(key, value): &(String, String)| {
+        let key = plain_key(key);
+        let is_key = KEYS.contains(&key.as_str()) || COMMANDS.contains(&key.as_str());
+        is_key && value.contains(name)
+    };
+    item.fields.iter().any(names_it)
 }
 
 /// Whether two paths may be one file: `a.sbatch` and `slurm/jobs/a.sbatch`.
@@ -171,7 +258,7 @@ fn read(text: &str, is_command: bool) -> Script {
         let is_argument = |word: &&&str| {
             outside
                 .split_whitespace()
-                .any(|part| part.trim_matches('`') == **word)
+                .any(|part| part.trim_matches(['`', ';', '"', '\'']) == **word)
                 && word.contains(char::is_alphanumeric)
         };
         behind
@@ -212,8 +299,8 @@ fn is_variable(word: &str) -> bool {
     let Some((name, _)) = word.split_once('=') else {
         return false;
     };
-    let plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
-    !name.is_empty() && name.chars().all(plain)
+    let capital = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    !name.is_empty() && name.chars().all(capital)
 }
 
 #[cfg(test)]

@@ -35,6 +35,12 @@ impl QueueSection {
     /// a heading for what is ready and for what runs means none.
     #[must_use]
     pub fn from_title(title: &str) -> Option<Self> {
+        if !may_name(title) {
+            return None;
+        }
+        if let Some(section) = Self::named(&title.to_lowercase().replace('_', " ")) {
+            return Some(section);
+        }
         let unnumbered = title.trim_start_matches(|c: char| c.is_ascii_digit());
         let numbered = unnumbered.len() < title.len();
         let title = match unnumbered.strip_prefix(['.', ')']) {
@@ -48,7 +54,9 @@ impl QueueSection {
             .min_by_key(|(head, _)| head.len())
             .unwrap_or((title, ""));
         let prefixed = ["queue", "experiments", "section"].contains(&normalise(head).as_str());
-        Self::of_parts(title).or_else(|| Self::of_parts(if prefixed { tail } else { head }))
+        Self::of_parts(title)
+            .or_else(|| Self::of_parts(if prefixed { tail } else { head }))
+            .filter(|section| *section != Self::Ready || !is_of_a_scheduler(title))
     }
 
     fn of_parts(title: &str) -> Option<Self> {
@@ -71,6 +79,9 @@ impl QueueSection {
 
     /// Whether a heading is for what is ready and for something else at once: `READY / RUNNING`.
     pub(super) fn is_mixed(title: &str) -> bool {
+        if !may_name(title) {
+            return false;
+        }
         let parts = title.replace(" and ", "/");
         let mut parts = parts.split(['/', '&', '+', ',']);
         let ready = parts.any(|part| Self::named(&bare(&normalise(part))) == Some(Self::Ready));
@@ -82,12 +93,12 @@ impl QueueSection {
         let known = [Self::Ready, Self::InProgress, Self::Done, Self::Failed];
         known
             .into_iter()
-            .find(|section| section.names().iter().any(|known| known == name))
+            .find(|section| section.names().contains(&name))
     }
 
-    /// The normalised titles that mean this section.
-    fn names(&self) -> Vec<String> {
-        let names: &[&str] = match self {
+    /// The normalised titles that mean this one of the four sections.
+    fn names(&self) -> &'static [&'static str] {
+        match self {
             Self::Ready => &[
                 "ready",
                 "ready to run",
@@ -124,38 +135,69 @@ impl QueueSection {
                 "success",
             ],
             Self::Failed => &["failed", "failures", "errored"],
-            Self::Other(title) => return vec![normalise(title)],
-        };
-        names.iter().map(|&name| name.to_owned()).collect()
+            Self::Other(_) => &[],
+        }
     }
 
     /// Whether a heading is one of this section's.
     pub(super) fn is_titled(&self, title: &str) -> bool {
-        match Self::from_title(title) {
-            Some(section) => section.is_same(self),
-            None => self.names().contains(&normalise(title)),
+        match (Self::from_title(title), self) {
+            (Some(section), _) => section.is_same(self),
+            (None, Self::Other(own)) => normalise(own) == normalise(title),
+            (None, _) => false,
         }
     }
 
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.names() == other.names()
+        match (self, other) {
+            (Self::Other(one), Self::Other(other)) => normalise(one) == normalise(other),
+            _ => self == other,
+        }
     }
+}
+
+/// What a list of experiments is called.
+pub(super) const NOUNS: [&str; 10] = [
+    "experiment",
+    "experiments",
+    "run",
+    "runs",
+    "job",
+    "jobs",
+    "item",
+    "items",
+    "queue",
+    "list",
+];
+
+/// What every title of a section has in it; most headings are items and have none of these.
+const STEMS: [&str; 15] = [
+    "ready", "queued", "pending", "run", "submit", "progress", "flight", "active", "ongoing",
+    "done", "complete", "finished", "succe", "fail", "errored",
+];
+
+/// Whether a title can be a section's: every heading is asked, several times, so this allocates nothing.
+fn may_name(title: &str) -> bool {
+    let bytes = title.as_bytes();
+    STEMS.iter().any(|stem| {
+        let mut parts = bytes.windows(stem.len());
+        parts.any(|part| part.eq_ignore_ascii_case(stem.as_bytes()))
+    })
+}
+
+/// Whether a title tells of work that a scheduler has already: `Pending jobs (in the SLURM queue)`. What nobody has
+/// submitted is "ready", or pending without a word of jobs.
+fn is_of_a_scheduler(title: &str) -> bool {
+    let title = title.to_lowercase();
+    let has = |known: &[&str]| {
+        let mut words = title.split(|c: char| !c.is_alphanumeric());
+        words.any(|word| known.contains(&word))
+    };
+    has(&["pending", "queued"]) && has(&["job", "jobs", "slurm", "cluster", "scheduler"])
 }
 
 /// A normalised title without what a list of experiments is called, and without their count.
 fn bare(title: &str) -> String {
-    const NOUNS: [&str; 10] = [
-        "experiment",
-        "experiments",
-        "run",
-        "runs",
-        "job",
-        "jobs",
-        "item",
-        "items",
-        "queue",
-        "list",
-    ];
     let words: Vec<&str> = title.split(' ').collect();
     let is_extra = |word: &&str| NOUNS.contains(word) || word.bytes().all(|b| b.is_ascii_digit());
     let first = words.iter().position(|word| !is_extra(word));
@@ -174,6 +216,17 @@ fn bare(title: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_name_of_a_section_is_found_by_its_stem() {
+        use QueueSection::{Done, Failed, InProgress, Ready};
+        for section in [Ready, InProgress, Done, Failed] {
+            for name in section.names() {
+                assert!(may_name(&name.to_uppercase()), "{name}");
+            }
+        }
+        assert!(!may_name("Q-001: title of it"));
+    }
 
     #[test]
     fn titles_mean_one_of_four_sections_or_none() {
@@ -265,6 +318,10 @@ mod tests {
             "Done criteria",
             "Failed attempts at a proof",
             "TODO",
+            "Pending jobs",
+            "Pending jobs (in the SLURM queue)",
+            "Queued on the cluster",
+            "Pending (SLURM)",
         ] {
             assert_eq!(of(none), None, "{none}");
         }

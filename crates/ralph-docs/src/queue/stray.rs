@@ -7,15 +7,16 @@ use std::ops::Range;
 
 use super::QueueSection;
 use super::held::{self, without_groups};
-use super::read::{Found, scan};
-use super::{fields, id};
+use super::id::Known;
+use super::read::Found;
+use super::{fields, groups, id};
 use crate::document::Document;
 use crate::items::{TaskMark, item_text};
 use crate::lines::LineKind;
 use crate::machine::Host;
 use crate::outline::Span;
 use crate::quote::quoted;
-use crate::section::{innermost, normalise, with_ancestors};
+use crate::section::{innermost, normalise};
 use crate::table;
 
 /// Something under READY that is no item.
@@ -42,35 +43,21 @@ const NEXT: [&str; 9] = [
     "planned",
 ];
 
-/// Headings that only group items.
-const GROUPS: [&str; 10] = [
-    "phase", "stage", "group", "batch", "wave", "tier", "priority", "high", "medium", "low",
-];
-
-/// Headings below which people explain, and list nothing that runs.
-const EXPLAINING: [&str; 8] = [
-    "note",
-    "notes",
-    "background",
-    "context",
-    "instructions",
-    "rules",
-    "legend",
-    "overview",
-];
-
 /// Everything under READY that is no item, in the order of its lines.
-pub(super) fn find(document: &Document<'_>) -> Vec<Stray> {
-    let items = scan(document);
+pub(super) fn among(document: &Document<'_>, items: &[Found]) -> Vec<Stray> {
     let look = Look {
         document,
-        items: &items,
+        items,
+        known: Known::new(items.iter().map(|found| found.item.id.as_str())),
+        ready: ready_spans(document),
     };
     let mut strays: Vec<Stray> = look
         .headings()
         .chain(look.list_items())
         .chain(look.lines())
         .chain(look.outside())
+        .chain(look.cut_off())
+        .chain(look.beside())
         .collect();
     strays.sort_by_key(|stray| stray.line);
     strays
@@ -78,27 +65,50 @@ pub(super) fn find(document: &Document<'_>) -> Vec<Stray> {
 
 struct Look<'a, 't> {
     document: &'a Document<'t>,
+    /// In the order of their lines; none reaches into another.
     items: &'a [Found],
+    known: Known<'a>,
+    /// For each heading the READY section that it is, or is in.
+    ready: Vec<Option<usize>>,
+}
+
+/// For each heading the READY section that it is or is in; the nearest heading with a meaning decides.
+fn ready_spans(document: &Document<'_>) -> Vec<Option<usize>> {
+    let mut ready: Vec<Option<usize>> = Vec::with_capacity(document.spans.len());
+    for (index, span) in document.spans.iter().enumerate() {
+        let around = span.parent.and_then(|parent| *ready.get(parent)?);
+        ready.push(match QueueSection::from_title(&span.title) {
+            Some(section) => (section == QueueSection::Ready).then_some(index),
+            None => around,
+        });
+    }
+    ready
 }
 
 impl<'a> Look<'a, '_> {
     /// Whether a line belongs to an item.
     fn is_taken(&self, line: usize) -> bool {
-        self.items.iter().any(|found| found.lines.contains(&line))
+        let behind = self
+            .items
+            .partition_point(|found| found.lines.start <= line);
+        let last = behind.checked_sub(1).and_then(|last| self.items.get(last));
+        last.is_some_and(|found| line < found.lines.end)
     }
 
     fn has_item(&self, lines: &Range<usize>) -> bool {
-        self.items
-            .iter()
-            .any(|found| lines.contains(&found.lines.start))
+        let from = self
+            .items
+            .partition_point(|found| found.lines.start < lines.start);
+        let first = self.items.get(from);
+        first.is_some_and(|found| found.lines.start < lines.end)
     }
 
-    /// The READY section that a line is in; the nearest heading with a meaning decides.
+    /// The READY section that a line is in.
     fn ready_around(&self, line: usize) -> Option<&'a Span> {
-        let mut around = with_ancestors(self.document, innermost(self.document, line));
-        let (span, section) =
-            around.find_map(|span| Some((span, QueueSection::from_title(&span.title)?)))?;
-        (section == QueueSection::Ready).then_some(span)
+        let spans = &self.document.spans;
+        let behind = spans.partition_point(|span| span.first <= line);
+        let ready = *self.ready.get(behind.checked_sub(1)?)?;
+        spans.get(ready?)
     }
 
     fn stray(line: usize, text: &str) -> Stray {
@@ -107,6 +117,53 @@ impl<'a> Look<'a, '_> {
             text: quoted(text, 80),
             is_outside: false,
         }
+    }
+
+    /// Headings that read like an item and stand beside READY, behind another heading than a section's.
+    fn beside(&self) -> impl Iterator<Item = Stray> {
+        let spans = &self.document.spans;
+        let is_section = |span: &Span| QueueSection::from_title(&span.title).is_some();
+        let holds_sections = move |span: &Span| {
+            let from = spans.partition_point(|inner| inner.first <= span.first);
+            let inner = spans.get(from..).unwrap_or(&[]).iter();
+            let mut inner = inner.take_while(|inner| inner.first < span.body.end);
+            inner.any(is_section)
+        };
+        let has_ready = self.ready.iter().any(Option::is_some);
+        let named = move |(index, span): (usize, &'a Span)| {
+            let leading = id::leading(&span.title)?;
+            let above = index.checked_sub(1)?;
+            let above_is_ready = *self.ready.get(above)? == Some(above);
+            let is_left_open = above_is_ready && !self.has_content(spans.get(above)?);
+            let is_usual = leading.form == id::Form::Plain || leading.is_usual();
+            let reads = is_usual && (leading.is_title() || is_left_open);
+            let top = span.parent.and_then(|parent| spans.get(parent));
+            let is_beside = top.is_none_or(|top| !is_section(top) && holds_sections(top));
+            let is_known = self.known.get(&leading.id).is_some();
+            let is_other = is_section(span) || self.is_taken(span.first) || is_known;
+            (has_ready && reads && is_beside && !is_other && self.ready.get(index) == Some(&None))
+                .then_some(span)
+        };
+        let found = spans.iter().enumerate().filter_map(named);
+        let found = found.filter(move |span| !holds_sections(span) && self.is_free(span));
+        found.map(|span| Self::stray(span.first, &span.title))
+    }
+
+    fn has_content(&self, span: &Span) -> bool {
+        span.direct().any(|line| self.document.has_content(line))
+    }
+
+    /// Items below READY and below a heading in it that may mean another thing.
+    fn cut_off(&self) -> impl Iterator<Item = Stray> {
+        let others = self.items.iter().filter(|found| {
+            matches!(found.item.section, QueueSection::Other(_))
+                && self.ready_around(found.lines.start).is_some()
+        });
+        others.map(|found| {
+            let text = self.document.slice(found.item.heading.clone());
+            let text = text.trim().trim_start_matches('#').trim();
+            Self::stray(found.lines.start, text)
+        })
     }
 
     /// What reads like an item in a queue that has no section READY: below a heading that may mean it, or anywhere where
@@ -218,7 +275,6 @@ impl<'a> Look<'a, '_> {
 
     /// Whether a heading only groups or explains: by its first word, unless fields of an item stand below it.
     fn explains(&self, span: &Span) -> bool {
-        let first = first_word(&span.title);
         let fields = [
             "config",
             "script",
@@ -232,7 +288,7 @@ impl<'a> Look<'a, '_> {
             let text = text.trim_start_matches(|c: char| !c.is_alphanumeric());
             fields.iter().any(|name| text.starts_with(name))
         });
-        (EXPLAINING.contains(&first.as_str()) || GROUPS.contains(&first.as_str())) && !has_field
+        (groups::explains(&span.title) || groups::is_ordered(&span.title)) && !has_field
     }
 
     /// A list item with an open box; any other one where its heading has no item.
@@ -252,11 +308,23 @@ impl<'a> Look<'a, '_> {
                 QueueSection::from_title(&own.title).is_none() && !self.has_item(&own.body);
             let wanted = match TaskMark::parse(&text) {
                 Some(mark) => mark.state == ' ',
-                None => begins_like_an_item(&text) || !self.has_item(&own.body) && !is_none(&text),
+                None => {
+                    let begins = begins_like_an_item(&text)
+                        || id::leading(&text).is_some_and(|leading| leading.is_set_off);
+                    begins || !self.has_item(&own.body) && !is_none(&text)
+                }
             };
-            let told = told_by_heading && (TaskMark::parse(&text).is_none() || !self.explains(own));
+            let told = told_by_heading && (self.is_remark(&text, own) || !self.explains(own));
             (wanted && !told && !text.contains("~~")).then(|| Self::stray(block.first, &text))
         })
+    }
+
+    /// Whether a bullet below a heading is what people explain with, and names no work that is nowhere else.
+    fn is_remark(&self, text: &str, own: &Span) -> bool {
+        let explains = groups::explains(&own.title);
+        let names =
+            |leading: id::Leading<'_>| leading.is_set_off && self.known.get(&leading.id).is_none();
+        TaskMark::parse(text).is_none() && (explains || !id::leading(text).is_some_and(names))
     }
 
     /// The first line of a table or of code where the section has no item, and a paragraph that is written like one.
@@ -305,18 +373,6 @@ impl<'a> Look<'a, '_> {
     }
 }
 
-fn first_word(title: &str) -> String {
-    let mut words = title
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty());
-    words.next().unwrap_or("").to_lowercase()
-}
-
-/// Whether a heading is a section or only groups the items of one.
-pub(super) fn is_group(title: &str) -> bool {
-    QueueSection::from_title(title).is_some() || GROUPS.contains(&first_word(title).as_str())
-}
-
 /// Whether a text begins with a word that may be an id: letters and a digit, in bold or followed by a colon or nothing.
 fn begins_like_an_item(text: &str) -> bool {
     let inner = text.trim_start_matches(['*', '_', '`', '~']);
@@ -337,7 +393,9 @@ fn is_none(text: &str) -> bool {
     let bare = outside
         .trim_matches(|c: char| !c.is_alphanumeric())
         .to_lowercase();
+    let is_comment = text.starts_with("<!--") && text.ends_with("-->");
     bare.is_empty()
+        || is_comment
         || ["none", "nothing", "empty", "no "]
             .iter()
             .any(|word| bare.starts_with(word))

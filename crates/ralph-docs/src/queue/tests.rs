@@ -368,6 +368,9 @@ fn problems_are_named_with_their_lines() {
     line 8: a fence or comment opens here and is never closed; everything below it is part of it.
     ");
     assert!(problems(CONTRACT).is_empty());
+    let spelled = "## READY\n### Q1: a\n## DONE\n### Q-001: a\n### Q-002: b\n";
+    let found: Vec<String> = problems(spelled).iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(found.join("\n"), @"line 2: Q1 is there 2 times (lines 2, 4); the item cannot be moved until each has an id of its own.");
 }
 
 #[test]
@@ -426,7 +429,19 @@ fn what_is_no_item_under_ready_is_found() {
         ("### Baseline\n### Q-001: a\n", "2:Baseline"),
         ("### Q1 baseline\n", "2:Q1 baseline"),
         ("- Q-001 baseline\n- second\n", "2:Q-001 baseline|3:second"),
-        ("1. Q-001\n", ""),
+        ("1. Q-001\n", "2:Q-001"),
+        ("<!-- Q-001: a -->\n", ""),
+        ("- <!-- Q-001: a -->\n", ""),
+        ("- [ ] <!-- Q-001: a -->\n", "2:[ ] <!-- Q-001: a -->"),
+        ("### <!-- Q-001: a -->\n", "2:<!-- Q-001: a -->"),
+        (
+            "### Priority order\n1. Q-002\n2. Q-001: after Q-002 has been looked at by Ada\n### Q-002: a\n",
+            "4:Q-001: after Q-002 has been looked at by Ada",
+        ),
+        (
+            "- Q-001 (done 2026-01-02): a\n### Q-002: a\n",
+            "2:Q-001 (done 2026-01-02): a",
+        ),
         ("- H1: it helps\n### Q-001: a\n", "2:H1: it helps"),
         ("- [ ] Baseline\n### Q-001: a\n", "2:[ ] Baseline"),
         (
@@ -533,9 +548,9 @@ fn items_in_every_notation_are_moved() {
             "## READY\n(none)\n\n## DONE\n- Q-000: b\n- **Q-001**: a\n  - Script: x\n",
         ),
         (
-            "## READY\n1. Q1: a\n2. Q2: b\n\n## DONE\n(none)\n",
+            "## READY\n1. Q1: a\n   - Script: x\n2. Q2: b\n\n## DONE\n(none)\n",
             "q1",
-            "## READY\n2. Q2: b\n\n## DONE\n1. Q1: a\n",
+            "## READY\n2. Q2: b\n\n## DONE\n1. Q1: a\n   - Script: x\n",
         ),
         (
             "## Plan\n### READY (2)\n#### exp3: a\n\n### ✅ DONE\n",
@@ -548,9 +563,14 @@ fn items_in_every_notation_are_moved() {
             "**READY**\n\n(none)\n\n**DONE**\n\n- [ ] Q–001: a\n",
         ),
         (
-            "**READY**\n\n- [ ] Q–001: a\n",
+            "**READY**\n\n- [ ] Q–001: a\n\n**FAILED**\n\n(none)\n",
             "Q-001",
-            "**READY**\n\n(none)\n\n**DONE**\n\n- [ ] Q–001: a\n",
+            "**READY**\n\n(none)\n\n**FAILED**\n\n(none)\n\n**DONE**\n\n- [ ] Q–001: a\n",
+        ),
+        (
+            "## Queue\n\n**READY**\n\n- [ ] Q-001: a\n\n**FAILED**\n\n- Q-000: b\n\n# Notes\n\ntext\n",
+            "Q-001",
+            "## Queue\n\n**READY**\n\n(none)\n\n**FAILED**\n\n- Q-000: b\n\n**DONE**\n\n- [ ] Q-001: a\n\n# Notes\n\ntext\n",
         ),
         (
             "# READY\n\n## Q-001: a\n### x\n\n# DONE\n",
@@ -599,6 +619,106 @@ fn what_only_looks_like_an_item_is_none() {
     }
 }
 
+/// A job that nobody meant is worse than a question to a person.
+#[test]
+fn a_bullet_without_a_box_is_a_remark_until_a_field_says_what_to_run() {
+    let goes = |doc: &str| {
+        let free = |item: &QueueItem| item.section == QueueSection::Ready && item.held.is_none();
+        items(doc).iter().any(free)
+    };
+    for line in [
+        "- <!-- Q-001: commented out -->",
+        "- > Q-001: as Ada wrote",
+        "- 🔄 Q-001: running since Monday as job 61003257",
+        "- ⏳ Q-001: x",
+        "- ☒ Q-001: x",
+        "- [✕] Q-001: x",
+        "- [*] Q-001: x",
+        "- [Q-001: baseline](results/q001.md)",
+        "- ![Q-001](results/q001.png)",
+        "- Q-001 (done 2026-01-02): baseline",
+        "- Q-001: superseded by Q-002",
+        "- [ ] <!-- Q-001: a -->",
+    ] {
+        for below in ["", "  - Script: a.sbatch\n"] {
+            let doc = format!("## READY\n{line}\n{below}## DONE\n");
+            assert!(!goes(&doc), "{doc}");
+        }
+    }
+    for doc in [
+        "## READY\n- Q-001: was the baseline, see results/summary.md\n",
+        "## READY\n### Priority order\n1. Q-002\n2. Q-001: after Q-002 has been looked at by Ada\n",
+        "## READY\n### <!-- Q-001: a -->\n",
+    ] {
+        assert!(!goes(doc), "{doc}");
+        assert!(!strays(doc).is_empty(), "{doc}");
+    }
+    assert!(goes("## READY\n- Q-001: a\n  - Script: a.sbatch\n"));
+    assert!(goes("## READY\n- [ ] Q-001: a\n"));
+}
+
+#[test]
+fn a_heading_beside_the_sections_that_reads_like_an_item_is_told() {
+    for (doc, wanted) in [
+        ("## READY\n## Setup\ntext\n## Q-002: b\n## DONE\n", "4"),
+        ("# Queue\n## READY\n(none)\n## exp3: b\n## DONE\n", "4"),
+        ("## READY\n## Q-003 results\n## DONE\n", "2"),
+        ("## READY\n(none)\n## Q-003 results\nAll seeds done\n", ""),
+        ("## READY\n(none)\n## Q-003: b\n- Status: DONE\n", ""),
+        (
+            "## READY\n(none)\n## DONE\n- [x] Q-003: b\n## Notes\n## Q-003: results\n",
+            "",
+        ),
+        ("# EXP-1: the queue\n## READY\n(none)\n## DONE\n", ""),
+        ("## READY\n(none)\n# Later\n## Q-003: b\n", ""),
+    ] {
+        let lines = strays(doc).into_iter().map(|stray| stray.line.to_string());
+        assert_eq!(lines.collect::<Vec<_>>().join(","), wanted, "{doc}");
+    }
+}
+
+#[test]
+fn titles_that_may_mean_another_thing_submit_nothing() {
+    for (doc, told) in [
+        (
+            "## Pending jobs (in the SLURM queue)\n### Q-001: a\n",
+            false,
+        ),
+        (
+            "# Pending experiments\n## Backlog\n### Q-001: maybe someday\n",
+            true,
+        ),
+        ("# Experiments to run\n## Not ready\n### Q-002: a\n", true),
+        ("## READY\n### Later\n#### Q-002: a\n", true),
+        ("## READY\n### Thoughts of Ada\n- [ ] Q-002: a\n", true),
+        ("## Pending (approval by Ada)\n### Q-001: a\n", false),
+        ("## Pending: review by Ada\n### Q-001: a\n", false),
+        ("## READY (template)\n### Q-001: a\n", false),
+    ] {
+        let item = items(doc).remove(0);
+        assert!(
+            item.section != QueueSection::Ready || item.held.is_some(),
+            "{doc}"
+        );
+        let reached = strays(doc).into_iter().any(|stray| !stray.is_outside);
+        assert_eq!(reached, told, "{doc}");
+    }
+    for group in [
+        "Phase 1",
+        "High priority",
+        "Transformer ablations",
+        "Rung 3: frozen",
+        "EXP-A-1: sweep",
+    ] {
+        let doc = format!("## READY\n### {group}\n#### EXP-A-1a: a\n#### Q-002: b\n");
+        let last = items(&doc).pop();
+        assert!(
+            last.is_some_and(|item| item.section == QueueSection::Ready || item.id == "EXP-A-1"),
+            "{doc}"
+        );
+    }
+}
+
 #[test]
 fn an_item_outside_of_ready_is_told_where_there_is_no_ready() {
     let found = |doc: &str| {
@@ -641,8 +761,92 @@ fn fields_stand_in_tables_and_in_yaml_too() {
         ("- Blocked: yes, by data", true),
         ("- Blocked: no", false),
         ("- On hold: until May", true),
+        ("- Blocked:\n  - waiting for the data of Ada", true),
+        ("- On hold:\n  - until Monday", true),
+        ("- **BLOCKED**", true),
+        ("**On hold**", true),
+        (
+            "| Field | Value | By |\n|---|---|---|\n| Status | BLOCKED | Ada |",
+            true,
+        ),
+        (
+            "| Field | Value | By |\n|---|---|---|\n| Status | READY | Ada |",
+            false,
+        ),
+        ("- Blocked:", false),
+        ("- Blocked:\n  - no", false),
+        ("- the blocked attention", false),
     ] {
         let item = items(&format!("## READY\n### Q-001: a\n{body}\n")).remove(0);
         assert_eq!(item.held.is_some(), held, "{body}");
     }
+}
+
+/// Nothing is passed to a script, so an option that a command gives it is never dropped in silence.
+#[test]
+fn what_a_command_in_a_fence_adds_to_a_script_is_kept() {
+    for (body, wanted) in [
+        ("```\nsbatch a.sbatch\n```", "a.sbatch + -"),
+        (
+            "```bash\n# two hours\n$ cd projects/x && sbatch a.sbatch  # go\n```",
+            "a.sbatch + -",
+        ),
+        (
+            "```\nsbatch a.sbatch \\\n  --array=0-9\n```",
+            "a.sbatch + --array=0-9",
+        ),
+        (
+            "```\nsbatch --array=0-9 \\\n  a.sbatch\n```",
+            "a.sbatch + --array=0-9",
+        ),
+        ("```\nSEED=3 sbatch a.sbatch\n```", "a.sbatch + SEED=3"),
+        (
+            "```\nseed=3 sbatch a.sbatch\n```",
+            "a.sbatch + seed=3 sbatch a.sbatch",
+        ),
+        (
+            "```\nexport SEED=3\nsbatch a.sbatch\n```",
+            "a.sbatch + export SEED=3",
+        ),
+        (
+            "- Script: a.sbatch\n\n```\nsbatch --array=0-9 a.sbatch\n```",
+            "a.sbatch + --array=0-9",
+        ),
+        (
+            "- Script: a.sbatch\n\n```\nsbatch b.sbatch\n```",
+            "a.sbatch + b.sbatch",
+        ),
+        (
+            "- Script: a.sbatch\n\n```\nsqueue --me\n```",
+            "a.sbatch + -",
+        ),
+        (
+            "```\nfor s in 1 2 3; do sbatch a.sbatch $s; done\n```",
+            "a.sbatch + $s",
+        ),
+        (
+            "```\nfor s in 1 2 3; do\n  sbatch a.sbatch\ndone\n```",
+            "a.sbatch + for s in 1 2 3; do",
+        ),
+        ("```\nsbatch a.sbatch \"$s\"\n```", "a.sbatch + $s"),
+        (
+            "```\nsbatch --wrap 'python a.py'\n```",
+            "- + sbatch --wrap 'python a.py'",
+        ),
+    ] {
+        let item = items(&format!("## READY\n### Q-001: a\n\n{body}\n")).remove(0);
+        let part = |part: Option<String>| part.unwrap_or_else(|| "-".to_owned());
+        let found = format!("{} + {}", part(item.script), part(item.script_more));
+        assert_eq!(found, wanted, "{body}");
+    }
+}
+
+#[test]
+fn an_example_in_a_longer_fence_has_no_fields() {
+    let doc = "## READY\n### Q-001: a\n\n````\n```yaml\nscript: other.sbatch\n```\n````\n\n~~~yaml\nconfig: a.json\n~~~\n";
+    let item = items(doc).remove(0);
+    assert_eq!(
+        (item.script.as_deref(), item.config.as_deref()),
+        (None, Some("a.json"))
+    );
 }

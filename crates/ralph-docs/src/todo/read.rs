@@ -26,7 +26,7 @@ pub(super) struct Found {
 struct Rules {
     /// Only what stands under `Ready` is next.
     only_ready: bool,
-    /// An item under `Ready` needs no box: none there has an open one.
+    /// An item under `Ready` needs no box: none there has one, ticked or not.
     bare: bool,
 }
 
@@ -35,14 +35,31 @@ pub(super) fn read(document: &Document<'_>) -> Vec<Found> {
     let all = |only_ready, bare| read_as(document, Rules { only_ready, bare });
     let has_next = |span: &Span| Shelf::of(span).is_some_and(Shelf::is_next);
     if document.spans.iter().any(has_next) {
-        for bare in [false, true] {
-            let found = all(true, bare);
-            if found.iter().any(|found| found.task.ready) {
-                return found;
+        let boxed = all(true, false);
+        if boxed.iter().any(|found| found.task.ready) {
+            return boxed;
+        }
+        if !has_boxes(document, &boxed) {
+            let bare = all(true, true);
+            if bare.iter().any(|found| found.task.ready) {
+                return bare;
             }
         }
     }
     all(false, false)
+}
+
+/// Whether boxes tell what is a task: one under `Ready`, be it ticked, or an open one that may be next. Beside those, a
+/// bullet is a remark. What is put off or blocked has boxes of its own.
+fn has_boxes(document: &Document<'_>, boxed: &[Found]) -> bool {
+    boxed.iter().any(|found| {
+        let around = with_ancestors(document, innermost(document, found.task.line - 1));
+        match Shelf::around(around) {
+            Some(shelf) if !shelf.is_next() => false,
+            Some(_) => true,
+            None => found.mark.is_some_and(TaskMark::is_open),
+        }
+    })
 }
 
 fn read_as(document: &Document<'_>, rules: Rules) -> Vec<Found> {

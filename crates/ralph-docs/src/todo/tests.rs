@@ -240,12 +240,12 @@ fn what_stands_under_ready_needs_no_box() {
         (
             "## Ready\n- (T1) one\n- two\n  - how\n- Note: three\n",
             "T1|two",
-            "## Ready\n- [x] (T1) one\n- two\n  - how\n- Note: three\n",
+            "## Ready\n- [x] (T1) one\n- [ ] two\n  - how\n- Note: three\n",
         ),
         (
             "## Ready\n1. (T1) one\n2. two\n\n## Blocked\n- three\n",
             "T1|two",
-            "## Ready\n1. [x] (T1) one\n2. two\n\n## Blocked\n- three\n",
+            "## Ready\n1. [x] (T1) one\n2. [ ] two\n\n## Blocked\n- three\n",
         ),
         (
             "## TODO\n### Phase 1\n* **T1**: one\n## Done\n* zero\n",
@@ -265,6 +265,15 @@ fn what_stands_under_ready_needs_no_box() {
     );
     // Beside boxes, a bullet is a remark.
     assert_eq!(next("## Ready\n- [ ] (T1) one\n- seeds are 0 to 9\n"), "T1");
+    for doc in [
+        "## Ready\n- [x] (T1) one\n- All data stand under /data/set1, do not delete them\n",
+        "## Ready\n### Phase 1\n- [x] (T1) one\n### Phase 2\n- seeds are 0 to 9\n",
+        "## Ready\n- seeds are 0 to 9\n## Phase 2\n- [ ] (T2) two (blocked)\n",
+    ] {
+        assert_eq!(next(doc), "", "{doc}");
+        assert_eq!(strays(doc).len(), 1, "{doc}");
+    }
+    assert_eq!(next("## Ready\n- one\n## Backlog\n- [ ] (T2) two\n"), "one");
     assert_eq!(next("## Ready\n- (none)\n"), "");
     assert_eq!(next("## Phase 1\n- a remark\n"), "");
 }

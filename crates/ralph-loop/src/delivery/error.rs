@@ -69,6 +69,12 @@ pub enum DeliveryError {
         /// Whether to try again.
         retry: Retry,
     },
+    /// Somebody did not wait for its end.
+    #[error("`{}` was not delivered to the end: the loop was told to stop at once", delivered.branch)]
+    Stopped {
+        /// What is known; to be handed in next time.
+        delivered: Box<Delivered>,
+    },
     /// Git gave no answer.
     #[error(transparent)]
     Git(#[from] GitError),
@@ -80,7 +86,7 @@ impl DeliveryError {
     pub fn retry(&self) -> Retry {
         match self {
             Self::Push { retry, .. } | Self::PullRequest { retry, .. } => *retry,
-            Self::Git(GitError::TimeLimit { .. }) => Retry::After(SOON),
+            Self::Stopped { .. } | Self::Git(GitError::TimeLimit { .. }) => Retry::After(SOON),
             Self::Git(_) => Retry::Never,
         }
     }
@@ -89,7 +95,7 @@ impl DeliveryError {
     #[must_use]
     pub fn delivered(&self) -> Option<&Delivered> {
         match self {
-            Self::PullRequest { delivered, .. } => Some(delivered),
+            Self::PullRequest { delivered, .. } | Self::Stopped { delivered } => Some(delivered),
             Self::Push { .. } | Self::Git(_) => None,
         }
     }
@@ -118,7 +124,7 @@ impl Coded for DeliveryError {
     fn code(&self) -> Code {
         match self {
             Self::Git(error) => error.code(),
-            Self::Push { .. } | Self::PullRequest { .. } => Code::Failed,
+            Self::Push { .. } | Self::PullRequest { .. } | Self::Stopped { .. } => Code::Failed,
         }
     }
 
@@ -128,6 +134,7 @@ impl Coded for DeliveryError {
             Self::Push { branch, remote, .. } => {
                 format!("See what `git push {remote} {branch}` says; the work is on that branch.")
             }
+            Self::Stopped { .. } => "The next loop goes on with it, without the agent.".to_owned(),
             Self::PullRequest { delivered, .. } => match &delivered.compare {
                 Some(url) => format!("Open it yourself: {url}"),
                 None => format!(

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ralph_core::act::child;
+use ralph_core::time::Timestamp;
 use serde::Deserialize;
 
 use super::error::{Retry, without_passwords};
 use super::{Address, Delivered, DeliveryError, DeliverySettings, Parcel};
-use crate::git::ObjectId;
 
 /// How long one call may take.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -71,6 +71,18 @@ struct Listed {
     state: String,
     #[serde(default)]
     head_ref_oid: String,
+    #[serde(default)]
+    created_at: String,
+}
+
+impl Listed {
+    /// Whether it is of this attempt: of its very commit, or made since the attempt began. Its head moves on when
+    /// somebody brings the branch up to date or mends something on it.
+    fn is_of(&self, parcel: &Parcel<'_>) -> bool {
+        let created: Option<Timestamp> = self.created_at.parse().ok();
+        self.head_ref_oid == parcel.commit.as_str()
+            || created.is_some_and(|created| created >= parcel.started)
+    }
 }
 
 impl Failure {
@@ -175,28 +187,21 @@ impl Forge {
         all
     }
 
-    /// The pull request of a head branch: an open one, else one of this very commit, which a person has closed or merged
+    /// The pull request of a head branch: an open one, else one of this attempt, which a person has closed or merged
     /// meanwhile. Any other that is closed is of an earlier attempt, whose branch of the same name is gone.
-    pub(super) async fn find(
-        &self,
-        branch: &str,
-        commit: &ObjectId,
-    ) -> Result<Option<String>, Failure> {
-        let answer = match self.list(branch, "url,state,headRefOid").await {
+    pub(super) async fn find(&self, parcel: &Parcel<'_>) -> Result<Option<String>, Failure> {
+        let branch = parcel.branch;
+        let answer = match self.list(branch, "url,state,createdAt,headRefOid").await {
             // An old one cannot tell of which commit they are.
             Err(failure) if failure.message.contains("Unknown JSON field") => {
-                self.list(branch, "url,state").await?
+                self.list(branch, "url,state,createdAt").await?
             }
             answer => answer?,
         };
         let listed: Vec<Listed> = serde_json::from_str(answer.trim())
             .map_err(|error| Failure::of(&format!("the list of pull requests: {error}")))?;
         let open = listed.iter().find(|one| one.state == "OPEN");
-        let ours = || {
-            listed
-                .iter()
-                .find(|one| one.head_ref_oid == commit.as_str())
-        };
+        let ours = || listed.iter().find(|one| one.is_of(parcel));
         Ok(open.or_else(ours).map(|one| one.url.clone()))
     }
 

@@ -16,6 +16,7 @@ pub mod text;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ralph_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, OnceCell};
 use tokio::time::Instant;
@@ -71,6 +72,8 @@ pub struct Parcel<'a> {
     pub branch: &'a str,
     /// Its commit.
     pub commit: &'a ObjectId,
+    /// When the attempt began: a closed pull request that is older is of another one.
+    pub started: Timestamp,
     /// The title of the pull request.
     pub title: &'a str,
     /// Its text.
@@ -127,19 +130,50 @@ impl Deliverer {
         parcel: &Parcel<'_>,
         known: &Delivered,
     ) -> Result<Delivered, DeliveryError> {
+        self.deliver_until(parcel, known, std::future::pending())
+            .await
+    }
+
+    /// As [`Deliverer::deliver`], but given up when `stop` ends; what runs then is told to end.
+    ///
+    /// # Errors
+    /// As [`Deliverer::deliver`], and [`DeliveryError::Stopped`].
+    pub async fn deliver_until(
+        &self,
+        parcel: &Parcel<'_>,
+        known: &Delivered,
+        stop: impl Future<Output = ()>,
+    ) -> Result<Delivered, DeliveryError> {
         let mut delivered = Delivered {
             branch: parcel.branch.to_owned(),
             notes: Vec::new(),
             ..known.clone()
         };
+        let is_stopped = tokio::select! {
+            done = self.steps(parcel, &mut delivered) => { done?; false }
+            () = stop => true,
+        };
+        if is_stopped {
+            return Err(DeliveryError::Stopped {
+                delivered: Box::new(delivered),
+            });
+        }
+        Ok(delivered)
+    }
+
+    async fn steps(
+        &self,
+        parcel: &Parcel<'_>,
+        delivered: &mut Delivered,
+    ) -> Result<(), DeliveryError> {
         if delivered.pushed.as_ref() != Some(parcel.commit) {
-            self.push(parcel, known.pushed.as_ref()).await?;
+            self.push(parcel, delivered.pushed.as_ref()).await?;
             delivered.pushed = Some(parcel.commit.clone());
         }
         let address = self.address().await;
         match self.forge(address.as_ref()).await {
             Ok(forge) => {
-                let made = self.pull_request(forge, parcel, &mut delivered).await;
+                let made = self.pull_request(forge, parcel, delivered).await;
                 made.map_err(|failure| failure.with(delivered.clone()))?;
                 delivered.compare = None;
             }
@@ -150,7 +184,7 @@ impl Deliverer {
                 delivered.notes.push(reason.clone());
             }
         }
-        Ok(delivered)
+        Ok(())
     }
 
     async fn push(
@@ -184,7 +218,7 @@ impl Deliverer {
         delivered: &mut Delivered,
     ) -> Result<(), forge::Failure> {
         if delivered.pull_request.is_none() {
-            let url = match forge.find(parcel.branch, parcel.commit).await? {
+            let url = match forge.find(parcel).await? {
                 Some(url) => url,
                 None => self.make(forge, parcel).await?,
             };
@@ -208,7 +242,7 @@ impl Deliverer {
         match made {
             Err(failure) if failure.is_there_already() => {
                 // Its answer was lost.
-                let found = forge.find(parcel.branch, parcel.commit).await?;
+                let found = forge.find(parcel).await?;
                 found.ok_or(failure)
             }
             made => made,

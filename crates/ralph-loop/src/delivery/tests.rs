@@ -10,6 +10,8 @@ use crate::git::ObjectId;
 use crate::git::sandbox::Sandbox;
 
 const BRANCH: &str = "ralph-claude/one-1a2b3c";
+/// When the attempt began.
+const STARTED: &str = "2026-05-04T10:00:00Z";
 
 /// A `gh` whose state is a folder: `list` has its pull requests, `calls` what it was called with; the files `out`,
 /// `limit`, `lost` and `label` make it fail in their ways.
@@ -71,6 +73,7 @@ impl Bench {
         Parcel {
             branch: BRANCH,
             commit: &self.commit,
+            started: STARTED.parse().unwrap(),
             title: "ralph: one",
             body: "the text\n",
             gates_failed: false,
@@ -167,25 +170,34 @@ async fn a_pull_request_that_appears_between_looking_and_making_is_taken() {
     );
 }
 
+/// A merged one whose head a person has moved on, with "Update branch" or a fix of their own, is the same work still.
 #[tokio::test]
-async fn a_closed_pull_request_counts_where_it_is_of_the_same_commit() {
+async fn a_closed_pull_request_counts_where_it_is_of_this_attempt() {
+    let before = "2026-05-04T09:59:59Z";
+    let after = "2026-05-04T10:20:00Z";
     for state in ["CLOSED", "MERGED"] {
-        for is_ours in [false, true] {
+        for (has_our_commit, created, is_ours) in [
+            (true, before, true),
+            (false, after, true),
+            (false, before, false),
+            (false, "", false),
+        ] {
             let bench = Bench::new(Duration::ZERO).await;
             let other = id(&"1".repeat(40));
-            let head = if is_ours { &bench.commit } else { &other };
+            let head = if has_our_commit {
+                &bench.commit
+            } else {
+                &other
+            };
             let url = "https://forge.example/o/n/pull/1";
-            bench.set(
-                "list",
-                &format!(
-                    r#"{{"url":"{url}","state":"{state}","headRefOid":"{head}"}}{}"#,
-                    "\n"
-                ),
+            let one = format!(
+                r#"{{"url":"{url}","state":"{state}","headRefOid":"{head}","createdAt":"{created}"}}"#
             );
+            bench.set("list", &format!("{one}\n"));
             let delivered = bench.deliver(&Delivered::default()).await.unwrap();
             let made = delivered.pull_request.unwrap();
-            assert_eq!(made == url, is_ours, "{state}: {made}");
-            assert_eq!(bench.calls("pr create"), usize::from(!is_ours));
+            assert_eq!(made == url, is_ours, "{one}: {made}");
+            assert_eq!(bench.calls("pr create"), usize::from(!is_ours), "{one}");
         }
     }
 }
@@ -331,6 +343,34 @@ async fn a_branch_that_another_push_holds_is_tried_again() {
     fs::remove_file(bench.sandbox.top().join(lock)).unwrap();
     let sent = bench.deliver(&Delivered::default()).await.unwrap();
     assert_eq!(sent.pushed.as_ref(), Some(&bench.commit));
+}
+
+/// What was reached until then is known.
+#[tokio::test]
+async fn a_program_that_hangs_is_left_when_the_loop_has_to_stop_at_once() {
+    let bench = Bench::new(Duration::ZERO).await;
+    let hanging = r#""pr list") echo $$ > hangs.tmp; mv hangs.tmp hangs; exec sleep 1000;"#;
+    bench.set("gh", &GH.replace(r#""pr list")"#, hanging));
+    let parcel = bench.parcel();
+    let hangs = bench.state.join("hangs");
+    let stop = async {
+        while !hangs.exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let none = Delivered::default();
+    let left = bench.deliverer.deliver_until(&parcel, &none, stop);
+    let error = left.await.unwrap_err();
+    assert!(matches!(error, DeliveryError::Stopped { .. }), "{error}");
+    let known = error.delivered().unwrap();
+    assert_eq!(known.pushed.as_ref(), Some(&bench.commit));
+    let pid: u32 = fs::read_to_string(&hangs).unwrap().trim().parse().unwrap();
+    while ralph_core::process::identity::is_pid_alive(pid) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    bench.set("gh", GH);
+    let sent = bench.deliver(known).await.unwrap();
+    assert!(sent.pull_request.is_some());
 }
 
 #[tokio::test]

@@ -519,6 +519,10 @@ fn what_another_program_says_of_a_login_is_not_about_the_agents() {
         "Failed to authenticate. API Error: 401",
         "Invalid API key · Fix external API key",
         "fatal: could not push\nInvalid API key",
+        "Your access token could not be refreshed because your refresh token was revoked. Please log out and sign in again.",
+        "Your access token could not be refreshed because your refresh token has expired. Please log out and sign in again.",
+        "Your access token could not be refreshed because your refresh token was already used. Please log out and sign in again.",
+        "Incorrect API key provided: sk-x. You can find your API key at https://platform.example/account",
     ] {
         let verdict = failure(words, now(), &berlin());
         assert!(matches!(verdict, Verdict::Auth { .. }), "{verdict:?}");

@@ -75,7 +75,7 @@ const BUSY: [&str; 29] = [
 
 /// Phrases of a login that is missing or refused, or of a bill. A test and a push are refused a login as well, so each of
 /// them holds what only the refusal of an agent's own service has.
-const LOGIN: [&str; 13] = [
+const LOGIN: [&str; 15] = [
     "not logged in",
     "please run /login",
     "please log in",
@@ -86,6 +86,8 @@ const LOGIN: [&str; 13] = [
     "last status: 401",
     "api error: 401",
     "oauth token has expired",
+    "your access token could not be refreshed",
+    "incorrect api key provided",
     "credit balance is too low",
     "billing_error",
     "account on hold",

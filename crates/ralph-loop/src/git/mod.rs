@@ -10,6 +10,7 @@ pub mod facts;
 pub mod import;
 pub mod lineage;
 mod locks;
+pub(crate) mod merged;
 mod object;
 pub mod refs;
 mod removal;

@@ -14,7 +14,6 @@ mod error;
 mod fast_forward;
 mod fit;
 mod line;
-mod merged;
 mod rebase;
 #[cfg(test)]
 mod tests;
@@ -36,9 +35,9 @@ pub use error::IntegrateError;
 pub use fast_forward::{Forwarded, Left};
 pub use tick::Tick;
 
-use self::merged::Merged;
 use self::tick::Plans;
 use crate::git::import::{FileChange, NewCommit, Parent};
+use crate::git::merged::Merged;
 use crate::git::refs::Base;
 use crate::git::{Git, ObjectId};
 use crate::worktree::{Assigned, Work, Worktrees};
@@ -266,11 +265,18 @@ impl Integrator {
         tip: &ObjectId,
     ) -> Result<Integrated, IntegrateError> {
         let commit = self.plain_commit(worktrees, order).await?;
-        let has_left = !self.git.is_ancestor(&order.work.base, tip).await?;
-        let Merged { tree, conflicts } = if has_left {
-            self.merged_since(&order.work.base, tip, &commit).await?
+        let base = &order.work.base;
+        // An agent that amends a commit of the base may have taken something out of it, which is its work.
+        let stands_on_base = order.work.head == *base;
+        let is_common =
+            !stands_on_base && self.git.merge_base(tip, &commit).await?.as_ref() == Some(base);
+        let has_left = !is_common && !self.git.is_ancestor(base, tip).await?;
+        let is_amended =
+            !is_common && !stands_on_base && !self.git.is_ancestor(base, &commit).await?;
+        let Merged { tree, conflicts } = if has_left || is_amended {
+            self.git.merged_since(base, tip, &commit).await?
         } else {
-            self.merged(tip, &commit).await?
+            self.git.merged(tip, &commit).await?
         };
         if !conflicts.is_empty()
             && !self
@@ -298,10 +304,9 @@ impl Integrator {
         order: &Order<'_>,
     ) -> Result<ObjectId, IntegrateError> {
         let (assigned, work) = (order.assigned, order.work);
-        if !work.is_committed
-            && work.base != assigned.start
-            && let Some(commit) = self.brought_forward(worktrees, order).await?
-        {
+        let is_on_start = work.base == assigned.start
+            && (work.head == work.base || self.git.is_ancestor(&work.base, &work.head).await?);
+        if !is_on_start && let Some(commit) = self.brought_forward(worktrees, order).await? {
             return Ok(commit);
         }
         let with_plan = if work.is_committed {
@@ -315,8 +320,9 @@ impl Integrator {
         Ok(made.await?)
     }
 
-    /// A work on an older commit, put onto the start as one commit: the plan of its row may be younger, and would conflict
-    /// where it is ticked there. `None` where the work itself conflicts.
+    /// A work on an older commit, or on an amended start, put onto the start as one commit: the plan of its row may be
+    /// younger, and would conflict where it is ticked there, and what an amended commit lacks would come back. `None`
+    /// where the work itself conflicts.
     async fn brought_forward(
         &self,
         worktrees: &Worktrees,
@@ -324,7 +330,8 @@ impl Integrator {
     ) -> Result<Option<ObjectId>, IntegrateError> {
         let start = &order.assigned.start;
         let commit = self.plain_commit(worktrees, order).await?;
-        let Merged { tree, conflicts } = self.merged(start, &commit).await?;
+        let both = self.git.merged_since(&order.work.base, start, &commit);
+        let Merged { tree, conflicts } = both.await?;
         if !conflicts.is_empty() {
             // As it was: what comes next makes a commit of its own.
             if commit != order.work.head {
@@ -430,14 +437,4 @@ impl Integrator {
 /// A plan as a change of a commit that completes a row of it.
 fn change(plan: Option<&tick::Plan>, tick: Option<Tick<'_>>) -> Option<FileChange> {
     Some(plan?.change(tick?.path))
-}
-
-fn object_id(found: &str) -> Result<ObjectId, IntegrateError> {
-    found.parse().map_err(|_| {
-        IntegrateError::Git(crate::git::GitError::Answer {
-            command: "git merge-tree".to_owned(),
-            found: found.chars().take(120).collect(),
-            expected: "the name of an object",
-        })
-    })
 }

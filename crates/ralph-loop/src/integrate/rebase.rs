@@ -1,7 +1,7 @@
 //! Work commit by commit on top of the base, in the attempt's own worktree.
 
-use super::{IntegrateError, Integrator, Made, Order, object_id};
-use crate::git::{Call, ObjectId};
+use super::{IntegrateError, Integrator, Made, Order};
+use crate::git::{Call, GitError, ObjectId};
 use crate::worktree::{Assigned, Worktrees};
 
 impl Integrator {
@@ -64,7 +64,11 @@ impl Integrator {
             .run()
             .await?
             .text();
-        let head = object_id(&head)?;
+        let head = head.parse().map_err(|_| GitError::Answer {
+            command: "git rev-parse".to_owned(),
+            found: head.chars().take(120).collect(),
+            expected: "the name of an object",
+        })?;
         if self.plans.tick(&self.git, tip, order.tick).await?.is_some() {
             let tree = worktrees.tree_of(&head).await?;
             let made = self

@@ -164,7 +164,7 @@ async fn check(shop: &Shop, attempt: &mut Finishing) -> Result<End, PoolError> {
         return put_aside(shop, attempt, closing, Ended::Tried).await;
     }
     // Set apart, as whatever is large and not the usual way: there is such a future for each attempt that ends.
-    let Some(report) = Box::pin(gates(shop, attempt)).await? else {
+    let Some(report) = Box::pin(gates(shop, attempt, &work.base)).await? else {
         let reason = Some("stopped while its checks ran".to_owned());
         let closing = Closing::new(Outcome::Interrupted, reason, ForTask::Open);
         return put_aside(shop, attempt, closing, Ended::Untried).await;
@@ -195,15 +195,20 @@ async fn check(shop: &Shop, attempt: &mut Finishing) -> Result<End, PoolError> {
     deliver(shop, attempt, work).await
 }
 
-/// Runs the checks; `None` when the loop was told to end everything meanwhile.
-async fn gates(shop: &Shop, attempt: &Finishing) -> Result<Option<GateReport>, PoolError> {
+/// Runs the checks; `None` when the loop was told to end everything meanwhile. What fails on the commit that the work is
+/// on, which an agent may have gone back to, has failed before.
+async fn gates(
+    shop: &Shop,
+    attempt: &Finishing,
+    base: &ObjectId,
+) -> Result<Option<GateReport>, PoolError> {
     let marks = BTreeMap::from([(
         "RALPH_ATTEMPT_ID".to_owned(),
         attempt.record.attempt.to_string(),
     )]);
     let run = GateRun {
         folder: &attempt.assigned.path,
-        base: Some(&attempt.assigned.start),
+        base: Some(base),
         variables: &marks,
         redactor: &shop.redactor,
         now: shop.env.now(),

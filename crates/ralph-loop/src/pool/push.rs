@@ -48,13 +48,17 @@ pub(super) async fn send(
     let parcel = Parcel {
         branch: &branch,
         commit: &commit,
+        started: attempt.record.started,
         title: &title(&task.row.text, &task.id, &branch),
         body: &text,
         gates_failed: false,
     };
     let mut pauses = shop.settings.delivery_retries.iter();
     loop {
-        let failure = match delivery.deliver(&parcel, &attempt.record.sent).await {
+        let mut stop = shop.stop.clone();
+        let sent =
+            delivery.deliver_until(&parcel, &attempt.record.sent, told(&mut stop, Stop::Now));
+        let failure = match sent.await {
             Ok(sent) => return Ok(sent_off(shop, attempt, &commit, sent)),
             Err(failure) => failure,
         };

@@ -10,7 +10,6 @@ use jiff::tz::TimeZone;
 use ralph_core::env::Env;
 use ralph_core::process::Identity;
 use ralph_core::process::guard::GuardProgram;
-use ralph_core::process::lock::LifeLock;
 
 use tokio::sync::watch;
 
@@ -32,6 +31,7 @@ use crate::integrate::Integrator;
 use crate::plan::PlanFile;
 use crate::record::{AttemptLine, Records};
 use crate::redact::Redactor;
+use crate::run::LoopLock;
 use crate::task::TaskKey;
 use crate::worktree::{Prepared, WorktreeError, Worktrees};
 
@@ -61,7 +61,7 @@ pub struct Site {
     /// The plan as the repository tracks it, from the top of the work tree; `None` where it does not.
     pub tracked_plan: Option<String>,
     /// The lock of its own loop, which is held in a workspace, too; in a single repository the caller holds it.
-    pub held: Option<LifeLock>,
+    pub held: Option<LoopLock>,
     /// What the user's checkout had of it last.
     pub(crate) plan_state: Mutex<PlanState>,
 }

@@ -211,11 +211,11 @@ fn values_are_checked_and_named() {
         let message = refused(|typed| typed.max_task_attempts = text(bad));
         assert!(message.contains("positive integer"), "{message}");
     }
-    for bad in ["foo", "-1", "1e3", "inf", ".5", "1."] {
+    for bad in ["foo", "-1", "1e3", "inf", ".", "", "1."] {
         let message = refused(|typed| typed.respawn_delay = text(bad));
         assert!(message.contains("--respawn-delay"), "{message}");
     }
-    for (good, length) in [("0", 0), ("0.5", 500), ("12.25", 12_250)] {
+    for (good, length) in [("0", 0), ("0.5", 500), (".5", 500), ("12.25", 12_250)] {
         let typed = CommandLine {
             respawn_delay: text(good),
             ..CommandLine::default()

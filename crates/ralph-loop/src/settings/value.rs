@@ -101,7 +101,7 @@ pub(super) fn time_limit(text: &str) -> Read<Duration> {
 fn decimal(text: &str, most: f64) -> Option<f64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    if !is_digits(whole) || !is_digits(fraction) {
+    if !(whole.is_empty() || is_digits(whole)) || !is_digits(fraction) {
         return None;
     }
     text.parse().ok().filter(|number| *number <= most)

@@ -16,6 +16,15 @@ impl Worktrees {
         if tip == &assigned.start || self.git.is_ancestor(tip, &work.head).await? {
             return Ok(());
         }
+        self.keep_aside(assigned, tip).await
+    }
+
+    /// Gives a commit of an attempt a branch of its own beside that of the attempt.
+    pub(super) async fn keep_aside(
+        &self,
+        assigned: &Assigned,
+        tip: &ObjectId,
+    ) -> Result<(), WorktreeError> {
         let first = format!("{}-aside", assigned.branch);
         let reference = |name: &str| format!("refs/heads/{name}");
         let name = match self.git.tip(&reference(&first)).await? {

@@ -17,12 +17,12 @@ pub enum WorktreeError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The worktree is no longer one of this repository.
-    #[error("the worktree {} is gone from its repository; the branch `{branch}` has what was committed", path.display())]
+    #[error("the worktree {} is gone from its repository{}", path.display(), committed(branch.as_deref()))]
     Gone {
         /// Where it was.
         path: PathBuf,
-        /// Its branch.
-        branch: String,
+        /// Its branch, where that has commits of its own.
+        branch: Option<String>,
     },
     /// Work is not where it should be before its worktree is removed.
     #[error("commit {} is not in `{place}`; the worktree {} was left as it is", commit.short(), path.display())]
@@ -35,12 +35,20 @@ pub enum WorktreeError {
         place: String,
     },
     /// There are other repositories in it, which no commit can hold.
-    #[error("the worktree {} holds repositories of its own ({}); it was left as it is", path.display(), folders.join(", "))]
+    #[error("the worktree {} holds repositories with something that is nowhere else ({}); it stays until that is", path.display(), folders.join(", "))]
     Embedded {
         /// The worktree.
         path: PathBuf,
         /// The folders.
         folders: Vec<String>,
+    },
+    /// It is the user's, who has put files into it that no commit holds.
+    #[error("the worktree {} holds files that are in no commit ({}); it was left as it is", path.display(), files.join(", "))]
+    NotClean {
+        /// The worktree.
+        path: PathBuf,
+        /// The first of them.
+        files: Vec<String>,
     },
     /// Git keeps branches as files in folders, so that no branch has the name of a folder of others.
     #[error("the branch `{branch}` is in the way of branches such as `{prefix}/task`")]
@@ -66,7 +74,7 @@ impl Coded for WorktreeError {
             Self::Git(error) => error.code(),
             Self::Store(error) => error.code(),
             Self::Gone { .. } | Self::Embedded { .. } | Self::NoName { .. } => Code::Failed,
-            Self::NotSafe { .. } => Code::Conflict,
+            Self::NotSafe { .. } | Self::NotClean { .. } => Code::Conflict,
             Self::InTheWay { .. } => Code::Usage,
         }
     }
@@ -75,10 +83,11 @@ impl Coded for WorktreeError {
         let text = match self {
             Self::Git(error) => return error.hint(),
             Self::Store(error) => return error.hint(),
-            Self::Gone { .. } => {
-                "Look at the branch; the agent seems to have removed its worktree."
-            }
-            Self::NotSafe { .. } => {
+            Self::Gone {
+                branch: Some(_), ..
+            } => "Look at the branch; the agent seems to have removed its worktree.",
+            Self::Gone { branch: None, .. } => "The agent seems to have removed its worktree.",
+            Self::NotSafe { .. } | Self::NotClean { .. } => {
                 "Look at the worktree, commit what you need, then `git worktree remove` it."
             }
             Self::Embedded { .. } => {
@@ -91,4 +100,10 @@ impl Coded for WorktreeError {
         };
         Some(Hint::new(text))
     }
+}
+
+fn committed(branch: Option<&str>) -> String {
+    branch.map_or_else(String::new, |branch| {
+        format!("; the branch `{branch}` has what was committed")
+    })
 }

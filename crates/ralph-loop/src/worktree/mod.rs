@@ -12,6 +12,7 @@ mod alone;
 mod aside;
 mod assign;
 mod error;
+mod gone;
 mod index;
 mod inside;
 mod mark;
@@ -19,6 +20,7 @@ mod notes;
 mod place;
 mod reuse;
 mod staging;
+mod stays;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -45,7 +47,7 @@ pub(crate) use work::touched;
 use self::mark::Mark;
 use self::place::{check_prefix, place, plain};
 use crate::git::refs::Base;
-use crate::git::{Git, GitError, ObjectId};
+use crate::git::{Call, Git, GitError, ObjectId};
 
 /// Worktrees are called by this letter and a number. The folder may hold others, which are not ours.
 const PREFIX_OF_NAMES: &str = "w";
@@ -266,7 +268,7 @@ impl Worktrees {
     ///
     /// # Errors
     /// [`WorktreeError::NotSafe`] when the work is not where it is said to be, and [`WorktreeError::Embedded`] when
-    /// the worktree holds repositories of its own: nothing is removed then, neither now nor by a later sweep.
+    /// the worktree holds repositories of its own: nothing is removed then, and a later sweep looks again.
     pub async fn release(
         &self,
         assigned: &Assigned,
@@ -346,16 +348,20 @@ impl Worktrees {
             let branch = of.map(|assigned| assigned.branch.clone());
             Mark::Released { branch }.write(&git_dir)?;
         }
-        // Twice: one that was being made when we were killed is locked (git-worktree(1)).
-        let arguments = ["worktree", "remove", "--force", "--force"];
-        let call = self.git.call(&arguments).arg(path);
-        if let Err(error) = call.limit(CHECKOUT_LIMIT).run().await {
+        if let Err(error) = self.remove_call(path).run().await {
             self.forget(path).await;
             if path.exists() {
                 return Err(error.into());
             }
         }
         Ok(())
+    }
+
+    /// Takes a worktree and git's entry of it away, also where its folder is gone. Forced twice: one that was being made
+    /// when we were killed is locked (git-worktree(1)).
+    fn remove_call(&self, path: &Path) -> Call<'_> {
+        let arguments = ["worktree", "remove", "--force", "--force"];
+        self.git.call(&arguments).arg(path).limit(CHECKOUT_LIMIT)
     }
 
     /// Removes what is left of a worktree that git cannot remove as one. Failures show up in the next sweep.
@@ -369,8 +375,11 @@ impl Worktrees {
         if let Err(error) = removed {
             tracing::warn!(path = %path.display(), %error, "a worktree is left");
         }
-        if let Err(error) = self.git.call(&["worktree", "prune"]).run().await {
-            tracing::warn!(%error, "worktrees are not pruned");
+        // Never `git worktree prune`: what it takes away may be a worktree of the user's on a disk that is away just now.
+        if self.git_dir_of(path).is_some()
+            && let Err(error) = self.remove_call(path).run().await
+        {
+            tracing::warn!(%error, "git still knows a worktree that is gone");
         }
     }
 

@@ -9,9 +9,7 @@ use std::path::Path;
 
 use super::index::{Index, START_INDEX};
 use super::mark::Mark;
-use super::{
-    Assigned, CHECKOUT_LIMIT, Prepared, Safe, Work, WorktreeError, Worktrees, embedded, notes,
-};
+use super::{Assigned, CHECKOUT_LIMIT, Prepared, Safe, WorktreeError, Worktrees, notes};
 use crate::git::{Call, ObjectId};
 
 /// What the git folder of a worktree holds when nothing is going on (gitrepository-layout(5)), and two files of ours.
@@ -53,31 +51,6 @@ impl Worktrees {
             return None;
         }
         Some(prepared)
-    }
-
-    /// Gives a worktree to the user for the repositories in it. Its files are those of the commit that holds the work, tick
-    /// and all, and it is on no branch, so that git finds it clean once those repositories are elsewhere.
-    ///
-    /// # Errors
-    /// Always, as the worktree stays.
-    pub(super) async fn leave_to_user(
-        &self,
-        assigned: &Assigned,
-        work: &Work,
-        safe: Safe<'_>,
-        branch: Option<ObjectId>,
-    ) -> Result<Option<Prepared>, WorktreeError> {
-        Mark::Stays.write(&assigned.git_dir)?;
-        let prepared = Prepared {
-            path: assigned.path.clone(),
-            git_dir: assigned.git_dir.clone(),
-        };
-        let (Safe::Merged(commit) | Safe::OnBranch(commit)) = safe;
-        self.leave(&prepared, commit).await?;
-        if let (Safe::Merged(_), Some(tip)) = (safe, branch) {
-            self.git.remove_ref(&assigned.reference(), &tip).await?;
-        }
-        Err(embedded(&assigned.path, &work.embedded))
     }
 
     /// Sets a worktree to a commit, on no branch.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use ralph_core::time::Timestamp;
 
 use super::mark::{Found, Mark};
-use super::{Assigned, CHECKOUT_LIMIT, Kept, PREFIX_OF_NAMES, WorktreeError, Worktrees, embedded};
+use super::{Assigned, Kept, PREFIX_OF_NAMES, WorktreeError, Worktrees};
 use crate::git::ObjectId;
 
 /// The message of a commit that saves what an interrupted attempt left.
@@ -95,7 +95,7 @@ impl Worktrees {
         }
         let gone = || WorktreeError::Gone {
             path: entry.path.clone(),
-            branch: entry.branch.clone().unwrap_or_default(),
+            branch: entry.branch.clone(),
         };
         let git_dir = self.git_dir_of(&entry.path).ok_or_else(gone)?;
         let prefix = format!("{}/", self.prefix);
@@ -152,25 +152,6 @@ impl Worktrees {
         Ok(kept)
     }
 
-    /// Of a worktree that stays for what is in it: it goes once that is elsewhere, and git finds it clean. Somebody may
-    /// work there meanwhile.
-    async fn look_again(
-        &self,
-        assigned: &Assigned,
-        branch: Option<&String>,
-    ) -> Result<Option<Kept>, WorktreeError> {
-        let inside = self.inside(assigned).await;
-        if !inside.embedded.is_empty() {
-            return Err(embedded(&assigned.path, &inside.embedded));
-        }
-        let call = self.git.call(&["worktree", "remove"]).arg(&assigned.path);
-        call.limit(CHECKOUT_LIMIT).run().await?;
-        if let Some(branch) = branch {
-            self.remove_if_merged(branch).await?;
-        }
-        Ok(None)
-    }
-
     /// Of a worktree whose folder is gone: commits that no branch has get one.
     async fn save_commits(&self, entry: &Entry) -> Result<Option<Kept>, WorktreeError> {
         let mut kept = None;
@@ -190,25 +171,6 @@ impl Worktrees {
         Ok(kept)
     }
 
-    /// What a former call has kept of an attempt whose worktree is gone. Where that is nothing, nothing of it stays.
-    pub(crate) async fn kept_before(
-        &self,
-        assigned: &Assigned,
-    ) -> Result<Option<Kept>, WorktreeError> {
-        let Some(commit) = self.git.tip(&assigned.reference()).await? else {
-            return Ok(None);
-        };
-        if commit != assigned.start {
-            let branch = assigned.branch.clone();
-            return Ok(Some(Kept { branch, commit }));
-        }
-        if !assigned.path.exists() {
-            self.forget(&assigned.path).await;
-            self.git.remove_ref(&assigned.reference(), &commit).await?;
-        }
-        Ok(None)
-    }
-
     /// Where the branch left the base: the start of its work, where no record says it.
     async fn fork_point(&self, entry: &Entry) -> Result<Option<ObjectId>, WorktreeError> {
         let (Some(head), tip) = (&entry.head, self.git.base_tip(&self.base).await?) else {
@@ -217,7 +179,7 @@ impl Worktrees {
         Ok(self.git.merge_base(head, &tip).await?)
     }
 
-    fn rescue_branch(&self, path: &Path) -> String {
+    pub(super) fn rescue_branch(&self, path: &Path) -> String {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         self.free_branch(&format!("rescued-{name}"))
     }

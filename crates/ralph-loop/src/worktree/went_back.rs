@@ -7,14 +7,16 @@ use std::fs;
 use super::{Assigned, WorktreeError, Worktrees};
 use crate::git::ObjectId;
 use crate::git::changes::Change;
+use crate::git::merged::Merged;
 
-/// What git says of a new commit on top of the last one (git-reflog(1)). Not of one that was amended, which takes its place.
-const COMMITS: [&str; 2] = ["commit: ", "commit (merge): "];
+/// What git says of a new commit on top of the last one, and of one that takes its place: whoever amends has the files
+/// of what is amended before him, and means what he takes out (git-reflog(1)).
+const COMMITS: [&str; 3] = ["commit: ", "commit (merge): ", "commit (amend): "];
 
 impl Worktrees {
     /// The commit that the work is to be taken against where the agent has left the start: the last one that both have.
     /// `None` where the start is below its last commit, where nothing is common, and where the files hold what the start
-    /// has: a commit of the base that was amended or put together with others is there under another name.
+    /// has: a commit of the base that was put together with others is there under another name.
     pub(super) async fn parted_at(
         &self,
         assigned: &Assigned,
@@ -32,7 +34,21 @@ impl Worktrees {
         };
         let left = self.git.changes_between(&common, start).await?;
         let is_undone = |step: &Change| changes.iter().any(|change| change.undoes(step));
-        Ok(left.iter().any(is_undone).then_some(common))
+        let lacks = left.iter().any(is_undone) || self.lacks(assigned, &common).await?;
+        Ok(lacks.then_some(common))
+    }
+
+    /// Whether the files lack something of what the start has seen since an older commit. Where they and that conflict
+    /// nobody can say, and the work is merged, or kept for that conflict.
+    async fn lacks(&self, assigned: &Assigned, common: &ObjectId) -> Result<bool, WorktreeError> {
+        let files = self.write_tree(assigned).await?;
+        let both = self.git.merged_since(common, &assigned.start, &files);
+        let Merged { tree, conflicts } = both.await?;
+        if conflicts.iter().any(|path| !self.is_protected(path)) {
+            return Ok(true);
+        }
+        let missing = self.git.changes_between(&files, &tree).await?;
+        Ok(missing.iter().any(|change| self.is_work(change)))
     }
 }
 
@@ -106,6 +122,10 @@ mod tests {
             assert_eq!(changes, ["A mine"], "{script}");
             assert!(!is_on_start, "{script}");
         }
+        let (changes, is_on_start) =
+            changes_after("reset --quiet --hard HEAD~1; write README.md; write theirs").await;
+        assert_eq!(changes, ["M README.md", "A theirs"], "all of it is touched");
+        assert!(!is_on_start);
     }
 
     #[tokio::test]
@@ -119,9 +139,22 @@ mod tests {
             assert_eq!(changes, ["A mine"], "{script}");
             assert!(is_on_start, "{script}");
         }
-        let (changes, is_on_start) = changes_after("revert --no-edit HEAD").await;
-        assert_eq!(changes, ["M README.md", "D theirs"], "a revert is meant");
-        assert!(is_on_start);
+    }
+
+    #[tokio::test]
+    async fn what_is_taken_out_by_a_revert_or_an_amended_commit_is_meant() {
+        for (script, expected) in [
+            ("revert --no-edit HEAD", &["M README.md", "D theirs"][..]),
+            ("rm -q theirs; commit -q --amend -m Less", &["D theirs"]),
+            (
+                "rm -q theirs; commit -q --amend -m Less; write mine; add -A; commit -q -m Mine",
+                &["A mine", "D theirs"],
+            ),
+        ] {
+            let (changes, is_on_start) = changes_after(script).await;
+            assert_eq!(changes, expected, "{script}");
+            assert!(is_on_start, "{script}");
+        }
     }
 
     #[test]
@@ -136,11 +169,13 @@ mod tests {
         let (start, head) = (id("1"), id("3"));
         assert!(stands_on(&format!("{begin}{one}{two}"), &head, &start));
         assert!(stands_on(&format!("{one}{two}"), &head, &start));
+        let amended = line("2", "3", "commit (amend): two");
+        assert!(stands_on(&format!("{one}{amended}"), &head, &start));
         assert!(stands_on("", &start, &start));
         for log in [
             format!("{begin}{one}"),
             format!("{begin}{two}"),
-            format!("{one}{}", line("2", "3", "commit (amend): two")),
+            format!("{}{amended}", line("1", "2", "reset: moving to x")),
             format!("{one}{}", line("2", "3", "reset: moving to x")),
             "torn".to_owned(),
             String::new(),

@@ -84,9 +84,11 @@ impl Worktrees {
     /// [`WorktreeError::Gone`]; git gives no answer.
     pub async fn capture(&self, assigned: &Assigned) -> Result<Work, WorktreeError> {
         if !self.has(assigned) {
+            let tip = self.git.tip(&assigned.reference()).await?;
+            let is_own = tip.is_some_and(|tip| tip != assigned.start);
             return Err(WorktreeError::Gone {
                 path: assigned.path.clone(),
-                branch: assigned.branch.clone(),
+                branch: is_own.then(|| assigned.branch.clone()),
             });
         }
         self.break_locks(assigned).await?;
@@ -197,7 +199,10 @@ impl Worktrees {
         tip: ObjectId,
         base: ObjectId,
     ) -> Result<Work, WorktreeError> {
-        let changes = self.git.changes_between(&assigned.start, &tip).await?;
+        let start = &assigned.start;
+        let is_older = base != *start && self.git.is_ancestor(&base, start).await?;
+        let since = if is_older { &base } else { start };
+        let changes = self.git.changes_between(since, &tip).await?;
         let tree = self.tree_of(&tip).await?;
         let inside = self.inside(assigned).await;
         Ok(Work {

@@ -4,8 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ralph_core::error::Code;
+use ralph_core::process::lock;
 use ralph_front::failure::Failure;
 use ralph_front::output::Output;
+use ralph_loop::assemble::{LOCK, STATE};
 use ralph_loop::breaker::files;
 use ralph_loop::gates::GateRun;
 use ralph_loop::git::{Git, GitProgram};
@@ -41,7 +43,7 @@ pub(super) fn watch(here: &Here, output: &Output) -> Outcome {
         };
         Ok(Drawn {
             text,
-            is_last: view.is_over(),
+            is_last: view.is_over() && !is_held(here),
         })
     };
     crate::commands::block_on(crate::commands::status::watch(output, draw))?
@@ -51,7 +53,17 @@ fn view(here: &Here) -> Result<loops::LoopStatus, Failure> {
     let records = Records::new(&here.folder());
     let (status, attempts) = (records.status()?, records.attempts()?);
     let now = crate::workspace::env().now();
-    Ok(loops::LoopStatus::new(status, &attempts, now))
+    Ok(loops::LoopStatus::new(
+        status,
+        &attempts,
+        is_held(here),
+        now,
+    ))
+}
+
+/// Whether a loop holds this folder. A lock that cannot be looked at tells nothing.
+fn is_held(here: &Here) -> bool {
+    lock::is_held(&here.folder().join(STATE).join(LOCK)).unwrap_or(false)
 }
 
 /// What would be done.

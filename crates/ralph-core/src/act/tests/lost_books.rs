@@ -97,3 +97,60 @@ async fn what_has_ended_or_is_another_projects_stays_out_of_the_books() {
     let report = bed.dispatch_with(|options| options.dry_run = true).await;
     assert!(report.verified.is_empty(), "{}", told(&report));
 }
+
+/// What keeps a project in DEBUG.
+const BLOCKED: &str = "# Debugging\n\n## BLOCKING\n\n### DBG-001: the loss explodes\n";
+const DEBUGGING: &str = "projects/p/documentation/debugging.md";
+
+/// The end of a run is noted, and does not take a project out of DEBUG while an entry blocks it.
+#[tokio::test]
+async fn a_restored_run_of_a_project_in_debug_ends_and_the_project_stays_there() {
+    let bed = bed();
+    bed.dispatch().await;
+    bed.project("p", "DEBUG", &[("Q-001", "")]);
+    bed.write(DEBUGGING, BLOCKED);
+    let report = bed.dispatch().await;
+    assert_eq!(report.verified[0].finding, "restored", "{}", told(&report));
+    assert_eq!(bed.state("p")["phase"], "DEBUG", "{}", told(&report));
+    assert_eq!(bed.state("p")["active_runs"][0]["job_id"], "1001");
+    bed.wait(100);
+    let report = bed.dispatch().await;
+    let state = bed.state("p");
+    assert_eq!(state["phase"], "DEBUG", "{}", told(&report));
+    assert_eq!(
+        state["completed_runs"][0]["job_id"],
+        "1001",
+        "{}",
+        told(&report)
+    );
+    assert_eq!(bed.cluster.calls(Method::Submit), 1);
+}
+
+#[tokio::test]
+async fn an_array_of_a_project_in_debug_ends_part_by_part_and_the_project_stays_there() {
+    let bed = Bed::new();
+    let tasks = JobScript::of([(0, "RUNNING"), (1500, "COMPLETED")])
+        .task(0, [(0, "RUNNING"), (500, "COMPLETED")])
+        .task(1, [(0, "RUNNING"), (1500, "COMPLETED")]);
+    let job = bed.cluster.add_foreign("sweep", tasks);
+    bed.project("p", "DEBUG", &[]);
+    bed.write(DEBUGGING, BLOCKED);
+    bed.write(
+        STATE,
+        &format!(
+            "{{\n  \"phase\": \"DEBUG\",\n  \"active_runs\": [{{\"run_id\": \"sweep\", \"job_id\": \"{job}\"}}],\n  \"completed_runs\": []\n}}\n"
+        ),
+    );
+    for (seconds, active) in [(1, 1), (900, 1), (900, 0), (900, 0)] {
+        bed.wait(seconds);
+        let report = bed.dispatch().await;
+        let state = bed.state("p");
+        assert_eq!(state["phase"], "DEBUG", "{}", told(&report));
+        let runs = state["active_runs"].as_array().map(Vec::len);
+        assert_eq!(runs, Some(active), "{}", told(&report));
+    }
+    assert_eq!(
+        bed.state("p")["completed_runs"].as_array().map(Vec::len),
+        Some(1)
+    );
+}

@@ -19,8 +19,8 @@ async fn problems(lines: &str, script: Option<&str>, policy: &PartitionPolicy) -
     }
     bed.write("projects/p/configs/a.json", "{}\n");
     let queue = bed.read("projects/p/documentation/queue.md");
-    let item = ralph_docs::queue::items(&queue).remove(0);
-    match prepare(&item, &bed.path("projects/p"), None, policy).await {
+    let items = ralph_docs::queue::items(&queue);
+    match prepare(&items[0], &items, &bed.path("projects/p"), None, policy).await {
         Ok(prepared) => format!("ok {} {:?}", prepared.script_path, prepared.config),
         Err(problems) => problems.join("\n"),
     }

@@ -90,6 +90,13 @@ fn every_form_of_the_input_flag_is_read_and_doubt_waits() {
             json!({"required": false, "question": "which seed?"}),
             (false, 1),
         ),
+        (
+            json!({"required": false, "needed": true, "question": "which seed?"}),
+            (true, 1),
+        ),
+        (json!({"waiting": false, "blocked": "on access"}), (true, 1)),
+        (json!({"needed": false, "blocked": 0}), (false, 1)),
+        (json!({"required": null, "question": "which?"}), (true, 1)),
         (json!({"prompt": "which seed?"}), (true, 1)),
         (json!({"prompt": ""}), (false, 1)),
     ] {
@@ -265,6 +272,65 @@ fn every_form_of_a_job_id_is_read() {
     ];
     for (record, expected) in cases {
         assert_eq!(read(record.clone()), expected, "{record}");
+    }
+}
+
+#[test]
+fn a_number_in_prose_is_no_job_and_a_written_job_stays_one() {
+    for (text, jobs) in [
+        ("3.5 hours left", ""),
+        ("3.5", ""),
+        ("job 3 of 8", ""),
+        ("3 of 8", ""),
+        ("job 2", "2"),
+        ("2026.01.12", ""),
+        ("2026-01-12 10:30", ""),
+        ("1.2.3", ""),
+        ("61003257.old", ""),
+        ("61003257.batch", "61003257"),
+        ("61003257.extern", "61003257"),
+        ("61003257.0", "61003257"),
+        ("61003257.12.3", ""),
+        ("10000 steps left", ""),
+        ("5000 of 8192 done", ""),
+        ("waits for 3 others", ""),
+        ("v2", ""),
+        ("2 retries, 61003257", "61003257"),
+        ("61003257, 3 more to come", "61003257"),
+        ("61003257 and 61003258", "61003257 61003258"),
+        (
+            "jobs 61003257, 61003258 and 61003259 (pending)",
+            "61003257 61003258 61003259",
+        ),
+        ("61003257 (after 61003250, 61003251)", "61003257"),
+        ("61003257 (a), 61003258 (b)", "61003257 61003258"),
+        ("61003257 (after 61003250, 5", "61003257"),
+        ("61003257 failed, resubmitted", "61003257"),
+        ("none yet (61003257 was cancelled)", ""),
+        ("TBD", ""),
+        ("JobId=61003257", "61003257"),
+        ("job:61003257", "61003257"),
+        ("Job#61003257", "61003257"),
+        ("61003257: pending", "61003257"),
+        ("3: pending", ""),
+        ("`61003257`", "61003257"),
+        ("[61003257, '61003258']", "61003257 61003258"),
+        ("12:30", ""),
+        ("seed=2048", ""),
+        ("lr:1000", ""),
+        ("61003257_[0-3]", "61003257"),
+        ("61003257 - resubmitted", "61003257"),
+        ("61003257 (12 of 20 tasks)", "61003257"),
+        ("61003257 2 tasks left", "61003257"),
+        ("0", ""),
+        ("-1", ""),
+        ("1e6", ""),
+        ("99999999999999999999", ""),
+    ] {
+        let jobs: Vec<&str> = jobs.split_whitespace().collect();
+        let read = JobRef::read(&json!(text));
+        let ids: Vec<String> = read.ids().iter().map(ToString::to_string).collect();
+        assert_eq!(ids, jobs, "{text}");
     }
 }
 

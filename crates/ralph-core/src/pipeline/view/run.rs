@@ -1,7 +1,7 @@
 //! One run of a list: its ids, the jobs it names, and what its status means.
 //!
 //! Words that nobody has thought of count as live, so that a run is asked about rather than forgotten. What must
-//! never be here: a computed job id (incident 6), a comparison with the clock.
+//! never be here: how a job id is written (`super::job_ref`), a comparison with the clock.
 
 use serde_json::Value;
 
@@ -9,120 +9,11 @@ use super::super::grammar::Kind;
 use super::super::record::{JOB_MEMBERS, Record, RunKey, id_text};
 use super::super::source::Source;
 use super::super::tree::NodeId;
+use super::job_ref::JobRef;
 use super::shape;
 use crate::id::{JobId, JobPart, Token};
 use crate::job::{Finality, JobParts, JobState};
 use crate::time::LooseTime;
-
-/// The largest array index that SLURM can be configured for (`MaxArraySize` in slurm.conf(5), less one). A larger
-/// number after `_` is a second job id.
-const MAX_ARRAY_INDEX: u32 = 4_000_000;
-
-/// The jobs that a record names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum JobRef {
-    /// None.
-    None,
-    /// One job, or one task of an array.
-    One(JobId),
-    /// Several, in the order of the record.
-    Many(Vec<JobId>),
-    /// A word instead of an id, such as `n/a` or `PENDING_SUBMISSION`.
-    Placeholder(String),
-}
-
-impl JobRef {
-    /// The jobs.
-    #[must_use]
-    pub fn ids(&self) -> &[JobId] {
-        match self {
-            Self::None | Self::Placeholder(_) => &[],
-            Self::One(id) => std::slice::from_ref(id),
-            Self::Many(ids) => ids,
-        }
-    }
-
-    /// Reads a member that holds a job id or several.
-    pub(in super::super) fn read(value: &Value) -> Self {
-        let text = match value {
-            Value::Null => return Self::None,
-            Value::String(text) if text.trim().is_empty() => return Self::None,
-            Value::String(text) => text.trim().to_owned(),
-            Value::Number(number)
-                if number.as_f64().is_some_and(|number| number.fract() != 0.0) =>
-            {
-                return Self::Placeholder(number.to_string());
-            }
-            other => other.to_string(),
-        };
-        let parts: Vec<JobId> = match value {
-            Value::Array(items) => items
-                .iter()
-                .flat_map(|item| Self::read(item).ids().to_vec())
-                .collect(),
-            _ => text.split(',').flat_map(jobs_of_part).collect(),
-        };
-        match parts.as_slice() {
-            [] => Self::Placeholder(text),
-            [one] => Self::One(*one),
-            _ => Self::Many(parts),
-        }
-    }
-}
-
-/// The jobs of one part of a list: `123`, `123 456`, `123;cluster`, `123_[0-3]`, `job 123`, `Submitted batch job 123` or
-/// `123 (a remark)`.
-fn jobs_of_part(part: &str) -> Vec<JobId> {
-    const IN_FRONT: [&str; 9] = [
-        "submitted",
-        "batch",
-        "slurm",
-        "job",
-        "jobs",
-        "id",
-        "ids",
-        "jobid",
-        "array",
-    ];
-    let is_in_front =
-        |word: &&str| IN_FRONT.contains(&word.trim_end_matches([':', '=']).to_lowercase().as_str());
-    let words = part.split_whitespace().skip_while(is_in_front);
-    let mut words = words.map(job_of_word);
-    let Some(Some(first)) = words.next() else {
-        return Vec::new();
-    };
-    let rest: Option<Vec<JobId>> = words.collect();
-    let mut jobs = vec![first];
-    jobs.extend(rest.unwrap_or_default());
-    jobs.into_iter().flat_map(split_impossible_task).collect()
-}
-
-/// One id, without a cluster's name, a step or a range of tasks behind it.
-fn job_of_word(word: &str) -> Option<JobId> {
-    let word = word.split(';').next().unwrap_or(word);
-    let word = word.strip_prefix('#').unwrap_or(word);
-    // A bracket or two numbers are a range of tasks: what can be asked about is the array.
-    let word = word.split_once("_[").map_or(word, |(base, _)| base);
-    let word = word.strip_suffix("[]").unwrap_or(word);
-    let word = match word.split_once('_') {
-        Some((base, tasks)) if tasks.contains(['-', '%', '*']) => base,
-        _ => word,
-    };
-    // `123.batch` is a step of a job, and `123.0` one too, or a number that a program wrote with a fraction.
-    let word = word.split_once('.').map_or(word, |(base, _)| base);
-    word.parse().ok()
-}
-
-/// `31946672_31948095` is two jobs that somebody joined: no array has a task of that number.
-fn split_impossible_task(job: JobId) -> Vec<JobId> {
-    match job.part() {
-        JobPart::Task(index) if index > MAX_ARRAY_INDEX => [job.base(), u64::from(index)]
-            .into_iter()
-            .filter_map(|base| JobId::whole(base).ok())
-            .collect(),
-        _ => vec![job],
-    }
-}
 
 /// What a run's status means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

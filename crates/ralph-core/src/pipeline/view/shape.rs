@@ -150,17 +150,24 @@ impl NeedsInput {
         }
     }
 
-    /// An object that says in members of its own that the project waits.
+    /// An object that says in members of its own that the project waits: one of them is enough.
     fn without_value(members: &Map<String, Value>) -> (bool, Option<&'static str>) {
         let flags = ["required", "needed", "needs_input", "waiting", "blocked"];
-        let said = flags.iter().find_map(|name| members.get(*name));
+        let mut said = flags
+            .iter()
+            .filter_map(|name| members.get(*name))
+            .filter(|value| !value.is_null())
+            .peekable();
         let asks = || {
             let questions = ["prompt", "question", "message"];
             questions
                 .iter()
                 .any(|name| text_member(members, name).is_some())
         };
-        let waits = said.map_or_else(asks, truthy);
+        let waits = match said.peek() {
+            Some(_) => said.any(truthy),
+            None => asks(),
+        };
         let odd = "expected true or false as value; read from the other members";
         (waits, (!members.is_empty()).then_some(odd))
     }

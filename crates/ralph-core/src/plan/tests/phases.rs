@@ -49,6 +49,25 @@ fn a_live_run_holds_back_its_item_however_the_id_is_joined() {
     );
 }
 
+/// A run that has ended is checked against its item, however it spells the id; and two spellings of one id are told.
+#[test]
+fn a_run_finds_its_item_however_the_id_is_joined() {
+    let ended = "//- a/.state/pipeline.json\n{\"phase\": \"RUN\", \"active_runs\": [], \"completed_runs\": [{\"run_id\": \"r\", \
+                 \"job_id\": \"7\", \"status\": \"completed\", \"queue_id\": \"q1\"}]}\n//- a/documentation/queue.md\n\
+                 ## IN_PROGRESS\n\n### Q-001: first\n";
+    insta::assert_snapshot!(check_plan(ended), @"a: check r [Check] 1 run finished");
+    let two = "//- a/.state/pipeline.json\n{\"phase\": \"RUN\"}\n//- a/documentation/queue.md\n\
+               ## READY\n\n### Q1: first\n\n## DONE\n\n### Q-001: first\n";
+    insta::assert_snapshot!(check_plan(two), @"a: -> IDLE [Idle] no READY item can be submitted: Q1 stands in the queue more than once, also as Q-001");
+    let facts = crate::fixture::Fixture::parse(two).facts();
+    assert_eq!(
+        facts.item("q-001").map(|item| item.id.as_str()),
+        Some("Q-001")
+    );
+    assert_eq!(facts.item("Q1").map(|item| item.id.as_str()), Some("Q1"));
+    assert!(facts.item("Q-01").is_none());
+}
+
 #[test]
 fn every_phase_has_its_step() {
     let phases = [

@@ -338,15 +338,33 @@ fn a_failure_with_independent_work_is_noted_and_work_goes_on() {
     "#);
 }
 
-/// An item without a script has one of its own name, so it does not share the one that failed.
+/// Items without a script run those of their own names, or all of them the only one that there is, which has just failed.
 #[test]
-fn an_item_that_names_no_script_is_work_of_its_own() {
-    let mut fixture = running("");
-    let texts = fixture.projects.values_mut().next().unwrap();
-    let queue = texts.get_mut("documentation/queue.md").unwrap();
-    *queue = queue.replace("- Script: slurm/jobs/ablation.sbatch\n", "");
-    let changes = briefly(&ended(&mut fixture, "1001 FAILED 1:0", "", &[]));
-    assert!(changes.contains("\"phase\": \"CHECK\""), "{changes}");
+fn an_item_that_may_share_the_failed_script_is_not_sent() {
+    let ablation = "- Script: slurm/jobs/ablation.sbatch\n";
+    for (failed, other, goes_on) in [
+        ("", ablation, true),
+        ("", "", false),
+        ("", "- Script: slurm/jobs/q001.sbatch\n", false),
+        ("- Script: slurm/jobs/q001_base.sbatch\n", "", true),
+        ("- Script: slurm/jobs/q0012_x.sbatch\n", "", false),
+        (
+            "- Script: slurm/jobs/ablation.sbatch\n",
+            "- Script: ablation.sbatch\n",
+            false,
+        ),
+    ] {
+        let mut fixture = running("");
+        let texts = fixture.projects.values_mut().next().unwrap();
+        let queue = texts.get_mut("documentation/queue.md").unwrap();
+        let hypothesis = "- Hypothesis: it learns\n";
+        *queue = queue
+            .replace(ablation, other)
+            .replace(hypothesis, &format!("{hypothesis}{failed}"));
+        let changes = briefly(&ended(&mut fixture, "1001 FAILED 1:0", "", &[]));
+        let checks = changes.contains("\"phase\": \"CHECK\"");
+        assert_eq!(checks, goes_on, "{failed}{other}{changes}");
+    }
 }
 
 #[test]

@@ -118,20 +118,12 @@ async fn an_agent_that_goes_back_takes_nothing_out_of_the_base() {
     }
 }
 
-#[tokio::test]
-async fn a_branch_for_a_pull_request_has_the_tick_of_a_row_that_is_younger_than_what_it_is_made_on()
-{
-    let bench = Bench::new(Strategy::Squash).await;
-    let assigned = bench.attempt("one").await;
-    // The plan came with the last commit.
-    let back = ["reset", "-q", "--hard", "HEAD~1"];
-    bench.sandbox.git_at(&assigned.path, &back);
-    write(&assigned.path, "a.txt", "a");
-    let work = bench.capture(&assigned).await;
+/// The branch for a pull request, merged into the base as a forge does it.
+async fn merge_branch(bench: &Bench, assigned: &Assigned, work: &Work) {
     let row = key("one");
     let order = Order {
-        assigned: &assigned,
-        work: &work,
+        assigned,
+        work,
         message: "ralph: do it",
         tick: Some(Tick {
             path: PLAN,
@@ -142,10 +134,138 @@ async fn a_branch_for_a_pull_request_has_the_tick_of_a_row_that_is_younger_than_
     };
     let made = bench.integrator.on_branch(&bench.worktrees, &order);
     let made = made.await.unwrap();
-    bench
-        .sandbox
-        .git(&["merge", "-q", "--no-edit", made.as_str()]);
+    let merge = ["merge", "-q", "--no-edit", made.as_str()];
+    bench.sandbox.git(&merge);
     assert!(bench.plan("main").contains("- [x] one"));
-    assert_eq!(bench.sandbox.read("a.txt"), "a");
     bench.is_clean();
+}
+
+/// The commit of the work alone, after which the loop is killed.
+async fn recalled(bench: &Bench, assigned: &Assigned, work: &Work) -> Work {
+    let (worktrees, message) = (&bench.worktrees, "ralph: do it");
+    let made = worktrees.commit(assigned, work, message, Vec::new(), NOW);
+    made.await.unwrap();
+    let work = bench.capture(assigned).await;
+    assert!(work.is_committed);
+    work
+}
+
+#[tokio::test]
+async fn a_branch_for_a_pull_request_has_the_tick_of_a_row_that_is_younger_than_what_it_is_made_on()
+{
+    for has_crashed in [false, true] {
+        let bench = Bench::new(Strategy::Squash).await;
+        let assigned = bench.attempt("one").await;
+        // The plan came with the last commit.
+        let back = ["reset", "-q", "--hard", "HEAD~1"];
+        bench.sandbox.git_at(&assigned.path, &back);
+        write(&assigned.path, "a.txt", "a");
+        let mut work = bench.capture(&assigned).await;
+        if has_crashed {
+            work = recalled(&bench, &assigned, &work).await;
+        }
+        let paths: Vec<&str> = work.changes.iter().map(|one| &*one.path).collect();
+        assert_eq!(paths, ["a.txt"]);
+        merge_branch(&bench, &assigned, &work).await;
+        assert_eq!(bench.sandbox.read("a.txt"), "a");
+    }
+}
+
+#[tokio::test]
+async fn a_branch_for_a_pull_request_takes_out_what_was_taken_out_of_an_amended_commit() {
+    for has_crashed in [false, true] {
+        let bench = with_secret(Strategy::Squash).await;
+        let assigned = bench.attempt("one").await;
+        let run = |words: &[&str]| bench.sandbox.git_at(&assigned.path, words);
+        run(&["rm", "-q", "secret"]);
+        run(&["commit", "-q", "--amend", "-m", "Good"]);
+        write(&assigned.path, "a.txt", "a");
+        let mut work = bench.capture(&assigned).await;
+        if has_crashed {
+            work = recalled(&bench, &assigned, &work).await;
+        }
+        merge_branch(&bench, &assigned, &work).await;
+        assert_eq!(bench.sandbox.read("good"), "good");
+        assert!(!bench.sandbox.top().join("secret").exists());
+    }
+}
+
+#[tokio::test]
+async fn an_agent_that_goes_back_and_touches_all_that_it_has_left_takes_nothing_out_either() {
+    let back = [
+        &["reset", "-q", "--hard", "HEAD~1"][..],
+        &["checkout", "-q", "-b", "other", "HEAD~1"],
+    ];
+    for strategy in ALL {
+        for (back, has_commits) in back.into_iter().zip([false, true]) {
+            let case = format!("{strategy:?}, {back:?}, commits {has_commits}");
+            let bench = with_line_of_the_users(strategy).await;
+            let assigned = bench.attempt("one").await;
+            let run = |words: &[&str]| bench.sandbox.git_at(&assigned.path, words);
+            run(back);
+            write(&assigned.path, "api.txt", "header\none\ntwo\nthree\n");
+            if has_commits {
+                run(&["commit", "-q", "-a", "-m", "Own"]);
+            }
+            let made = bench.made(&assigned, "one").await;
+            assert_eq!(bench.forward(&made).await, Forwarded::Moved, "{case}");
+            let text = bench.sandbox.read("api.txt");
+            assert_eq!(text, "header\none\ntwo\nthree\ntheirs\n", "{case}");
+            assert!(bench.plan("main").contains("- [x] one"), "{case}");
+            bench.is_clean();
+        }
+    }
+}
+
+/// A base whose last commit adds a line to a file.
+async fn with_line_of_the_users(strategy: Strategy) -> Bench {
+    let bench = Bench::new(strategy).await;
+    bench.sandbox.write("api.txt", "one\ntwo\nthree\n");
+    bench.sandbox.commit_all("Begin");
+    bench.sandbox.write("api.txt", "one\ntwo\nthree\ntheirs\n");
+    bench.sandbox.commit_all("Theirs");
+    bench
+}
+
+#[tokio::test]
+async fn an_agent_that_goes_back_and_changes_the_same_line_has_a_conflict() {
+    for strategy in ALL {
+        let bench = with_line_of_the_users(strategy).await;
+        let assigned = bench.attempt("one").await;
+        let back = ["reset", "-q", "--hard", "HEAD~1"];
+        bench.sandbox.git_at(&assigned.path, &back);
+        write(&assigned.path, "api.txt", "one\ntwo\nthree\nmine\n");
+        let work = bench.capture(&assigned).await;
+        let integrated = bench.onto_base(&assigned, &work, &key("one")).await;
+        let Integrated::Conflict { commit, paths } = integrated else {
+            panic!("{strategy:?}: {integrated:?}");
+        };
+        assert_eq!(paths, ["api.txt"]);
+        let kept = bench.sandbox.git(&["show", &format!("{commit}:api.txt")]);
+        assert_eq!(kept, "one\ntwo\nthree\nmine");
+    }
+}
+
+#[tokio::test]
+async fn what_an_agent_takes_out_of_the_commit_that_it_amends_is_out_also_where_the_base_has_moved()
+{
+    for (strategy, has_moved) in ALL.map(|one| [(one, true), (one, false)]).concat() {
+        let case = format!("{strategy:?}, moved {has_moved}");
+        let bench = with_secret(strategy).await;
+        let assigned = bench.attempt("one").await;
+        let run = |words: &[&str]| bench.sandbox.git_at(&assigned.path, words);
+        run(&["rm", "-q", "secret"]);
+        run(&["commit", "-q", "--amend", "-m", "Good"]);
+        if has_moved {
+            bench.sandbox.write("late", "late");
+            bench.sandbox.commit_all("Late");
+        }
+        let made = bench.made(&assigned, "one").await;
+        assert_eq!(bench.forward(&made).await, Forwarded::Moved, "{case}");
+        assert!(!bench.sandbox.top().join("secret").exists(), "{case}");
+        assert_eq!(bench.sandbox.read("good"), "good", "{case}");
+        assert_eq!(bench.sandbox.top().join("late").exists(), has_moved);
+        assert!(bench.plan("main").contains("- [x] one"), "{case}");
+        bench.is_clean();
+    }
 }

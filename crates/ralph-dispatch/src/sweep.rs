@@ -384,7 +384,14 @@ mod tests {
         atomic::replace(&unreadable, b"{").unwrap();
         for expected in [[true; 4], [false, true, false, true]] {
             let held = lock(&layout).unwrap();
-            let swept = sweep(&layout, &env, &Look::new(&layout, &jobs), &held).unwrap();
+            let swept = sweep(
+                &layout,
+                &env,
+                &Look::new(&layout, &jobs),
+                &Homes::default(),
+                &held,
+            )
+            .unwrap();
             assert_eq!([0, 1, 2, 3].map(is_there), expected);
             assert_eq!(swept.problems.is_empty(), !expected[0]);
             let _ = fs::remove_file(&unreadable);

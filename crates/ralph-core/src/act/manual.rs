@@ -57,9 +57,7 @@ impl RunLog {
     fn found_at(&mut self, piece: &FetchReport) {
         self.is_found = true;
         self.offset = piece.offset;
-        if let Some(path) = &piece.path {
-            self.stay_with(path);
-        }
+        self.stay_with(piece.path.as_deref().unwrap_or_default());
     }
 
     fn stay_with(&mut self, path: &str) {
@@ -75,9 +73,8 @@ impl RunLog {
     fn read_copy(&mut self) -> Option<Vec<u8>> {
         let bytes = copy_from(self)?;
         self.is_found = true;
-        if let Some(path) = self.local.clone() {
-            self.stay_with(&path.to_string_lossy());
-        }
+        let path = self.local.clone().unwrap_or_default();
+        self.stay_with(&path.to_string_lossy());
         Some(bytes)
     }
 

@@ -177,6 +177,10 @@ fn what_a_job_delivered_is_not_done_again() {
 /// A clone of one branch, whose remote cannot be asked when the job has ended, and then has lost the branch: work that
 /// is not home is not forgotten by the next launch, and what the remote answers is taken.
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a remote that is away for a while"
+)]
 fn work_that_is_not_home_is_not_forgotten() {
     let bench = clustered(&["svc-a"]);
     bench.link("ralph", &binary("ralph-tested"));

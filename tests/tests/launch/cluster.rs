@@ -104,6 +104,17 @@ fn loops_as_jobs() {
     );
 }
 
+/// The workbench's loops work with the program `agent`.
+fn work_with_the_agent(bench: &Workbench) {
+    let conf = bench.read("wb/project.conf");
+    let agent = bench.path("bin/agent").display().to_string();
+    bench.write(
+        "wb/project.conf",
+        &format!("{conf}WB_RALPH_ENGINE=command\nWB_RALPH_AGENT_COMMAND=\"{agent}\"\n"),
+    );
+    bench.commit("wb");
+}
+
 /// The clone on the node is gone with its job. What was delivered there waits to be merged, with pull requests and
 /// without, and neither the next job nor the next loop at home does it again.
 #[test]
@@ -115,13 +126,7 @@ fn what_a_job_delivered_is_not_done_again() {
         "agent",
         "#!/bin/sh\ncat >/dev/null\necho \"$RALPH_TASK_ID\" >>\"${0%/*}/../done.$(basename \"$PWD\")\"\necho x >\"$RALPH_TASK_ID.txt\"\n",
     );
-    let conf = bench.read("wb/project.conf");
-    let agent = bench.path("bin/agent").display().to_string();
-    bench.write(
-        "wb/project.conf",
-        &format!("{conf}WB_RALPH_ENGINE=command\nWB_RALPH_AGENT_COMMAND=\"{agent}\"\n"),
-    );
-    bench.commit("wb");
+    work_with_the_agent(&bench);
     // Without pull requests a loop merges into its base, which comes back as one branch.
     bench.write("wb/repos/svc-b/.ralphrc", "PR_ENABLED=false\n");
     bench.commit("wb/repos/svc-b");
@@ -188,13 +193,7 @@ fn work_that_is_not_home_is_not_forgotten() {
         "agent",
         "#!/bin/sh\ncat >/dev/null\necho x >\"$RALPH_TASK_ID.txt\"\n",
     );
-    let conf = bench.read("wb/project.conf");
-    let agent = bench.path("bin/agent").display().to_string();
-    bench.write(
-        "wb/project.conf",
-        &format!("{conf}WB_RALPH_ENGINE=command\nWB_RALPH_AGENT_COMMAND=\"{agent}\"\n"),
-    );
-    bench.commit("wb");
+    work_with_the_agent(&bench);
     bench.write("wb/repos/svc-a/.ralphrc", "PR_ENABLED=false\n");
     bench.commit("wb/repos/svc-a");
     let _ = bench.git("wb/repos/svc-a", &["push", "--quiet", "origin", "main"]);

@@ -94,22 +94,11 @@ mod tests {
     use ralph_core::time::Timestamp;
 
     use super::super::mark::{Found, Mark};
-    use super::super::{Assigned, Worktrees};
-    use crate::git::sandbox::Sandbox;
-
-    async fn bench() -> (Sandbox, Worktrees, Assigned) {
-        let sandbox = Sandbox::new();
-        let git = sandbox.open().await;
-        let base = git.base(None, None).await.unwrap();
-        let worktrees = Worktrees::open(&git, &base, "ralph-x").await.unwrap();
-        let prepared = worktrees.prepare().await.unwrap();
-        let assigned = worktrees.assign(prepared, "one").await.unwrap();
-        (sandbox, worktrees, assigned)
-    }
+    use super::super::tests::assigned_one;
 
     #[tokio::test]
     async fn one_that_waits_goes_where_the_base_went() {
-        let (sandbox, worktrees, assigned) = bench().await;
+        let (sandbox, worktrees, assigned) = assigned_one().await;
         assert_eq!(worktrees.advance(&assigned).await.unwrap(), None);
         sandbox.write("new.txt", "new");
         sandbox.write("README.md", "changed\n");
@@ -133,7 +122,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_in_which_somebody_works_stays_and_keeps_it() {
-        let (sandbox, worktrees, assigned) = bench().await;
+        let (sandbox, worktrees, assigned) = assigned_one().await;
         sandbox.write("../repo-worktrees/w1/README.md", "theirs\n");
         sandbox.write("README.md", "changed\n");
         sandbox.commit_all("Move the base");
@@ -148,7 +137,7 @@ mod tests {
     #[tokio::test]
     async fn a_loop_that_was_killed_on_the_way_leaves_nothing() {
         for has_arrived in [false, true] {
-            let (sandbox, worktrees, assigned) = bench().await;
+            let (sandbox, worktrees, assigned) = assigned_one().await;
             sandbox.write("new.txt", "new");
             sandbox.commit_all("Move the base");
             if has_arrived {

@@ -77,18 +77,9 @@ impl Worktrees {
 mod tests {
     use std::fs;
 
-    use super::super::{Assigned, WorktreeError, Worktrees};
+    use super::super::tests::assigned_one;
+    use super::super::{Assigned, WorktreeError};
     use crate::git::sandbox::Sandbox;
-
-    async fn bench() -> (Sandbox, Worktrees, Assigned) {
-        let sandbox = Sandbox::new();
-        let git = sandbox.open().await;
-        let base = git.base(None, None).await.unwrap();
-        let worktrees = Worktrees::open(&git, &base, "ralph-x").await.unwrap();
-        let prepared = worktrees.prepare().await.unwrap();
-        let assigned = worktrees.assign(prepared, "one").await.unwrap();
-        (sandbox, worktrees, assigned)
-    }
 
     /// What the agent does before its worktree is gone: each is a call of git.
     fn leave(sandbox: &Sandbox, assigned: &Assigned, script: &str) {
@@ -103,7 +94,7 @@ mod tests {
     async fn commits_on_no_branch_are_put_on_that_of_the_attempt() {
         let detached = "checkout -q --detach; commit -q --allow-empty -m Lost";
         for script in [detached, &format!("{detached}; branch -D ralph-x/one")] {
-            let (sandbox, worktrees, assigned) = bench().await;
+            let (sandbox, worktrees, assigned) = assigned_one().await;
             leave(&sandbox, &assigned, script);
             for _ in 0..2 {
                 let kept = worktrees.kept_before(&assigned).await.unwrap().unwrap();
@@ -122,7 +113,7 @@ mod tests {
 
     #[tokio::test]
     async fn where_the_branch_has_commits_too_they_are_kept_beside_it() {
-        let (sandbox, worktrees, assigned) = bench().await;
+        let (sandbox, worktrees, assigned) = assigned_one().await;
         let script = "commit -q --allow-empty -m Own; checkout -q --detach HEAD~1; \
                       commit -q --allow-empty -m Lost";
         leave(&sandbox, &assigned, script);
@@ -136,7 +127,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_its_own_entry_goes_and_no_branch_is_named_that_has_nothing() {
-        let (sandbox, worktrees, assigned) = bench().await;
+        let (sandbox, worktrees, assigned) = assigned_one().await;
         let theirs = sandbox.folder().join("theirs");
         let path = theirs.to_string_lossy().into_owned();
         sandbox.git(&["worktree", "add", "-q", "--detach", &path]);

@@ -14,6 +14,17 @@ use crate::git::{Git, ObjectId};
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
+/// A new repository, its worktrees, and one of them that was given the attempt `one`.
+pub(super) async fn assigned_one() -> (Sandbox, Worktrees, Assigned) {
+    let sandbox = Sandbox::new();
+    let git = sandbox.open().await;
+    let base = git.base(None, None).await.unwrap();
+    let worktrees = Worktrees::open(&git, &base, "ralph-x").await.unwrap();
+    let prepared = worktrees.prepare().await.unwrap();
+    let assigned = worktrees.assign(prepared, "one").await.unwrap();
+    (sandbox, worktrees, assigned)
+}
+
 struct Bench {
     sandbox: Sandbox,
     git: Git,

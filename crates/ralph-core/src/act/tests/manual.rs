@@ -11,6 +11,13 @@ fn slug() -> Slug {
     "p".parse().unwrap()
 }
 
+/// The id of the first live run.
+fn first_run(bed: &Bed) -> String {
+    let state = bed.state("p");
+    let run = &state["active_runs"][0]["run_id"];
+    run.as_str().unwrap().to_owned()
+}
+
 #[tokio::test]
 async fn an_item_is_submitted_by_name_and_only_once() {
     let bed = Bed::new();
@@ -83,10 +90,7 @@ async fn a_log_is_read_by_pieces_from_the_cluster_or_its_copy() {
         .rule(Rule::any(script.prints(2, "one\n").prints(50, "two\n")));
     bed.dispatch().await;
     bed.wait(10);
-    let run = bed.state("p")["active_runs"][0]["run_id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let run = first_run(&bed);
     let dispatcher = bed.dispatcher();
     let mut log = dispatcher.log(None, &run, None, Stream::Out).unwrap();
     let mut read =
@@ -124,10 +128,7 @@ async fn a_cancel_is_looked_at_until_the_job_has_ended() {
     ])));
     bed.dispatch().await;
     bed.wait(10);
-    let run = bed.state("p")["active_runs"][0]["run_id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let run = first_run(&bed);
     // From here on nobody waits for the pauses.
     tokio::time::pause();
     bed.cluster.fault(Method::Cancel, Fault::Ignored);
@@ -239,10 +240,7 @@ async fn of_an_array_the_log_of_one_task_is_read() {
     bed.cluster.rule(Rule::any(course));
     bed.dispatch().await;
     bed.wait(10);
-    let run = bed.state("p")["active_runs"][0]["run_id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let run = first_run(&bed);
     let dispatcher = bed.dispatcher();
     let mut log = dispatcher.log(None, &run, Some(2), Stream::Out).unwrap();
     assert_eq!(dispatcher.next_piece(&mut log).await.unwrap(), b"one\n");

@@ -29,6 +29,7 @@ use ralph_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::outcome::{AttemptId, Usage, Verdict};
+use crate::redact::without_last_token;
 use crate::task::Task;
 
 pub use settings::{EngineSettings, Prices, SettingsError, split_command};
@@ -291,12 +292,21 @@ fn inherit_without(more: &[&str]) -> Inherit {
 /// The longest summary or message that is kept, in characters.
 const LONGEST_WORDS: usize = 2000;
 
+/// The longest command of a refused tool that is kept, in characters.
+const LONGEST_RULE: usize = 120;
+
 /// A text that fits into a record: trimmed and cut.
 fn shortened(text: &str) -> String {
+    cut(text, LONGEST_WORDS)
+}
+
+/// So many characters of a text at most. It is not masked yet, so no token may be cut in two.
+fn cut(text: &str, most: usize) -> String {
     let text = text.trim();
-    match text.char_indices().nth(LONGEST_WORDS) {
+    let end = text.char_indices().nth(most).map(|(end, _)| end);
+    match end.and_then(|end| text.get(..end)) {
         None => text.to_owned(),
-        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
+        Some(kept) => format!("{}…", without_last_token(kept)),
     }
 }
 

@@ -28,6 +28,7 @@ use ralph_core::process::variable;
 use ralph_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::git::FOREIGN;
 use crate::outcome::{AttemptId, Usage, Verdict};
 use crate::redact::without_last_token;
 use crate::task::Task;
@@ -266,26 +267,18 @@ fn variables(order: &AgentOrder) -> BTreeMap<String, String> {
     variables
 }
 
-/// What no agent inherits: where git looks when it is called by a hook (git-rev-parse(1), `--local-env-vars`), and
-/// the mark by which an agent takes itself for one that runs inside another.
-const NEVER_INHERITED: [&str; 12] = [
+/// What no agent inherits beside what [`FOREIGN`] says: settings of the git that calls a hook (git-rev-parse(1),
+/// `--local-env-vars`), and the marks by which an agent takes itself for one that runs inside another.
+const NEVER_INHERITED: [&str; 4] = [
     "CLAUDECODE",
     "CLAUDE_CODE_ENTRYPOINT",
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_COMMON_DIR",
     "GIT_CONFIG_COUNT",
     "GIT_CONFIG_PARAMETERS",
-    "GIT_DIR",
-    "GIT_INDEX_FILE",
-    "GIT_NAMESPACE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_PREFIX",
-    "GIT_WORK_TREE",
 ];
 
-/// Everything but [`NEVER_INHERITED`] and these.
+/// Everything but those and these.
 fn inherit_without(more: &[&str]) -> Inherit {
-    let names = NEVER_INHERITED.iter().chain(more);
+    let names = FOREIGN.iter().chain(&NEVER_INHERITED).chain(more);
     Inherit::Without(names.map(|name| (*name).to_owned()).collect())
 }
 

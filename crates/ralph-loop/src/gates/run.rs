@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::time::{Instant, timeout};
 
 use super::{Gate, GateOutcome, GateResult, GateRun, GatesError};
+use crate::git::FOREIGN;
 use crate::redact::Redactor;
 
 /// How much of the output is kept, in bytes: its end.
@@ -105,7 +106,8 @@ pub(super) async fn run(
         program: program.into(),
         args: arguments.to_vec(),
         workdir: run.folder.to_owned(),
-        inherit: Inherit::All,
+        // A check that runs git must not do it in the repository of a hook that has started the loop.
+        inherit: Inherit::Without(FOREIGN.map(str::to_owned).into()),
         variables: run.variables.clone(),
         // Nothing to read: a gate that asks a question gets no answer, and does not wait for one.
         stdin: Vec::new(),

@@ -47,8 +47,8 @@ pub(crate) const FOREIGN: [&str; 10] = [
 ];
 
 /// Settings of every call: no collection of garbage at a random moment, no daemon that outlives the call, no way into
-/// submodules, which no new worktree has yet.
-const SETTINGS: [&str; 8] = [
+/// submodules, which no new worktree has yet, and no relative paths, by which a worktree would not be found again.
+const SETTINGS: [&str; 10] = [
     "-c",
     "gc.auto=0",
     "-c",
@@ -57,6 +57,8 @@ const SETTINGS: [&str; 8] = [
     "core.fsmonitor=false",
     "-c",
     "submodule.recurse=false",
+    "-c",
+    "worktree.useRelativePaths=false",
 ];
 
 /// A run of git that is being put together.

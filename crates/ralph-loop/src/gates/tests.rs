@@ -348,4 +348,12 @@ fn gates_are_read_off_the_files_of_a_repository() {
     );
     sandbox.write("package.json", "{ not json");
     assert_eq!(commands()[0], "ruff check .");
+    let pipe = sandbox.top().join("GNUmakefile");
+    let made = std::process::Command::new("mkfifo").arg(pipe).status();
+    assert!(made.unwrap().success());
+    assert_eq!(
+        commands().last().unwrap(),
+        "make test",
+        "no pipe is waited for"
+    );
 }

@@ -249,7 +249,6 @@ async fn site(
     let delivery = remote.as_deref().map(|remote| {
         let settings = DeliverySettings {
             draft: work.draft.value,
-            failure_label: work.label.value.clone(),
             ..DeliverySettings::new(remote, &base.branch)
         };
         Deliverer::new(&git, settings)

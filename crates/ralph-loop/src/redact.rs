@@ -52,6 +52,9 @@ const SCHEMES: [&str; 4] = ["Bearer ", "bearer ", "Basic ", "token "];
 /// Shorter words after a scheme are words.
 const LEAST_CREDENTIAL: usize = 20;
 
+/// No token is longer, in bytes: what is, is one block of data.
+const LONGEST_TOKEN: usize = 8192;
+
 /// Endings of names of variables whose values are secret.
 const SECRET_NAMES: [&str; 10] = [
     "TOKEN",
@@ -142,6 +145,19 @@ impl Redactor {
         masked.join("\n")
     }
 
+    /// The end of a longer text without its secrets. What was cut in two where it begins would not be known for one, and
+    /// is taken off: the first line, or the first token of a text of one line, and the rest of a private key.
+    #[must_use]
+    pub fn mask_tail(&self, text: &str) -> String {
+        let text = match text.split_once('\n') {
+            Some((_, rest)) => rest,
+            None => text.trim_start_matches(is_in_a_token),
+        };
+        let (begin, end) = (private(text, KEY_BEGIN), private(text, KEY_END));
+        let from = end.filter(|end| begin.is_none_or(|begin| end < &begin));
+        self.mask(text.get(from.unwrap_or(0)..).unwrap_or_default())
+    }
+
     /// One line of a stream without its secrets; `lines` belongs to the stream.
     #[must_use]
     pub fn mask_line(&self, line: &str, lines: &mut KeyLines) -> String {
@@ -201,6 +217,34 @@ fn is_token_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | '+' | '=' | '~')
 }
 
+/// Whether a character may be part of a secret of any form.
+fn is_in_a_token(c: char) -> bool {
+    c.is_ascii_graphic() && !matches!(c, '"' | '\'' | ',')
+}
+
+/// A text that is cut behind its last character, without the token there: the part of it that is left would not be known
+/// for a secret.
+pub(crate) fn without_last_token(text: &str) -> &str {
+    let end = text.trim_end_matches(is_in_a_token).len();
+    let end = if text.len() - end <= LONGEST_TOKEN {
+        end
+    } else {
+        text.len() - LONGEST_TOKEN
+    };
+    text.get(..end).unwrap_or(text)
+}
+
+/// Where the first line of a private key begins that starts with this sign. Others may stand before it: in JSON a
+/// certificate and its key are one line.
+fn private(text: &str, sign: &str) -> Option<usize> {
+    let mut signs = text.match_indices(sign).map(|(at, _)| at);
+    signs.find(|at| {
+        let label = text.get(at + sign.len()..).unwrap_or_default();
+        let label = label.split("-----").next();
+        label.is_some_and(|label| label.len() < 40 && label.contains(PRIVATE))
+    })
+}
+
 /// How many token characters the text begins with; all of them are one byte long.
 fn token_length(text: &str) -> usize {
     text.find(|c: char| !is_token_char(c)).unwrap_or(text.len())
@@ -229,13 +273,7 @@ fn mask_keys(line: &str, lines: &mut KeyLines) -> String {
             *lines = KeyLines(None);
             rest = after;
         }
-        let begin = rest.find(KEY_BEGIN).filter(|at| {
-            let label = rest.get(at + KEY_BEGIN.len()..).unwrap_or_default();
-            label
-                .split("-----")
-                .next()
-                .is_some_and(|label| label.len() < 40 && label.ends_with(PRIVATE))
-        });
+        let begin = private(rest, KEY_BEGIN);
         let Some(begin) = begin else {
             out.push_str(rest);
             return out;
@@ -416,6 +454,45 @@ mod tests {
             mask(line),
             "x -----BEGIN PRIVATE KEY-----[masked]-----END PRIVATE KEY----- y"
         );
+    }
+
+    #[test]
+    fn a_private_key_is_masked_behind_a_certificate_and_as_a_block() {
+        let line = "-----BEGIN CERTIFICATE-----\\nMIIcert\\n-----END CERTIFICATE-----\\n\
+                    -----BEGIN PRIVATE KEY-----\\nMIIkey\\n-----END PRIVATE KEY-----";
+        let masked = mask(line);
+        assert!(
+            masked.contains("MIIcert") && !masked.contains("MIIkey"),
+            "{masked}"
+        );
+        let block =
+            "-----BEGIN PGP PRIVATE KEY BLOCK-----\nlQdGkey\n-----END PGP PRIVATE KEY BLOCK-----";
+        assert!(!mask(block).contains("lQdGkey"));
+    }
+
+    #[test]
+    fn half_a_secret_at_a_cut_is_taken_off() {
+        let redactor = Redactor::new([("GH_TOKEN", "hunter2hunter2")]);
+        for (text, expected) in [
+            (
+                "89abcdef01234567 rest\nlast hunter2hunter2",
+                "last [masked]",
+            ),
+            ("89abcdef01234567 of one line", " of one line"),
+            (
+                "x\nIabc\ndef=\n-----END RSA PRIVATE KEY-----\nb",
+                "-----END RSA PRIVATE KEY-----\nb",
+            ),
+        ] {
+            assert_eq!(redactor.mask_tail(text), expected);
+        }
+        for (text, expected) in [
+            ("it is hunter2hun", "it is "),
+            ("{\"token\":\"ghp_012345", "{\"token\":\""),
+            ("das ist ü", "das ist ü"),
+        ] {
+            assert_eq!(without_last_token(text), expected);
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use ralph_tests::{Repository, wait_until};
+use ralph_tests::{Ran, Repository, wait_until};
 
 /// Everything that must hold when a loop has ended, whatever it did.
 #[track_caller]
@@ -194,6 +194,23 @@ fn work_that_fails_its_checks_is_kept_on_its_branch() {
     );
     assert_eq!(repository.attempts()[0]["branch"], branches[0].as_str());
     assert!(repository.plan().contains("- [ ] Rubbish"));
+}
+
+#[test]
+fn a_loop_that_a_hook_has_started_points_no_check_at_the_repository_of_the_hook() {
+    let repository = Repository::with_plan(&["- [ ] Good :: write good.txt good; commit good"]);
+    let words = [
+        "loop",
+        "--quality-gates",
+        "test -z \"$GIT_DIR$GIT_INDEX_FILE\"",
+    ];
+    let mut command = repository.command(&words);
+    let git = repository.root().join(".git");
+    command.env("GIT_DIR", &git);
+    command.env("GIT_INDEX_FILE", git.join("index"));
+    let _ = Ran::of_command(&mut command).ended(0);
+    let check = repository.attempts()[0]["checks"][0].to_string();
+    assert!(check.contains("PASS: "), "{check}");
 }
 
 #[test]

@@ -74,18 +74,17 @@ impl Deadlines {
         let due = |at: Option<Instant>, hang| at.map(|at| Due { at, hang });
         let after = |from: Instant, limit: Option<Duration>| from.checked_add(limit?);
         let wall = after(self.started, self.limits.wall);
-        // Half-way through a silence is looked for the first time, at its end for the second.
-        let silence = self.limits.silence.map(|limit| {
-            if self.seen.is_some() {
-                limit
-            } else {
-                limit / 2
-            }
-        });
+        // Half-way through a silence is looked for the first time, at its end for the second. Where the first look came
+        // late, such as because this process was stopped, the second one leaves the agent as much time.
+        let half = self.limits.silence.map(|limit| limit / 2);
+        let idle = match &self.seen {
+            None => after(self.heard, half),
+            Some((looked, _)) => after(self.heard, self.limits.silence).max(after(*looked, half)),
+        };
         let result = Some(self.limits.after_result).filter(|_| self.has_result);
         [
             due(wall, Hang::Wall),
-            due(after(self.heard, silence), Hang::Idle),
+            due(idle, Hang::Idle),
             due(after(self.heard, result), Hang::AfterResult),
         ]
         .into_iter()
@@ -139,6 +138,16 @@ mod tests {
         assert_eq!(due(&watch), (30, Hang::Idle));
         wait(10).await;
         assert!(!watch.looked(still()), "nothing happened since");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_that_comes_late_is_followed_by_none_at_once() {
+        let mut watch = watch();
+        let still = || Signs::look(u32::MAX, std::path::Path::new("/nowhere"));
+        // The loop was stopped by its terminal, and its agent worked on without a word.
+        wait(50).await;
+        assert!(watch.looked(still()), "nothing to compare with");
+        assert_eq!(due(&watch), (60, Hang::Idle));
     }
 
     #[tokio::test(start_paused = true)]

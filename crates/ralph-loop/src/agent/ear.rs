@@ -16,6 +16,9 @@ use crate::redact::Redactor;
 /// How much of standard error is kept for the verdict, in bytes.
 const STDERR_TAIL: usize = 8 * 1024;
 
+/// The longest text of what an agent does that is shown, in characters. It is cut behind the masking.
+const LONGEST_DOING: usize = 120;
+
 /// Both streams of one run.
 pub(super) struct Ear<'a> {
     reader: Box<dyn StreamReader>,
@@ -84,7 +87,10 @@ impl<'a> Ear<'a> {
         self.stderr.push('\n');
         if self.stderr.len() > 2 * STDERR_TAIL {
             let mut from = self.stderr.len() - STDERR_TAIL;
-            while !self.stderr.is_char_boundary(from) {
+            // Not in the middle of a token, which is masked as a whole or not at all.
+            while !self.stderr.is_char_boundary(from)
+                || !self.stderr[..from].ends_with(char::is_whitespace)
+            {
                 from += 1;
             }
             self.stderr.drain(..from);
@@ -199,7 +205,10 @@ fn clean(text: &str, redactor: &Redactor) -> String {
 
 fn shown(progress: Progress, redactor: &Redactor) -> Progress {
     match progress {
-        Progress::Doing(text) => Progress::Doing(clean(&text, redactor)),
+        Progress::Doing(text) => {
+            let text = clean(&text, redactor);
+            Progress::Doing(text.chars().take(LONGEST_DOING).collect())
+        }
         Progress::Retrying { reason } => Progress::Retrying {
             reason: clean(&reason, redactor),
         },

@@ -1,10 +1,9 @@
 //! Puts the lines of a stream together from the pieces in which it is read. Pure.
 
+use crate::redact::without_last_token;
+
 /// The longest line that is kept, in bytes; what is beyond is cut off.
 pub(super) const LONGEST: usize = 1024 * 1024;
-
-/// At the place where a line is cut, a token may have been cut too: its visible part goes as well.
-const LONGEST_TOKEN: usize = 8192;
 
 /// The unfinished line of a stream.
 #[derive(Debug, Default)]
@@ -55,22 +54,6 @@ impl Lines {
     }
 }
 
-fn without_last_token(line: &str) -> &str {
-    let end = line
-        .trim_end_matches(|c: char| !c.is_whitespace() && !matches!(c, '"' | '\'' | ','))
-        .len();
-    if line.len() - end <= LONGEST_TOKEN {
-        line.get(..end).unwrap_or(line)
-    } else {
-        // No token is that long: this is one block of data.
-        let mut end = line.len() - LONGEST_TOKEN;
-        while !line.is_char_boundary(end) {
-            end -= 1;
-        }
-        line.get(..end).unwrap_or(line)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -96,10 +79,7 @@ mod tests {
         text.extend_from_slice(b"\nnext");
         let found = lines(&[&long, b"\n", &text]);
         assert_eq!(found.len(), 3);
-        assert_eq!(
-            found[0].len(),
-            LONGEST - LONGEST_TOKEN + " [500 more bytes]".len()
-        );
+        assert_eq!(found[0].len(), LONGEST - 8192 + " [500 more bytes]".len());
         assert!(
             !found[1].contains("ghp_") && found[1].ends_with(" more bytes]"),
             "half a token is no token"

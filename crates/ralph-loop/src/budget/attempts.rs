@@ -69,19 +69,21 @@ impl Attempts {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let _held = Held::take(&self.lock).map_err(BudgetError::io("lock", &self.lock_path))?;
         self.refresh(&mut seen)?;
+        if seen.is_torn {
+            // Ended before anything is decided: it may lack nothing but its end, and counts then.
+            append::append_bytes(&self.ledger, b"\n")?;
+            self.refresh(&mut seen)?;
+        }
         let (lines, answer) = decide(&seen.book);
         if !lines.is_empty() {
-            self.append(&seen, &lines)?;
+            self.append(&lines)?;
             self.refresh(&mut seen)?;
         }
         Ok(answer)
     }
 
-    fn append(&self, seen: &Seen, lines: &[Line]) -> Result<(), BudgetError> {
+    fn append(&self, lines: &[Line]) -> Result<(), BudgetError> {
         let mut text = String::new();
-        if seen.is_torn {
-            text.push('\n');
-        }
         for line in lines {
             let line = serde_json::to_string(line)
                 .map_err(io::Error::from)

@@ -160,6 +160,20 @@ fn a_torn_line_costs_itself_only() {
 }
 
 #[test]
+fn what_lacks_nothing_but_the_end_of_its_line_counts() {
+    let folder = folder();
+    let budget = Budget::create(folder.path(), &terms(1, Some(1))).unwrap();
+    let reserve = |number, owner: &Identity| budget.reserve(&attempt(number), "r", owner).unwrap();
+    assert_eq!(reserve(1, &dead()), Reserved::Granted);
+    // It had been given the disk's last bytes.
+    let line = format!(r#"{{"event":"spent","attempt":"{}"}}"#, attempt(1));
+    let ledger = folder.path().join("attempts.jsonl");
+    append::append_bytes(&ledger, line.as_bytes()).unwrap();
+    assert_eq!(reserve(2, &own()), Reserved::Exhausted);
+    assert_eq!(budget.standing().unwrap().spent, 1);
+}
+
+#[test]
 fn a_budget_begins_anew_only_when_nobody_has_it_open() {
     let folder = folder();
     let missing = Budget::open(folder.path()).unwrap_err();

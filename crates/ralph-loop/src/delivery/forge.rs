@@ -39,9 +39,6 @@ const FINAL: [&str; 6] = [
     "unknown flag",
 ];
 
-/// Colour of the label for failed gates.
-const LABEL_COLOUR: &str = "d93f0b";
-
 /// The program and where it runs.
 #[derive(Debug, Clone)]
 pub(super) struct Program {
@@ -122,6 +119,8 @@ impl Program {
             ("GH_PROMPT_DISABLED", "1"),
             ("GH_NO_UPDATE_NOTIFIER", "1"),
             ("NO_COLOR", "1"),
+            // It outranks the other, and would colour the JSON as well.
+            ("CLICOLOR_FORCE", "0"),
             ("LC_ALL", "C"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -238,26 +237,6 @@ impl Forge {
                 answer.trim()
             ))
         })
-    }
-
-    /// Puts a label on a pull request, and makes the label first where there is none.
-    pub(super) async fn label(&self, url: &str, label: &str) -> Result<(), Failure> {
-        let about = "The repository's own checks failed when this was delivered";
-        let make = [
-            "label",
-            "create",
-            label,
-            "--color",
-            LABEL_COLOUR,
-            "--description",
-            about,
-        ];
-        match self.program.run(&self.with_repository(&make), "").await {
-            Err(failure) if !failure.is_there_already() => return Err(failure),
-            _ => {}
-        }
-        let order = self.with_repository(&["pr", "edit", url, "--add-label", label]);
-        self.program.run(&order, "").await.map(drop)
     }
 }
 

@@ -39,8 +39,6 @@ pub struct DeliverySettings {
     pub base: String,
     /// Whether they are drafts.
     pub draft: bool,
-    /// The label of those whose gates failed.
-    pub failure_label: String,
     /// Shortest time between two new pull requests, so that neither CI nor the forge is flooded.
     pub interval: Duration,
     /// The program that makes them, `gh`.
@@ -57,7 +55,6 @@ impl DeliverySettings {
             remote: remote.to_owned(),
             base: base.to_owned(),
             draft: false,
-            failure_label: "quality-gates-failed".to_owned(),
             interval: Duration::from_secs(2),
             forge_program: PathBuf::from("gh"),
             forge_variables: Vec::new(),
@@ -78,8 +75,6 @@ pub struct Parcel<'a> {
     pub title: &'a str,
     /// Its text.
     pub body: &'a str,
-    /// Whether it gets the label of failed gates.
-    pub gates_failed: bool,
 }
 
 /// What is known of a delivery; kept in the attempt's record.
@@ -93,7 +88,7 @@ pub struct Delivered {
     pub pull_request: Option<String>,
     /// Where a person can make one, if we could not.
     pub compare: Option<String>,
-    /// What else a person should know: no `gh`, a label that was refused.
+    /// What else a person should know, such as that there is no `gh`.
     pub notes: Vec<String>,
 }
 
@@ -195,7 +190,8 @@ impl Deliverer {
         let remote = &self.settings.remote;
         let target = format!("refs/heads/{}", parcel.branch);
         let refspec = format!("{}:{target}", parcel.commit);
-        let mut arguments = vec!["push", "--quiet"];
+        // The user's own tags are no work of ours, also where `push.followTags` would send them along (git-push(1)).
+        let mut arguments = vec!["push", "--quiet", "--no-follow-tags"];
         // Only over a tip that we have put there ourselves (git-push(1), --force-with-lease).
         let lease = ours.map(|tip| format!("--force-with-lease={target}:{tip}"));
         arguments.extend(lease.as_deref());
@@ -210,7 +206,7 @@ impl Deliverer {
         }
     }
 
-    /// Finds the pull request of the branch or makes one, and labels it.
+    /// Finds the pull request of the branch or makes one.
     async fn pull_request(
         &self,
         forge: &Forge,
@@ -223,13 +219,6 @@ impl Deliverer {
                 None => self.make(forge, parcel).await?,
             };
             delivered.pull_request = Some(url);
-        }
-        if let (true, Some(url)) = (parcel.gates_failed, &delivered.pull_request)
-            && let Err(failure) = forge.label(url, &self.settings.failure_label).await
-        {
-            delivered
-                .notes
-                .push(format!("no label: {}", failure.message));
         }
         Ok(())
     }

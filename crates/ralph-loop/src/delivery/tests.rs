@@ -14,14 +14,15 @@ const BRANCH: &str = "ralph-claude/one-1a2b3c";
 const STARTED: &str = "2026-05-04T10:00:00Z";
 
 /// A `gh` whose state is a folder: `list` has its pull requests, `calls` what it was called with; the files `out`,
-/// `limit`, `lost` and `label` make it fail in their ways.
+/// `limit` and `lost` make it fail in their ways. Its user wants colours.
 const GH: &str = r#"#!/bin/sh
 cd "$STATE" || exit 9
 echo "$*" >> calls
 case "$1 $2" in
 "--version ") echo "gh version 2.0.0" ;;
 "auth status") test ! -e out || { echo "You are not logged in" >&2; exit 1; } ;;
-"pr list") if test -e list; then printf '['; paste -sd, list; printf ']\n'; else echo '[]'; fi ;;
+"pr list") test "$CLICOLOR_FORCE" = 0 || printf '\033[1;37m'
+    if test -e list; then printf '['; paste -sd, list; printf ']\n'; else echo '[]'; fi ;;
 "pr create")
     cat > body
     if test -e limit; then rm limit; echo "HTTP 403: You have exceeded a secondary rate limit" >&2; exit 1; fi
@@ -31,8 +32,6 @@ case "$1 $2" in
     test ! -e lost || { rm lost; echo "connection reset" >&2; exit 1; }
     echo "Creating pull request for x into main in o/n"
     echo "https://forge.example/o/n/pull/$number" ;;
-"label create") test ! -e label || { echo "label already exists" >&2; exit 1; } ;;
-"pr edit") ;;
 *) echo "unknown command" >&2; exit 2 ;;
 esac
 "#;
@@ -76,7 +75,6 @@ impl Bench {
             started: STARTED.parse().unwrap(),
             title: "ralph: one",
             body: "the text\n",
-            gates_failed: false,
         }
     }
 
@@ -374,33 +372,27 @@ async fn a_program_that_hangs_is_left_when_the_loop_has_to_stop_at_once() {
 }
 
 #[tokio::test]
-async fn failed_gates_are_shown_by_a_label_and_drafts_are_drafts() {
+async fn drafts_are_drafts() {
     let bench = Bench::new(Duration::ZERO).await;
     let mut settings = bench.deliverer.settings.clone();
     settings.draft = true;
     let deliverer = Deliverer::new(&bench.sandbox.open().await, settings);
-    let parcel = Parcel {
-        gates_failed: true,
-        ..bench.parcel()
-    };
-    let delivered = deliverer
-        .deliver(&parcel, &Delivered::default())
-        .await
-        .unwrap();
+    let (parcel, known) = (bench.parcel(), Delivered::default());
+    let delivered = deliverer.deliver(&parcel, &known).await.unwrap();
     assert_eq!(delivered.notes, [""; 0]);
     let calls = fs::read_to_string(bench.state.join("calls")).unwrap();
     assert!(calls.contains("--body-file - --draft"), "{calls}");
-    assert_eq!(
-        bench.calls("label create quality-gates-failed --color d93f0b"),
-        1
-    );
-    assert_eq!(
-        bench.calls("pr edit https://forge.example/o/n/pull/1 --add-label"),
-        1
-    );
-    bench.set("label", "");
-    let again = deliverer.deliver(&parcel, &delivered).await.unwrap();
-    assert_eq!(again.notes, [""; 0], "a label that exists is no failure");
+}
+
+#[tokio::test]
+async fn tags_of_the_user_stay_here() {
+    let bench = Bench::new(Duration::ZERO).await;
+    bench.sandbox.git(&["config", "push.followTags", "true"]);
+    bench
+        .sandbox
+        .git(&["tag", "-a", "-m", "Not yet", "v2", "main"]);
+    bench.deliver(&Delivered::default()).await.unwrap();
+    assert_eq!(bench.sandbox.git(&["ls-remote", "--tags", "origin"]), "");
 }
 
 #[tokio::test(start_paused = true)]

@@ -49,10 +49,8 @@ pub fn title(text: &str, id: &str, branch: &str) -> String {
 pub struct GateLine {
     /// The command.
     pub command: String,
-    /// `passed`, `failed (exit 1)`, `failed before too`.
+    /// `passed`, `passed when run again (flaky)`, `failed before too (exit 1)`.
     pub result: String,
-    /// The end of its output, where it failed.
-    pub failure: Option<String>,
 }
 
 /// What the text of a pull request is made of.
@@ -92,7 +90,6 @@ pub fn body(summary: &Summary<'_>) -> String {
             .map(|words| format!("{words}\n")),
     );
     parts.push(format!("## Quality Gates\n\n{}", table(summary.gates)));
-    parts.extend(failures(summary.gates));
     if !summary.protected.is_empty() {
         let files = summary.protected.join("`, `");
         parts.push(format!("Not taken over from the agent: `{files}`.\n"));
@@ -122,33 +119,6 @@ fn table(gates: &[GateLine]) -> String {
     };
     let rows: String = gates.iter().map(row).collect();
     format!("| Gate | Result |\n|---|---|\n{rows}")
-}
-
-fn failures(gates: &[GateLine]) -> Option<String> {
-    let section = |gate: &GateLine| {
-        let output = gate.failure.as_ref()?;
-        let fence = fence_for(output);
-        let (command, result, output) = (&gate.command, &gate.result, output.trim_end());
-        Some(format!(
-            "\n`{command}`: {result}\n\n{fence}text\n{output}\n{fence}\n"
-        ))
-    };
-    let sections: String = gates.iter().filter_map(section).collect();
-    (!sections.is_empty()).then(|| format!("## Quality Gate Failures\n{sections}"))
-}
-
-/// A fence that the text does not end.
-fn fence_for(text: &str) -> String {
-    let longest = text
-        .lines()
-        .map(|line| {
-            line.trim_start()
-                .bytes()
-                .take_while(|byte| *byte == b'`')
-                .count()
-        })
-        .max();
-    "`".repeat(longest.unwrap_or(0).max(2) + 1)
 }
 
 /// The footer of a repository's pull requests, word for word. In a workspace it is the workspace's alone.
@@ -201,12 +171,10 @@ mod tests {
             GateLine {
                 command: "cargo test | tee x".to_owned(),
                 result: "passed".to_owned(),
-                failure: None,
             },
             GateLine {
                 command: "npm run lint".to_owned(),
-                result: "failed (exit 1)".to_owned(),
-                failure: Some("bad\n```\n".to_owned()),
+                result: "failed before too (exit 1)".to_owned(),
             },
         ];
         insta::assert_snapshot!(body(&summary(&gates, Some("By us\n\n\n"))));

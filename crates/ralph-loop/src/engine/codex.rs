@@ -8,8 +8,8 @@ use super::command::blocked;
 use super::json::{self, count, elements, text};
 use super::words;
 use super::{
-    AgentOrder, Engine, EngineName, EngineSettings, Finish, Launch, Prices, Progress, Reading,
-    StatusScanner, StreamReader, how, inherit_without, shortened, summary, variables,
+    AgentOrder, Engine, EngineName, EngineSettings, Finish, LONGEST_RULE, Launch, Prices, Progress,
+    Reading, StatusScanner, StreamReader, cut, how, inherit_without, shortened, summary, variables,
 };
 use crate::outcome::{Usage, Verdict};
 
@@ -170,12 +170,12 @@ impl Reader {
                 self.status.text(words);
                 self.words = Some(words.to_owned());
                 if let Some(line) = words.trim().lines().next() {
-                    tell(Progress::Doing(line.chars().take(120).collect()));
+                    tell(Progress::Doing(shortened(line)));
                 }
             }
             Some("command_execution") if is_denied(event) => {
                 let command = text(event, &["item", "command"]).unwrap_or("a command");
-                self.denials.insert(command.chars().take(120).collect());
+                self.denials.insert(cut(command, LONGEST_RULE));
             }
             Some("error") => {
                 let message = text(event, &["item", "message"]).unwrap_or("an error without words");
@@ -264,5 +264,5 @@ fn doing(event: &Value) -> Option<String> {
         "web_search" => text(event, &["item", "query"])?.to_owned(),
         _ => return None,
     };
-    Some(words.chars().take(120).collect())
+    Some(shortened(&words))
 }

@@ -9,13 +9,16 @@ use super::json::{self, cost, count, text};
 use super::words;
 use super::{
     AgentOrder, Engine, EngineName, EngineSettings, Finish, Launch, Progress, Reading,
-    SettingsError, StatusScanner, StatusWord, StreamReader, how, inherit_without, shortened,
+    SettingsError, StatusScanner, StatusWord, StreamReader, cut, how, inherit_without, shortened,
     variables,
 };
 use crate::outcome::{Usage, Verdict};
 
 /// Version of the order.
 const SCHEMA_VERSION: u32 = 1;
+
+/// Characters of the last line that are kept.
+const LONGEST_LINE: usize = 500;
 
 /// The engine `command`.
 #[derive(Debug)]
@@ -118,8 +121,7 @@ impl StreamReader for Reader {
             }
         }
         self.status.line(trimmed);
-        self.last.clear();
-        self.last.extend(trimmed.chars().take(500));
+        self.last = cut(trimmed, LONGEST_LINE);
     }
 
     fn has_result(&self) -> bool {

@@ -5,12 +5,14 @@ use super::json::{self, text};
 use super::words;
 use super::{
     AgentOrder, Engine, EngineName, EngineSettings, Finish, Launch, Progress, Reading,
-    StatusScanner, StreamReader, how, inherit_without, shortened, variables,
+    StatusScanner, StreamReader, cut, how, inherit_without, shortened, variables,
 };
 use crate::outcome::{Usage, Verdict};
 
 /// How many of the last lines of standard output may tell why it failed.
 const LAST_LINES: usize = 5;
+/// Characters of each of them.
+const LONGEST_LINE: usize = 500;
 /// Without somebody to ask, only this mode can work.
 const PERMISSION_MODE: &str = "dangerous";
 
@@ -83,7 +85,7 @@ impl StreamReader for Reader {
         if self.last.len() == LAST_LINES {
             self.last.remove(0);
         }
-        self.last.push(line.chars().take(500).collect());
+        self.last.push(cut(line, LONGEST_LINE));
     }
 
     fn has_result(&self) -> bool {

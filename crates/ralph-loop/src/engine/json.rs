@@ -5,6 +5,9 @@ use serde_json::Value;
 /// Above this a cost is a mistake of whoever says it, US dollars.
 const MOST_DOLLARS: f64 = 1e6;
 
+/// Above this a count is a mistake of whoever says it: no agent uses so many tokens.
+const MOST_COUNTED: u64 = 1 << 48;
+
 /// The text at a path of members; an empty one counts as none.
 pub(super) fn text<'a>(value: &'a Value, path: &[&str]) -> Option<&'a str> {
     member(value, path)?
@@ -12,9 +15,10 @@ pub(super) fn text<'a>(value: &'a Value, path: &[&str]) -> Option<&'a str> {
         .filter(|text| !text.is_empty())
 }
 
-/// The count at a path of members; nothing counts as zero.
+/// The count at a path of members; nothing counts as zero. Sums of such counts fit into their type.
 pub(super) fn count(value: &Value, path: &[&str]) -> u64 {
-    member(value, path).and_then(Value::as_u64).unwrap_or(0)
+    let count = member(value, path).and_then(Value::as_u64);
+    count.unwrap_or(0).min(MOST_COUNTED)
 }
 
 /// The number at a path of members.

@@ -28,7 +28,9 @@ use ralph_core::process::variable;
 use ralph_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::git::FOREIGN;
 use crate::outcome::{AttemptId, Usage, Verdict};
+use crate::redact::without_last_token;
 use crate::task::Task;
 
 pub use settings::{EngineSettings, Prices, SettingsError, split_command};
@@ -265,38 +267,39 @@ fn variables(order: &AgentOrder) -> BTreeMap<String, String> {
     variables
 }
 
-/// What no agent inherits: where git looks when it is called by a hook (git-rev-parse(1), `--local-env-vars`), and
-/// the mark by which an agent takes itself for one that runs inside another.
-const NEVER_INHERITED: [&str; 12] = [
+/// What no agent inherits beside what [`FOREIGN`] says: settings of the git that calls a hook (git-rev-parse(1),
+/// `--local-env-vars`), and the marks by which an agent takes itself for one that runs inside another.
+const NEVER_INHERITED: [&str; 4] = [
     "CLAUDECODE",
     "CLAUDE_CODE_ENTRYPOINT",
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_COMMON_DIR",
     "GIT_CONFIG_COUNT",
     "GIT_CONFIG_PARAMETERS",
-    "GIT_DIR",
-    "GIT_INDEX_FILE",
-    "GIT_NAMESPACE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_PREFIX",
-    "GIT_WORK_TREE",
 ];
 
-/// Everything but [`NEVER_INHERITED`] and these.
+/// Everything but those and these.
 fn inherit_without(more: &[&str]) -> Inherit {
-    let names = NEVER_INHERITED.iter().chain(more);
+    let names = FOREIGN.iter().chain(&NEVER_INHERITED).chain(more);
     Inherit::Without(names.map(|name| (*name).to_owned()).collect())
 }
 
 /// The longest summary or message that is kept, in characters.
 const LONGEST_WORDS: usize = 2000;
 
+/// The longest command of a refused tool that is kept, in characters.
+const LONGEST_RULE: usize = 120;
+
 /// A text that fits into a record: trimmed and cut.
 fn shortened(text: &str) -> String {
+    cut(text, LONGEST_WORDS)
+}
+
+/// So many characters of a text at most. It is not masked yet, so no token may be cut in two.
+fn cut(text: &str, most: usize) -> String {
     let text = text.trim();
-    match text.char_indices().nth(LONGEST_WORDS) {
+    let end = text.char_indices().nth(most).map(|(end, _)| end);
+    match end.and_then(|end| text.get(..end)) {
         None => text.to_owned(),
-        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
+        Some(kept) => format!("{}…", without_last_token(kept)),
     }
 }
 

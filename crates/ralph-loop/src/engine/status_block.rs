@@ -5,11 +5,16 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::cut;
+
 const BEGIN: &str = "---RALPH_STATUS---";
 const END: &str = "---END_RALPH_STATUS---";
 
 /// The longest block that is read, in lines. Longer ones are no block.
 const LONGEST: usize = 64;
+
+/// Characters of a value that are kept.
+const LONGEST_VALUE: usize = 500;
 
 /// What an agent says about its task.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +67,7 @@ impl StatusBlock {
         if value.is_empty() || value.contains('|') {
             return;
         }
-        let text = || Some(value.chars().take(500).collect());
+        let text = || Some(cut(value, LONGEST_VALUE));
         match name.trim() {
             "STATUS" => self.status = StatusWord::parse(value),
             "EXIT_SIGNAL" => self.exit_signal = value.to_ascii_lowercase().parse().ok(),

@@ -548,6 +548,53 @@ fn a_cost_that_nobody_pays_is_not_said() {
 }
 
 #[test]
+fn counts_that_no_sum_can_hold_end_no_loop() {
+    let most = u64::MAX;
+    let message = |id: u8| {
+        let usage = format!(
+            r#"{{"input_tokens":{most},"cache_read_input_tokens":{most},"cache_creation_input_tokens":{most}}}"#
+        );
+        format!(
+            r#"{{"type":"assistant","message":{{"id":"m{id}","content":[{{"type":"text","text":"x"}}],"usage":{usage}}}}}"#
+        )
+    };
+    let model = format!(
+        r#"{{"inputTokens":{most},"cacheReadInputTokens":{most},"cacheCreationInputTokens":{most}}}"#
+    );
+    let result = claude_result(&format!(
+        r#""is_error":false,"num_turns":1,"modelUsage":{{"a":{model},"b":{model}}}"#
+    ));
+    let stream = format!("{}\n{}\n{result}", message(1), message(2));
+    let (reading, _) = read_all(EngineName::Claude, &stream, "", exit(0));
+    assert_eq!(reading.verdict, Verdict::Finished);
+}
+
+#[test]
+fn no_token_is_cut_in_two() {
+    let token = format!("ghp_{}", "a1".repeat(20));
+    for length in [1990, 1999] {
+        let words = format!("{} {token}", "x".repeat(length));
+        let line = format!(r#"{{"ralph":"outcome","outcome":"done","summary":"{words}"}}"#);
+        let (reading, _) = read_all(EngineName::Command, &line, "", exit(0));
+        let summary = reading.summary.unwrap();
+        assert!(
+            summary.ends_with("x …") && !summary.contains("ghp"),
+            "{summary}"
+        );
+    }
+    let command = format!(
+        "curl -H 'Authorization: Bearer {token}' {}",
+        "x".repeat(200)
+    );
+    let denial = format!(
+        r#""is_error":false,"num_turns":1,"permission_denials":[{{"tool_name":"Bash","tool_input":{{"command":"{} {command}"}}}}]"#,
+        "y".repeat(60)
+    );
+    let (reading, _) = read_all(EngineName::Claude, &claude_result(&denial), "", exit(0));
+    assert!(!reading.denials[0].contains("a1"), "{:?}", reading.denials);
+}
+
+#[test]
 fn a_cut_event_is_nothing_that_was_said() {
     let words = "You've hit your session limit · resets 3:30am (America/New_York)";
     let event = format!(r#"{{"type":"result","is_error":true,"result":"{words}"#);

@@ -1,9 +1,9 @@
 //! Which gates a repository has, read off its files. Nothing is run here.
 
-use std::fs;
 use std::path::Path;
 
 use ralph_core::settings::CommandLine;
+use ralph_core::store::atomic;
 
 use super::Gate;
 
@@ -105,7 +105,8 @@ fn gate(words: &[&str]) -> Gate {
     }
 }
 
-/// A file's text; one that is not there, or is no text, speaks of nothing.
+/// A file's text; one that is not there, or is no file or no text, speaks of nothing. An agent may have made it anything.
 fn read(folder: &Path, name: &str) -> String {
-    fs::read_to_string(folder.join(name)).unwrap_or_default()
+    let text = atomic::read_text(&folder.join(name)).ok().flatten();
+    text.unwrap_or_default()
 }

@@ -189,7 +189,6 @@ impl GateReport {
         let line = |gate: &GateResult| GateLine {
             command: gate.command.clone(),
             result: gate.to_string(),
-            failure: gate.output.clone().filter(|_| !gate.outcome.is_good()),
         };
         self.gates.iter().map(line).collect()
     }

@@ -11,6 +11,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::time::{Instant, timeout};
 
 use super::{Gate, GateOutcome, GateResult, GateRun, GatesError};
+use crate::git::FOREIGN;
+use crate::redact::Redactor;
 
 /// How much of the output is kept, in bytes: its end.
 const KEEP: usize = 16 * 1024;
@@ -104,7 +106,8 @@ pub(super) async fn run(
         program: program.into(),
         args: arguments.to_vec(),
         workdir: run.folder.to_owned(),
-        inherit: Inherit::All,
+        // A check that runs git must not do it in the repository of a hook that has started the loop.
+        inherit: Inherit::Without(FOREIGN.map(str::to_owned).into()),
         variables: run.variables.clone(),
         // Nothing to read: a gate that asks a question gets no answer, and does not wait for one.
         stdin: Vec::new(),
@@ -125,15 +128,14 @@ pub(super) async fn run(
         started => started?,
     };
     let identity = guarded.guard_identity().cloned();
-    let mut tail = VecDeque::new();
+    let mut tail = Tail::default();
     let attended = attend(&mut guarded, limit, grace, &mut tail).await;
     let is_too_long = attended.map_err(|source| GatesError::Output {
         command: gate.command.clone(),
         source,
     })?;
     let ended = guarded.wait().await;
-    let bytes: Vec<u8> = tail.into();
-    let output = run.redactor.mask(&String::from_utf8_lossy(&bytes));
+    let output = tail.text(run.redactor);
     let end = match ended {
         Err(GuardError::Lost { .. }) => {
             swept(identity, run, grace).await;
@@ -184,7 +186,7 @@ async fn attend(
     guarded: &mut Guarded,
     limit: Duration,
     grace: Duration,
-    tail: &mut VecDeque<u8>,
+    tail: &mut Tail,
 ) -> std::io::Result<bool> {
     let (stdout, stderr) = (guarded.stdout.take(), guarded.stderr.take());
     let mut reading = std::pin::pin!(read(stdout, stderr, tail));
@@ -214,7 +216,7 @@ async fn lost(guarded: &mut Guarded) {
 async fn read(
     stdout: Option<impl AsyncRead + Unpin>,
     stderr: Option<impl AsyncRead + Unpin>,
-    tail: &mut VecDeque<u8>,
+    tail: &mut Tail,
 ) -> std::io::Result<()> {
     let (mut stdout, mut stderr) = (stdout, stderr);
     let (mut one, mut two) = (vec![0_u8; 8192], vec![0_u8; 8192]);
@@ -237,11 +239,32 @@ async fn next(
     }
 }
 
-fn keep<S>(tail: &mut VecDeque<u8>, buffer: &[u8], count: usize, stream: &mut Option<S>) {
+fn keep<S>(tail: &mut Tail, buffer: &[u8], count: usize, stream: &mut Option<S>) {
     if count == 0 {
         *stream = None;
     }
-    tail.extend(buffer.iter().take(count));
-    let excess = tail.len().saturating_sub(KEEP);
-    tail.drain(..excess);
+    tail.bytes.extend(buffer.iter().take(count));
+    let excess = tail.bytes.len().saturating_sub(KEEP);
+    tail.bytes.drain(..excess);
+    tail.is_cut |= excess > 0;
+}
+
+/// The end of an output.
+#[derive(Default)]
+struct Tail {
+    bytes: VecDeque<u8>,
+    /// Whether something came before it.
+    is_cut: bool,
+}
+
+impl Tail {
+    fn text(self, redactor: &Redactor) -> String {
+        let bytes: Vec<u8> = self.bytes.into();
+        let text = String::from_utf8_lossy(&bytes);
+        if self.is_cut {
+            redactor.mask_tail(&text)
+        } else {
+            redactor.mask(&text)
+        }
+    }
 }

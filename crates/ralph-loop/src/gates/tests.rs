@@ -291,6 +291,16 @@ async fn a_gate_that_ends_its_guard_has_failed_and_leaves_nothing_running() {
     assert!(stat.map_or(true, |stat| stat.contains(") Z")));
 }
 
+#[tokio::test]
+async fn the_end_of_a_long_output_begins_with_no_half_a_secret() {
+    let bench = Bench::new().await;
+    // The last 16 KiB begin in the middle of the token.
+    let long = r"printf 'TIP tiptoptiptop\n' && head -c 16376 /dev/zero | tr '\0' x && exit 1";
+    let report = bench.run(&bench.gates(long)).await;
+    let output = report.gates[0].output.as_deref().unwrap();
+    assert!(output.starts_with("xxx"), "{}", &output[..20]);
+}
+
 #[test]
 fn gates_are_read_off_the_files_of_a_repository() {
     let sandbox = Sandbox::new();
@@ -338,4 +348,12 @@ fn gates_are_read_off_the_files_of_a_repository() {
     );
     sandbox.write("package.json", "{ not json");
     assert_eq!(commands()[0], "ruff check .");
+    let pipe = sandbox.top().join("GNUmakefile");
+    let made = std::process::Command::new("mkfifo").arg(pipe).status();
+    assert!(made.unwrap().success());
+    assert_eq!(
+        commands().last().unwrap(),
+        "make test",
+        "no pipe is waited for"
+    );
 }

@@ -32,8 +32,8 @@ const WORDS: usize = 2000;
 const ATTEMPTS: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Variables of a surrounding git, as in a hook, that would turn every call to the wrong repository (git(1)).
-const FOREIGN: [&str; 10] = [
+/// Variables of a surrounding git, as in a hook, that turn every git below it to another repository (git(1)).
+pub(crate) const FOREIGN: [&str; 10] = [
     "GIT_DIR",
     "GIT_WORK_TREE",
     "GIT_INDEX_FILE",
@@ -47,8 +47,8 @@ const FOREIGN: [&str; 10] = [
 ];
 
 /// Settings of every call: no collection of garbage at a random moment, no daemon that outlives the call, no way into
-/// submodules, which no new worktree has yet.
-const SETTINGS: [&str; 8] = [
+/// submodules, which no new worktree has yet, and no relative paths, by which a worktree would not be found again.
+const SETTINGS: [&str; 10] = [
     "-c",
     "gc.auto=0",
     "-c",
@@ -57,6 +57,8 @@ const SETTINGS: [&str; 8] = [
     "core.fsmonitor=false",
     "-c",
     "submodule.recurse=false",
+    "-c",
+    "worktree.useRelativePaths=false",
 ];
 
 /// A run of git that is being put together.

@@ -8,6 +8,7 @@ use super::undo::Before;
 use super::{IntegrateError, Integrator, Made, Turn};
 use crate::git::refs::{Branch, loose};
 use crate::git::{Git, GitError};
+use crate::worktree::CHECKOUT_LIMIT;
 
 /// How often the step is tried while the user's own git holds the index, and the pause between.
 const ATTEMPTS: u32 = 5;
@@ -119,9 +120,39 @@ impl Integrator {
             return Ok(Forwarded::Left(Left::PlanIsCommitted));
         }
         let before = Before::see(&self.git, &checkout, made)?;
-        match merge(&self.git, &checkout, made) {
+        match self.merge(&checkout, made) {
             Ok(()) => Ok(Forwarded::Moved),
             Err(error) => self.failed(name, made, &before, error),
+        }
+    }
+
+    /// The step itself, tried again while the user's own git holds the index: nothing is written then.
+    fn merge(&self, checkout: &Path, made: &Made) -> Result<(), GitError> {
+        let arguments = [
+            "merge",
+            "--quiet",
+            "--ff-only",
+            "--no-stat",
+            "--no-autostash",
+            // A file that git ignores may still be all that the user has.
+            "--no-overwrite-ignore",
+            made.commit.as_str(),
+        ];
+        // A user's `--squash` or `-s ours` would put something else there, and call it a success (git-config(1)).
+        let no_options = format!("branch.{}.mergeOptions=", self.base.branch);
+        let mut attempt = 1;
+        loop {
+            let call = self.git.call(&arguments).at(checkout).without_hooks();
+            let call = call.setting(&no_options).limit(CHECKOUT_LIMIT);
+            match call.blocking(&[0]) {
+                Err(GitError::Failed { stderr, .. })
+                    if stderr.contains("index.lock") && attempt < ATTEMPTS =>
+                {
+                    attempt += 1;
+                    std::thread::sleep(PAUSE);
+                }
+                ended => return ended.map(drop),
+            }
         }
     }
 
@@ -164,33 +195,6 @@ impl Integrator {
             // Somebody has moved it in between.
             Err(GitError::Failed { .. }) => Ok(Forwarded::Left(Left::BaseMoved)),
             Err(error) => Err(error.into()),
-        }
-    }
-}
-
-/// The step itself, tried again while the user's own git holds the index: nothing is written then.
-fn merge(git: &Git, checkout: &Path, made: &Made) -> Result<(), GitError> {
-    let arguments = [
-        "merge",
-        "--quiet",
-        "--ff-only",
-        "--no-stat",
-        "--no-autostash",
-        // A file that git ignores may still be all that the user has.
-        "--no-overwrite-ignore",
-        made.commit.as_str(),
-    ];
-    let mut attempt = 1;
-    loop {
-        let call = git.call(&arguments).at(checkout).without_hooks();
-        match call.blocking(&[0]) {
-            Err(GitError::Failed { stderr, .. })
-                if stderr.contains("index.lock") && attempt < ATTEMPTS =>
-            {
-                attempt += 1;
-                std::thread::sleep(PAUSE);
-            }
-            ended => return ended.map(drop),
         }
     }
 }

@@ -19,6 +19,10 @@ const FIRST_PAUSE: Duration = Duration::from_micros(100);
 /// The longest pause, so the longest that a free lock goes unnoticed.
 const LONGEST_PAUSE: Duration = Duration::from_millis(5);
 
+/// How many times as long as for the lock is waited while this process itself has the marks lifted: git moves the checkout
+/// forward meanwhile, and a filter may fetch each file from far away.
+const STEP: u32 = 180;
+
 /// Lets one thread of this process at a time act, and knows when git may be writing the plan.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
@@ -83,15 +87,15 @@ impl PlanFile {
     /// Waits until no marks are lifted any more, for a change of the file.
     pub(super) fn at_rest<'a>(&'a self, turn: Turn<'a>) -> Result<Turn<'a>, PlanError> {
         let is_lifted = |lifted: &mut Option<Lifted>| lifted.is_some();
-        let gate = &self.gate;
+        let (gate, patience) = (&self.gate, self.lock_timeout.saturating_mul(STEP));
         let waited = gate
             .at_rest
-            .wait_timeout_while(turn.lifted, self.lock_timeout, is_lifted);
+            .wait_timeout_while(turn.lifted, patience, is_lifted);
         let (lifted, waited) = waited.unwrap_or_else(PoisonError::into_inner);
         if waited.timed_out() {
             return Err(PlanError::Locked {
                 path: self.path.clone(),
-                waited: self.lock_timeout,
+                waited: patience,
             });
         }
         self.turn_of(lifted)

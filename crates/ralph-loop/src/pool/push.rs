@@ -51,7 +51,6 @@ pub(super) async fn send(
         started: attempt.record.started,
         title: &title(&task.row.text, &task.id, &branch),
         body: &text,
-        gates_failed: false,
     };
     let mut pauses = shop.settings.delivery_retries.iter();
     loop {

@@ -42,7 +42,6 @@ pub(super) const BRANCH_PREFIX: Knob = knob("", &["WORKTREE_BRANCH_PREFIX"]);
 pub(super) const PULL_REQUESTS: Knob = knob("--no-pr", &["PR_ENABLED"]);
 pub(super) const PR_BASE: Knob = knob("", &["PR_BASE_BRANCH"]);
 pub(super) const PR_DRAFT: Knob = knob("", &["PR_DRAFT"]);
-pub(super) const PR_LABEL: Knob = knob("", &["PR_LABEL"]);
 pub(super) const CALLS: Knob = knob("--calls", &["MAX_CALLS_PER_HOUR"]);
 pub(super) const NO_PROGRESS: Knob = knob("", &["CB_NO_PROGRESS_THRESHOLD"]);
 pub(super) const SAME_ERROR: Knob = knob("", &["CB_SAME_ERROR_THRESHOLD"]);
@@ -113,7 +112,7 @@ pub(super) fn permission_mode(engine: EngineName) -> Knob {
 }
 
 /// All knobs, those of every engine.
-const KNOBS: [Knob; 48] = [
+const KNOBS: [Knob; 47] = [
     WORKERS,
     ATTEMPTS,
     TASK_ATTEMPTS,
@@ -138,7 +137,6 @@ const KNOBS: [Knob; 48] = [
     PULL_REQUESTS,
     PR_BASE,
     PR_DRAFT,
-    PR_LABEL,
     CALLS,
     NO_PROGRESS,
     SAME_ERROR,
@@ -188,7 +186,7 @@ pub(super) struct Retired {
     pub(super) reason: &'static str,
 }
 
-const RETIRED: [Retired; 18] = [
+const RETIRED: [Retired; 19] = [
     Retired {
         name: "WORKTREE_ENABLED",
         is_done: &["true"],
@@ -208,6 +206,11 @@ const RETIRED: [Retired; 18] = [
         name: "MAX_QG_RETRIES",
         is_done: &["3"],
         reason: "A task whose checks failed is tried again as often as --max-task-attempts says.",
+    },
+    Retired {
+        name: "PR_LABEL",
+        is_done: &[],
+        reason: "Work whose checks failed stays on its branch: there is no pull request to label.",
     },
     Retired {
         name: "CB_OUTPUT_DECLINE_THRESHOLD",

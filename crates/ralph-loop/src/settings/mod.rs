@@ -155,8 +155,6 @@ pub struct WorkSettings {
     pub base: Setting<Option<String>>,
     /// Whether pull requests are drafts.
     pub draft: Setting<bool>,
-    /// The label of a pull request whose checks failed.
-    pub label: Setting<String>,
 }
 
 /// When the loop waits or stops by itself.

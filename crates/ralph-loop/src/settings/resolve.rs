@@ -224,9 +224,6 @@ fn work(lookup: &mut Lookup<'_>, typed: &CommandLine, name: EngineName) -> WorkS
         ),
         base: lookup.get(None, &keys::PR_BASE, value::text, None),
         draft: lookup.get(None, &keys::PR_DRAFT, value::truth, false),
-        label: lookup
-            .get(None, &keys::PR_LABEL, value::text, None)
-            .map(|label| label.unwrap_or_else(|| "quality-gates-failed".to_owned())),
     }
 }
 

@@ -78,7 +78,6 @@ impl WorkSettings {
             row("pull_requests", &self.pull_requests, |on| on_off(*on)),
             row("base", &self.base, or_unset(String::clone)),
             row("draft", &self.draft, |on| on_off(*on)),
-            row("label", &self.label, String::clone),
         ]
     }
 }

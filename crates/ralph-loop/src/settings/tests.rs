@@ -109,7 +109,6 @@ RALPH_USE_API_KEY=yes
 RALPH_PRICES=3,0.3,15
 RALPH_LIMIT_MAX_WAIT_MINUTES=10
 RALPH_LIMIT_MARGIN=0.2
-PR_LABEL=broken
 ";
     insta::assert_snapshot!(table(&from_file(file)));
 }

@@ -45,14 +45,14 @@ pub use work::Work;
 pub(crate) use work::touched;
 
 use self::mark::Mark;
-use self::place::{check_prefix, place, plain};
+use self::place::{beside, check_prefix, place, plain};
 use crate::git::refs::Base;
 use crate::git::{Call, Git, GitError, ObjectId};
 
 /// Worktrees are called by this letter and a number. The folder may hold others, which are not ours.
 const PREFIX_OF_NAMES: &str = "w";
 /// How long a checkout of all files may take.
-const CHECKOUT_LIMIT: Duration = Duration::from_secs(1800);
+pub(crate) const CHECKOUT_LIMIT: Duration = Duration::from_secs(1800);
 
 /// A worktree that nobody works in: what lies in it, such as what the last attempt has left, is no work.
 #[derive(Debug)]
@@ -383,9 +383,12 @@ impl Worktrees {
         }
     }
 
-    /// Removes the folder of the worktrees when it is empty; for the end of a loop.
+    /// Removes the folder of the worktrees when it is empty; for the end of a loop. One that a link of the user's leads
+    /// to stays.
     pub fn close(&self) {
-        atomic::remove_empty_dir(&self.folder);
+        if !beside(self.git.top()).is_some_and(|beside| beside.is_symlink()) {
+            atomic::remove_empty_dir(&self.folder);
+        }
     }
 
     /// The git folder of a linked worktree. Asked of the repository, since an agent can do anything to the `.git` file

@@ -1,30 +1,28 @@
 //! Where worktrees lie, and what names branches may have. Nothing here makes or removes a worktree.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ralph_core::store::atomic;
 
 use super::WorktreeError;
 use crate::git::Git;
 
-/// Where worktrees go.
+/// Where worktrees go when there is nothing against it.
+pub(super) fn beside(top: &Path) -> Option<PathBuf> {
+    let mut name = top.file_name()?.to_owned();
+    name.push("-worktrees");
+    Some(top.parent()?.join(name))
+}
+
+/// Where worktrees go. A link is followed, as git writes down where it leads: the user may have more room there.
 pub(super) async fn place(git: &Git) -> Result<PathBuf, WorktreeError> {
     let top = git.top();
-    let name = top.file_name().map(|name| {
-        let mut name = name.to_owned();
-        name.push("-worktrees");
-        name
-    });
-    let beside = top
-        .parent()
-        .zip(name)
-        .map(|(parent, name)| parent.join(name));
-    if let Some(beside) = beside
+    if let Some(beside) = beside(top)
         && (beside.is_dir() || fs::create_dir(&beside).is_ok())
         && rustix::fs::access(&beside, rustix::fs::Access::WRITE_OK).is_ok()
     {
-        return Ok(beside);
+        return Ok(beside.canonicalize().unwrap_or(beside));
     }
     git.exclude(&[".ralph/worktrees/"]).await?;
     let inside = top.join(".ralph/worktrees");

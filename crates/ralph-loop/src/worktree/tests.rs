@@ -796,3 +796,21 @@ async fn a_lost_answer_about_a_release_harms_nobody_who_has_the_worktree_now() {
     let work = bench.worktrees.capture(&second).await.unwrap();
     assert_eq!(work.changes.len(), 1);
 }
+
+#[tokio::test]
+async fn the_folder_may_be_a_link_to_where_there_is_room() {
+    let sandbox = Sandbox::new();
+    let room = sandbox.folder().join("room");
+    fs::create_dir(&room).unwrap();
+    std::os::unix::fs::symlink("room", sandbox.folder().join("repo-worktrees")).unwrap();
+    let bench = Bench::of(sandbox).await;
+    let assigned = bench.assigned().await;
+    assert!(assigned.path.starts_with(&room));
+    write(&assigned.path, "work.txt", "x");
+    // The loop was killed.
+    let swept = bench.worktrees.sweep(&[], NOW).await.unwrap();
+    let kept = swept[0].kept.as_ref().unwrap();
+    assert_eq!(bench.show(&format!("{}:work.txt", kept.branch)), "x");
+    bench.worktrees.close();
+    assert!(room.is_dir() && !assigned.path.exists());
+}

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::super::json::{self, cost, count, elements, member, number, text};
 use super::super::{
-    Finish, Progress, RateLimit, RateStanding, Reading, StatusScanner, StreamReader, shortened,
+    Finish, LONGEST_RULE, Progress, RateLimit, RateStanding, Reading, StatusScanner, StreamReader,
+    cut, shortened,
 };
 use super::reading;
 use crate::outcome::Usage;
@@ -116,7 +117,7 @@ impl Reader {
                     if let Some(line) =
                         text(part, &["text"]).and_then(|text| text.trim().lines().next())
                     {
-                        tell(Progress::Doing(line.chars().take(120).collect()));
+                        tell(Progress::Doing(shortened(line)));
                     }
                 }
                 _ => {}
@@ -233,7 +234,7 @@ fn result_usage(event: &Value, so_far: Usage) -> Usage {
 fn rule(denial: &Value) -> String {
     let tool = text(denial, &["tool_name"]).unwrap_or("a tool");
     match text(denial, &["tool_input", "command"]) {
-        Some(command) => format!("{tool}({})", command.chars().take(120).collect::<String>()),
+        Some(command) => format!("{tool}({})", cut(command, LONGEST_RULE)),
         None => tool.to_owned(),
     }
 }
@@ -244,7 +245,7 @@ fn doing(name: &str, part: &Value) -> String {
         .into_iter()
         .find_map(|key| text(part, &["input", key]));
     match on.and_then(|on| on.lines().next()) {
-        Some(on) => format!("{name} {}", on.chars().take(100).collect::<String>()),
+        Some(on) => shortened(&format!("{name} {on}")),
         None => name.to_owned(),
     }
 }

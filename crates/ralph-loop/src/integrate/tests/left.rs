@@ -269,3 +269,20 @@ async fn what_an_agent_takes_out_of_the_commit_that_it_amends_is_out_also_where_
         bench.is_clean();
     }
 }
+
+#[tokio::test]
+async fn what_the_user_wants_of_merges_by_hand_is_not_done_to_the_base() {
+    for options in ["--squash", "-s ours", "--no-commit --no-ff"] {
+        let bench = Bench::new(Strategy::Squash).await;
+        bench
+            .sandbox
+            .git(&["config", "branch.main.mergeOptions", options]);
+        let assigned = bench.attempt("one").await;
+        write(&assigned.path, "a.txt", "a");
+        let made = bench.made(&assigned, "one").await;
+        assert_eq!(bench.forward(&made).await, Forwarded::Moved, "{options}");
+        let tip = bench.sandbox.git(&["rev-parse", "main"]);
+        assert_eq!(tip, made.commit.as_str(), "{options}");
+        bench.is_clean();
+    }
+}

@@ -12,6 +12,9 @@ use super::texts_of_machines::OF_MACHINES;
 /// What a successful checkout prints; a script may fetch more and try again.
 pub(super) const CHECKED_OUT: &str = "HEAD is now at";
 
+/// The copy of the script that SLURM itself lays down: where it is missing, the node is at fault and not the submission.
+const OWN_SCRIPT: &[&str] = &["/slurm_script:"];
+
 /// All texts. Within one rank of the precedence, the earlier row wins.
 pub(super) static SIGNATURES: LazyLock<Vec<&'static Signature>> =
     LazyLock::new(|| OF_JOBS.iter().chain(OF_MACHINES).collect());
@@ -120,7 +123,10 @@ const OF_JOBS: &[Signature] = &[
     fatal(CliBadArguments, &["│ Missing option '"]),
     fatal(CliBadArguments, &["│ Missing argument '"]),
     fatal(CliBadArguments, &["│ Invalid value for '"]),
+    fatal(CliBadArguments, &["rror: unknown option "]),
     tells(CliBadArguments, &["Could not override '"]),
+    tells(CliBadArguments, &["Could not append to config."]),
+    tells(CliBadArguments, &["Error merging override "]),
     tells(CliBadArguments, &["In '", "': Could not find '"]),
     passing(CliBadArguments, &[": invalid option -- '"]),
     fatal(CliBadArguments, &["FATAL Flags parsing error"]),
@@ -129,7 +135,8 @@ const OF_JOBS: &[Signature] = &[
     fatal(
         ScriptMissing,
         &["execve(): ", "/", ": No such file or directory"],
-    ),
+    )
+    .unless(OWN_SCRIPT),
     fatal(ScriptMissing, &["sh: 0: cannot open "]),
     fatal(ScriptMissing, &["sh: 0: Can't open "]),
     fatal(ScriptMissing, &["Fatal error: cannot open file '"]),
@@ -247,6 +254,11 @@ const OF_JOBS: &[Signature] = &[
     passing(
         EnvCommandNotFound,
         &["execve(): ", ": No such file or directory"],
+    )
+    .unless(OWN_SCRIPT),
+    passing(
+        EnvCommandNotFound,
+        &[": bad interpreter: No such file or directory"],
     ),
     passing(
         EnvCommandNotFound,

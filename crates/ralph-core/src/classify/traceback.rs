@@ -46,6 +46,7 @@ const OF_A_PEER: &[&str] = &[
     "watchdog",
     "store based barrier",
     "the client socket has ",
+    "gloo/transport",
 ];
 
 /// Endings of the names of exceptions; other names are only believed directly below a frame.
@@ -156,7 +157,8 @@ pub(super) fn last_start(log: &LogText) -> Option<usize> {
 
 fn read(log: &LogText, start: usize) -> Option<Traceback<'_>> {
     let header = log.line(start)?.text;
-    let prefix = header.split(HEADER).next().unwrap_or_default();
+    let before = header.split(HEADER).next();
+    let prefix = before.filter(|text| !quotes(text)).unwrap_or_default();
     let below = log.line(start + 1).map_or("", |line| line.text.trim());
     if below == "..." {
         // An example in a documentation, where the frames are left out.
@@ -254,6 +256,12 @@ fn is_of_a_peer(message: &str) -> bool {
 
 fn is_label(prefix: &str) -> bool {
     prefix.len() <= 40 && prefix.ends_with(": ") && !prefix.trim_end_matches(": ").contains(' ')
+}
+
+/// Whether what stands before a header is no label but an exception whose message is a traceback.
+fn quotes(prefix: &str) -> bool {
+    let name = prefix.trim_end_matches(": ");
+    ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
 fn standing(log: &LogText, start: usize) -> Standing {

@@ -361,7 +361,8 @@ fn uncaught(logs: &[&LogText], known: &[Candidate], success: Success) -> Option<
 /// The signal that a launcher reports without raising anything itself. That is a program's word, not the scheduler's.
 fn by_signal(logs: &[&LogText]) -> Option<Candidate> {
     let mut said = logs.iter().enumerate().filter_map(|(index, log)| {
-        let (class, line) = python::at_end_by_signal(log)?;
+        let (class, line) =
+            python::at_end_by_signal(log).filter(|(_, line)| aftermath::ends_log(log, *line))?;
         Some(Candidate {
             place: Some((index, line)),
             rank: Rank::Python,

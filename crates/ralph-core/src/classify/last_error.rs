@@ -41,6 +41,7 @@ const UNCAUGHT: &[(&[&str], &str)] = &[
     // Rust, Go, Java, Fortran.
     (&["thread '", "panicked at"], ""),
     (&["panic: "], "goroutine "),
+    (&["fatal error: "], "goroutine "),
     (&["Exception in thread \""], ""),
     (&["Fortran runtime error: "], ""),
     (&["forrtl: severe ("], ""),

@@ -17,8 +17,10 @@ const SIGNALS: &[(&str, &str, FailureClass)] = &[
     ("sigfpe", "8", FailureClass::CrashSignal),
     ("sigill", "4", FailureClass::CrashSignal),
 ];
-/// What stands before the name of a signal that has ended something: torchrun's, `subprocess`'s and `spawn`'s words.
-const BEFORE_SIGNAL: &[&str] = &["(", "<signals.", "with signal "];
+/// What stands before the name of a signal that has ended something: `subprocess`'s and `spawn`'s words, and in a
+/// report below a traceback torchrun's.
+const BEFORE_SIGNAL: &[&str] = &["<signals.", "with signal "];
+const BEFORE_SIGNAL_BELOW: &[&str] = &["(", "<signals.", "with signal "];
 /// What stands before a signal's number: torchrun's, DeepSpeed's and Intel MPI's words.
 const BEFORE_NUMBER: &[&str] = &[
     "(exitcode: -",
@@ -114,7 +116,7 @@ pub(super) fn decide(
     let verdict = verdict(&found, text, log);
     let is_wrapper = matches!(standing, Standing::Wrapper | Standing::CutOff);
     let from = found.start.saturating_sub(ABOVE);
-    let ended = is_wrapper.then(|| by_signal(text, from));
+    let ended = is_wrapper.then(|| by_signal(text, from, BEFORE_SIGNAL_BELOW));
     (standing > Standing::Ignored).then(|| match ended.flatten() {
         Some((class, line)) => Verdict {
             class,
@@ -130,22 +132,23 @@ pub(super) fn decide(
 
 /// What the end of a log without a traceback says of a program that a signal ended, and the line that says it.
 pub(super) fn at_end_by_signal(log: &LogText) -> Option<(FailureClass, usize)> {
-    by_signal(log, log.line_count().saturating_sub(REPORT))
+    by_signal(log, log.line_count().saturating_sub(REPORT), BEFORE_SIGNAL)
 }
 
 /// The signal that ended a launcher's program, and the line that says so.
-fn by_signal(log: &LogText, from: usize) -> Option<(FailureClass, usize)> {
+fn by_signal(log: &LogText, from: usize, before_name: &[&str]) -> Option<(FailureClass, usize)> {
     let lines = log.lines().enumerate().skip(from).take(REPORT);
-    let mut said = lines.filter_map(|(index, line)| Some((signal_of(line.text)?, index)));
+    let mut said =
+        lines.filter_map(|(index, line)| Some((signal_of(line.text, before_name)?, index)));
     said.next_back()
 }
 
-fn signal_of(text: &str) -> Option<FailureClass> {
+fn signal_of(text: &str, before_name: &[&str]) -> Option<FailureClass> {
     let text = text.to_ascii_lowercase();
     let named = |name: &str| {
         text.match_indices(name).any(|(at, _)| {
             let before = text.get(..at).unwrap_or_default();
-            BEFORE_SIGNAL.iter().any(|words| before.ends_with(words))
+            before_name.iter().any(|words| before.ends_with(words))
         })
     };
     let numbered = BEFORE_NUMBER.iter().find_map(|words| {

@@ -94,7 +94,9 @@ pub(super) fn died_before_script(case: &Case<'_>) -> bool {
         .is_some_and(|elapsed| elapsed.as_secs() <= DIED_AT_ONCE_SECONDS);
     let silent = case.logs.iter().all(super::LogText::is_empty);
     let failed = case.state == Some(&JobState::Failed);
-    silent && (not_started || failed && at_once && case.logs.is_empty())
+    // SLURM itself gives no other code than one: a script chose it, and its logs are gone.
+    let chosen = case.exit.is_some_and(|exit| exit.code > 1);
+    silent && (not_started || failed && at_once && !chosen && case.logs.is_empty())
 }
 
 #[cfg(test)]
@@ -149,6 +151,10 @@ mod tests {
             elapsed: Some(Duration::from_secs(60)),
             ..case
         }));
+        for (code, died) in [(1, true), (3, false), (127, false)] {
+            let exit = Some(ExitInfo { code, signal: 0 });
+            assert_eq!(died_before_script(&Case { exit, ..case }), died, "{code}");
+        }
         assert!(died_before_script(&Case {
             elapsed: None,
             exit: Some(ExitInfo {

@@ -64,10 +64,10 @@ pub(super) fn is_progress(text: &str) -> bool {
         })
 }
 
-/// Whether a line says that what stands before it was not the end.
+/// Whether a line says that what stands before it was not the end. Where a number of attempts is exceeded, it was.
 pub(super) fn is_survival(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
-    SURVIVED.iter().any(|word| text.contains(word))
+    !text.contains("exceeded") && SURVIVED.iter().any(|word| text.contains(word))
 }
 
 /// What says that a program did something else where it could not go on, in lower case. Too weak to tell an end from

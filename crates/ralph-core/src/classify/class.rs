@@ -361,6 +361,10 @@ classes! {
     PyException = "py_exception", Python, Code, NEVER,
         "The program raised an exception that nothing caught", "", "Mend the program.";
 
+    /// A program of another language than Python ended with an error of its own.
+    ProgramError = "program_error", Python, Code, NEVER,
+        "The program ended with an error that nothing caught", "", "Mend the program or its input.";
+
     /// The program crashed (exit 134, 135, 136, 139).
     CrashSignal = "crash_signal", Fallback, Code, ASK,
         "The program crashed inside native code",

@@ -59,6 +59,9 @@ pub(super) struct Candidate {
     /// Whether it is only a warning, which decides where nothing else says anything: every job without a GPU that
     /// imports torch prints one.
     pub(super) warned: bool,
+    /// Whether the program ended with another error that has nothing to do with it: the order of precedence holds, but
+    /// nobody should submit again because of it.
+    pub(super) doubted: bool,
 }
 
 impl Candidate {
@@ -73,6 +76,7 @@ impl Candidate {
             source: None,
             decisive: true,
             warned: false,
+            doubted: false,
         }
     }
 }
@@ -104,6 +108,22 @@ impl<'a> Evidence<'a> {
             .enumerate()
             .flat_map(|(index, log)| hits(index, log, success, raised.as_ref()))
             .collect();
+        let told = raised
+            .as_ref()
+            .is_none_or(|found| found.is_wrapper)
+            .then(|| uncaught(&logs, &candidates, success))
+            .flatten();
+        let killed = (raised.is_none() && told.is_none() && success == Success::No)
+            .then(|| by_signal(&logs))
+            .flatten();
+        let ended = raised.is_some() || told.is_some();
+        for found in &mut candidates {
+            let of_another =
+                told.is_some() || raised.as_ref().is_some_and(|end| is_other(end, found));
+            found.doubted = found.rank == Rank::Device && of_another;
+        }
+        candidates.extend(told);
+        candidates.extend(killed);
         candidates.extend(raised.as_ref().map(from_python));
         // Stable: within a rank the table's order decides, then standard error.
         candidates.sort_by_key(|found| (found.rank, row_of(found)));
@@ -112,11 +132,11 @@ impl<'a> Evidence<'a> {
             candidates,
             success,
             came_to_end,
-            raised: raised.is_some(),
+            raised: ended,
         }
     }
 
-    /// Whether a Python traceback ended something.
+    /// Whether something ended with an error that nothing caught.
     pub(super) fn raised(&self) -> bool {
         self.raised
     }
@@ -280,6 +300,12 @@ fn progress(log: &LogText, from: usize, to: usize) -> usize {
         .count()
 }
 
+/// Whether the exception that ended the program neither is a piece of evidence nor is about a GPU or the network.
+fn is_other(end: &python::Verdict, found: &Candidate) -> bool {
+    let held = found.place.is_some_and(|(log, line)| end.holds(log, line));
+    end.is_cause && !end.of_device && !held
+}
+
 /// Whether an exception of one process explains that the others waited for it in vain: it stands before their
 /// watchdog's line, and the log shows no work in between, as it does after an exception that was caught.
 fn is_cause(found: &python::Verdict, index: usize, log: &LogText, watchdog: usize) -> bool {
@@ -313,6 +339,39 @@ fn source_before(log: &LogText, line: usize) -> Option<(&str, usize)> {
         .find_map(|index| traceback::frame(log.line(index)?.text))
 }
 
+/// The error that ended a program of another language, unless its line or the next one says what kind of error it is.
+/// The scheduler's word for a success is doubted as for a traceback: where the log ends there.
+fn uncaught(logs: &[&LogText], known: &[Candidate], success: Success) -> Option<Candidate> {
+    let (log, line) = last_error::find_uncaught(logs)?;
+    let ends = || {
+        logs.get(log)
+            .is_some_and(|log| aftermath::ends_log(log, line))
+    };
+    let is_told = |found: &Candidate| {
+        let mut places = [(log, line), (log, line + 1)].into_iter();
+        found.decisive && places.any(|place| found.place == Some(place))
+    };
+    let believed = success != Success::Reported || ends();
+    (believed && !known.iter().any(is_told)).then(|| Candidate {
+        place: Some((log, line)),
+        ..Candidate::bare(FailureClass::ProgramError)
+    })
+}
+
+/// The signal that a launcher reports without raising anything itself. That is a program's word, not the scheduler's.
+fn by_signal(logs: &[&LogText]) -> Option<Candidate> {
+    let mut said = logs.iter().enumerate().filter_map(|(index, log)| {
+        let (class, line) =
+            python::at_end_by_signal(log).filter(|(_, line)| aftermath::ends_log(log, *line))?;
+        Some(Candidate {
+            place: Some((index, line)),
+            rank: Rank::Python,
+            ..Candidate::bare(class)
+        })
+    });
+    said.next()
+}
+
 fn from_python(verdict: &python::Verdict) -> Candidate {
     Candidate {
         class: verdict.class,
@@ -321,8 +380,7 @@ fn from_python(verdict: &python::Verdict) -> Candidate {
         place: Some((verdict.log, verdict.line)),
         text: "",
         source: verdict.source.clone(),
-        decisive: true,
-        warned: false,
+        ..Candidate::bare(verdict.class)
     }
 }
 

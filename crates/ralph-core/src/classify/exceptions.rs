@@ -162,6 +162,12 @@ pub(super) const RULES: &[Rule] = &[
         ],
         FailureClass::UnsetEnvironment,
     ),
+    rule(
+        &["FileNotFoundError"],
+        &[],
+        FailureClass::EnvCommandNotFound,
+    )
+    .raised_in("/subprocess.py"),
     rule(&["FileNotFoundError"], &[], FailureClass::PyFileNotFound),
     rule(
         &[
@@ -188,6 +194,12 @@ pub(super) const RULES: &[Rule] = &[
         ],
         FailureClass::NcclWatchdog,
     ),
+    rule(
+        &["RuntimeError"],
+        &["socket timeout"],
+        FailureClass::NcclWatchdog,
+    )
+    .raised_in("/torch/distributed/"),
     rule(
         &[],
         &[

@@ -53,9 +53,11 @@ pub(super) fn diagnosis(
     diagnosis
 }
 
-/// A job that reported success is never run again without asking, and neither is one of which only a warning speaks.
+/// A job that reported success is never run again without asking, and neither is one of which only a warning speaks,
+/// or that ended with another error than the one that decides.
 fn retry(class: FailureClass, cause: FailureClass, decisive: Option<&Candidate>) -> RetryPolicy {
-    let unsure = class == FailureClass::FalseSuccess || decisive.is_some_and(|found| found.warned);
+    let unsure = class == FailureClass::FalseSuccess
+        || decisive.is_some_and(|found| found.warned || found.doubted);
     match cause.retry() {
         RetryPolicy::Once { .. } | RetryPolicy::Wait if unsure => RetryPolicy::Ask,
         policy => policy,
@@ -173,6 +175,9 @@ fn cause(
         ));
     } else if !facts.guess.is_empty() {
         sentences.push(format!("Hypothesis: {}", facts.guess));
+    }
+    if class == FailureClass::Unknown && case.logs.is_empty() {
+        sentences.push("No log was found: none was written, or it has been removed".to_owned());
     }
     if class == FailureClass::Unknown && evidence.came_to_end {
         sentences.push(

@@ -351,10 +351,28 @@ fn programs_of_every_language() {
         ],
     );
     all_are(
-        "unknown",
+        "program_error",
         &[
             "Error in fit(x) : object 'y' not found\nExecution halted",
+            "Error: bad input file\nExecution halted",
             "ERROR: LoadError: UndefVarError: `x` not defined",
+            "ERROR: BoundsError: attempt to access 3-element Vector{Int64}\nStacktrace:\n [1] main()",
+            "thread 'main' (711) panicked at src/io.rs:12:5:\nempty grid",
+            "panic: runtime error: index out of range [4] with length 4\n\ngoroutine 7 [running]:",
+            "Exception in thread \"main\" java.lang.ArithmeticException: / by zero\n\tat A.main(A.java:3)",
+            "Error using load\nbad header\n\nError in main (line 4)",
+            "ERROR: Bond atoms missing (src/ntopo_bond_all.cpp:59)",
+            "Fortran runtime error: Bad integer for item 2 in list input",
+        ],
+    );
+    all_are(
+        "unknown",
+        &[
+            // Only the first half of what a runtime prints: somebody caught it, or wrote it in a log.
+            "ERROR: cannot reach the tracker",
+            "Error in the third block: rebuilt",
+            "panic: button pressed",
+            "Unhandled Task ERROR: EOFError: read end of file\nStacktrace:\n [1] wait()",
             "srun: error: n12: task 0: Exited with exit code 1",
             "make: *** [Makefile:12: run] Error 1",
         ],

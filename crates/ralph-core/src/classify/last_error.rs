@@ -1,11 +1,12 @@
 //! The last line that looks like an error, for a job whose end nothing known explains.
 //!
-//! It names what a person should read first and never decides a class: programs of every language say plainly why
-//! they ended, in words that no table holds. A line that was survived, a warning or a metric is no such line.
+//! It names what a person should read first: programs of every language say plainly why they ended, in words that no
+//! table holds. A line that was survived, a warning or a metric is no such line. Only the form in which a language's
+//! runtime reports an error that nothing caught decides a class, and that class is never submitted again by itself.
 
 use super::aftermath::{is_progress, is_survival};
 use super::log::LogText;
-use super::signatures::{is_quotation, is_warning};
+use super::signatures::{in_order, is_quotation, is_warning};
 
 /// How far from the end of a log it may stand, and how many lines of progress may follow it.
 const LAST_LINES: usize = 400;
@@ -20,24 +21,44 @@ enum Voice {
     Launcher,
     /// It has the words of an error.
     Words,
-    /// It has the form in which a language or a program reports what ended it.
+    /// It has the form in which a program reports an error.
     Form,
+    /// It has the form in which a runtime reports what nothing caught, so the program ended there.
+    Uncaught,
 }
+
+/// The forms of [`Voice::Uncaught`]: pieces that occur on one line in this order, and what stands somewhere below it;
+/// empty where nothing else begins like that.
+const UNCAUGHT: &[(&[&str], &str)] = &[
+    // Julia, R, MATLAB.
+    (&["ERROR: LoadError: "], ""),
+    (&["ERROR: "], "Stacktrace:"),
+    (&["Error in ", ":"], "Execution halted"),
+    (&["Error: "], "Execution halted"),
+    (&["Error using "], ""),
+    (&["Undefined function"], "Error in "),
+    (&["Unrecognized function or variable"], "Error in "),
+    // Rust, Go, Java, Fortran.
+    (&["thread '", "panicked at"], ""),
+    (&["panic: "], "goroutine "),
+    (&["fatal error: "], "goroutine "),
+    (&["Exception in thread \""], ""),
+    (&["Fortran runtime error: "], ""),
+    (&["forrtl: severe ("], ""),
+    // LAMMPS, GROMACS.
+    (&["ERROR on proc ", " (", ".cpp:"], ""),
+    (&["ERROR: ", " (", ".cpp:"], ""),
+    (&["Fatal error:"], "For more information"),
+];
 
 /// Pieces that occur on one line in this order, as they are written.
 const FORMS: &[&[&str]] = &[
     &["Error in rule "],
     &["Error in ", " : "],
     &["ERROR: "],
-    &["ERROR on proc "],
-    &["Error using "],
     &["Undefined function"],
     &["Unrecognized function or variable"],
     &["License checkout failed"],
-    &["Fortran runtime error"],
-    &["forrtl: severe"],
-    &["Exception in thread \""],
-    &["panicked at"],
     &["panic: "],
     &["Can't locate ", " in @INC"],
     &["not enough slots available"],
@@ -52,6 +73,8 @@ const FORMS: &[&[&str]] = &[
 /// In lower case: who only reports that another program ended.
 const LAUNCHERS: &[&str] = &[
     "mpi_abort was invoked",
+    "called mpi_abort",
+    "mpi_errors_are_fatal",
     "execution halted",
     "mpirun",
     "mpiexec",
@@ -74,6 +97,8 @@ const WORDS: &[&str] = &[
     "error in ",
     "error at ",
     "error while ",
+    "error occurred",
+    "error has occurred",
     "error_log",
     "ucx  error",
     "ucx error",
@@ -84,6 +109,7 @@ const WORDS: &[&str] = &[
     "failure:",
     "aborting",
     "unable to ",
+    "exceeded",
     "cannot ",
     "can't ",
     "could not ",
@@ -105,10 +131,22 @@ const HARMLESS: &[&str] = &[
     "skipping",
     "continuing",
     "error rate",
+    "unhandled task error",
 ];
 
 /// The index of the log and of the line in it; the logs in the order in which they are believed.
 pub(super) fn find(logs: &[&LogText]) -> Option<(usize, usize)> {
+    strongest(logs).map(|(_, log, line)| (log, line))
+}
+
+/// The same, where a runtime reports an error that nothing caught.
+pub(super) fn find_uncaught(logs: &[&LogText]) -> Option<(usize, usize)> {
+    strongest(logs)
+        .filter(|(voice, ..)| *voice == Voice::Uncaught)
+        .map(|(_, log, line)| (log, line))
+}
+
+fn strongest(logs: &[&LogText]) -> Option<(Voice, usize, usize)> {
     let mut best: Option<(Voice, usize, usize)> = None;
     for (index, log) in logs.iter().enumerate() {
         if let Some((voice, line)) = last_of(log)
@@ -117,7 +155,7 @@ pub(super) fn find(logs: &[&LogText]) -> Option<(usize, usize)> {
             best = Some((voice, index, line));
         }
     }
-    best.map(|(_, log, line)| (log, line))
+    best
 }
 
 /// The last line of the strongest voice of one log.
@@ -136,7 +174,7 @@ fn last_of(log: &LogText) -> Option<(Voice, usize)> {
         if survived_at <= index + SURVIVED_WITHIN {
             continue;
         }
-        match voice(line.text) {
+        match voice(line.text, log.text().get(line.start..).unwrap_or_default()) {
             Some(voice) if best.is_none_or(|(known, _)| voice > known) => {
                 best = Some((voice, said_at(log, index)));
             }
@@ -147,22 +185,31 @@ fn last_of(log: &LogText) -> Option<(Voice, usize)> {
     best
 }
 
-fn voice(text: &str) -> Option<Voice> {
+/// The voice of a line; `onward` is the log from that line on.
+fn voice(text: &str, onward: &str) -> Option<Voice> {
     let lower = text.to_ascii_lowercase();
     let any = |words: &[&str]| words.iter().any(|word| lower.contains(word));
     if any(HARMLESS) || is_warning(text) || is_quotation(text) || is_metric(&lower) {
         return None;
     }
-    if FORMS
-        .iter()
-        .any(|form| super::signatures::in_order(text, form))
-    {
+    let is_uncaught = |(form, below): &(&[&str], &str)| {
+        in_order(text, form) && memchr::memmem::find(onward.as_bytes(), below.as_bytes()).is_some()
+    };
+    if UNCAUGHT.iter().any(is_uncaught) {
+        Some(Voice::Uncaught)
+    } else if FORMS.iter().any(|form| in_order(text, form)) {
         Some(Voice::Form)
     } else if any(LAUNCHERS) {
         Some(Voice::Launcher)
     } else {
-        any(WORDS).then_some(Voice::Words)
+        (any(WORDS) || begins_as_error(&lower)).then_some(Voice::Words)
     }
+}
+
+/// `*** Error EDDDAV …` and `FATAL …`, in lower case.
+fn begins_as_error(lower: &str) -> bool {
+    let first = lower.trim_start_matches(|c: char| !c.is_alphanumeric());
+    first.starts_with("error ") || first.starts_with("fatal ")
 }
 
 /// `error: 0.02` is a measurement.

@@ -8,19 +8,30 @@ use super::exceptions::RULES;
 use super::log::LogText;
 use super::traceback::{self, Standing, Traceback};
 
-/// What a launcher says of a program that a signal ended, in lower case.
-const ENDED_BY_SIGNAL: &[(&str, FailureClass)] = &[
-    ("sigkill", FailureClass::SlurmSignal),
-    ("sigsegv", FailureClass::CrashSignal),
-    ("sigabrt", FailureClass::CrashSignal),
-    ("sigbus", FailureClass::CrashSignal),
-    ("sigfpe", FailureClass::CrashSignal),
-    ("sigill", FailureClass::CrashSignal),
+/// Signals that end programs: their names in lower case and the numbers that a launcher reports as negative codes.
+const SIGNALS: &[(&str, &str, FailureClass)] = &[
+    ("sigkill", "9", FailureClass::SlurmSignal),
+    ("sigsegv", "11", FailureClass::CrashSignal),
+    ("sigabrt", "6", FailureClass::CrashSignal),
+    ("sigbus", "7", FailureClass::CrashSignal),
+    ("sigfpe", "8", FailureClass::CrashSignal),
+    ("sigill", "4", FailureClass::CrashSignal),
 ];
-/// What stands before the name of a signal that has ended something: torchrun's, `subprocess`'s and `spawn`'s words.
-const BEFORE_SIGNAL: &[&str] = &["(", "<signals.", "with signal "];
+/// What stands before the name of a signal that has ended something: `subprocess`'s and `spawn`'s words, and in a
+/// report below a traceback torchrun's.
+const BEFORE_SIGNAL: &[&str] = &["<signals.", "with signal "];
+const BEFORE_SIGNAL_BELOW: &[&str] = &["(", "<signals.", "with signal "];
+/// What stands before a signal's number: torchrun's, DeepSpeed's and Intel MPI's words.
+const BEFORE_NUMBER: &[&str] = &[
+    "(exitcode: -",
+    "exitcode  : -",
+    "return code = -",
+    "killed by signal: ",
+];
 /// How many lines of a launcher's report are read; the first failure that was observed is the last one it names.
 const REPORT: usize = 200;
+/// How many lines above a launcher's own traceback its report may begin.
+const ABOVE: usize = 5;
 /// How many lines of a message below its heading are read.
 const MESSAGE: usize = 12;
 
@@ -45,6 +56,8 @@ pub(super) struct Verdict {
     pub(super) of_device: bool,
     /// Whether it ended a program, and is not itself what another process's end looks like.
     pub(super) is_cause: bool,
+    /// Whether it only reports that another program failed.
+    pub(super) is_wrapper: bool,
 }
 
 /// What an exception says, in lower case, that only shows that the other processes are gone or the GPU is broken.
@@ -101,7 +114,9 @@ pub(super) fn decide(
     let (standing, log, found) = best?;
     let text = logs.get(log)?;
     let verdict = verdict(&found, text, log);
-    let ended = (standing == Standing::Wrapper).then(|| by_signal(text, &found));
+    let is_wrapper = matches!(standing, Standing::Wrapper | Standing::CutOff);
+    let from = found.start.saturating_sub(ABOVE);
+    let ended = is_wrapper.then(|| by_signal(text, from, BEFORE_SIGNAL_BELOW));
     (standing > Standing::Ignored).then(|| match ended.flatten() {
         Some((class, line)) => Verdict {
             class,
@@ -115,20 +130,34 @@ pub(super) fn decide(
     })
 }
 
+/// What the end of a log without a traceback says of a program that a signal ended, and the line that says it.
+pub(super) fn at_end_by_signal(log: &LogText) -> Option<(FailureClass, usize)> {
+    by_signal(log, log.line_count().saturating_sub(REPORT), BEFORE_SIGNAL)
+}
+
 /// The signal that ended a launcher's program, and the line that says so.
-fn by_signal(log: &LogText, found: &Traceback<'_>) -> Option<(FailureClass, usize)> {
-    let lines = log.lines().enumerate().skip(found.line).take(REPORT);
-    let mut said = lines.filter_map(|(index, line)| {
-        let text = line.text.to_ascii_lowercase();
-        let (_, class) = ENDED_BY_SIGNAL.iter().find(|(signal, _)| {
-            text.match_indices(signal).any(|(at, _)| {
-                let before = text.get(..at).unwrap_or_default();
-                BEFORE_SIGNAL.iter().any(|words| before.ends_with(words))
-            })
-        })?;
-        Some((*class, index))
-    });
+fn by_signal(log: &LogText, from: usize, before_name: &[&str]) -> Option<(FailureClass, usize)> {
+    let lines = log.lines().enumerate().skip(from).take(REPORT);
+    let mut said =
+        lines.filter_map(|(index, line)| Some((signal_of(line.text, before_name)?, index)));
     said.next_back()
+}
+
+fn signal_of(text: &str, before_name: &[&str]) -> Option<FailureClass> {
+    let text = text.to_ascii_lowercase();
+    let named = |name: &str| {
+        text.match_indices(name).any(|(at, _)| {
+            let before = text.get(..at).unwrap_or_default();
+            before_name.iter().any(|words| before.ends_with(words))
+        })
+    };
+    let numbered = BEFORE_NUMBER.iter().find_map(|words| {
+        let after = text.get(text.find(words)? + words.len()..)?;
+        after.split(|c: char| !c.is_ascii_digit()).next()
+    });
+    let mut signals = SIGNALS.iter();
+    let found = signals.find(|(name, number, _)| numbered == Some(*number) || named(name));
+    found.map(|(.., class)| *class)
 }
 
 /// The class by the first rule that fits; rank and scope follow the class, except for a missing configuration.
@@ -138,6 +167,11 @@ fn verdict(found: &Traceback<'_>, text: &LogText, log: usize) -> Verdict {
         .map(|class| (class, found.line))
         .or_else(|| below_heading(found, text))
         .unwrap_or((FailureClass::PyException, found.line));
+    let line = if line == found.line {
+        said_at(found, text)
+    } else {
+        line
+    };
     let of_submission = class == FailureClass::PyFileNotFound
         && CONFIG_FOLDERS.iter().any(|folder| message.contains(folder));
     // A class of the scheduler that Python reports is still only Python's word.
@@ -159,10 +193,26 @@ fn verdict(found: &Traceback<'_>, text: &LogText, log: usize) -> Verdict {
         line,
         source: found.user_frame.map(|(path, line)| (path.to_owned(), line)),
         of_device: names_device(found, &message),
+        is_wrapper: found.standing == Standing::Wrapper,
         is_cause: found.standing == Standing::Main
             && !NAMES_OF_THE_GROUP.contains(&found.name)
             && !OF_THE_GROUP.iter().any(|text| message.contains(text)),
     }
+}
+
+/// Where the message of an exception stands: below a line that has only its name.
+fn said_at(found: &Traceback<'_>, text: &LogText) -> usize {
+    let has = |index: usize, fits: &dyn Fn(&str) -> bool| {
+        text.line(index).is_some_and(|line| fits(line.text.trim()))
+    };
+    let is_name = |line: &str| {
+        line.strip_suffix(':')
+            .is_some_and(|name| name.ends_with(found.name))
+    };
+    let speaks = |line: &str| line.contains(char::is_alphabetic);
+    let is_below =
+        !found.name.is_empty() && has(found.line, &is_name) && has(found.line + 1, &speaks);
+    found.line + usize::from(is_below)
 }
 
 fn class_of(found: &Traceback<'_>, message: &str) -> Option<FailureClass> {

@@ -233,6 +233,7 @@ pub(super) fn is_warning(line: &str) -> bool {
         || line.contains("WARNING")
         || line.contains("warning: ")
         || line.contains("[W ")
+        || line.contains(" NCCL INFO ")
         || is_below_error(line)
 }
 

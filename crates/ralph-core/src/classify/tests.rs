@@ -155,6 +155,47 @@ fn what_only_accounting_can_show() {
     assert_eq!(classify(&waiting).label(), "dependency_dead");
 }
 
+/// The order of precedence names a class; it does not make a job that ended with another error worth repeating.
+#[test]
+fn what_another_error_ended_is_not_submitted_again_by_itself() {
+    let nvml = "Failed to initialize NVML: Driver/library version mismatch\n";
+    let panic = "thread 'main' panicked at src/main.rs:4:2:\nempty grid\n";
+    let port = raised("OSError: [Errno 98] Address already in use");
+    let elsewhere = RetryPolicy::Once {
+        suggest_exclude: true,
+    };
+    let again = RetryPolicy::Once {
+        suggest_exclude: false,
+    };
+    for (text, class, retry) in [
+        (nvml.to_owned(), "cuda_driver_init", elsewhere),
+        (
+            format!("{nvml}{}", raised("RuntimeError: no CUDA device")),
+            "cuda_driver_init",
+            elsewhere,
+        ),
+        (
+            format!("{nvml}{}", raised("KeyError: 'mu'")),
+            "cuda_driver_init",
+            RetryPolicy::Ask,
+        ),
+        (
+            format!("{nvml}{panic}"),
+            "cuda_driver_init",
+            RetryPolicy::Ask,
+        ),
+        (port, "torchrun_port", again),
+    ] {
+        let logs = [err(&text)];
+        let found = classify(&ended(&JobState::Failed, (1, 0), &logs));
+        assert_eq!(
+            (found.label().as_str(), found.retry),
+            (class, retry),
+            "{text}"
+        );
+    }
+}
+
 /// Every step outranks all that come after it, in whatever order they stand in the log.
 #[test]
 fn precedence_is_that_of_the_study() {
@@ -544,15 +585,23 @@ fn a_failure_after_complete_results_says_so() {
 
 #[test]
 fn an_unknown_end_names_the_line_that_says_it() {
-    let logs = [err("Fortran runtime error: End of file\n"), out("step 1\n")];
+    let logs = [err("ERROR: the grid has no cells\n"), out("step 1\n")];
     let found = classify(&ended(&JobState::Failed, (2, 0), &logs));
     insta::assert_snapshot!(
         format!("{}\n{}", found.summary, found.cause),
         @r"
-    unknown: Fortran runtime error: End of file (logs/job.err:1)
+    unknown: ERROR: the grid has no cells (logs/job.err:1)
     No known cause was found, neither in the scheduler's record nor in the logs (exit code 2:0). The key line is the last one that looks like an error.
     "
     );
+    // A code that only a script can have chosen: it ran, and its logs are gone.
+    let gone = classify(&Case {
+        elapsed: Some(Duration::from_secs(2)),
+        ..ended(&JobState::Failed, (3, 0), &[])
+    });
+    assert_eq!(gone.label(), "unknown");
+    assert!(gone.cause.contains("exit code 3:0"), "{}", gone.cause);
+    assert!(gone.cause.contains("No log was found"), "{}", gone.cause);
     // A guess from a warning does not hide it.
     let warning = "x.py:1: UserWarning: Found no NVIDIA driver on your system.\n";
     let logs = [err(&format!("{warning}panic: bad input\n"))];

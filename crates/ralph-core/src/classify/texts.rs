@@ -12,6 +12,9 @@ use super::texts_of_machines::OF_MACHINES;
 /// What a successful checkout prints; a script may fetch more and try again.
 pub(super) const CHECKED_OUT: &str = "HEAD is now at";
 
+/// The copy of the script that SLURM itself lays down: where it is missing, the node is at fault and not the submission.
+const OWN_SCRIPT: &[&str] = &["/slurm_script:"];
+
 /// All texts. Within one rank of the precedence, the earlier row wins.
 pub(super) static SIGNATURES: LazyLock<Vec<&'static Signature>> =
     LazyLock::new(|| OF_JOBS.iter().chain(OF_MACHINES).collect());
@@ -24,15 +27,12 @@ const OF_JOBS: &[Signature] = &[
     tells(Preempted, &["DUE TO PREEMPTION"]).near_end(),
     tells(NodeFailure, &["DUE TO NODE FAILURE"]).near_end(),
     tells(NodeFailure, &["error: Node failure on "]).near_end(),
-    tells(HostOomKill, &["oom_kill event"]),
-    tells(HostOomKill, &["oom-kill event"]),
-    tells(HostOomKill, &["Exceeded job memory limit"]),
-    tells(HostOomKill, &["Exceeded step memory limit"]),
+    tells(HostOomKill, &["oom", "kill event"]),
+    tells(HostOomKill, &["Exceeded ", " memory limit"]),
     tells(HostOomKill, &["exceeded memory limit", "being killed"]),
     tells(HostOomKill, &["Memory cgroup out of memory"]),
     tells(HostOomKill, &["Out of memory: Killed process "]),
-    tells(HostOomKill, &["task ", ": Out Of Memory"]),
-    tells(HostOomKill, &["tasks ", ": Out Of Memory"]),
+    tells(HostOomKill, &["task", ": Out Of Memory"]),
     tells(SlurmSignal, &["CANCELLED AT", "DUE to SIGNAL"]),
     tells(SlurmSignal, &["CANCELLED AT", "DUE TO SIGNAL"]),
     tells(Cancelled, &["*** JOB ", " CANCELLED AT ", " ***"])
@@ -120,7 +120,10 @@ const OF_JOBS: &[Signature] = &[
     fatal(CliBadArguments, &["│ Missing option '"]),
     fatal(CliBadArguments, &["│ Missing argument '"]),
     fatal(CliBadArguments, &["│ Invalid value for '"]),
+    fatal(CliBadArguments, &["rror: unknown option "]),
     tells(CliBadArguments, &["Could not override '"]),
+    tells(CliBadArguments, &["Could not append to config."]),
+    tells(CliBadArguments, &["Error merging override "]),
     tells(CliBadArguments, &["In '", "': Could not find '"]),
     passing(CliBadArguments, &[": invalid option -- '"]),
     fatal(CliBadArguments, &["FATAL Flags parsing error"]),
@@ -129,7 +132,8 @@ const OF_JOBS: &[Signature] = &[
     fatal(
         ScriptMissing,
         &["execve(): ", "/", ": No such file or directory"],
-    ),
+    )
+    .unless(OWN_SCRIPT),
     fatal(ScriptMissing, &["sh: 0: cannot open "]),
     fatal(ScriptMissing, &["sh: 0: Can't open "]),
     fatal(ScriptMissing, &["Fatal error: cannot open file '"]),
@@ -247,6 +251,11 @@ const OF_JOBS: &[Signature] = &[
     passing(
         EnvCommandNotFound,
         &["execve(): ", ": No such file or directory"],
+    )
+    .unless(OWN_SCRIPT),
+    passing(
+        EnvCommandNotFound,
+        &[": bad interpreter: No such file or directory"],
     ),
     passing(
         EnvCommandNotFound,

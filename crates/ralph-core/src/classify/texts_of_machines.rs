@@ -5,14 +5,14 @@ use super::signatures::{Signature, fatal, passing, tells};
 
 pub(super) const OF_MACHINES: &[Signature] = &[
     // Storage. Data may be lost even when the script reports success.
-    fatal(DiskQuota, &["Disk quota exceeded"]),
-    fatal(DiskQuota, &["No space left on device"]),
+    // Go and TensorFlow write them with a small letter.
+    fatal(DiskQuota, &["isk quota exceeded"]),
+    fatal(DiskQuota, &["o space left on device"]),
     fatal(DiskQuota, &["database or disk is full"]),
     fatal(WriteFailed, &["PytorchStreamWriter failed writing file"]),
     fatal(WriteFailed, &["RuntimeError: File ", " cannot be opened"]),
     fatal(RsyncPartial, &["rsync error: "]).unless(&["(code 20)", "(code 24)"]),
-    tells(NfsStale, &["tale file handle"]),
-    tells(NfsStale, &["tale NFS file handle"]),
+    tells(NfsStale, &["tale ", "file handle"]),
     tells(FilesystemError, &["Input/output error"]),
     tells(FilesystemError, &["Remote I/O error"]),
     tells(FilesystemError, &["disk I/O error"]),
@@ -30,7 +30,7 @@ pub(super) const OF_MACHINES: &[Signature] = &[
     tells(GpuErrState, &["| ", "ERR!", "|"]),
     tells(
         CudaDeviceBusy,
-        &["CUDA-capable device(s) is/are busy or unavailable"],
+        &["CUDA-capable device", "busy or unavailable"],
     ),
     tells(NcclDuplicateGpu, &["Duplicate GPU detected"]),
     tells(
@@ -88,12 +88,14 @@ pub(super) const OF_MACHINES: &[Signature] = &[
     passing(Network, &["Could not resolve host"]),
     passing(Network, &["Failed to connect to ", " port "]),
     passing(Network, &[": connect to host ", " port "]),
+    passing(Network, &["The requested URL returned error: 5"]),
     passing(Network, &["error: RPC failed"]),
     passing(Network, &["fatal: early EOF"]),
     passing(Network, &["fatal: the remote end hung up unexpectedly"]),
     // Memory of the GPU; many programs catch this and go on with a smaller batch.
     tells(CudaOom, &["CUDA out of memory"]),
     tells(CudaOom, &["Cuda failure ", "'out of memory'"]),
+    tells(CudaOom, &["Out of GPU memory"]),
     tells(CudaOom, &["HIP out of memory"]),
     tells(CudaOom, &["XPU out of memory"]),
     tells(CudaOom, &["cudaMalloc failed: out of memory"]),
@@ -106,7 +108,7 @@ pub(super) const OF_MACHINES: &[Signature] = &[
     tells(CudaOom, &["OOM when allocating tensor"]),
     tells(CudaOom, &["No available memory for the cache blocks"]),
     tells(CudaOom, &["CUBLAS_STATUS_ALLOC_FAILED"]),
-    tells(CudaOom, &["RESOURCE_EXHAUSTED: Out of memory"]),
+    tells(CudaOom, &["RESOURCE_EXHAUSTED: ", "allocat"]),
     // Python without a traceback.
     tells(
         DataloaderWorker,
@@ -131,6 +133,7 @@ pub(super) const OF_MACHINES: &[Signature] = &[
         PyFileNotFound,
         &["Fortran runtime error: ", "No such file or directory"],
     ),
+    tells(PyFileNotFound, &["forrtl: severe (29): file not found"]),
     tells(
         PyFileNotFound,
         &["SystemError: opening file ", ": No such file or directory"],
@@ -144,9 +147,11 @@ pub(super) const OF_MACHINES: &[Signature] = &[
     tells(HostMemory, &["std::bad_alloc"]),
     tells(HostMemory, &["java.lang.OutOfMemoryError"]),
     tells(HostMemory, &["JavaScript heap out of memory"]),
+    tells(HostMemory, &["fatal error: runtime: out of memory"]),
     tells(HostMemory, &["ERROR: ", "OutOfMemoryError()"]),
     tells(HostMemory, &["OutOfMemoryError: ", "running low on memory"]),
     tells(HostMemory, &["cannot allocate vector of size"]),
+    tells(HostMemory, &["array exceeds maximum array size"]),
     tells(HostMemory, &["fork: ", "Cannot allocate memory"]),
     tells(HostMemory, &["virtual memory exhausted"]),
     // What explains only what nothing else explains: healthy jobs print these too.
@@ -161,14 +166,19 @@ pub(super) const OF_MACHINES: &[Signature] = &[
     tells(CrashSignal, &["double free or corruption"]),
     tells(CrashSignal, &["free(): invalid "]),
     tells(CrashSignal, &["stack smashing detected"]),
+    tells(CrashSignal, &["Memory access fault by GPU"]),
     tells(CrashSignal, &["egmentation fault"]),
+    tells(CrashSignal, &["line ", ": ", " Aborted "]),
+    tells(CrashSignal, &["error: ", ": task", ": Aborted"]),
+    tells(CrashSignal, &["Signal: Aborted (6)"]),
     tells(CrashSignal, &["Bus error"]),
     tells(CrashSignal, &["Illegal instruction"]),
     tells(CrashSignal, &["Floating point exception"]),
     tells(CrashSignal, &["(core dumped)"]),
     tells(PermissionDenied, &[": Permission denied"]),
     tells(ShellNoSuchFile, &[": .: Can't open "]),
-    tells(ShellNoSuchFile, &[": No such file or directory"]).unless(&[
+    tells(ShellNoSuchFile, &[" No such file or directory"]).unless(&[
+        "slurmstepd: error: ",
         "ls: ",
         "rm: ",
         "grep: ",

@@ -46,6 +46,7 @@ const OF_A_PEER: &[&str] = &[
     "watchdog",
     "store based barrier",
     "the client socket has ",
+    "gloo/transport",
 ];
 
 /// Endings of the names of exceptions; other names are only believed directly below a frame.
@@ -156,7 +157,8 @@ pub(super) fn last_start(log: &LogText) -> Option<usize> {
 
 fn read(log: &LogText, start: usize) -> Option<Traceback<'_>> {
     let header = log.line(start)?.text;
-    let prefix = header.split(HEADER).next().unwrap_or_default();
+    let before = header.split(HEADER).next();
+    let prefix = before.filter(|text| !quotes(text)).unwrap_or_default();
     let below = log.line(start + 1).map_or("", |line| line.text.trim());
     if below == "..." {
         // An example in a documentation, where the frames are left out.
@@ -250,10 +252,20 @@ fn is_own(path: &str) -> bool {
 fn is_of_a_peer(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
     OF_A_PEER.iter().any(|text| message.contains(text))
+        || message.starts_with("connection reset by peer")
 }
 
+/// `[rank0]: `, torchrun's `[default0]:`, mpirun's `[1,0]<stderr>:`, Ray's `(Worker pid=7, ip=10.0.0.1) `.
 fn is_label(prefix: &str) -> bool {
-    prefix.len() <= 40 && prefix.ends_with(": ") && !prefix.trim_end_matches(": ").contains(' ')
+    let label = prefix.trim_end();
+    let of_ray = || label.starts_with('(') && label.contains("pid=") && label.ends_with(')');
+    prefix.len() <= 60 && (label.ends_with(':') && !label.contains(' ') || of_ray())
+}
+
+/// Whether what stands before a header is no label but an exception whose message is a traceback.
+fn quotes(prefix: &str) -> bool {
+    let name = prefix.trim_end_matches(": ");
+    ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
 fn standing(log: &LogText, start: usize) -> Standing {
@@ -385,15 +397,22 @@ mod tests {
 
     #[test]
     fn lines_of_other_ranks_do_not_cut_a_traceback() {
-        let noise = "[rank0]: step\n".repeat(FOREIGN_LINES + 5);
-        let text = format!(
-            "[rank1]: Traceback (most recent call last):\n{noise}[rank1]: RuntimeError: boom\n"
-        );
-        assert!(
-            shown(&text).contains("[RuntimeError|boom]"),
-            "{}",
-            shown(&text)
-        );
+        for (label, other) in [
+            ("[rank1]: ", "[rank0]: "),
+            ("[default1]:", "[default0]:"),
+            ("[1,1]<stderr>:", "[1,0]<stderr>:"),
+            (
+                "(Worker pid=8, ip=10.0.0.2) ",
+                "(Worker pid=7, ip=10.0.0.1) ",
+            ),
+        ] {
+            let noise = format!("{other}ValueError: other\n").repeat(FOREIGN_LINES + 5);
+            let text = format!(
+                "{label}Traceback (most recent call last):\n{noise}{label}RuntimeError: boom\n"
+            );
+            let shown = shown(&text);
+            assert!(shown.contains("[RuntimeError|boom]"), "{shown}");
+        }
     }
 
     #[test]

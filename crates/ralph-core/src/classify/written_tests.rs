@@ -337,6 +337,7 @@ const SETS: &[(&str, &str)] = &[
     ("fourth", include_str!("written/fourth.logs")),
     ("fifth", include_str!("written/fifth.logs")),
     ("sixth", include_str!("written/sixth.logs")),
+    ("seventh", include_str!("written/seventh.logs")),
 ];
 
 #[test]

@@ -112,6 +112,17 @@ async fn accounting_is_not_asked_while_everything_is_in_the_queue() {
 }
 
 #[tokio::test]
+async fn accounting_that_was_not_asked_has_not_answered() {
+    let cluster = Scheduler::new();
+    // A login node that starts no further process in the middle of the script.
+    cluster.command("awk", "#!/bin/sh\nexit 1\n");
+    assert_eq!(
+        look(&cluster, &ask(&["1"])).await,
+        ["1 unknown: it has left the queue, and sacct failed: it was not asked"]
+    );
+}
+
+#[tokio::test]
 async fn a_source_that_fails_makes_unknown_never_gone() {
     let cluster = Scheduler::new();
     cluster.set("accounting", "1|1|FAILED|1:0|1795184200|1795184201|1795184205|cpu01|a\n2|2|RUNNING|0:0|1795184200|1795184201|Unknown|cpu01|b\n");

@@ -374,6 +374,42 @@ async fn success_needs_the_job_s_own_word_where_there_is_one() {
 }
 
 #[tokio::test]
+async fn ten_thousand_tasks_are_one_question_and_one_look_at_their_records() {
+    let cluster = Scheduler::new();
+    let script = "#!/bin/bash\n#SBATCH --array=0-9999\ntrue\n";
+    let request = request(&cluster.env, script);
+    let job = accepted(&cluster.backend().submit(&request).await.unwrap());
+    let at = request.intent_at.as_second();
+    let rows: String = (0..9_999)
+        .map(|task| format!("{job}_{task}|9|COMPLETED|0:0|{at}|{at}|{at}|cpu01|a\n"))
+        .collect();
+    cluster.set("accounting", &rows);
+    let folder = cluster.receipt_folder(request.token.as_str());
+    for task in 0..50 {
+        let path = folder.join(format!("ended.{job}_{task}"));
+        std::fs::File::create(&path)
+            .and_then(|mut file| std::io::Write::write_all(&mut file, b"0 0\n"))
+            .unwrap();
+    }
+    cluster.command(
+        "stat",
+        "#!/bin/sh\necho >>\"$HOME/state/stat.log\"\nexec /usr/bin/stat \"$@\"\n",
+    );
+    let ask = [query(job, &request)];
+    let unknown = look(&cluster, &ask).await.concat();
+    assert!(unknown.contains("_9999: it is neither"), "{unknown}");
+    cluster.set(
+        "accounting",
+        &format!("{rows}{job}_9999|9|FAILED|1:0|{at}|{at}|{at}|cpu01|a\n"),
+    );
+    let seen = look(&cluster, &ask).await.concat();
+    assert!(seen.contains(" FAILED 1:0 "), "{seen:.200}");
+    assert_eq!(seen.matches("=COMPLETED").count(), 9_999);
+    assert_eq!(cluster.log("stat").lines().count(), 2);
+    assert_eq!(cluster.log("sacct").lines().count(), 2);
+}
+
+#[tokio::test]
 async fn five_thousand_jobs_are_one_question() {
     let cluster = Scheduler::new();
     let rows: String = (1..=5000)

@@ -169,6 +169,31 @@ fn a_missing_program_is_the_callers_error_and_an_exit() {
 }
 
 #[test]
+fn a_worker_that_cannot_be_written_down_does_not_run() {
+    let mut case = Case::new("echo $$ > worker; exec sleep 600");
+    // The supervisor opens this after its record and before it starts the worker, and waits for a reader.
+    let pipe = case.path().join("pipe");
+    Command::new("mkfifo").arg(&pipe).status().unwrap();
+    case.request.stdout.clone_from(&pipe);
+    let record = case.path().join("record.json");
+    let reader = std::thread::spawn({
+        let record = record.clone();
+        move || {
+            until("a record", || record.exists().then_some(()));
+            fs::remove_file(&record).unwrap();
+            fs::create_dir(&record).unwrap();
+            fs::read(pipe).unwrap()
+        }
+    });
+    let error = case.spawn().unwrap_err();
+    assert!(matches!(error, SpawnError::Failed { .. }), "{error:?}");
+    // Whatever still ran would hold the pipe open.
+    until("nobody runs", || reader.is_finished().then_some(()));
+    fs::remove_dir(record).unwrap();
+    assert_eq!(case.exit().ending, Ending::NotStarted);
+}
+
+#[test]
 fn a_directory_is_supervised_once() {
     let case = Case::new("echo ran; sleep 60");
     case.spawn().unwrap();

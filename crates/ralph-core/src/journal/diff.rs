@@ -2,6 +2,8 @@
 //!
 //! Text in, text out; nothing is decided from a difference.
 
+use std::time::Duration;
+
 use similar::TextDiff;
 
 /// Lines of context around a change.
@@ -9,10 +11,16 @@ const CONTEXT: usize = 3;
 /// A difference is cut after this many lines; whoever needs more has the images.
 const MAX_LINES: usize = 400;
 
+/// After so long the rest counts as different: to find the shortest difference of two long texts that share little takes
+/// the product of their lengths.
+const LIMIT: Duration = Duration::from_millis(500);
+
 /// The difference of two texts under the names given; empty when they are equal.
 #[must_use]
 pub fn unified(old_name: &str, new_name: &str, old: &str, new: &str) -> String {
-    let text = TextDiff::from_lines(old, new)
+    let text = TextDiff::configure()
+        .timeout(LIMIT)
+        .diff_lines(old, new)
         .unified_diff()
         .context_radius(CONTEXT)
         .header(old_name, new_name)
@@ -73,6 +81,14 @@ mod tests {
         \ No newline at end of file
         ");
         assert_eq!(between("x", Some("same"), Some("same")), "");
+        // Would take minutes to be the shortest.
+        let lines = |bullet: &str| -> String {
+            (0..50_000)
+                .map(|entry| format!("{bullet} entry {entry}\n"))
+                .collect()
+        };
+        let rewritten = between("x", Some(&lines("-")), Some(&lines("*")));
+        assert_eq!(rewritten.lines().count(), MAX_LINES + 2);
         let long = between("x", None, Some(&"line\n".repeat(1_000)));
         assert_eq!(long.lines().count(), MAX_LINES + 2);
         assert!(long.ends_with("... 602 more lines\n"), "{long}");

@@ -19,6 +19,9 @@ use crate::world::{Facts, Intent, Observations, Sighted, SightedAs, Sightings, j
 const SETTLE: Duration = Duration::from_secs(60);
 /// An unsettled submission of which no source knows a job is given up after so long (two passes).
 const ABANDON_AFTER: Duration = Duration::from_secs(120);
+/// And so long after it was seen to be claimed and not ended: `sbatch` sleeps for two minutes in all between its own
+/// attempts, and each of them takes as long as a busy controller lets it.
+const ABANDON_CLAIMED_AFTER: Duration = Duration::from_secs(600);
 
 /// What verification found about one run.
 #[derive(Debug, Clone, PartialEq)]
@@ -340,9 +343,9 @@ pub fn intent(
     now: Timestamp,
 ) -> (IntentVerdict, Option<Sighted>) {
     let key = intent.request.token.as_str();
-    let wait = |why: String| {
+    let wait = |why: String, patience: Duration| {
         let sighted = note(facts.sightings.entries.get(key), SightedAs::Unsettled, now);
-        let long = elapsed(sighted.since, now) >= ABANDON_AFTER && sighted.passes > 1;
+        let long = elapsed(sighted.since, now) >= patience && sighted.passes > 1;
         (
             if long {
                 IntentVerdict::Abandon
@@ -364,12 +367,14 @@ pub fn intent(
         Some(Ok(receipt @ Receipt::Refused { .. })) => {
             (IntentVerdict::Refused(receipt.clone()), None)
         }
-        Some(Ok(Receipt::Claimed { .. })) => {
-            wait("the submission was begun on the cluster; no job is known yet".to_owned())
-        }
-        Some(Ok(Receipt::Unclear { message })) => {
-            wait(format!("it is not known whether the job exists: {message}"))
-        }
+        Some(Ok(Receipt::Claimed { .. })) => wait(
+            "the submission was begun on the cluster; no job is known yet".to_owned(),
+            ABANDON_CLAIMED_AFTER,
+        ),
+        Some(Ok(Receipt::Unclear { message })) => wait(
+            format!("it is not known whether the job exists: {message}"),
+            ABANDON_AFTER,
+        ),
         Some(Err(why)) => (
             IntentVerdict::Wait { why: why.clone() },
             facts.sightings.entries.get(key).cloned(),

@@ -137,6 +137,17 @@ pub(crate) fn read_record<T: DeserializeOwned>(path: &Path) -> io::Result<Option
     }
 }
 
+/// Reads a record that need not survive a loss of power: one that was spoilt by it is none.
+///
+/// # Errors
+/// The file cannot be read.
+pub(crate) fn read_unsynced<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
+    match read_record(path) {
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(None),
+        read => read,
+    }
+}
+
 /// Whether a file has to survive a loss of power. All of them survive the end of their writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keep {

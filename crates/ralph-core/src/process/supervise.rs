@@ -16,7 +16,7 @@ use std::process::Stdio;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
-use super::ending::{Limits, Reach, attend};
+use super::ending::{Limits, Reach, attend, clear_everything};
 use super::hold::{Hold, HoldError};
 use super::record::{
     EXIT, Ending, ExitRecord, Keep, REQUEST, SpawnRequest, read_record, replace, write_record,
@@ -155,6 +155,8 @@ async fn run(
             wait(child, &request, stop, env).await?
         }
         Err(error) => {
+            // Nothing runs of which it is written down that it does not.
+            clear_everything().await;
             record(directory, &request, env, &not_started(&error, env))?;
             return Err(error);
         }

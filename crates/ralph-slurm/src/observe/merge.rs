@@ -88,28 +88,43 @@ impl Records {
     }
 }
 
-/// The rows of a call by the jobs that they are about: a look at thousands of jobs goes through them once.
+/// The rows of a call by the jobs that they are about: a look at thousands of jobs, or at one of thousands of tasks, goes
+/// through them once.
 #[derive(Debug)]
 pub(super) struct ByJob<'a> {
     sources: &'a Sources,
-    queue: BTreeMap<JobId, Vec<&'a Row>>,
-    accounting: BTreeMap<JobId, Vec<&'a Row>>,
+    queue: Sorted<'a>,
+    accounting: Sorted<'a>,
+}
+
+/// The rows of one source, in its order.
+#[derive(Debug, Default)]
+struct Sorted<'a> {
+    of_master: BTreeMap<JobId, Vec<&'a Row>>,
+    /// Of a job as it is named: the whole, or one part.
+    of_job: BTreeMap<JobId, Vec<&'a Row>>,
 }
 
 impl<'a> ByJob<'a> {
     pub(super) fn new(sources: &'a Sources) -> Self {
-        let sorted = |rows: &'a Result<Vec<Row>, String>| {
-            let mut sorted: BTreeMap<JobId, Vec<&Row>> = BTreeMap::new();
-            for row in rows.iter().flatten() {
-                sorted.entry(row.master).or_default().push(row);
-            }
-            sorted
-        };
         Self {
             sources,
-            queue: sorted(&sources.queue),
-            accounting: sorted(&sources.accounting),
+            queue: Sorted::of(&sources.queue),
+            accounting: Sorted::of(&sources.accounting),
         }
+    }
+}
+
+impl<'a> Sorted<'a> {
+    fn of(rows: &'a Result<Vec<Row>, String>) -> Self {
+        let mut sorted = Self::default();
+        for row in rows.iter().flatten() {
+            sorted.of_master.entry(row.master).or_default().push(row);
+            for job in row.jobs() {
+                sorted.of_job.entry(job).or_default().push(row);
+            }
+        }
+        sorted
     }
 }
 
@@ -119,16 +134,9 @@ pub(super) fn one(rows: &ByJob<'_>, query: &JobQuery) -> Sighting {
     let floor = query
         .submitted_after
         .map(|at| at.as_second() + sources.skew_seconds - TOLERANCE_SECONDS);
-    let is_ours = |row: &&Row| match (floor, row.submitted) {
-        (Some(floor), Some(submitted)) => submitted.as_second() >= floor,
-        _ => true,
-    };
     let master = query.job.master();
-    let of_job = |rows: &BTreeMap<JobId, Vec<_>>| rows.get(&master).cloned().unwrap_or_default();
-    let mut queue: Vec<&Row> = of_job(&rows.queue);
-    let mut accounting: Vec<&Row> = of_job(&rows.accounting);
-    queue.retain(is_ours);
-    accounting.retain(is_ours);
+    let queue = ours(rows.queue.of_master.get(&master), floor).collect::<Vec<_>>();
+    let accounting = ours(rows.accounting.of_master.get(&master), floor).collect();
     if let Some(row) = queue.iter().find(|row| row.ids == RowIds::Unreadable) {
         return Sighting::Unknown {
             why: format!(
@@ -140,6 +148,8 @@ pub(super) fn one(rows: &ByJob<'_>, query: &JobQuery) -> Sighting {
     let recorded = sources.records.parts.get(&query.job);
     let facts = Facts {
         sources,
+        rows,
+        floor,
         expected: recorded.unwrap_or(&query.parts),
         queue,
         accounting,
@@ -150,10 +160,23 @@ pub(super) fn one(rows: &ByJob<'_>, query: &JobQuery) -> Sighting {
     }
 }
 
+/// Of these rows those of jobs that were submitted after a time, in seconds: ids are used again.
+fn ours<'a>(
+    rows: Option<&'a Vec<&'a Row>>,
+    floor: Option<i64>,
+) -> impl Iterator<Item = &'a Row> + use<'a> {
+    let is_ours = move |row: &&Row| match (floor, row.submitted) {
+        (Some(floor), Some(submitted)) => submitted.as_second() >= floor,
+        _ => true,
+    };
+    rows.into_iter().flatten().copied().filter(is_ours)
+}
+
 /// One report per job of the queue.
 pub(super) fn all(sources: &Sources) -> Vec<JobReport> {
     let rows = ByJob::new(sources);
     rows.queue
+        .of_master
         .keys()
         .copied()
         .filter_map(|job| match one(&rows, &JobQuery::of(job)) {
@@ -166,7 +189,10 @@ pub(super) fn all(sources: &Sources) -> Vec<JobReport> {
 /// The rows that are about one job and its parts.
 #[derive(Debug)]
 pub(super) struct Facts<'a> {
-    pub(super) sources: &'a Sources,
+    sources: &'a Sources,
+    rows: &'a ByJob<'a>,
+    /// Rows of jobs that were submitted before are another's.
+    floor: Option<i64>,
     /// The tasks or components that a job of several parts is known to have.
     pub(super) expected: &'a [JobId],
     pub(super) queue: Vec<&'a Row>,
@@ -186,7 +212,7 @@ impl Facts<'_> {
 
     /// The verdict about a job without parts, or about one part.
     pub(super) fn single(&self, job: JobId) -> Sighting {
-        let queued = self.queue.iter().find(|row| row.jobs().contains(&job));
+        let queued = ours(self.rows.queue.of_job.get(&job), self.floor).next();
         let accounted = self.latest(job);
         match (queued, accounted) {
             (Some(row), _) if row.state.finality() == Finality::Alive => {
@@ -213,17 +239,17 @@ impl Facts<'_> {
 
     /// The row of the latest attempt: accounting keeps the earlier ones of a requeued job.
     fn latest(&self, job: JobId) -> Option<&Row> {
-        self.accounting
-            .iter()
-            .copied()
-            .filter(|row| row.jobs().contains(&job))
-            .reduce(|best, row| {
-                if row.submitted >= best.submitted {
-                    row
-                } else {
-                    best
-                }
-            })
+        self.accounts(job).reduce(|best, row| {
+            if row.submitted >= best.submitted {
+                row
+            } else {
+                best
+            }
+        })
+    }
+
+    fn accounts(&self, job: JobId) -> impl Iterator<Item = &Row> {
+        ours(self.rows.accounting.of_job.get(&job), self.floor)
     }
 
     /// Whether a row is the first half of a record: state and end come before the name, which is wanted for the logs.
@@ -234,11 +260,7 @@ impl Facts<'_> {
     }
 
     fn restarts(&self, job: JobId) -> u32 {
-        let rows = self
-            .accounting
-            .iter()
-            .filter(|row| row.jobs().contains(&job))
-            .count();
+        let rows = self.accounts(job).count();
         u32::try_from(rows.saturating_sub(1)).unwrap_or(u32::MAX)
     }
 

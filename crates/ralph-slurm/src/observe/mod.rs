@@ -103,7 +103,10 @@ fn token_of(owners: &str, report: &JobReport) -> Option<String> {
 fn conclude(reply: &Reply, queries: &[JobQuery]) -> Result<Vec<Observation>, BackendError> {
     let sources = Sources {
         queue: reply.answer("queue").map(|text| queue_rows(&text)),
-        accounting: accounting(reply).map(|text| accounting_rows(&text)),
+        // Where it was not asked, the queue spoke for every job; if it did not after all, nothing is known of that one.
+        accounting: reply
+            .answer("accounting")
+            .map(|text| accounting_rows(&text)),
         records: Records::parse(&reply.answer("records").unwrap_or_default()),
         skew_seconds: reply.skew_seconds(),
         at: reply.received,
@@ -120,14 +123,6 @@ fn conclude(reply: &Reply, queries: &[JobQuery]) -> Result<Vec<Observation>, Bac
             at: reply.received,
         })
         .collect())
-}
-
-/// Accounting is asked only for jobs that the queue cannot speak for; not having been asked is then no failure.
-fn accounting(reply: &Reply) -> Result<String, String> {
-    match reply.part("accounting") {
-        None if reply.broken.is_none() => Ok(String::new()),
-        _ => reply.answer("accounting"),
-    }
 }
 
 fn neither(queue: &str, accounting: &str) -> BackendError {

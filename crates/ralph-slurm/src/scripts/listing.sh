@@ -5,7 +5,7 @@ list() {
   cd "$root/projects" 2>/dev/null || return 0
   while IFS= read -r project; do
     for folder in "$@"; do
-      [ ! -d "$project/$folder" ] || find "$project/$folder" -type f -printf '%s %T@ %p\n' || return
+      [ ! -d "$project/$folder" ] || find -H "$project/$folder" -type f -printf '%s %T@ %p\n' || return
     done
   done
 }

@@ -32,17 +32,27 @@ accounting() {
 
 # What the jobs themselves recorded, and which parts they were submitted with: tasks of an array, components.
 records() {
+  cd "$receipts" || return
+  endings=''
   while read -r job token; do
-    [ "$token" != - ] && read -r sent <"$receipts/$token/claim" || continue
+    [ "$token" != - ] && read -r sent <"$token/claim" || continue
     for parts in array components; do
-      [ ! -e "$receipts/$token/$sent/$parts" ] || printf '%s %s %s\n' "$parts" "$job" "$(cat "$receipts/$token/$sent/$parts")"
+      [ ! -e "$token/$sent/$parts" ] || printf '%s %s %s\n' "$parts" "$job" "$(cat "$token/$sent/$parts")"
     done
-    for record in "$receipts/$token/ended.$job" "$receipts/$token/ended.${job}_"*; do
-      [ -s "$record" ] && read -r code restarts <"$record" || continue
-      printf 'ended %s %s %s %s\n' "${record##*/ended.}" "$code" "$(stat -c %Y "$record" 2>/dev/null || printf -)" "$restarts"
-    done
+    endings="$endings $token/ended.$job $token/ended.${job}_*"
   done <<END
 $left
+END
+  # One process for the times of all: an array may have left ten thousand.
+  # shellcheck disable=SC2086 # tokens and ids hold no blanks, and the patterns are to be expanded
+  times=$(printf '%s\n' $endings | xargs stat -c '%n %Y' 2>/dev/null)
+  # shellcheck disable=SC2086
+  [ -n "$times" ] || times=$(printf '%s -\n' $endings)
+  while read -r record at; do
+    [ -s "$record" ] && read -r code restarts <"$record" || continue
+    printf 'ended %s %s %s %s\n' "${record##*/ended.}" "$code" "$at" "$restarts"
+  done <<END
+$times
 END
 }
 

@@ -195,8 +195,9 @@ pub(super) fn conclude(findings: &Findings) -> Result<Receipt, BackendError> {
             how: *how,
             remarks: findings.marker.complained.trim().to_owned(),
         }),
-        ([first, .., last], ..) => Ok(Receipt::Unclear {
-            message: format!(
+        // No receipt: one that is unclear is given up in the end, as if there were no job.
+        ([first, .., last], ..) => Err(BackendError::Garbled {
+            detail: format!(
                 "more than one job carries this token, from {} to {}; cancel the ones that are not wanted by hand",
                 first.0, last.0
             ),
@@ -271,7 +272,7 @@ mod tests {
             (timed_out, down, none, "could not ask"),
             (timed_out, down, Ok(&[7][..]), "accepted 7 Accounting"),
             (timed_out, Ok(&[7][..]), Ok(&[7][..]), "accepted 7 Queue"),
-            (timed_out, Ok(&[7, 9][..]), none, "unclear"),
+            (timed_out, Ok(&[7, 9][..]), none, "could not ask"),
             ("claimed 1795184202", none, none, "claimed"),
             ("claimed 1795184202", Ok(&[7][..]), down, "accepted 7 Queue"),
             ("claimed 1795184202", none, down, "could not ask"),

@@ -182,28 +182,21 @@ impl Session {
         ssh
     }
 
-    /// The command that opens the session.
+    /// The command that opens the session. With `yes` or `-M` it would log in and then not share the connection where a
+    /// master that was killed has left its socket; `auto` removes such a one first.
     fn master(&self) -> Command {
         let mut ssh = self.base();
-        ssh.args([
-            "-M",
-            "-N",
-            "-f",
-            "-o",
-            "ControlMaster=yes",
-            "-o",
-            "BatchMode=no",
-        ])
-        .arg("-o")
-        .arg(format!("ControlPersist={}", self.settings.control_persist))
-        .args([
-            "-o",
-            "ServerAliveInterval=15",
-            "-o",
-            "ServerAliveCountMax=3",
-        ])
-        .args(["-o", "ConnectTimeout=30"])
-        .arg(self.destination());
+        ssh.args(["-N", "-f", "-o", "ControlMaster=auto", "-o", "BatchMode=no"])
+            .arg("-o")
+            .arg(format!("ControlPersist={}", self.settings.control_persist))
+            .args([
+                "-o",
+                "ServerAliveInterval=15",
+                "-o",
+                "ServerAliveCountMax=3",
+            ])
+            .args(["-o", "ConnectTimeout=30"])
+            .arg(self.destination());
         ssh
     }
 
@@ -285,4 +278,33 @@ impl Session {
 async fn run_attached(command: Command) -> std::io::Result<ExitStatus> {
     let mut command = tokio::process::Command::from(command);
     command.kill_on_drop(true).status().await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+    use crate::settings::ClusterSettings;
+
+    /// With the real client, which gets as far as the network.
+    #[tokio::test]
+    async fn the_socket_of_a_master_that_was_killed_is_not_in_the_way_of_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let (socket, config) = (folder.path().join("socket"), folder.path().join("config"));
+        let text = b"Host *\nProxyCommand false\n";
+        ralph_core::store::atomic::replace(&config, text).unwrap();
+        drop(UnixListener::bind(&socket).unwrap());
+        let settings = serde_json::json!({
+            "ssh": {"host": "cluster", "control_path": socket, "config_file": config},
+            "remote": {"repo_root": "/r"},
+        });
+        let (settings, _) = ClusterSettings::parse(&settings.to_string()).unwrap();
+        let refused = Session::new(settings.ssh).connect().await.unwrap_err();
+        assert!(
+            matches!(refused, SessionError::Refused { .. }),
+            "{refused:?}"
+        );
+        assert!(!socket.exists());
+    }
 }

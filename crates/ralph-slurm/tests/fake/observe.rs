@@ -112,6 +112,17 @@ async fn accounting_is_not_asked_while_everything_is_in_the_queue() {
 }
 
 #[tokio::test]
+async fn accounting_that_was_not_asked_has_not_answered() {
+    let cluster = Scheduler::new();
+    // A login node that starts no further process in the middle of the script.
+    cluster.command("awk", "#!/bin/sh\nexit 1\n");
+    assert_eq!(
+        look(&cluster, &ask(&["1"])).await,
+        ["1 unknown: it has left the queue, and sacct failed: it was not asked"]
+    );
+}
+
+#[tokio::test]
 async fn a_source_that_fails_makes_unknown_never_gone() {
     let cluster = Scheduler::new();
     cluster.set("accounting", "1|1|FAILED|1:0|1795184200|1795184201|1795184205|cpu01|a\n2|2|RUNNING|0:0|1795184200|1795184201|Unknown|cpu01|b\n");
@@ -360,6 +371,42 @@ async fn success_needs_the_job_s_own_word_where_there_is_one() {
     JOB FAILED 1:0 r0 Final (the job's own record)
     JOB absent from squeue, the job's own record
     ");
+}
+
+#[tokio::test]
+async fn ten_thousand_tasks_are_one_question_and_one_look_at_their_records() {
+    let cluster = Scheduler::new();
+    let script = "#!/bin/bash\n#SBATCH --array=0-9999\ntrue\n";
+    let request = request(&cluster.env, script);
+    let job = accepted(&cluster.backend().submit(&request).await.unwrap());
+    let at = request.intent_at.as_second();
+    let rows: String = (0..9_999)
+        .map(|task| format!("{job}_{task}|9|COMPLETED|0:0|{at}|{at}|{at}|cpu01|a\n"))
+        .collect();
+    cluster.set("accounting", &rows);
+    let folder = cluster.receipt_folder(request.token.as_str());
+    for task in 0..50 {
+        let path = folder.join(format!("ended.{job}_{task}"));
+        std::fs::File::create(&path)
+            .and_then(|mut file| std::io::Write::write_all(&mut file, b"0 0\n"))
+            .unwrap();
+    }
+    cluster.command(
+        "stat",
+        "#!/bin/sh\necho >>\"$HOME/state/stat.log\"\nexec /usr/bin/stat \"$@\"\n",
+    );
+    let ask = [query(job, &request)];
+    let unknown = look(&cluster, &ask).await.concat();
+    assert!(unknown.contains("_9999: it is neither"), "{unknown}");
+    cluster.set(
+        "accounting",
+        &format!("{rows}{job}_9999|9|FAILED|1:0|{at}|{at}|{at}|cpu01|a\n"),
+    );
+    let seen = look(&cluster, &ask).await.concat();
+    assert!(seen.contains(" FAILED 1:0 "), "{seen:.200}");
+    assert_eq!(seen.matches("=COMPLETED").count(), 9_999);
+    assert_eq!(cluster.log("stat").lines().count(), 2);
+    assert_eq!(cluster.log("sacct").lines().count(), 2);
 }
 
 #[tokio::test]

@@ -75,14 +75,19 @@ impl Scheduler {
             ("sacct", SACCT),
             ("scancel", "#!/bin/sh\n"),
         ] {
-            let path = scheduler.folder.path().join("bin").join(name);
-            File::create(&path)
-                .unwrap()
-                .write_all(text.as_bytes())
-                .unwrap();
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+            scheduler.command(name, text);
         }
         scheduler
+    }
+
+    /// Puts a program on the cluster's `PATH`, before what the machine has.
+    pub(crate) fn command(&self, name: &str, text: &str) {
+        let path = self.folder.path().join("bin").join(name);
+        File::create(&path)
+            .unwrap()
+            .write_all(text.as_bytes())
+            .unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     /// Sets how the scheduler behaves: the text of one of its files.

@@ -2,7 +2,10 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::symlink;
 use std::path::Path;
+
+use ralph_core::store::atomic::move_entry;
 
 use crate::scheduler::Scheduler;
 
@@ -45,6 +48,15 @@ async fn only_what_differs_is_sent_and_nothing_is_deleted() {
             "slurm/jobs/q001.sbatch"
         ]
     );
+    assert_eq!(
+        backend.synchronise(&project).await.unwrap(),
+        Vec::<String>::new()
+    );
+
+    // Files that were moved to a larger disk are still there.
+    let moved = cluster.root().join("scratch");
+    move_entry(&there.join("experiments"), &moved).unwrap();
+    symlink(&moved, there.join("experiments")).unwrap();
     assert_eq!(
         backend.synchronise(&project).await.unwrap(),
         Vec::<String>::new()

@@ -12,7 +12,7 @@ use super::status::{Aftermath, CancelNote, Cancels, Status};
 use crate::id::{JobId, JobPart};
 use crate::job::{JobQuery, JobReport, Observation, Sighting};
 use crate::process::lock;
-use crate::process::record::{LOCK, RECORD, Record, read_record};
+use crate::process::record::{LOCK, RECORD, Record, read_record, read_unsynced};
 use crate::process::table::ProcessTable;
 use crate::time::Timestamp;
 
@@ -157,16 +157,12 @@ pub(super) fn read_plan(directory: &Path) -> io::Result<Option<JobPlan>> {
     }
 }
 
-/// What a job's supervisor last said. A status is written without waiting for the disk, so a loss of power may spoil
-/// it: then nothing was said, and the machine was restarted, which says enough.
+/// What a job's supervisor last said. Where a loss of power has spoilt it the machine was restarted, which says enough.
 ///
 /// # Errors
 /// It cannot be read.
 fn read_status(directory: &Path) -> io::Result<Option<Status>> {
-    match read_record(&directory.join(STATUS)) {
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(None),
-        read => read,
-    }
+    read_unsynced(&directory.join(STATUS))
 }
 
 /// The file of a cancel note: of the whole job, or of one task.

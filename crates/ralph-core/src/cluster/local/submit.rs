@@ -27,7 +27,7 @@ use crate::crash_point;
 use crate::id::{JobId, Token};
 use crate::process::hold::{VOID, call_off};
 use crate::process::lock::LifeLock;
-use crate::process::record::{Keep, RECORD, read_record, replace, write_record};
+use crate::process::record::{Keep, RECORD, read_record, read_unsynced, replace, write_record};
 use crate::process::spawn::{SpawnError, Spawned, Supervisor, launch};
 use crate::time::Timestamp;
 
@@ -96,7 +96,7 @@ impl Submission<'_> {
         self.layout.create().map_err(at(&folder))?;
         create_private(&folder).map_err(at(&folder))?;
         let _lock = LifeLock::take(&folder.join(TOKEN_LOCK)).map_err(at(&folder))?;
-        if let Some(answer) = read_record::<Answer>(&folder.join(ANSWER)).map_err(at(&folder))? {
+        if let Some(answer) = answer(&folder)? {
             return Ok((answer.into(), None));
         }
         crash_point!("local.locked");
@@ -109,7 +109,6 @@ impl Submission<'_> {
             Err(message) => (Answer::Refused { message }, None),
         };
         crash_point!("local.begun");
-        // A lost answer is found again from the claim.
         write_record(&folder.join(ANSWER), &answer, Keep::WhileTheMachineRuns)
             .map_err(at(&folder))?;
         Ok((answer.into(), spawned))
@@ -203,8 +202,7 @@ pub(super) fn receipt(
     if !folder.is_dir() {
         return Ok(Receipt::Absent);
     }
-    let answer = || read_record::<Answer>(&folder.join(ANSWER)).map_err(at(&folder));
-    if let Some(answer) = answer()? {
+    if let Some(answer) = answer(&folder)? {
         return Ok(answer.into());
     }
     let claim_path = folder.join(CLAIM);
@@ -215,7 +213,7 @@ pub(super) fn receipt(
         return Ok(Receipt::Claimed { since });
     };
     // Between the first look and the lock, somebody may have finished.
-    if let Some(answer) = answer()? {
+    if let Some(answer) = answer(&folder)? {
         return Ok(answer.into());
     }
     let Some(claim) = read_record::<Claim>(&claim_path).map_err(at(&claim_path))? else {
@@ -229,6 +227,11 @@ pub(super) fn receipt(
         return Ok(accepted(claim.job, FoundBy::Queue, String::new()));
     }
     Ok(Receipt::Claimed { since: claim.since })
+}
+
+/// What was answered. An answer that was lost or spoilt is found again from the claim.
+fn answer(folder: &Path) -> Result<Option<Answer>, SubmitError> {
+    read_unsynced(&folder.join(ANSWER)).map_err(storage(folder))
 }
 
 fn accepted(job: JobId, how: FoundBy, remarks: String) -> Receipt {
@@ -330,6 +333,26 @@ mod tests {
             let file = self.folder.path().join("cluster/begun");
             fs::read_to_string(file).unwrap_or_default().lines().count()
         }
+    }
+
+    /// A loss of power leaves the name of a file that nobody waited for, and none of its bytes.
+    #[test]
+    fn an_answer_that_was_spoilt_is_found_again() {
+        let place = Place::new();
+        let Receipt::Accepted { job, .. } = place.submit() else {
+            panic!("not accepted");
+        };
+        let spoil = || {
+            let path = place.layout.receipt(&place.request.token).join(ANSWER);
+            replace(&path, b"", Keep::WhileTheMachineRuns).unwrap();
+        };
+        spoil();
+        let looked = place.receipt();
+        assert!(matches!(looked, Receipt::Accepted { job: found, .. } if found == job));
+        spoil();
+        let again = place.submit();
+        assert!(matches!(again, Receipt::Accepted { job: found, .. } if found == job));
+        assert_eq!(place.begun(), 1);
     }
 
     /// Crashes at each point there is, with and without a look in between.

@@ -111,7 +111,7 @@ fn judge_record(record: &Record, here: &Here, life: Life, grace: Duration) -> Ve
         // Or another machine of the same name on a shared disk, so not at once.
         return abandoned(holder, StaleReason::Rebooted, since, grace);
     }
-    judge_life(holder, life, since)
+    judge_life(holder, life, since.min(here.now))
 }
 
 fn judge_link(link: &Link, here: &Here, life: Life, grace: Duration) -> Verdict {
@@ -130,10 +130,11 @@ fn judge_link(link: &Link, here: &Here, life: Life, grace: Duration) -> Verdict 
     if link.boot_id.is_some() && differ(link.boot_id.as_ref(), here.boot_id.as_ref()) {
         return abandoned(holder, StaleReason::Rebooted, since, grace);
     }
-    judge_life(holder, life, since)
+    judge_life(holder, life, since.min(here.now))
 }
 
-/// Of a process of this boot, named by more than its id.
+/// Of a process of this boot, named by more than its id. Its death is acted on at once, also where the clock was set
+/// back since.
 fn judge_life(holder: Holder, life: Life, since: Timestamp) -> Verdict {
     match life {
         Life::Alive => Verdict::Held(holder),

@@ -665,6 +665,12 @@ fn every_kind_of_record_has_its_verdict() {
         check(&old, Life::Alive),
         "ForeignTooOld from 2026-11-20T12:00:00Z"
     );
+    // A clock that was set back does not keep the dead in possession.
+    let ahead = record("node7", boot, "pid:[1]", at("2026-11-20T13:00:00Z"));
+    assert_eq!(
+        check(&ahead, Life::Dead),
+        "OwnerGone from 2026-11-20T12:00:00Z"
+    );
     let rebooted = record("node7", "another boot", "pid:[1]", recent);
     assert_eq!(
         check(&rebooted, Life::Dead),

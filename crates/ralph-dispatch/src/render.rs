@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 
+use crate::program::shown;
 use crate::record::State;
 use crate::report::{
     ForeignRow, LaunchReport, LaunchRow, LoopRow, StatusReport, StopReport, SweepReport,
@@ -65,11 +66,12 @@ pub(crate) fn banner(report: &LaunchReport) -> String {
 pub(crate) fn commands(report: &LaunchReport, workspace: &str) -> String {
     let mut text = String::new();
     for order in &report.loops {
-        let command = crate::program::shown(&order.command);
+        let word = |word: &str| shown(&[word.to_owned()]);
+        let (folder, workspace) = (word(&order.folder), word(workspace));
+        let command = shown(&order.command);
         line!(
             text,
-            "  > (cd {} && WORKSPACE_ROOT={workspace} {command})",
-            order.folder
+            "  > (cd {folder} && WORKSPACE_ROOT={workspace} {command})"
         );
     }
     text
@@ -88,6 +90,15 @@ pub(crate) fn refusals(report: &LaunchReport) -> String {
         line!(text, "  {}: {}", paint(CYAN, "fix"), refusal.fix);
     }
     text
+}
+
+/// A loop that no launch here knows.
+pub(crate) fn by_hand(name: &str, pid: Option<u32>) -> String {
+    let end = pid.map_or_else(
+        || "end it where it was started".to_owned(),
+        |pid| format!("end it with: kill {pid}"),
+    );
+    format!("repos/{name}: a loop that was not launched from here runs there; {end}")
 }
 
 /// The loops that run now, and those that do not.

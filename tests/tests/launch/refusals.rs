@@ -201,7 +201,7 @@ fn a_loop_that_runs_already_and_one_started_by_hand() {
         &bench,
         &[],
         33,
-        "svc-b: a loop that was started by hand runs there",
+        "svc-b: a loop that was not launched from here runs there",
         "end it where it was started",
     );
 }
@@ -258,4 +258,22 @@ fn the_second_name_of_the_program_as_json() {
         let link = answer["link"].as_str().unwrap();
         assert!(link.ends_with("/bin/wb.ralph-dispatch"), "{link}");
     }
+}
+
+/// What is shown can be copied, and a program's name is read as the loop reads it.
+#[test]
+fn blanks_in_paths() {
+    let bench = Workbench::new(&["svc-a"]);
+    bench.program("my agent", "#!/bin/sh\n");
+    let agent = format!("'{}' --quiet", bench.path("bin/my agent").display());
+    let run =
+        |agent: &str| bench.run(&["--dry-run", "--agent", "command", "--agent-command", agent]);
+    bench.write("stub/help", "--parallel N M --engine E");
+    let _ = run(&agent).ended(0);
+    let ran = run("'no such agent' --quiet").ended(32);
+    assert!(
+        ran.stderr.contains("no program `no such agent`"),
+        "{}",
+        ran.stderr
+    );
 }

@@ -260,7 +260,7 @@ fn a_loop_that_cannot_be_started() {
 fn a_record_that_is_damaged_or_gone() {
     for (damage, refused, stopped) in [(Some("{\"format\": 1"), 11, 3), (None, 33, 0)] {
         let bench = working(&["svc-a", "svc-b"]);
-        let _ = bench.run(&["--parallel", "2"]).ended(0);
+        let _ = bench.run(&["--parallel", "2", "9"]).ended(0);
         let pids = ["svc-a", "svc-b"].map(|name| loop_pid(&bench, name));
         let record = "wb/ralph/state/loops/svc-a.json";
         match damage {
@@ -268,7 +268,9 @@ fn a_record_that_is_damaged_or_gone() {
             None => fs::remove_file(bench.path(record)).unwrap(),
         }
         assert_eq!(bench.state("svc-a"), "running");
-        assert_eq!(bench.status()["foreign"].as_array().unwrap().len(), 0);
+        let status = bench.status();
+        assert_eq!(status["foreign"], serde_json::json!([]));
+        assert_eq!(status["launches"][0]["max_tasks"], 9);
         let ran = bench.run(&["--repos", "svc-a"]).ended(refused);
         let told = "svc-a: a loop runs there already";
         assert!(ran.stderr.contains(told), "{}", ran.stderr);

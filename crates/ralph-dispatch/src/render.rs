@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
+use ralph_core::time::Timestamp;
 
 use crate::program::shown;
 use crate::record::State;
@@ -157,13 +158,29 @@ pub(crate) fn list(report: &StatusReport) -> String {
     let mut text = String::new();
     for row in &report.loops {
         let state = paint(style(row.state), row.state.word());
-        line!(text, "{} {state} {}", row.repository, row.last_line);
+        line!(
+            text,
+            "{} {state} {}",
+            row.repository,
+            untimed(&row.last_line)
+        );
     }
     for row in &report.foreign {
         let (name, state) = foreign(row);
         line!(text, "{name} {} {}", state.word(), row.file);
     }
     text
+}
+
+/// A line of a loop's log without its time, which would be all that a narrow window shows of it.
+fn untimed(line: &str) -> &str {
+    let rest = line
+        .strip_prefix('[')
+        .and_then(|line| line.split_once("] "));
+    match rest {
+        Some((time, rest)) if time.parse::<Timestamp>().is_ok() => rest,
+        _ => line,
+    }
 }
 
 /// The name and the state of a loop of another launcher.
@@ -338,9 +355,8 @@ pub(crate) fn stopped(report: &StopReport) -> String {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use ralph_core::time::Timestamp;
-
     use super::*;
+    use crate::report::LoopOrder;
 
     pub(crate) fn row(repository: &str, state: State, last_line: &str) -> LoopRow {
         LoopRow {
@@ -492,5 +508,38 @@ pub(crate) mod tests {
             rest = after.split_once('m').map_or("", |(_, rest)| rest);
         }
         plain + rest
+    }
+
+    #[test]
+    fn a_command_can_be_copied_from_any_folder() {
+        let order = LoopOrder {
+            repository: "a".to_owned(),
+            folder: "/my wb/repos/a".to_owned(),
+            command: vec!["ralph".to_owned()],
+            log: String::new(),
+            pid: None,
+            job: None,
+            error: None,
+        };
+        let report = LaunchReport {
+            schema_version: 1,
+            launch: None,
+            dry_run: true,
+            knobs: Vec::new(),
+            loops: vec![order],
+            without_plan: Vec::new(),
+            refusals: Vec::new(),
+        };
+        assert_eq!(
+            commands(&report, "/my wb/repos"),
+            "  > (cd '/my wb/repos/a' && WORKSPACE_ROOT='/my wb/repos' ralph)\n"
+        );
+    }
+
+    #[test]
+    fn a_narrow_list_tells_what_happens_and_not_when() {
+        let said = "[2026-11-28T00:24:35Z] worker 1: agent ended";
+        assert_eq!(untimed(said), "worker 1: agent ended");
+        assert_eq!(untimed("[x] done"), "[x] done");
     }
 }

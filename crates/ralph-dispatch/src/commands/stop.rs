@@ -103,17 +103,12 @@ pub(super) fn run(bench: &Workbench, flags: &Flags, within: u64) -> Outcome {
     let marked = if !layout.lock().exists() {
         Vec::new()
     } else {
-        let warn = |why: String| {
-            bench
-                .output
-                .note(&format!("warning: {why}; it is stopped all the same"));
-        };
+        let warn = |why: String, then: &str| bench.output.note(&format!("warning: {why}; {then}"));
         // Where nothing can be written no launcher can come in between either.
         let lock = sweep::lock(layout);
-        lock.as_ref()
-            .err()
-            .into_iter()
-            .for_each(|error| warn(sentence(error)));
+        if let Err(error) = &lock {
+            warn(sentence(error), "going on without it");
+        }
         let (records, _) = LoopRecord::all(layout)?;
         let look = Look::new(layout, &jobs);
         let (meant, others): (Vec<_>, Vec<_>) = records
@@ -121,7 +116,9 @@ pub(super) fn run(bench: &Workbench, flags: &Flags, within: u64) -> Outcome {
             .partition(|record| chosen.value.means(&record.repository));
         left_running(bench, &look, others, &chosen.origin);
         let (marked, wrong) = stop::mark(layout, &bench.env, &look, meant);
-        wrong.iter().for_each(|error| warn(sentence(error)));
+        for error in &wrong {
+            warn(sentence(error), "it is stopped all the same");
+        }
         marked
     };
     if !marked.is_empty() {

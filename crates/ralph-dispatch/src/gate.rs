@@ -128,9 +128,9 @@ pub(crate) fn gate(probes: &Probes, workbench: &str) -> Vec<Refusal> {
         if probe.running.is_none() {
             refusals.extend(work_tree(&probe.work_tree, &probe.name, &git));
             refusals.extend(head(probe, &git));
+            refusals.extend(plan(probe));
         }
         refusals.extend(same(probe));
-        refusals.extend(plan(probe));
         refusals.extend(running(probe));
         refusals.extend(probe.unreadable.clone());
         refusals.extend(away(probe));
@@ -373,6 +373,7 @@ mod tests {
             RepositoryProbe {
                 running: Some(Running::ByHand { pid: Some(45) }),
                 work_tree: dirty(1),
+                plan: PlanProbe::Missing,
                 ..probe("svc-f")
             },
             RepositoryProbe {

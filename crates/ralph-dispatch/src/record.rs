@@ -95,7 +95,7 @@ pub(crate) enum State {
     Lost,
     /// Runs, and its supervisor was killed.
     Orphaned,
-    /// The cluster could not be asked.
+    /// It cannot be looked at: no cluster answers, it is another user's, or its files are gone.
     Unknown,
 }
 

@@ -277,3 +277,18 @@ fn blanks_in_paths() {
         ran.stderr
     );
 }
+
+/// More workers than a shared budget has slots: also a dry run says so, and nothing is begun.
+#[test]
+fn too_many_workers() {
+    let bench = Workbench::new(&["svc-a", "svc-b"]);
+    let dry_run = ["--dry-run", "--parallel", "513"];
+    let _ = bench.run(&dry_run).ended(0);
+    bench.write(
+        "stub/help",
+        "--parallel N M --max-task-attempts K --respawn-delay SEC --engine E --budget DIR",
+    );
+    let told = "513 workers; expected 1 to 512";
+    refused(&bench, &dry_run, 2, told, "hint: ");
+    refused(&bench, &dry_run[1..], 2, told, "hint: ");
+}

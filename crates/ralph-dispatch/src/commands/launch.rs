@@ -13,7 +13,7 @@ use ralph_core::store::atomic;
 use ralph_front::SCHEMA_VERSION;
 use ralph_front::failure::{Failure, Outcome, printed, sentence};
 use ralph_front::machine::block_on;
-use ralph_loop::budget::{Budget, Terms};
+use ralph_loop::budget::{Budget, BudgetError, MAX_WORKERS, Terms};
 
 use crate::args::{Act, Flags};
 use crate::cluster;
@@ -152,6 +152,10 @@ fn plan(
         workers = Setting::default(all, "one per repository, because the loops share no budget");
     }
     let attempts = knobs.max_tasks.value;
+    let slots = usize::try_from(workers.value).unwrap_or(usize::MAX);
+    if exact && slots > MAX_WORKERS {
+        return Err(BudgetError::Workers { found: slots }.into());
+    }
     let shares = if exact {
         share::shared(workers.value, attempts, count)
     } else {

@@ -268,6 +268,7 @@ impl LoopRecord {
     pub(crate) fn found(layout: &Layout, repository: &str) -> Option<Self> {
         match Self::read(layout, repository) {
             Ok(Some(record)) => Some(record),
+            Ok(None) if !layout.pid_file(repository).exists() => None,
             Ok(None) => Self::bare(layout, repository).filter(|bare| bare.is_named(layout)),
             Err(_) => Self::bare(layout, repository),
         }

@@ -163,7 +163,9 @@ impl Workbench {
         Ran::of_command(&mut command).ended(0).stdout
     }
 
-    fn environment(&self, program: &Path) -> Command {
+    /// A program in the workbench, in an environment that repeats itself.
+    #[must_use]
+    pub fn environment(&self, program: &Path) -> Command {
         #[expect(
             clippy::disallowed_methods,
             reason = "tests find programs where the caller does"

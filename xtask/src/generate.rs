@@ -110,6 +110,9 @@ Both binaries use these numbers. In JSON the same outcome carries the name. A nu
 A reader that goes away (a broken pipe) is no error and ends with 0.
 
 `ralph hook stop` exits with 0 (the agent may stop) or 2 (work remains) and never with another number.
+
+A launch that is refused for several reasons prints all of them and exits with the lowest of their numbers: a record that
+cannot be read (11, 12) before work of a job that is not here yet (25), and both before 30 to 33.
 ";
     text
 }

@@ -15,15 +15,9 @@ use ralph_loop::assemble::{keep_out_of_git, plan_file};
 use ralph_loop::git::{Git, GitProgram};
 use ralph_loop::plan::{PlanError, PlanFile};
 
-use crate::home::{Found, Homes};
+use crate::home::{self, Found, Homes, Said, said};
 use crate::layout::Layout;
-use crate::log_text;
 use crate::record::LoopRecord;
-
-/// How a job's script begins the line of a delivery.
-const DELIVERED: &str = "ralph: delivered: ";
-/// How it begins the line of the branch that its result is on.
-const RESULT: &str = "ralph: result: branch ";
 
 /// The variables that tell a job of deliveries are this and a number.
 const VARIABLE: &str = "LOOP_DELIVERED_";
@@ -77,33 +71,6 @@ pub(crate) fn plan_at_home(repository: &Path, env: &Env) -> Result<PlanFile, Str
     ))
 }
 
-/// What a job said of its work, in the copy of its log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Said {
-    /// Its deliveries.
-    lines: Vec<String>,
-    /// Whether it pushed a branch with what it merged.
-    pub(crate) has_result: bool,
-}
-
-impl Said {
-    /// Whether nothing of it has to come home.
-    pub(crate) fn is_nothing(&self) -> bool {
-        self.lines.is_empty() && !self.has_result
-    }
-}
-
-/// What the job of a record said.
-pub(crate) fn said(layout: &Layout, record: &LoopRecord) -> Said {
-    let log = layout.log(&record.repository);
-    let results = log_text::marked(&log, record.log_from, RESULT);
-    let branch = record.job.as_ref().map(|job| &job.branch);
-    Said {
-        lines: log_text::marked(&log, record.log_from, DELIVERED),
-        has_result: branch.is_some_and(|branch| results.contains(branch)),
-    }
-}
-
 /// What came of bringing a job's deliveries home.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Brought {
@@ -127,13 +94,7 @@ pub(crate) fn bring_home(
     };
     let name = &record.repository;
     let repository = layout.repository(name);
-    let away = |why: String| {
-        let (folder, branch) = (repository.display(), &job.branch);
-        Brought::Away(format!(
-            "{name}: what its job delivered is not here yet: {why}; it is on origin, with branch {branch}: once \
-             `git -C {folder} fetch origin` works, wb-ralph-dispatch --sweep brings it home"
-        ))
-    };
+    let away = |why: String| Brought::Away(home::away(record, &repository, &why));
     let found = match homes.of(record) {
         None | Some(Ok(Found::NotAsked)) => return Brought::NotAsked,
         Some(Err(why)) => return away(format!("origin cannot be asked: {why}")),

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use ralph_core::error::Code;
 
+use crate::program::shown;
+
 /// What was found about a launch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Probes {
@@ -49,6 +51,8 @@ pub(crate) struct RepositoryProbe {
     pub(crate) plan: PlanProbe,
     /// A loop that runs there already.
     pub(crate) running: Option<Running>,
+    /// Why the record of its last loop cannot be read.
+    pub(crate) unreadable: Option<Refusal>,
     /// Why the work of its last job, which has ended, is not here.
     pub(crate) away: Option<String>,
     /// Why it cannot go to a cluster, with `--on cluster`.
@@ -81,8 +85,8 @@ pub(crate) enum Running {
     Launched { pid: Option<u32> },
     /// A loop whose supervisor was killed.
     Orphaned { pid: Option<u32> },
-    /// A loop that somebody started by hand.
-    ByHand,
+    /// A loop that no launch here knows.
+    ByHand { pid: Option<u32> },
     /// A pidfile of another launcher names a living process.
     Foreign { pid: u32, file: PathBuf },
     /// A job of the cluster.
@@ -115,15 +119,20 @@ const SHOWN: usize = 5;
 /// Every reason against the launch, the workbench's first.
 pub(crate) fn gate(probes: &Probes, workbench: &str) -> Vec<Refusal> {
     let mut refusals = Vec::new();
-    let root = format!("git -C {workbench}");
+    let git_in = |folder: &str| shown(&["git", "-C", folder].map(str::to_owned));
+    let root = git_in(workbench);
     refusals.extend(work_tree(&probes.workbench, "workbench", &root));
     for probe in &probes.repositories {
-        let git = format!("git -C {}", probe.folder.display());
-        refusals.extend(work_tree(&probe.work_tree, &probe.name, &git));
-        refusals.extend(head(probe, &git));
+        let git = git_in(&probe.folder.display().to_string());
+        // What a loop changes while it runs is not a person's to commit or to stash.
+        if probe.running.is_none() {
+            refusals.extend(work_tree(&probe.work_tree, &probe.name, &git));
+            refusals.extend(head(probe, &git));
+            refusals.extend(plan(probe));
+        }
         refusals.extend(same(probe));
-        refusals.extend(plan(probe));
         refusals.extend(running(probe));
+        refusals.extend(probe.unreadable.clone());
         refusals.extend(away(probe));
         refusals.extend(probe.not_pushed.iter().map(|problem| Refusal {
             code: Code::Dirty,
@@ -255,9 +264,15 @@ fn running(probe: &RepositoryProbe) -> Option<Refusal> {
             ),
             format!("End it: wb-ralph-dispatch --stop --repos {name}"),
         ),
-        Running::ByHand => (
-            format!("{name}: a loop that was started by hand runs there"),
-            "Let it end, or end it where it was started.".to_owned(),
+        Running::ByHand { pid: found } => (
+            format!(
+                "{name}: a loop that was not launched from here runs there{}",
+                pid(found)
+            ),
+            match found {
+                Some(found) => format!("Let it end, or end it: kill {found}"),
+                None => "Let it end, or end it where it was started.".to_owned(),
+            },
         ),
         Running::Foreign { pid, file } => (
             format!(
@@ -306,6 +321,7 @@ mod tests {
             same_as: None,
             plan: PlanProbe::Present,
             running: None,
+            unreadable: None,
             away: None,
             not_pushed: Vec::new(),
         }
@@ -355,7 +371,9 @@ mod tests {
                 ..probe("svc-e")
             },
             RepositoryProbe {
-                running: Some(Running::ByHand),
+                running: Some(Running::ByHand { pid: Some(45) }),
+                work_tree: dirty(1),
+                plan: PlanProbe::Missing,
                 ..probe("svc-f")
             },
             RepositoryProbe {
@@ -417,8 +435,8 @@ mod tests {
            Let it end, or end it: wb-ralph-dispatch --stop --repos svc-d
         33 svc-e: a loop whose supervisor was killed still runs there (pid 43)
            End it: wb-ralph-dispatch --stop --repos svc-e
-        33 svc-f: a loop that was started by hand runs there
-           Let it end, or end it where it was started.
+        33 svc-f: a loop that was not launched from here runs there (pid 45)
+           Let it end, or end it: kill 45
         33 svc-g: ralph/svc-g.pid of another launcher names a living process (pid 44)
            End that process, or delete the file: rm ralph/svc-g.pid
         33 svc-h: its loop is job 1001 of the cluster, which has not ended

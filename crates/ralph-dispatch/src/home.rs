@@ -13,8 +13,8 @@ use ralph_front::machine::block_on;
 use ralph_loop::plan::Delivered;
 use tokio::sync::Semaphore;
 
-use crate::carry::{self, Said};
 use crate::layout::Layout;
+use crate::log_text;
 use crate::probe;
 use crate::record::LoopRecord;
 use crate::standing::Look;
@@ -27,6 +27,38 @@ const AT_ONCE: usize = 8;
 
 /// Every branch that a job pushes. Named, because a clone of a single branch fetches no other by itself.
 const BRANCHES: &str = "+refs/heads/ralph-*:refs/remotes/origin/ralph-*";
+
+/// How a job's script begins the line of a delivery.
+const DELIVERED: &str = "ralph: delivered: ";
+/// How it begins the line of the branch that its result is on.
+const RESULT: &str = "ralph: result: branch ";
+
+/// What a job said of its work, in the copy of its log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Said {
+    /// Its deliveries.
+    pub(crate) lines: Vec<String>,
+    /// Whether it pushed a branch with what it merged.
+    pub(crate) has_result: bool,
+}
+
+impl Said {
+    /// Whether nothing of it has to come home.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.lines.is_empty() && !self.has_result
+    }
+}
+
+/// What the job of a record said.
+pub(crate) fn said(layout: &Layout, record: &LoopRecord) -> Said {
+    let log = layout.log(&record.repository);
+    let results = log_text::marked(&log, record.log_from, RESULT);
+    let branch = record.job.as_ref().map(|job| &job.branch);
+    Said {
+        lines: log_text::marked(&log, record.log_from, DELIVERED),
+        has_result: branch.is_some_and(|branch| results.contains(branch)),
+    }
+}
 
 /// Whether remotes may be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,16 +114,10 @@ impl Homes {
         look: &Look<'_>,
         fetching: Fetching,
     ) -> Result<Self, Failure> {
-        let (records, _) = LoopRecord::all(layout)?;
-        let ended = records.into_iter().filter_map(|record| {
-            let standing = look.at(record);
-            let is_new = standing.record.job.is_some() && standing.record.settled.is_none();
-            (is_new && standing.state.is_final()).then_some(standing.record)
-        });
         let mut homes = Self::default();
         let mut asked = Vec::new();
-        for record in ended {
-            let said = carry::said(layout, &record);
+        for record in ended(layout, look)? {
+            let said = said(layout, &record);
             let found = match fetching {
                 _ if said.is_nothing() => Found::Nothing,
                 Fetching::Later => Found::NotAsked,
@@ -111,6 +137,54 @@ impl Homes {
         }
         Ok(homes)
     }
+}
+
+/// The last loops that were jobs, have ended and are not settled.
+fn ended(layout: &Layout, look: &Look<'_>) -> Result<Vec<LoopRecord>, Failure> {
+    let (records, _) = LoopRecord::all(layout)?;
+    let ended = records.into_iter().filter_map(|record| {
+        let standing = look.at(record);
+        let is_new = standing.record.job.is_some() && standing.record.settled.is_none();
+        (is_new && standing.state.is_final()).then_some(standing.record)
+    });
+    Ok(ended.collect())
+}
+
+/// Why the work of jobs that ended could not be brought home now, by the repository. The remotes are asked whether they
+/// answer, and nothing is fetched.
+///
+/// # Errors
+/// As [`Homes::ask`].
+pub(crate) fn out_of_reach(
+    layout: &Layout,
+    look: &Look<'_>,
+) -> Result<BTreeMap<String, String>, Failure> {
+    let meant = ended(layout, look)?.into_iter();
+    let meant = meant.filter(|record| !said(layout, record).is_nothing());
+    let asked = meant.map(|record| {
+        let folder = layout.repository(&record.repository);
+        async move {
+            let question = ["ls-remote", "--quiet", "origin", "HEAD"];
+            let answer = probe::git_within(&folder, &question, LIMIT).await;
+            answer.err().map(|why| {
+                let why = away(&record, &folder, &format!("origin cannot be asked: {why}"));
+                (record.repository, why)
+            })
+        }
+    });
+    let permits = Arc::new(Semaphore::new(AT_ONCE));
+    let answers = block_on(probe::at_once(&permits, asked))?;
+    Ok(answers.into_iter().flatten().collect())
+}
+
+/// Work that is not here, and how it comes.
+pub(crate) fn away(record: &LoopRecord, folder: &Path, why: &str) -> String {
+    let (name, job) = (&record.repository, record.job.as_ref());
+    let (folder, branch) = (folder.display(), job.map_or("", |job| &job.branch));
+    format!(
+        "{name}: what its job delivered is not here yet: {why}; it is on origin, with branch {branch}: once \
+         `git -C {folder} fetch origin` works, wb-ralph-dispatch --sweep brings it home"
+    )
 }
 
 async fn ask_one(

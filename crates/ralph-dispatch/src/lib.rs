@@ -36,6 +36,7 @@ mod window;
 mod work;
 mod workbench;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
@@ -55,7 +56,7 @@ pub fn main() -> ExitCode {
     #[cfg(feature = "crash-points")]
     ralph_front::environment::arm_crash_points();
     match Cli::try_parse_from(env_vars::arguments()) {
-        Ok(cli) => ExitCode::from(commands::run(cli)),
+        Ok(cli) => ExitCode::from(caught(|| commands::run(cli))),
         Err(error) => {
             // Where the message cannot be written there is nobody to read it.
             let _ = error.print();
@@ -65,5 +66,21 @@ pub fn main() -> ExitCode {
                 ExitCode::SUCCESS
             }
         }
+    }
+}
+
+/// A panic, which has said on standard error where it happened, ends with the code of a bug.
+fn caught(work: impl FnOnce() -> u8) -> u8 {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Code::Bug.exit_code())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_bug() {
+        assert_eq!(caught(|| 3), 3);
+        assert_eq!(caught(|| panic!("on purpose")), 70);
     }
 }

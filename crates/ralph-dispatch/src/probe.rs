@@ -2,6 +2,7 @@
 
 mod head;
 mod own;
+mod running;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,18 +14,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ralph_core::act::git::GitSource;
-use ralph_core::process::lock;
+use ralph_loop::engine::split_command;
 use tokio::process::Command;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use self::own::{is_dirty_by_claims, told, without_own};
-use crate::gate::{Head, MissingEngine, PlanProbe, Probes, RepositoryProbe, Running, WorkTree};
+use self::running::unreadable;
+pub(crate) use self::running::{by_hand, running};
+use crate::gate::{Head, MissingEngine, PlanProbe, Probes, RepositoryProbe, WorkTree};
 use crate::layout::Layout;
 use crate::program::{Capabilities, LoopProgram, name_for};
-use crate::record::{LoopRecord, State};
 use crate::resolve::{Engine, Knobs, Place};
-use crate::standing::{JobStanding, Look, foreign_pid};
+use crate::standing::{JobStanding, Look};
 
 /// How many programs of a probe run at once.
 const AT_ONCE: usize = 16;
@@ -115,6 +117,7 @@ pub(crate) async fn probe(site: Site<'_>, names: &[String]) -> Found {
             same_as: first.filter(|first| first != name),
             plan: plan(&site.layout.plan(name)),
             running: running(site.layout, &look, name),
+            unreadable: unreadable(site.layout, name),
             away: site.away.get(name).cloned(),
             not_pushed: pushed.remove(name).unwrap_or_default(),
         }
@@ -249,44 +252,6 @@ pub(crate) fn plan(path: &Path) -> PlanProbe {
     }
 }
 
-/// What runs in a repository already.
-pub(crate) fn running(layout: &Layout, look: &Look<'_>, name: &str) -> Option<Running> {
-    let record = LoopRecord::read(layout, name).ok().flatten();
-    let is_recorded = record.is_some();
-    if let Some(record) = record {
-        let job = record.job.clone();
-        let standing = look.at(record);
-        let pid = standing.pid;
-        match (standing.state, job) {
-            (State::Running | State::Pending | State::Unknown, Some(job)) => {
-                let id = job
-                    .job
-                    .map_or_else(|| "being submitted".to_owned(), |id| id.to_string());
-                return Some(Running::Job { id });
-            }
-            // What cannot be read may run.
-            (State::Running | State::Pending | State::Unknown, None) => {
-                return Some(Running::Launched { pid });
-            }
-            (State::Orphaned, _) => return Some(Running::Orphaned { pid }),
-            (State::Done | State::Failed | State::Stopped | State::Lost, _) => {}
-        }
-    }
-    let own_lock = layout.repository(name).join(".ralph/state/loop.lock");
-    if lock::is_held(&own_lock).unwrap_or(false) {
-        return Some(Running::ByHand);
-    }
-    if is_recorded {
-        return None;
-    }
-    let file = layout.pid_file(name);
-    let foreign = foreign_pid(&file).filter(|found| found.is_alive)?;
-    Some(Running::Foreign {
-        pid: foreign.pid?,
-        file: file.strip_prefix(&layout.root).unwrap_or(&file).to_owned(),
-    })
-}
-
 /// Why repositories cannot go to a cluster: what it would clone is not there yet.
 async fn not_pushed(
     site: &Site<'_>,
@@ -400,8 +365,10 @@ fn missing_engine(site: &Site<'_>, names: &[String]) -> Option<MissingEngine> {
             Engine::Command => String::new(),
             engine => engine.name().to_owned(),
         });
-        let first = line.split_whitespace().next().unwrap_or_default();
-        first.trim_matches(['"', '\'']).to_owned()
+        // As the loop will read it; one that it cannot read is no program's name either.
+        let words = split_command(&line).ok();
+        let first = words.and_then(|words| words.into_iter().next());
+        first.unwrap_or(line)
     };
     let missing = names
         .iter()

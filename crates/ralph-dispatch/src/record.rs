@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use ralph_core::backend::SubmitRequest;
 use ralph_core::error::{Code, Coded, Hint};
 use ralph_core::id::JobId;
+use ralph_core::process::Record;
+use ralph_core::process::record::RECORD;
 use ralph_core::store::{StoreError, atomic};
 use ralph_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -68,7 +70,7 @@ impl Coded for RecordError {
             Self::Store(error) => error.hint(),
             Self::List { .. } => Some(Hint::new("Check the folder's permissions.")),
             Self::Shape { .. } => Some(Hint::new(
-                "Look into ralph/logs what became of the loop, then delete the record.",
+                "End the loop if it still runs (wb-ralph-dispatch --stop), look into ralph/logs what became of it, then delete the record.",
             )),
             Self::Newer { .. } => Some(Hint::new("Use the newer version that wrote it.")),
         }
@@ -93,7 +95,7 @@ pub(crate) enum State {
     Lost,
     /// Runs, and its supervisor was killed.
     Orphaned,
-    /// The cluster could not be asked.
+    /// It cannot be looked at: no cluster answers, it is another user's, or its files are gone.
     Unknown,
 }
 
@@ -194,6 +196,9 @@ pub(crate) struct LoopRecord {
     /// What became of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) settled: Option<Settled>,
+    /// Whether it is only what its supervisor knows, because the file is gone or cannot be read. Never written.
+    #[serde(skip)]
+    pub(crate) is_bare: bool,
 }
 
 impl LoopRecord {
@@ -211,6 +216,7 @@ impl LoopRecord {
             job: None,
             stop_asked: None,
             settled: None,
+            is_bare: false,
         }
     }
 
@@ -258,7 +264,45 @@ impl LoopRecord {
         serde_json::from_slice(&bytes).map(Some).map_err(shape)
     }
 
-    /// All records, by the name of the repository. One that cannot be read is an error of its own and hides no other.
+    /// The record of a repository, or what its supervisor knows: whatever became of the file, a loop that lives is seen.
+    pub(crate) fn found(layout: &Layout, repository: &str) -> Option<Self> {
+        match Self::read(layout, repository) {
+            Ok(Some(record)) => Some(record),
+            Ok(None) if !layout.pid_file(repository).exists() => None,
+            Ok(None) => Self::bare(layout, repository).filter(|bare| bare.is_named(layout)),
+            Err(_) => Self::bare(layout, repository),
+        }
+    }
+
+    /// What the supervisor of a repository's last loop knows of it.
+    fn bare(layout: &Layout, repository: &str) -> Option<Self> {
+        let launches = fs::read_dir(layout.launches()).ok()?;
+        let launches = launches.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let begun = launches.filter_map(|launch| {
+            let process = process_record(&layout.supervised(&launch, repository)).ok()??;
+            Some((launch, process.started))
+        });
+        // Their names begin with the time.
+        let (launch, started) = begun.max()?;
+        Some(Self {
+            is_bare: true,
+            ..Self::new(repository, &launch, started)
+        })
+    }
+
+    /// Whether the pidfile names its supervisor.
+    fn is_named(&self, layout: &Layout) -> bool {
+        let process = process_record(&self.directory(layout)).ok().flatten();
+        let text = atomic::read_text(&layout.pid_file(&self.repository));
+        let named = text
+            .ok()
+            .flatten()
+            .and_then(|text| text.trim().parse().ok());
+        process.is_some_and(|process| named == Some(process.supervisor.pid))
+    }
+
+    /// All records, by the name of the repository. One that cannot be read is an error of its own and hides no other,
+    /// nor its loop; and one that is gone does not hide a loop that has its pidfile.
     pub(crate) fn all(layout: &Layout) -> Result<(Vec<Self>, Vec<RecordError>), RecordError> {
         let folder = layout.loops();
         let listing = match fs::read_dir(&folder) {
@@ -283,11 +327,48 @@ impl LoopRecord {
         for path in paths {
             match Self::read_file(&path) {
                 Ok(record) => records.extend(record),
-                Err(error) => wrong.push(error),
+                Err(error) => {
+                    let name = path.file_stem().and_then(|name| name.to_str());
+                    records.extend(name.and_then(|name| Self::bare(layout, name)));
+                    wrong.push(error);
+                }
             }
         }
+        for path in pid_file_paths(layout) {
+            let name = path.file_stem().and_then(|name| name.to_str());
+            if let Some(name) = name.filter(|name| !layout.record(name).exists()) {
+                records.extend(Self::found(layout, name));
+            }
+        }
+        records.sort_by(|one, other| one.repository.cmp(&other.repository));
         Ok((records, wrong))
     }
+}
+
+/// A supervisor's own record.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) fn process_record(directory: &Path) -> io::Result<Option<Record>> {
+    match atomic::read(&directory.join(RECORD)) {
+        Ok(Some(bytes)) => Ok(serde_json::from_slice(&bytes).ok()),
+        Ok(None) => Ok(None),
+        Err(error) => Err(io::Error::other(error)),
+    }
+}
+
+/// The pidfiles of the workbench, by name.
+pub(crate) fn pid_file_paths(layout: &Layout) -> Vec<PathBuf> {
+    let Ok(listing) = fs::read_dir(layout.pid_files()) else {
+        return Vec::new();
+    };
+    let mut paths: Vec<_> = listing
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|end| end == "pid"))
+        .collect();
+    paths.sort();
+    paths
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
+use ralph_core::time::Timestamp;
 
+use crate::program::shown;
 use crate::record::State;
 use crate::report::{
     ForeignRow, LaunchReport, LaunchRow, LoopRow, StatusReport, StopReport, SweepReport,
@@ -65,11 +67,12 @@ pub(crate) fn banner(report: &LaunchReport) -> String {
 pub(crate) fn commands(report: &LaunchReport, workspace: &str) -> String {
     let mut text = String::new();
     for order in &report.loops {
-        let command = crate::program::shown(&order.command);
+        let word = |word: &str| shown(&[word.to_owned()]);
+        let (folder, workspace) = (word(&order.folder), word(workspace));
+        let command = shown(&order.command);
         line!(
             text,
-            "  > (cd {} && WORKSPACE_ROOT={workspace} {command})",
-            order.folder
+            "  > (cd {folder} && WORKSPACE_ROOT={workspace} {command})"
         );
     }
     text
@@ -88,6 +91,15 @@ pub(crate) fn refusals(report: &LaunchReport) -> String {
         line!(text, "  {}: {}", paint(CYAN, "fix"), refusal.fix);
     }
     text
+}
+
+/// A loop that no launch here knows.
+pub(crate) fn by_hand(name: &str, pid: Option<u32>) -> String {
+    let end = pid.map_or_else(
+        || "end it where it was started".to_owned(),
+        |pid| format!("end it with: kill {pid}"),
+    );
+    format!("repos/{name}: a loop that was not launched from here runs there; {end}")
 }
 
 /// The loops that run now, and those that do not.
@@ -146,13 +158,29 @@ pub(crate) fn list(report: &StatusReport) -> String {
     let mut text = String::new();
     for row in &report.loops {
         let state = paint(style(row.state), row.state.word());
-        line!(text, "{} {state} {}", row.repository, row.last_line);
+        line!(
+            text,
+            "{} {state} {}",
+            row.repository,
+            untimed(&row.last_line)
+        );
     }
     for row in &report.foreign {
         let (name, state) = foreign(row);
         line!(text, "{name} {} {}", state.word(), row.file);
     }
     text
+}
+
+/// A line of a loop's log without its time, which would be all that a narrow window shows of it.
+fn untimed(line: &str) -> &str {
+    let rest = line
+        .strip_prefix('[')
+        .and_then(|line| line.split_once("] "));
+    match rest {
+        Some((time, rest)) if time.parse::<Timestamp>().is_ok() => rest,
+        _ => line,
+    }
 }
 
 /// The name and the state of a loop of another launcher.
@@ -327,9 +355,8 @@ pub(crate) fn stopped(report: &StopReport) -> String {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use ralph_core::time::Timestamp;
-
     use super::*;
+    use crate::report::LoopOrder;
 
     pub(crate) fn row(repository: &str, state: State, last_line: &str) -> LoopRow {
         LoopRow {
@@ -481,5 +508,38 @@ pub(crate) mod tests {
             rest = after.split_once('m').map_or("", |(_, rest)| rest);
         }
         plain + rest
+    }
+
+    #[test]
+    fn a_command_can_be_copied_from_any_folder() {
+        let order = LoopOrder {
+            repository: "a".to_owned(),
+            folder: "/my wb/repos/a".to_owned(),
+            command: vec!["ralph".to_owned()],
+            log: String::new(),
+            pid: None,
+            job: None,
+            error: None,
+        };
+        let report = LaunchReport {
+            schema_version: 1,
+            launch: None,
+            dry_run: true,
+            knobs: Vec::new(),
+            loops: vec![order],
+            without_plan: Vec::new(),
+            refusals: Vec::new(),
+        };
+        assert_eq!(
+            commands(&report, "/my wb/repos"),
+            "  > (cd '/my wb/repos/a' && WORKSPACE_ROOT='/my wb/repos' ralph)\n"
+        );
+    }
+
+    #[test]
+    fn a_narrow_list_tells_what_happens_and_not_when() {
+        let said = "[2026-11-28T00:24:35Z] worker 1: agent ended";
+        assert_eq!(untimed(said), "worker 1: agent ended");
+        assert_eq!(untimed("[x] done"), "[x] done");
     }
 }

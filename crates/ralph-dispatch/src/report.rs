@@ -256,6 +256,8 @@ fn launches(standings: &[Standing], rows: &[LoopRow], layout: &Layout) -> Vec<La
             max_tasks: record.max_tasks,
         });
         launch.repositories.push(record.repository.clone());
+        // A bare record does not know.
+        launch.max_tasks = launch.max_tasks.or(record.max_tasks);
         launch.attempts += row.attempts.unwrap_or(0);
     }
     for launch in launches.values_mut() {

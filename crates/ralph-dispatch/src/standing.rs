@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use ralph_core::time::Timestamp;
 
 use crate::layout::Layout;
 use crate::log_text;
-use crate::record::{LoopRecord, Settled, State};
+use crate::record::{LoopRecord, Settled, State, process_record};
 use crate::work::{self, Work};
 
 /// How a loop is.
@@ -92,10 +93,24 @@ impl<'a> Look<'a> {
             Err(error) => Judged {
                 state: State::Unknown,
                 exit_code: None,
-                reason: Some(format!("{}: {error}", self.layout.shown(&directory))),
+                reason: Some(hidden(self.layout, &directory, error)),
             },
         };
         let process = process_record(&directory).ok().flatten();
+        // Somebody has removed its files, and only the pidfile is left to tell.
+        if judged.state == State::Lost
+            && !directory.exists()
+            && let Some(pid) = living(self.layout, &record.repository)
+        {
+            return Standing {
+                state: State::Unknown,
+                pid: Some(pid),
+                exit_code: None,
+                reason: Some(format!("its files are gone; end it with: kill {pid}")),
+                ended: None,
+                record,
+            };
+        }
         Standing {
             state: judged.state,
             pid: process.as_ref().and_then(|found| whom(judged.state, found)),
@@ -130,6 +145,11 @@ impl<'a> Look<'a> {
 }
 
 impl Standing {
+    /// Whether it is a loop of this machine that cannot be looked at, such as another user's.
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.state == State::Unknown && self.record.job.is_none()
+    }
+
     /// What the loop came to so far.
     pub(crate) fn work(&self, layout: &Layout) -> Work {
         match &self.record.settled {
@@ -211,6 +231,20 @@ fn judge(facts: &Facts, stop_asked: bool) -> Judged {
     }
 }
 
+/// Why a loop cannot be looked at. Its supervisor's files are private: a request may hold secrets.
+fn hidden(layout: &Layout, directory: &Path, error: &io::Error) -> String {
+    match directory.metadata() {
+        Ok(found) if error.kind() == io::ErrorKind::PermissionDenied => format!(
+            "another user's loop (uid {}): only that user can see how it is, and stop it",
+            found.uid()
+        ),
+        _ => format!(
+            "{}: {error}; the process in its pidfile watches over it",
+            layout.shown(directory)
+        ),
+    }
+}
+
 fn why(exit: &ExitRecord) -> Option<String> {
     let signal = match exit.exit {
         ExitInfo { signal: 0, .. } => None,
@@ -224,19 +258,6 @@ fn whom(state: State, process: &Record) -> Option<u32> {
         State::Running => Some(process.supervisor.pid),
         State::Orphaned => process.worker.as_ref().map(|worker| worker.pid),
         _ => None,
-    }
-}
-
-/// The supervisor's own record.
-///
-/// # Errors
-/// It cannot be read.
-pub(crate) fn process_record(directory: &Path) -> io::Result<Option<Record>> {
-    let path = directory.join(ralph_core::process::record::RECORD);
-    match atomic::read(&path) {
-        Ok(Some(bytes)) => Ok(serde_json::from_slice(&bytes).ok()),
-        Ok(None) => Ok(None),
-        Err(error) => Err(io::Error::other(error)),
     }
 }
 
@@ -265,6 +286,12 @@ pub(crate) fn foreign_pid(path: &Path) -> Option<ForeignPid> {
         identity::is_pid_alive(pid) && !is_younger
     });
     Some(ForeignPid { pid, is_alive })
+}
+
+/// The living process that the pidfile of a repository names.
+fn living(layout: &Layout, repository: &str) -> Option<u32> {
+    let found = foreign_pid(&layout.pid_file(repository))?;
+    found.pid.filter(|_| found.is_alive)
 }
 
 /// The start of a process is known to the second, and a file's time by another clock.
@@ -323,6 +350,21 @@ mod tests {
         let never = facts(Some((127, 0, Ending::NotStarted)), false, false);
         assert_eq!(state(&never, true), (State::Failed, Some(127)));
         assert_eq!(judge(&never, true).reason.as_deref(), Some("no such file"));
+    }
+
+    #[test]
+    fn another_users_loop_is_called_that() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path().to_owned());
+        let told = |kind: io::ErrorKind| hidden(&layout, &layout.root, &kind.into());
+        let owner = folder.path().metadata().unwrap().uid();
+        assert_eq!(
+            told(io::ErrorKind::PermissionDenied),
+            format!(
+                "another user's loop (uid {owner}): only that user can see how it is, and stop it"
+            )
+        );
+        assert!(told(io::ErrorKind::InvalidData).contains("pidfile"));
     }
 
     #[test]

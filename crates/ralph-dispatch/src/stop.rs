@@ -16,8 +16,8 @@ use ralph_core::store::atomic;
 
 use crate::launch::GRACE;
 use crate::layout::Layout;
-use crate::record::{LoopRecord, RecordError, State};
-use crate::standing::{Look, Standing, process_record};
+use crate::record::{LoopRecord, RecordError, State, process_record};
+use crate::standing::{Look, Standing};
 
 /// Pause between two looks at loops that are ending.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -25,28 +25,27 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// How long a supervisor may take beyond its grace to write down the end.
 const LAST_WAIT: Duration = Duration::from_secs(10);
 
-/// Writes down that these loops are asked to stop; the caller holds the workbench's lock. The answer is those that
-/// have not ended yet, as they were.
-///
-/// # Errors
-/// A record cannot be written.
+/// Writes down that these loops are asked to stop; the caller holds the workbench's lock, if it can be had. The answer
+/// is those that have not ended yet, as they were, and what could not be written down: no reason to let them run.
 pub(crate) fn mark(
     layout: &Layout,
     env: &Env,
     look: &Look<'_>,
     records: Vec<LoopRecord>,
-) -> Result<Vec<Standing>, RecordError> {
-    let mut marked = Vec::new();
+) -> (Vec<Standing>, Vec<RecordError>) {
+    let (mut marked, mut wrong) = (Vec::new(), Vec::new());
     for record in records {
         let mut standing = look.at(record);
         if standing.state.is_final() {
             continue;
         }
         standing.record.stop_asked.get_or_insert(env.now());
-        standing.record.write(layout)?;
+        if !standing.record.is_bare && !standing.is_hidden() {
+            wrong.extend(standing.record.write(layout).err());
+        }
         marked.push(standing);
     }
-    Ok(marked)
+    (marked, wrong)
 }
 
 /// What a supervisor was asked to do.
@@ -63,7 +62,11 @@ pub(crate) fn end(
     within: Duration,
     told: &dyn Fn(&str),
 ) {
-    let here: Vec<&Standing> = marked.iter().filter(|s| s.record.job.is_none()).collect();
+    let is_here = |one: &&Standing| one.record.job.is_none() && !one.is_hidden();
+    let here: Vec<&Standing> = marked.iter().filter(is_here).collect();
+    if here.is_empty() {
+        return;
+    }
     let process = |standing: &Standing| -> Option<Record> {
         process_record(&standing.record.directory(layout)).ok()?
     };

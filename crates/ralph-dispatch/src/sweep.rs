@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ralph_core::crash_point;
 use ralph_core::env::Env;
@@ -22,7 +22,7 @@ use crate::carry::{self, Brought};
 use crate::epic::{self, Change, Effect};
 use crate::home::Homes;
 use crate::layout::Layout;
-use crate::record::{LoopRecord, RecordError, Settled, State};
+use crate::record::{LoopRecord, RecordError, Settled, State, pid_file_paths};
 use crate::standing::{Look, foreign_pid};
 
 /// Why nothing was swept.
@@ -160,7 +160,8 @@ fn settle(
     record: LoopRecord,
     swept: &mut Swept,
 ) -> LoopRecord {
-    if record.settled.is_some() {
+    // Of a bare one too little is known: its file is mended or removed first.
+    if record.settled.is_some() || record.is_bare {
         return record;
     }
     let standing = look.at(record);
@@ -317,20 +318,6 @@ fn pid_files(layout: &Layout, records: &[LoopRecord], look: &Look<'_>, swept: &m
             Err(error) => swept.problems.push(sentence(&error)),
         }
     }
-}
-
-/// The pidfiles of the workbench, by name.
-pub(crate) fn pid_file_paths(layout: &Layout) -> Vec<PathBuf> {
-    let Ok(listing) = fs::read_dir(layout.pid_files()) else {
-        return Vec::new();
-    };
-    let mut paths: Vec<_> = listing
-        .filter_map(Result::ok)
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|end| end == "pid"))
-        .collect();
-    paths.sort();
-    paths
 }
 
 #[cfg(test)]

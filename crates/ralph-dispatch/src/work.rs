@@ -11,9 +11,8 @@ use ralph_docs::fix_plan::Flavour;
 use ralph_loop::assemble::plan_file;
 use ralph_loop::budget::Budget;
 use ralph_loop::plan::Standing;
-use ralph_loop::record::Records;
+use ralph_loop::record::{Records, Status};
 
-use crate::cluster;
 use crate::layout::Layout;
 use crate::log_text;
 use crate::record::{Figures, LoopRecord};
@@ -31,7 +30,7 @@ pub(crate) struct Work {
 pub(crate) fn look(layout: &Layout, record: &LoopRecord, has_ended: bool) -> Work {
     if record.job.is_some() {
         let log = layout.log(&record.repository);
-        let (figures, pull_requests) = cluster::work(&log, record.log_from);
+        let (figures, pull_requests) = told(&log, record.log_from);
         // Until its results come home, what is left is what is left here.
         let here = || left(&layout.repository(&record.repository));
         let figures = Figures {
@@ -66,6 +65,36 @@ pub(crate) fn at_the_end(layout: &Layout, record: &LoopRecord) -> Work {
         work.pull_requests = log_text::pull_requests(&log, record.log_from);
     }
     work
+}
+
+/// What a job's loop said about its work, from the copy of its log: at its end all of it, before how many attempts are
+/// over.
+fn told(log: &Path, from: u64) -> (Figures, Vec<String>) {
+    const STATUS: &str = "ralph: status: ";
+    const COMPLETED: &str = "[continuous] completed=";
+    let lines = log_text::last_lines(log, from, 40);
+    let status = lines
+        .iter()
+        .rev()
+        .find_map(|line| line.strip_prefix(STATUS));
+    let Some(Ok(status)) = status.map(serde_json::from_str::<Status>) else {
+        let completed = lines.iter().rev().find_map(|line| {
+            let (_, count) = line.split_once(COMPLETED)?;
+            count.split_once('/')?.0.parse().ok()
+        });
+        let figures = Figures {
+            attempts: completed,
+            ..Figures::default()
+        };
+        return (figures, Vec::new());
+    };
+    let left = status.tasks.open + status.tasks.claimed;
+    let figures = Figures {
+        attempts: Some(status.totals.spent),
+        tasks_left: u64::try_from(left).ok(),
+        cost_usd: Some(status.totals.cost_usd),
+    };
+    (figures, status.totals.pull_requests)
 }
 
 /// What the loop's own status says, when it is this loop's.
@@ -161,7 +190,7 @@ mod tests {
         atomic::replace(&layout.plan("a"), PLAN.as_bytes()).unwrap();
         let said = "[t] [continuous] completed=1/9 x\n[t] [continuous] completed=2/9 succeeded=1\n[t] worker 1: completed=7\n";
         append::append_bytes(&layout.log("a"), said.as_bytes()).unwrap();
-        let (figures, _) = cluster::work(&layout.log("a"), 0);
+        let (figures, _) = told(&layout.log("a"), 0);
         assert_eq!((figures.attempts, figures.cost_usd), (Some(2), None));
         let request = serde_json::json!({
             "kind": "local", "job": null, "branch": "b", "fetched": 0,

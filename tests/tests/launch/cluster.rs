@@ -216,7 +216,15 @@ fn work_that_is_not_home_is_not_forgotten() {
     };
     let branch = launched();
     let (remote, aside) = (bench.path("remotes/svc-a"), bench.path("aside"));
+    let dry_run = ["--dry-run", "--parallel", "1", "1"];
+    let _ = bench.run(&dry_run).ended(0);
     std::fs::rename(&remote, &aside).unwrap();
+    let ran = bench.run(&dry_run).ended(25);
+    assert!(
+        ran.stderr.contains("origin cannot be asked"),
+        "{}",
+        ran.stderr
+    );
     let ran = bench.run(&["--sweep"]).ended(3);
     assert!(ran.stderr.contains(&branch), "{}", ran.stderr);
     let ran = bench.run(&["--parallel", "1", "1"]).ended(25);

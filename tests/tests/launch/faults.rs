@@ -254,3 +254,130 @@ fn a_loop_that_cannot_be_started() {
     let ran = bench.run(&["--ralph", "broken"]).ended(32);
     assert!(ran.stderr.contains("cannot be started"), "{}", ran.stderr);
 }
+
+/// Whatever became of its record, a loop that lives is seen and stopped, and none is started over it.
+#[test]
+fn a_record_that_is_damaged_or_gone() {
+    for (damage, refused, stopped) in [(Some("{\"format\": 1"), 11, 3), (None, 33, 0)] {
+        let bench = working(&["svc-a", "svc-b"]);
+        let _ = bench.run(&["--parallel", "2", "9"]).ended(0);
+        let pids = ["svc-a", "svc-b"].map(|name| loop_pid(&bench, name));
+        let record = "wb/ralph/state/loops/svc-a.json";
+        match damage {
+            Some(text) => bench.write(record, text),
+            None => fs::remove_file(bench.path(record)).unwrap(),
+        }
+        assert_eq!(bench.state("svc-a"), "running");
+        let status = bench.status();
+        assert_eq!(status["foreign"], serde_json::json!([]));
+        assert_eq!(status["launches"][0]["max_tasks"], 9);
+        let ran = bench.run(&["--repos", "svc-a"]).ended(refused);
+        let told = "svc-a: a loop runs there already";
+        assert!(ran.stderr.contains(told), "{}", ran.stderr);
+        let ran = bench.run(&["--stop", "--within", "0"]).ended(stopped);
+        let ended = ran.stdout.matches("| stopped |").count();
+        assert_eq!(ended, 2, "{}", ran.stdout);
+        assert!(pids.iter().all(|pid| !is_pid_alive(*pid)));
+        assert!(!bench.path("wb/ralph/svc-a.pid").exists());
+        // Nothing of a person's or of ours is written over.
+        assert_eq!(bench.read(record), damage.unwrap_or_default());
+        bench.write("go", "");
+        let again = bench.run(&["--repos", "svc-a", "--wait"]);
+        let _ = again.ended(if damage.is_some() { 11 } else { 0 });
+    }
+}
+
+/// The files of a launch are removed while its loop runs: it is neither lost nor begun again, and the status says how it
+/// can be ended.
+#[test]
+fn a_launch_that_is_removed() {
+    let bench = working(&["svc-a"]);
+    let _ = bench.run(&[]).ended(0);
+    let pid = loop_pid(&bench, "svc-a");
+    fs::remove_dir_all(bench.path("wb/ralph/state/launches")).unwrap();
+    let row = bench.status()["loops"][0].clone();
+    assert_eq!(row["state"], "unknown");
+    let supervisor = bench.pid("wb/ralph/svc-a.pid").unwrap();
+    assert_eq!(row["pid"], supervisor);
+    let told = format!("its files are gone; end it with: kill {supervisor}");
+    assert_eq!(row["reason"], *told);
+    let _ = bench.run(&[]).ended(33);
+    let ran = bench.run(&["--stop", "--within", "0"]).ended(1);
+    assert!(ran.stdout.contains(&told), "{}", ran.stdout);
+    assert!(is_pid_alive(pid));
+    bench.write("go", "");
+    until("the end", || (bench.state("svc-a") == "lost").then_some(()));
+    let _ = bench.run(&["--wait"]).ended(0);
+}
+
+/// All of the launcher's folder is gone, and the loops are told of by the locks of their repositories.
+#[test]
+fn a_loop_that_no_launch_knows() {
+    let bench = Workbench::new(&["svc-a"]);
+    let folder = "wb/repos/svc-a/.ralph/state";
+    bench.write(&format!("{folder}/loop.lock"), "");
+    let lock = fs::File::open(bench.path(&format!("{folder}/loop.lock"))).unwrap();
+    lock.lock().unwrap();
+    let told = "repos/svc-a: a loop that was not launched from here runs there";
+    for verb in ["--status", "--stop"] {
+        let ran = bench.run(&[verb]).ended(0);
+        assert!(ran.stderr.contains(told), "{}", ran.stderr);
+    }
+    drop(lock);
+    assert!(!bench.run(&["--status"]).ended(0).stderr.contains(told));
+}
+
+/// Where nothing can be written, such as on a full disk, loops are stopped all the same.
+#[test]
+fn a_stop_without_space() {
+    let bench = working(&["svc-a", "svc-b"]);
+    let _ = bench.run(&["--parallel", "2"]).ended(0);
+    let pids = ["svc-a", "svc-b"].map(|name| loop_pid(&bench, name));
+    let launcher = bench.command(&[]).get_program().to_owned();
+    let full = "trap '' XFSZ; ulimit -f 0; exec \"$0\" --stop --within 0";
+    let mut command = bench.environment(std::path::Path::new("bash"));
+    command.args(["-c", full]).arg(launcher);
+    let ran = Ran::of_command(&mut command).ended(3);
+    assert!(pids.iter().all(|pid| !is_pid_alive(*pid)));
+    assert!(
+        ran.stderr.contains("it is stopped all the same"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(
+        ran.stdout.matches("| stopped |").count(),
+        2,
+        "{}",
+        ran.stdout
+    );
+}
+
+/// What a loop changes while it runs is not a person's to commit, and a patience without end is one.
+#[test]
+fn a_running_loop_is_told_before_what_it_changes() {
+    let bench = working(&["svc-a"]);
+    let _ = bench.run(&[]).ended(0);
+    let _ = loop_pid(&bench, "svc-a");
+    bench.write("wb/repos/svc-a/half.txt", "x");
+    let ran = bench.run(&[]).ended(33);
+    assert!(!ran.stderr.contains("not clean"), "{}", ran.stderr);
+    bench.write("go", "");
+    let forever = u64::MAX.to_string();
+    let _ = bench.run(&["--stop", "--within", &forever]).ended(0);
+}
+
+/// A loop that ends before it opens the budget says so there, for those that would wait for it.
+#[test]
+fn a_loop_that_never_comes_is_not_waited_for() {
+    let bench = Workbench::new(&["svc-a", "svc-b"]);
+    bench.write("stub/help", "--parallel N M --max-task-attempts K --respawn-delay SEC --no-tabs --engine E --budget DIR");
+    let _ = bench.run(&["--parallel", "2", "4"]).ended(0);
+    let launch = bench.record("svc-a")["launch"].clone();
+    let there = format!(
+        "wb/ralph/state/launches/{}/budget/there",
+        launch.as_str().unwrap()
+    );
+    until("both departures", || {
+        (bench.read(&there).lines().count() == 2).then_some(())
+    });
+}

@@ -201,7 +201,7 @@ fn a_loop_that_runs_already_and_one_started_by_hand() {
         &bench,
         &[],
         33,
-        "svc-b: a loop that was started by hand runs there",
+        "svc-b: a loop that was not launched from here runs there",
         "end it where it was started",
     );
 }
@@ -258,4 +258,37 @@ fn the_second_name_of_the_program_as_json() {
         let link = answer["link"].as_str().unwrap();
         assert!(link.ends_with("/bin/wb.ralph-dispatch"), "{link}");
     }
+}
+
+/// What is shown can be copied, and a program's name is read as the loop reads it.
+#[test]
+fn blanks_in_paths() {
+    let bench = Workbench::new(&["svc-a"]);
+    bench.program("my agent", "#!/bin/sh\n");
+    let agent = format!("'{}' --quiet", bench.path("bin/my agent").display());
+    let run =
+        |agent: &str| bench.run(&["--dry-run", "--agent", "command", "--agent-command", agent]);
+    bench.write("stub/help", "--parallel N M --engine E");
+    let _ = run(&agent).ended(0);
+    let ran = run("'no such agent' --quiet").ended(32);
+    assert!(
+        ran.stderr.contains("no program `no such agent`"),
+        "{}",
+        ran.stderr
+    );
+}
+
+/// More workers than a shared budget has slots: also a dry run says so, and nothing is begun.
+#[test]
+fn too_many_workers() {
+    let bench = Workbench::new(&["svc-a", "svc-b"]);
+    let dry_run = ["--dry-run", "--parallel", "513"];
+    let _ = bench.run(&dry_run).ended(0);
+    bench.write(
+        "stub/help",
+        "--parallel N M --max-task-attempts K --respawn-delay SEC --engine E --budget DIR",
+    );
+    let told = "513 workers; expected 1 to 512";
+    refused(&bench, &dry_run, 2, told, "hint: ");
+    refused(&bench, &dry_run[1..], 2, told, "hint: ");
 }

@@ -6,7 +6,6 @@
 mod submit;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use ralph_core::backend::{BackendError, ClusterBackend, FetchRequest, Receipt, Stream};
@@ -22,7 +21,7 @@ use serde_json::Value;
 
 pub(crate) use self::submit::submit;
 use crate::env_vars;
-use crate::record::{Figures, Job, LoopRecord, State};
+use crate::record::{Job, LoopRecord, State};
 use crate::standing::{JobStanding, Standing};
 use crate::sweep;
 use crate::workbench::Workbench;
@@ -337,36 +336,6 @@ fn with_log(
         return standing;
     }
     unknown("it has ended, and its log cannot be fetched yet".to_owned())
-}
-
-/// What a job's loop said about its work, from the copy of its log: at its end all of it, before how many attempts are
-/// over.
-pub(crate) fn work(log: &Path, from: u64) -> (Figures, Vec<String>) {
-    const STATUS: &str = "ralph: status: ";
-    const COMPLETED: &str = "[continuous] completed=";
-    let lines = crate::log_text::last_lines(log, from, 40);
-    let status = lines
-        .iter()
-        .rev()
-        .find_map(|line| line.strip_prefix(STATUS));
-    let Some(Ok(status)) = status.map(serde_json::from_str::<ralph_loop::record::Status>) else {
-        let completed = lines.iter().rev().find_map(|line| {
-            let (_, count) = line.split_once(COMPLETED)?;
-            count.split_once('/')?.0.parse().ok()
-        });
-        let figures = Figures {
-            attempts: completed,
-            ..Figures::default()
-        };
-        return (figures, Vec::new());
-    };
-    let left = status.tasks.open + status.tasks.claimed;
-    let figures = Figures {
-        attempts: Some(status.totals.spent),
-        tasks_left: u64::try_from(left).ok(),
-        cost_usd: Some(status.totals.cost_usd),
-    };
-    (figures, status.totals.pull_requests)
 }
 
 /// Asks the cluster to end the jobs of these loops. That they end is seen later.

@@ -13,24 +13,25 @@ use ralph_core::store::atomic;
 use ralph_front::SCHEMA_VERSION;
 use ralph_front::failure::{Failure, Outcome, printed, sentence};
 use ralph_front::machine::block_on;
-use ralph_loop::budget::{Budget, Terms};
+use ralph_loop::budget::{Budget, BudgetError, MAX_WORKERS, Terms};
 
 use crate::args::{Act, Flags};
 use crate::cluster;
 use crate::commands::{status, sweep as sweep_command, watch};
 use crate::env_vars;
 use crate::gate::{self, PlanProbe, Refusal};
+use crate::home;
 use crate::launch::{self, Manners, Order};
 use crate::layout::Layout;
 use crate::probe;
 use crate::program::{self, LoopProgram};
-use crate::record::{LoopRecord, State};
+use crate::record::LoopRecord;
 use crate::render;
 use crate::report::{LaunchReport, LoopOrder, RefusalRow};
 use crate::resolve::{self, Knobs, Place, Selection};
 use crate::setting::Setting;
 use crate::share::{self, Share};
-use crate::standing::{JobStanding, Look, Standing};
+use crate::standing::{JobStanding, Look};
 use crate::sweep;
 use crate::workbench::Workbench;
 
@@ -65,10 +66,10 @@ pub(super) fn run(bench: &Workbench, flags: &Flags, act: &Act) -> Outcome {
             return watch::wait(bench, &running);
         }
     }
-    let away = if !act.dry_run && bench.layout.lock().exists() {
-        sweep_command::beside(bench, &jobs)?
-    } else {
-        BTreeMap::new()
+    let away = match (bench.layout.lock().exists(), act.dry_run) {
+        (false, _) => BTreeMap::new(),
+        (true, true) => home::out_of_reach(&bench.layout, &Look::new(&bench.layout, &jobs))?,
+        (true, false) => sweep_command::beside(bench, &jobs)?,
     };
     let plan = plan(bench, knobs, selection, &jobs, &away)?;
     let mut report = report(bench, &plan, act.dry_run);
@@ -103,9 +104,8 @@ fn running(
     jobs: &BTreeMap<String, JobStanding>,
 ) -> Result<BTreeSet<String>, Failure> {
     let (standings, _) = status::look(bench, jobs)?;
-    // One that cannot be looked at, such as another user's, would be waited for without end.
-    let is_hidden = |one: &&Standing| one.state == State::Unknown && one.record.job.is_none();
-    if let Some(hidden) = standings.iter().find(is_hidden) {
+    // It would be waited for without end.
+    if let Some(hidden) = standings.iter().find(|one| one.is_hidden()) {
         let name = &hidden.record.repository;
         let why = hidden
             .reason
@@ -152,6 +152,10 @@ fn plan(
         workers = Setting::default(all, "one per repository, because the loops share no budget");
     }
     let attempts = knobs.max_tasks.value;
+    let slots = usize::try_from(workers.value).unwrap_or(usize::MAX);
+    if exact && slots > MAX_WORKERS {
+        return Err(BudgetError::Workers { found: slots }.into());
+    }
     let shares = if exact {
         share::shared(workers.value, attempts, count)
     } else {

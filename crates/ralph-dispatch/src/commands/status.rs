@@ -6,12 +6,13 @@ use ralph_front::failure::{Failure, Outcome, sentence};
 
 use crate::cluster;
 use crate::commands::sweep;
+use crate::gate::Running;
 use crate::home::Fetching;
-use crate::record::LoopRecord;
+use crate::probe;
+use crate::record::{LoopRecord, pid_file_paths};
 use crate::render;
 use crate::report::{ForeignRow, StatusReport};
 use crate::standing::{JobStanding, Look, Standing, foreign_pid};
-use crate::sweep::pid_file_paths;
 use crate::workbench::Workbench;
 
 /// Shows the loops. When all have ended and somebody has still to write that down, it is done first, as
@@ -20,7 +21,8 @@ pub(super) fn run(bench: &Workbench) -> Outcome {
     let jobs = cluster::refresh(bench)?;
     let (mut standings, problems) = look(bench, &jobs)?;
     let all_ended = standings.iter().all(|standing| standing.state.is_final());
-    let unswept = |standing: &Standing| standing.record.settled.is_none();
+    let unswept =
+        |standing: &Standing| standing.record.settled.is_none() && !standing.record.is_bare;
     if all_ended && standings.iter().any(unswept) {
         sweep::before_status(bench, &jobs, Fetching::Later);
         standings = look(bench, &jobs)?.0;
@@ -33,7 +35,26 @@ pub(super) fn run(bench: &Workbench) -> Outcome {
     if report.loops.is_empty() && report.foreign.is_empty() {
         bench.output.note("nothing was launched here yet");
     }
+    for (name, pid) in by_hand(bench, &standings) {
+        bench.output.note(&render::by_hand(&name, pid));
+    }
     Ok(None)
+}
+
+/// The registered repositories in which a loop runs that no launch here knows, and its process, if it says so.
+pub(super) fn by_hand(bench: &Workbench, standings: &[Standing]) -> Vec<(String, Option<u32>)> {
+    let is_launched = |name: &str| {
+        let mut known = standings.iter().filter(|one| one.record.job.is_none());
+        known.any(|one| one.record.repository == name && !one.state.is_final())
+    };
+    let names = bench.conf.names().into_iter();
+    let others = names.filter(|name| !is_launched(name));
+    others
+        .filter_map(|name| match probe::by_hand(&bench.layout, &name)? {
+            Running::ByHand { pid } => Some((name, pid)),
+            _ => None,
+        })
+        .collect()
 }
 
 /// Looks at every loop there is a record of; what could not be read comes with it.

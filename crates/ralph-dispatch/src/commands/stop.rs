@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use ralph_core::error::Code;
 use ralph_front::SCHEMA_VERSION;
-use ralph_front::failure::{Failure, Outcome};
+use ralph_front::failure::{Failure, Outcome, sentence};
 
 use crate::args::Flags;
 use crate::cluster;
 use crate::commands::{status, sweep as sweep_command};
 use crate::env_vars;
+use crate::home::Fetching;
 use crate::record::LoopRecord;
 use crate::render;
 use crate::report::{LoopRow, StopReport};
@@ -35,7 +36,7 @@ fn jobs_ended(
     within: Duration,
 ) -> Result<BTreeMap<String, JobStanding>, Failure> {
     let pause = PAUSES[usize::from(cluster::is_remote(marked))];
-    let deadline = Instant::now().checked_add(within + KILL_WAIT);
+    let deadline = Instant::now().checked_add(within.saturating_add(KILL_WAIT));
     loop {
         let jobs = cluster::refresh(bench)?;
         let has_ended = |standing: &Standing| {
@@ -80,6 +81,13 @@ fn left_to_others(bench: &Workbench, chosen: &Filter) -> Result<(), Failure> {
             ));
         }
     }
+    for (name, pid) in status::by_hand(bench, &standings) {
+        if chosen.means(&name) {
+            bench
+                .output
+                .note(&format!("left running: {}", render::by_hand(&name, pid)));
+        }
+    }
     Ok(())
 }
 
@@ -95,14 +103,23 @@ pub(super) fn run(bench: &Workbench, flags: &Flags, within: u64) -> Outcome {
     let marked = if !layout.lock().exists() {
         Vec::new()
     } else {
-        let _lock = sweep::lock(layout)?;
+        let warn = |why: String, then: &str| bench.output.note(&format!("warning: {why}; {then}"));
+        // Where nothing can be written no launcher can come in between either.
+        let lock = sweep::lock(layout);
+        if let Err(error) = &lock {
+            warn(sentence(error), "going on without it");
+        }
         let (records, _) = LoopRecord::all(layout)?;
         let look = Look::new(layout, &jobs);
         let (meant, others): (Vec<_>, Vec<_>) = records
             .into_iter()
             .partition(|record| chosen.value.means(&record.repository));
         left_running(bench, &look, others, &chosen.origin);
-        stop::mark(layout, &bench.env, &look, meant)?
+        let (marked, wrong) = stop::mark(layout, &bench.env, &look, meant);
+        for error in &wrong {
+            warn(sentence(error), "it is stopped all the same");
+        }
+        marked
     };
     if !marked.is_empty() {
         let told = |line: &str| bench.output.note(line);
@@ -111,12 +128,14 @@ pub(super) fn run(bench: &Workbench, flags: &Flags, within: u64) -> Outcome {
         stop::end(layout, &look, &marked, Duration::from_secs(within), &told);
     }
     let jobs = jobs_ended(bench, &marked, Duration::from_secs(within))?;
-    let away = sweep_command::beside(bench, &jobs)?;
+    let is_recorded = sweep_command::before_status(bench, &jobs, Fetching::Now);
     let look = Look::new(layout, &jobs);
     let mut rows = Vec::new();
     for standing in &marked {
-        let record = LoopRecord::read(layout, &standing.record.repository)?;
-        let record = record.unwrap_or_else(|| standing.record.clone());
+        let name = &standing.record.repository;
+        let now = LoopRecord::read(layout, name).ok().flatten();
+        let now = now.filter(|now| now.settled.is_some());
+        let record = now.unwrap_or_else(|| standing.record.clone());
         rows.push(LoopRow::new(&look.at(record), layout));
     }
     let report = StopReport {
@@ -125,6 +144,6 @@ pub(super) fn run(bench: &Workbench, flags: &Flags, within: u64) -> Outcome {
     };
     bench.output.answer(&report, &render::stopped(&report))?;
     let left = report.loops.iter().any(|row| !row.state.is_final());
-    let partial = (!away.is_empty()).then_some(Code::Partial);
+    let partial = (!is_recorded).then_some(Code::Partial);
     Ok(left.then_some(Code::Failed).or(partial))
 }

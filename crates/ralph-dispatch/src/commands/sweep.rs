@@ -7,7 +7,7 @@ use ralph_front::failure::{Failure, Outcome};
 
 use crate::cluster;
 use crate::home::{Fetching, Homes};
-use crate::record::State;
+use crate::record::{State, pid_file_paths};
 use crate::render;
 use crate::report::{LoopRow, SweepReport};
 use crate::standing::{JobStanding, Look};
@@ -31,7 +31,7 @@ fn now(
 ) -> Result<(Swept, Vec<LoopRow>), Failure> {
     let layout = &bench.layout;
     if !layout.lock().exists() {
-        if sweep::pid_file_paths(layout).is_empty() {
+        if pid_file_paths(layout).is_empty() {
             return Ok((Swept::default(), Vec::new()));
         }
         // Pidfiles of another launcher; the lock will be the first file of ours.

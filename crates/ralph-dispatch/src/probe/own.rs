@@ -17,13 +17,13 @@ use crate::layout::Layout;
 /// How `git status --porcelain` shows a plan that is changed and not added.
 const PLAN_IS_MODIFIED: &str = " M .ralph/fix_plan.md";
 
-/// What `git status --porcelain` prints means, less the halves of files that a crash left: git was not told about them
-/// in a clone that no version of ours with that line has been in, and the next sweep or loop removes them.
+/// What `git status --porcelain` prints means, less what a crash left before git was told of it: the halves of files,
+/// which the next sweep or loop removes, and the folder of a loop's first file.
 pub(super) fn told(status: &str) -> WorkTree {
     let is_leftover = |line: &str| {
-        let path = line.strip_prefix("?? ");
-        path.and_then(|path| path.rsplit('/').next())
-            .is_some_and(atomic::is_leftover)
+        let path = line.strip_prefix("?? ").unwrap_or_default();
+        let name = path.rsplit('/').next().unwrap_or_default();
+        path == ".ralph/state/" || atomic::is_leftover(name)
     };
     let is_about_files = |line: &&str| !line.trim().is_empty() && !line.starts_with(HEADER);
     let lines = status.lines().filter(is_about_files);
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn what_a_crash_left_half_written_is_nobodys_work() {
-        let left = "?? .ralph-a1B2c3.tmp\n?? .ralph/.ralph-xyz.tmp\n?? ralph/.ralph-9.tmp\n";
+        let left = "?? .ralph/state/\n?? .ralph-a1B2c3.tmp\n?? .ralph/.ralph-xyz.tmp\n?? ralph/.ralph-9.tmp\n";
         assert_eq!(told(left), WorkTree::Clean);
         assert_eq!(told("## main\n\n"), WorkTree::Clean);
         let mine = "?? .ralph-notes\n M .ralph/.ralph-tracked.tmp\n?? a.tmp";

@@ -3,8 +3,9 @@
 //! Lines are not brought to disk one by one: the ledger belongs to one launch, and no launch survives the machine. A
 //! line that a crash tore is passed over, and the next one starts on its own. What a line means is not decided here.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -68,6 +69,7 @@ impl Attempts {
     ) -> Result<T, BudgetError> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let _held = Held::take(&self.lock).map_err(BudgetError::io("lock", &self.lock_path))?;
+        self.is_there(&seen)?;
         self.refresh(&mut seen)?;
         if seen.is_torn {
             // Ended before anything is decided: it may lack nothing but its end, and counts then.
@@ -80,6 +82,19 @@ impl Attempts {
             self.refresh(&mut seen)?;
         }
         Ok(answer)
+    }
+
+    /// Fails where somebody has removed the files, or the folder: a ledger begun anew would have spent nothing.
+    fn is_there(&self, seen: &Seen) -> Result<(), BudgetError> {
+        let found = self.lock_path.metadata().ok();
+        let held = self.lock.metadata().ok();
+        let place = |file: Option<Metadata>| file.map(|file| (file.dev(), file.ino()));
+        let length = self.ledger.metadata().map_or(0, |ledger| ledger.len());
+        if place(found) == place(held) && length >= seen.length {
+            return Ok(());
+        }
+        let folder = self.ledger.parent().unwrap_or(&self.ledger);
+        Err(BudgetError::Removed(folder.to_owned()))
     }
 
     fn append(&self, lines: &[Line]) -> Result<(), BudgetError> {

@@ -29,6 +29,11 @@ pub enum BudgetError {
     /// There is no budget in the folder.
     #[error("{} holds no budget; expected the file {TERMS} in it", .0.display())]
     Missing(PathBuf),
+    /// It was there when this process opened it.
+    #[error(
+        "the budget in {} was removed while loops share it: nobody can say how many attempts are spent", .0.display()
+    )]
+    Removed(PathBuf),
     /// The terms cannot be read.
     #[error("{} is no budget of ours: {found}", path.display())]
     Corrupt {
@@ -76,7 +81,7 @@ impl From<StoreError> for BudgetError {
 impl Coded for BudgetError {
     fn code(&self) -> Code {
         match self {
-            Self::Io { .. } | Self::Missing(_) => Code::Failed,
+            Self::Io { .. } | Self::Missing(_) | Self::Removed(_) => Code::Failed,
             Self::Store(error) => error.code(),
             Self::Corrupt { .. } => Code::CorruptState,
             Self::Newer { .. } => Code::NewerFormat,
@@ -92,6 +97,7 @@ impl Coded for BudgetError {
                 "Check the permissions of the folder, its free space and that its file system has locks."
             }
             Self::Missing(_) => "Start the loops with wb-ralph-dispatch, or leave the option out.",
+            Self::Removed(_) => "Launch again when its loops have ended, which begin nothing more.",
             Self::Corrupt { .. } => {
                 "Remove the folder when no loop runs; the next launch makes a new one."
             }

@@ -503,3 +503,26 @@ proptest! {
         prop_assert_eq!(again, book);
     }
 }
+
+/// M holds also where somebody removes the folder, or the ledger in it, while loops run.
+#[test]
+fn a_budget_that_is_removed_grants_nothing_more() {
+    for is_ledger_only in [true, false] {
+        let folder = folder();
+        let place = folder.path().join("budget");
+        let budget = Budget::create(&place, &terms(2, Some(3))).unwrap();
+        let _ = budget.reserve(&attempt(1), "api", &own()).unwrap();
+        if is_ledger_only {
+            std::fs::remove_file(place.join("attempts.jsonl")).unwrap();
+        } else {
+            std::fs::remove_dir_all(&place).unwrap();
+            // Another launch may have begun one in the same place.
+            let _ = Budget::create(&place, &terms(2, Some(3))).unwrap();
+        }
+        let refused = budget.reserve(&attempt(2), "api", &own());
+        assert!(
+            matches!(&refused, Err(BudgetError::Removed(at)) if *at == place),
+            "{refused:?}"
+        );
+    }
+}

@@ -1,6 +1,7 @@
 //! `cargo xtask demo`: builds the binaries and runs `ralph demo` in a new folder. What is shown there is the
 //! product's own; nothing is staged here.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -36,11 +37,9 @@ fn installing(root: &Path, has_headers: bool) -> String {
     let flags = openssl::build_flags_of_one(has_headers).join(" ");
     for (name, flags) in [("ralph-cli", &*flags), ("ralph-dispatch", "")] {
         let path = root.join("crates").join(name);
-        let line = format!(
-            "cargo install --locked --path \"{}\" {flags}",
-            path.display()
-        );
-        text.push_str(&format!("  {}\n", line.trim_end()));
+        let path = path.display();
+        let line = format!("cargo install --locked --path \"{path}\" {flags}");
+        let _ = writeln!(text, "  {}", line.trim_end());
     }
     text
 }

@@ -29,13 +29,12 @@ pub(super) fn text(root: &Path) -> String {
 /// The line that lets a shell find this `ralph` by its name, where it does not yet.
 fn search_path() -> Option<String> {
     let program = env_vars::program().ok()?;
-    let is_this = |folder: std::path::PathBuf| {
-        let found = folder.join("ralph").canonicalize();
-        found.is_ok_and(|found| Ok(found) == program.canonicalize().map_err(drop))
-    };
-    let mut found = env_vars::search_path().into_iter();
-    let first = found.find(|folder| folder.join("ralph").is_file());
-    if first.is_some_and(is_this) {
+    let folders = env_vars::search_path().into_iter();
+    let found = folders
+        .map(|folder| folder.join("ralph"))
+        .find(|path| path.is_file());
+    let itself = |path: &Path| path.canonicalize().ok();
+    if found.is_some_and(|found| itself(&found) == itself(&program)) {
         return None;
     }
     let folder = program.parent()?.display().to_string();

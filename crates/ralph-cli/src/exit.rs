@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use ralph_core::error::Code;
-use ralph_front::explain::explain;
+use ralph_front::explain::{explain, explain_usage};
 use ralph_front::output::Output;
 
 use crate::args::{Cli, Hook, Verb};
@@ -32,12 +32,8 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
 }
 
 /// A command line that cannot be parsed, and `--help`.
-pub(crate) fn usage(error: &clap::Error, arguments: Vec<OsString>) -> ExitCode {
-    // Where the message cannot be written there is nobody to read it.
-    let _ = error.print();
+pub(crate) fn usage(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
+    let code = explain_usage(error, arguments);
     let hook = arguments.get(1).is_some_and(|word| word == "hook");
-    if !error.use_stderr() || hook {
-        return ExitCode::SUCCESS;
-    }
-    ExitCode::from(Code::Usage.exit_code())
+    ExitCode::from(code.filter(|_| !hook).map_or(0, Code::exit_code))
 }

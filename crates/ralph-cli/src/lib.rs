@@ -45,11 +45,11 @@ pub fn main() -> ExitCode {
     let arguments = args::with_the_verb(env_vars::arguments(), |word| is_of_loop(&command, word));
     let matches = match command.try_get_matches_from(arguments) {
         Ok(matches) => matches,
-        Err(error) => return exit::usage(&error, env_vars::arguments()),
+        Err(error) => return exit::usage(&error, &env_vars::arguments()),
     };
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
-        Err(error) => return exit::usage(&error, env_vars::arguments()),
+        Err(error) => return exit::usage(&error, &env_vars::arguments()),
     };
     log_as_asked();
     exit::run(cli)

@@ -88,7 +88,7 @@ impl Workspace {
         let workspace = Self::read(find_root(global)?)?;
         for problem in &workspace.problems {
             output.note(&format!(
-                "{}: {}: {}",
+                "warning: {}: {}: {}",
                 layout::CONFIG,
                 problem.key,
                 problem.message

@@ -13,9 +13,9 @@ use ralph_front::output::Printing;
     version,
     max_term_width = 100,
     args_conflicts_with_subcommands = true,
-    after_help = "Every knob: command line, else environment, else project.conf, else its default; the banner prints where\n\
-                  each comes from. With M (continuous mode), N workers stay busy until M attempts are spent over all\n\
-                  repositories together, or the plans are drained.\n\n\
+    after_help = "Every knob: command line, else environment, else project.conf, else its default; the banner prints\n\
+                  where each comes from. With M (continuous mode), N workers stay busy until M attempts are\n\
+                  spent over all repositories together, or the plans are drained.\n\n\
                   Examples:\n  wb-ralph-dispatch --parallel 3 --max-tasks 30\n  wb-ralph-dispatch --parallel 3 30 --no-tabs --respawn-delay 5\n  \
                   wb-ralph-dispatch --repos svc-a,svc-b --agent codex --dry-run\n  wb-ralph-dispatch --status --watch\n  \
                   wb-ralph-dispatch --sweep"

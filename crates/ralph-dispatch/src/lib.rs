@@ -41,6 +41,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 use ralph_core::error::Code;
+use ralph_front::explain::explain_usage;
 
 pub use args::Cli;
 
@@ -58,13 +59,8 @@ pub fn main() -> ExitCode {
     match Cli::try_parse_from(env_vars::arguments()) {
         Ok(cli) => ExitCode::from(caught(|| commands::run(cli))),
         Err(error) => {
-            // Where the message cannot be written there is nobody to read it.
-            let _ = error.print();
-            if error.use_stderr() {
-                ExitCode::from(Code::Usage.exit_code())
-            } else {
-                ExitCode::SUCCESS
-            }
+            let code = explain_usage(&error, &env_vars::arguments());
+            ExitCode::from(code.map_or(0, Code::exit_code))
         }
     }
 }

@@ -30,17 +30,31 @@ pub enum When {
     Never,
 }
 
-/// The options that say how a run prints.
+/// The options that say how a run prints. They stand below the options of the verb itself, one line each.
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Global options")]
 pub struct Printing {
-    /// How results are printed
-    #[arg(long, global = true, value_enum, default_value_t)]
+    /// How results are printed: human, or json, which carries `schema_version`
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
     pub format: Format,
     /// The same as --format json
     #[arg(long, global = true, conflicts_with = "format")]
     pub json: bool,
-    /// When colours are used (NO_COLOR is honoured)
-    #[arg(long, global = true, value_enum, default_value_t)]
+    /// When colours are used: auto, always or never (NO_COLOR is honoured)
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "WHEN",
+        hide_possible_values = true
+    )]
     pub color: When,
     /// Say more of what is going on
     #[arg(long, short, global = true, action = ArgAction::Count, conflicts_with = "quiet")]

@@ -43,6 +43,7 @@ fn the_demo_ends_as_it_says_and_leaves_nothing_running() {
         let worktrees = git(&["worktree", "list", "--porcelain"]).ended(0).stdout;
         assert_eq!(worktrees.matches("worktree ").count(), 1, "{worktrees}");
     }
+    shown_again(&shown, place.path());
     reported(&folder);
     // Somebody's workspace is not made a demo.
     let mut again = Command::new(binary("ralph"));
@@ -52,6 +53,28 @@ fn the_demo_ends_as_it_says_and_leaves_nothing_running() {
         "{}",
         again.stderr
     );
+}
+
+/// What the demo tells to type works as it stands, in a shell that knows no `ralph` and is somewhere else.
+fn shown_again(shown: &str, elsewhere: &std::path::Path) {
+    let (_, lines) = shown.split_once("Where to look\n").expect("the end");
+    assert!(lines.contains("\n  export PATH="), "{lines}");
+    let mut shell = Command::new("bash");
+    let ran = Ran::of_command(
+        shell
+            .args(["-euc", lines])
+            .current_dir(elsewhere)
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin"),
+    )
+    .ended(0);
+    for line in [
+        "RuntimeError: The size of tensor a",
+        "report.html",
+        "7 of 9 attempts spent",
+        "+  - Class: py_shape_mismatch",
+    ] {
+        assert!(ran.stdout.contains(line), "{line}: {}", ran.stdout);
+    }
 }
 
 /// The page about it: of the workspace into a file, of the loops onto standard output, and both as data.
@@ -65,6 +88,7 @@ fn reported(folder: &std::path::Path) {
     let page = std::fs::read_to_string(folder.join("report.html")).expect("the page");
     for text in [
         "3</b>projects",
+        "2</b>need you",
         "<rect class=\"failed\"",
         "needs you",
         "py_shape_mismatch",
@@ -72,6 +96,11 @@ fn reported(folder: &std::path::Path) {
     ] {
         assert!(page.contains(text), "{text}: {page}");
     }
+    let at = |name: &str| page.find(&format!("<code>{name}</code>"));
+    assert!(
+        at("new-dataset").is_some() && at("new-dataset") < at("estimate-pi"),
+        "{page}"
+    );
     let data = report(folder, &["--json"]).stdout;
     let data: serde_json::Value = serde_json::from_str(&data).expect("JSON");
     let runs = data["runs"].as_array().expect("runs");

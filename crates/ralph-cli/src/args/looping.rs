@@ -20,7 +20,7 @@ Continuous Parallel Execution (ralph loop, also without the word `loop`):
       --respawn-delay SEC       pause before a freed worker takes its next task
       --no-tabs                 no terminal panes
       --engine E                claude, codex, devin or command
-      --budget DIR              slots and attempts shared with other loops, as wb-ralph-dispatch makes them
+      --budget DIR              attempts shared with other loops; wb-ralph-dispatch makes it
       --workspace               the plan names repositories; with --repos a,b or --exclude c";
 
 /// `loop`.

@@ -37,6 +37,7 @@ pub struct Cli {
 
 /// Options of every verb.
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Global options")]
 pub struct Global {
     /// The workspace; else the nearest folder upward with `.claude/ralph/` or `projects/`
     #[arg(long, global = true, value_name = "DIR")]
@@ -54,7 +55,7 @@ pub enum Verb {
         after_help = "Examples:\n  ralph init --cluster local\n  ralph init --cluster slurm --claude"
     )]
     Init(Init),
-    /// Make a project with the whole contract
+    /// Make a project: its folders, state file and documents
     #[command(
         after_help = "Examples:\n  ralph new matrix-inversion\n  ralph --root ~/research new matrix-inversion"
     )]
@@ -107,10 +108,10 @@ pub enum Verb {
     )]
     #[command(subcommand)]
     Lock(Lock),
-    /// Let the Stop hook keep sessions going
+    /// Let the Stop hook keep an agent's sessions going while work remains
     #[command(after_help = "Examples:\n  ralph on\n  ralph on && ralph dispatch")]
     On,
-    /// Stop keeping sessions going
+    /// Let an agent's sessions end again
     #[command(after_help = "Examples:\n  ralph off\n  ralph off --json")]
     Off,
     /// Hooks for coding agents
@@ -119,7 +120,7 @@ pub enum Verb {
     )]
     #[command(subcommand)]
     Hook(Hook),
-    /// Check projects against the contract
+    /// Check state files, documents and job scripts; what is wrong is named with file, line and fix
     #[command(after_help = "Examples:\n  ralph validate\n  ralph validate projects/toy --repair")]
     Validate(Validate),
     /// The operations journal: what each operation changed, and its undo
@@ -135,7 +136,7 @@ pub enum Verb {
     Loop(Box<Loop>),
     /// Try your own agent command on what a loop will do to it
     #[command(
-        after_help = "It makes throw-away repositories below the temporary folder and touches nothing of yours. Each run is a real run of your agent\nand may cost money: eight small ones, or one with --quick. Exit 1 when something would not work.\n\nExamples:\n  ralph selftest --agent-command './my-agent --fast'\n  ralph selftest --engine claude --quick\n  ralph selftest --agent-command ./my-agent --json | jq '.checks[] | select(.mark != \"pass\")'"
+        after_help = "It makes throw-away repositories below the temporary folder and touches nothing of yours.\nEach run is a real run of your agent and may cost money: eight small ones, or one with --quick.\nExit 1 when something would not work.\n\nExamples:\n  ralph selftest --agent-command './my-agent --fast'\n  ralph selftest --engine claude --quick\n  ralph selftest --agent-command ./my-agent --json | jq '.checks[] | select(.mark != \"pass\")'"
     )]
     Selftest(Selftest),
     /// The verbs as tools for an agent, over standard input and output

@@ -51,7 +51,11 @@ fn session(workspace: &Workspace) -> Result<Option<Session>, BackendError> {
 /// Opens the shared session on this terminal: password, code and host key are asked by `ssh` itself.
 fn connect(workspace: &Workspace, output: &Output) -> Outcome {
     let Some(session) = session(workspace)? else {
-        return check(workspace, output);
+        // Nothing is to be opened, and that the cluster answers is all that can be found out.
+        block_on(workspace.cluster(&env())?.capabilities())??;
+        return output
+            .answer(&SessionReport::unneeded(), "No session is needed.")
+            .map(|()| None);
     };
     let (changed, words) = match block_on(opened(&session))?? {
         Some(Connected::Already) => (false, "is open already"),
@@ -106,7 +110,7 @@ fn check(workspace: &Workspace, output: &Output) -> Outcome {
     };
     output.answer(
         &report,
-        &format!("{}: {}", report.kind, report.capabilities.version),
+        &render::cluster::reached(&report.kind, &report.capabilities),
     )?;
     Ok(None)
 }

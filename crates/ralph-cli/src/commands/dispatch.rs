@@ -57,6 +57,7 @@ async fn rounds(
 ) -> Outcome {
     let mut round = 0;
     let mut before: Option<DispatchReport> = None;
+    let mut whole: Option<DispatchReport> = None;
     loop {
         let report = tokio::select! {
             report = dispatcher.dispatch(options) => report?,
@@ -64,7 +65,9 @@ async fn rounds(
         };
         round += 1;
         if !report.dry_run {
-            keep(dispatcher, &report)?;
+            let rounds = render::report::joined(whole.as_ref(), &report);
+            keep(dispatcher, &rounds)?;
+            whole = Some(rounds);
         }
         let last = !arguments.until_idle || arguments.max_steps.is_some_and(|most| round >= most);
         let goes_on = report.took_a_step();

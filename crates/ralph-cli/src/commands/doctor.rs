@@ -14,9 +14,10 @@ use ralph_core::world::ProjectState;
 use crate::args::Global;
 use crate::commands::block_on;
 use crate::env_vars;
+use crate::render::cluster::reached;
 use crate::render::doctor::{Check, DoctorReport, Verdict, human};
 use crate::workspace::{Workspace, env, find_root};
-use ralph_front::failure::Outcome;
+use ralph_front::failure::{Failure, Outcome};
 use ralph_front::output::Output;
 
 /// Looks at everything; exit 1 when something is an error.
@@ -29,23 +30,26 @@ pub(crate) fn run(global: &Global, output: &Output) -> Outcome {
             "Without bash, job scripts are not checked before they are submitted.",
         ),
     ];
-    match find_root(global).and_then(Workspace::read) {
-        Ok(workspace) => checks.extend(in_workspace(&workspace)),
-        Err(failure) => {
-            let advice = failure
-                .advice()
-                .unwrap_or_else(|| "Run `ralph init` where it should be.".to_owned());
-            checks.push(Check::bad(
-                Verdict::Error,
-                "workspace",
-                failure.message(),
-                advice,
-            ));
+    match find_root(global) {
+        Ok(root) => match Workspace::read(root) {
+            Ok(workspace) => checks.extend(in_workspace(&workspace)),
+            Err(failure) => checks.push(no_workspace(Verdict::Error, &failure)),
+        },
+        // Whoever has just installed it has none yet, and a loop needs none.
+        Err(failure) if global.root.is_none() => {
+            checks.push(no_workspace(Verdict::Warning, &failure));
         }
+        Err(failure) => checks.push(no_workspace(Verdict::Error, &failure)),
     }
     let report = DoctorReport::new(checks);
     output.answer(&report, &human(&report))?;
     Ok(report.has_errors().then_some(Code::Failed))
+}
+
+fn no_workspace(verdict: Verdict, failure: &Failure) -> Check {
+    let advice = failure.advice();
+    let advice = advice.unwrap_or_else(|| "Run `ralph init` where it should be.".to_owned());
+    Check::bad(verdict, "workspace", failure.message(), advice)
 }
 
 /// A program of the system, by the first line of its `--version`.
@@ -70,7 +74,7 @@ fn in_workspace(workspace: &Workspace) -> Vec<Check> {
             Verdict::Warning,
             layout::CONFIG,
             found,
-            "Correct the value; its default is used until then.",
+            "Mend it; until then it counts as not written.",
         )
     }));
     checks.push(cluster(workspace));
@@ -101,7 +105,7 @@ fn cluster(workspace: &Workspace) -> Check {
         None => "none",
     };
     match reach(workspace) {
-        Ok(capabilities) => Check::ok("cluster", format!("{kind}: {}", capabilities.version)),
+        Ok(capabilities) => Check::ok("cluster", reached(kind, &capabilities)),
         Err(error) => {
             let advice = error.hint().map_or_else(String::new, |hint| hint.0);
             Check::bad(

@@ -106,5 +106,7 @@ fn details(
             details.push((slug, journal.show(&op)?));
         }
     }
+    // Of several rounds, what was verified in the later ones came after the steps of the first.
+    details.sort_by_key(|(_, detail)| detail.record.made_at);
     Ok(details)
 }

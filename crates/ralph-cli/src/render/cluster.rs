@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::render::table::{cell, list, plain};
-use crate::render::{CYAN, YELLOW};
+use crate::render::{CYAN, SCHEMA_VERSION, YELLOW};
 
 /// `ralph cluster check --json`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -31,6 +31,27 @@ pub(crate) struct SessionReport {
     pub(crate) changed: bool,
     /// The login node; null where no session is needed.
     pub(crate) host: Option<String>,
+}
+
+impl SessionReport {
+    /// Where the cluster is reached without a shared session.
+    pub(crate) const fn unneeded() -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            open: false,
+            changed: false,
+            host: None,
+        }
+    }
+}
+
+/// A cluster that answered, in a line.
+pub(crate) fn reached(kind: &str, capabilities: &Capabilities) -> String {
+    // The embedded cluster has no version of its own.
+    if kind == capabilities.version {
+        return format!("{kind}: jobs run on this machine");
+    }
+    format!("{kind}: {}", capabilities.version)
 }
 
 /// `ralph cluster jobs --json`.

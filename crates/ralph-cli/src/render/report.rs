@@ -15,6 +15,9 @@ use ralph_front::output::Output;
 const INDENT: &str = "    ";
 /// Nothing is cut that is shorter than this.
 const LONGEST: usize = 600;
+/// How a project that waits for a person goes on.
+const ANSWERED: &str =
+    "Set `needs_user_input.value` to false in its .state/pipeline.json, and it goes on.";
 
 /// How much is shown.
 #[derive(Debug, Clone, Copy)]
@@ -65,10 +68,7 @@ pub(crate) fn round(
 ) -> String {
     let mut new = report.clone();
     if let Some(before) = before {
-        let is_new = |found: &Verified| !before.verified.contains(found);
-        new.verified.retain(is_new);
-        new.steps
-            .retain(|step| !before.steps.iter().any(|said| says_again(step, said)));
+        leave_out_what_was_said(&mut new, before);
         if new.cluster_problem == before.cluster_problem {
             new.cluster_problem = None;
         }
@@ -78,6 +78,26 @@ pub(crate) fn round(
     section(&mut text, None, verified, view.width);
     section(&mut text, None, steps, view.width);
     text
+}
+
+fn leave_out_what_was_said(new: &mut DispatchReport, before: &DispatchReport) {
+    let is_new = |found: &Verified| !before.verified.contains(found);
+    new.verified.retain(is_new);
+    new.steps
+        .retain(|step| !before.steps.iter().any(|said| says_again(step, said)));
+}
+
+/// All rounds of one `--until-idle` as one report: what the rounds before did, then what this one did, and how things
+/// stand after it.
+pub(crate) fn joined(before: Option<&DispatchReport>, report: &DispatchReport) -> DispatchReport {
+    let mut whole = report.clone();
+    if let Some(before) = before {
+        leave_out_what_was_said(&mut whole, before);
+        whole.started_at = before.started_at;
+        whole.verified.splice(0..0, before.verified.iter().cloned());
+        whole.steps.splice(0..0, before.steps.iter().cloned());
+    }
+    whole
 }
 
 /// Whether a step that a person has to do something about is told as it was told before.
@@ -132,6 +152,10 @@ fn passed_over(text: &mut String, report: &DispatchReport, view: &View) {
         .map(passed)
         .collect();
     section(text, Some("Passed over"), entries, view.width);
+    let waits = |passed: &PassedReport| passed.because == "needs_input";
+    if report.cluster_problem.is_none() && report.passed_over.iter().any(waits) {
+        let _ = writeln!(text, "{INDENT}{} {ANSWERED}", paint(CYAN, "answered?"));
+    }
 }
 
 /// Projects with nothing to do are only counted, but for `-v` and where projects are named.
@@ -342,4 +366,41 @@ fn footer(report: &DispatchReport) -> String {
         });
     }
     paint(DIM, &parts.join(" · ")) + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round(steps: &[&str], due: bool) -> DispatchReport {
+        let step = |outcome: &&str| {
+            serde_json::json!({
+                "project": "toy", "step": "submit", "because": "", "outcome": outcome, "phase_before": "RUN",
+                "phase_after": "RUN", "job": null, "order": null, "files": [], "op": null, "warnings": [],
+                "problem": outcome.starts_with("refused").then(|| Problem::new(
+                    ralph_core::error::Code::Refused, (*outcome).to_owned(), None)),
+            })
+        };
+        let at = if due {
+            "2026-01-01T00:00:09Z"
+        } else {
+            "2026-01-01T00:00:00Z"
+        };
+        serde_json::from_value(serde_json::json!({
+            "schema_version": 1, "started_at": at, "finished_at": at, "dry_run": false, "projects": 1,
+            "cluster_problem": null, "verified": [], "runs_confirmed": 0,
+            "steps": steps.iter().map(step).collect::<Vec<_>>(), "passed_over": [], "next_due": due.then_some(at),
+        }))
+        .expect("a report")
+    }
+
+    #[test]
+    fn rounds_are_told_together_and_nothing_twice() {
+        let mut whole = joined(None, &round(&["job 1", "refused"], false));
+        whole = joined(Some(&whole), &round(&["refused", "job 1"], false));
+        whole = joined(Some(&whole), &round(&[], true));
+        let outcomes: Vec<&str> = whole.steps.iter().map(|step| &*step.outcome).collect();
+        assert_eq!(outcomes, ["job 1", "refused", "job 1"]);
+        assert!(whole.started_at < whole.finished_at && whole.next_due.is_some());
+    }
 }

@@ -10,6 +10,9 @@ use crate::render::{DIM, columns, one_line, paint};
 /// Blanks between two columns.
 const GAP: u16 = 2;
 
+/// Columns that the last column keeps on a narrow terminal.
+const LEAST: usize = 12;
+
 /// A text and how it is shown.
 #[derive(Debug, Clone)]
 pub(crate) struct Cell(Style, String);
@@ -27,6 +30,7 @@ pub(crate) fn plain(text: &str) -> Cell {
 /// One line per row. All columns but the last are as wide as what they hold; the last one takes what remains of `width`
 /// and is cut there, so that no row is ever wrapped.
 pub(crate) fn list(header: &[&str], rows: Vec<Vec<Cell>>, width: usize) -> String {
+    let width = width.max(wide_enough(header, &rows));
     let mut table = table(rows);
     table.set_header(header.iter().map(|name| paint(DIM, name)));
     table.set_content_arrangement(ContentArrangement::Dynamic);
@@ -42,6 +46,21 @@ pub(crate) fn list(header: &[&str], rows: Vec<Vec<Cell>>, width: usize) -> Strin
     lines
         .map(|line| line.trim_end().to_owned() + "\n")
         .collect()
+}
+
+/// The width at which something of the last column is still to be read. A terminal that has less wraps the lines itself,
+/// which can be read; a column of single letters cannot.
+fn wide_enough(header: &[&str], rows: &[Vec<Cell>]) -> usize {
+    let Some((last, before)) = header.split_last() else {
+        return 0;
+    };
+    let widest = |(index, name): (usize, &&str)| {
+        let cells = rows.iter().filter_map(|row| row.get(index));
+        let cells = cells.map(|Cell(_, text)| columns(text));
+        cells.fold(columns(name), usize::max) + usize::from(GAP)
+    };
+    let before: usize = before.iter().enumerate().map(widest).sum();
+    before + columns(last).max(LEAST)
 }
 
 /// The beginnings of rows, padded to the same width, and that width. There may be thousands of them, and nothing in
@@ -110,6 +129,19 @@ mod tests {
         longer   RUN    short but two lines
         ");
         assert!(text.lines().all(|line| line.chars().count() <= 36));
+    }
+
+    #[test]
+    fn no_column_is_narrowed_to_letters() {
+        let rows = vec![vec![
+            plain("matrix-shapes"),
+            plain("a question to somebody"),
+        ]];
+        let text = shown(&list(&["PROJECT", "NEXT"], rows, 16));
+        insta::assert_snapshot!(text, @r"
+        PROJECT        NEXT
+        matrix-shapes  a question…
+        ");
     }
 
     #[test]

@@ -24,6 +24,8 @@ use crate::world::{Facts, Sightings};
 const OURS: &str = "ralph:";
 /// Who asks when a document cannot be edited.
 const SET_BY_DOCUMENT: &str = "ralph:document";
+/// Who asks when an agent does.
+const SET_BY_AGENT: &str = "ralph:agent";
 
 /// Collects the changes of one operation.
 #[derive(Debug)]
@@ -113,13 +115,16 @@ impl<'a> Draft<'a> {
         self.pipeline.push(PipelineEdit::AppendEvent { event });
     }
 
-    /// Asks a person, once: the same question is not written again, and a person's own question stays.
+    /// Asks a person, once: the same question is not written again, and one that only a person can answer stays. What the
+    /// machine asked and takes back by itself gives way.
     pub(crate) fn ask(&mut self, prompt: &str, set_by: &str) {
         let input = &self.facts.view.needs_user_input;
         let asked_by = input.set_by.as_deref();
         let of_a_person = !asked_by.is_some_and(|by| by.starts_with(OURS));
+        let of_work = asked_by.is_some_and(|by| [SET_BY_AGENT, SET_BY_DOCUMENT].contains(&by));
         let same = input.prompt.as_deref() == Some(prompt) && asked_by == Some(set_by);
-        if input.value && (of_a_person || same) {
+        let stays = of_a_person || of_work && asked_by != Some(set_by);
+        if input.value && (stays || same) {
             return;
         }
         let value =

@@ -8,16 +8,14 @@ use crate::ledger;
 use crate::order::{IssuedOrder, OrderKind, OrderOutcome, WorkOrder};
 use crate::phase::Phase;
 use crate::plan::{Context, backoff, items};
-use crate::settle::Draft;
 use crate::settle::words::{lines, one_line};
+use crate::settle::{Draft, SET_BY_AGENT};
 use crate::store::layout;
 use crate::time::{Timestamp, stamp};
 use crate::world::Facts;
 
 /// An agent that ended so often without a result is not sent again: a person is asked.
 const ATTEMPTS: u32 = 2;
-/// Who asks when an agent does.
-const SET_BY_AGENT: &str = "ralph:agent";
 
 /// Settles the outcome of a work order: the todo item, the debugging entry or the debate says what happened.
 #[must_use]

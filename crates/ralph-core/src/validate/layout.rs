@@ -47,8 +47,7 @@ pub(super) fn check(project: &ProjectFiles) -> Vec<Finding> {
         ));
     }
     if project.lock_ignored == Some(false) {
-        let message =
-            "git does not ignore the lock, so another machine may get it by a pull (incident 20)";
+        let message = "git does not ignore the lock, so another machine may get it by a pull";
         let fix = "Add `.state/lock*` to .gitignore, and `git rm --cached` what is tracked.";
         findings.push(Finding::warning(LOCK, "lock_not_ignored", message, fix));
     }

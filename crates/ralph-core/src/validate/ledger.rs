@@ -95,7 +95,7 @@ fn agreement(
             if !tracked {
                 let message =
                     "the ledger says that the run is live, and the state file does not know it";
-                let fix = "`ralph verify` puts a run of ralph's back; else record it in `active_runs`, or write down how it ended (incident 13).";
+                let fix = "`ralph verify` puts a run of ralph's back; else record it in `active_runs`, or write down how it ended.";
                 findings.push(Finding::error(document.path, "untracked_run", message, fix));
             }
         }

@@ -138,7 +138,7 @@ fn run(
         let ledger = format!("runs/{id}/submit.json");
         if !project.names.contains(&ledger) {
             let message = format!("the run `{id}` has no ledger `{ledger}`");
-            let fix = "Write the ledger; it is how a lost record is found again (incident 16).";
+            let fix = "Write the ledger; it is how a lost record is found again.";
             findings.push(Finding::warning(path, "run_without_ledger", message, fix).at(at));
         }
     }
@@ -179,7 +179,8 @@ fn jobs(run: Value<'_>, findings: &mut Vec<Finding>) -> Vec<String> {
                 let message = format!(
                     "expected a job id such as `123` or `123_4` in `{key}`, found `{shown}`"
                 );
-                let fix = "Take the id from the scheduler's answer; an id is never typed or computed (incident 6).";
+                let fix =
+                    "Take the id from the scheduler's answer; an id is never typed or computed.";
                 findings.push(
                     Finding::error(run.path(), "implausible_job_id", message, fix)
                         .at(value.place()),
@@ -204,7 +205,7 @@ fn placed(path: &str, runs: &[Run], findings: &mut Vec<Finding>) {
                 let message = format!(
                     "the run {name} is live and stands in `completed_runs`, where nobody polls it"
                 );
-                let fix = "Move it to `active_runs`, or record how it ended (incident 14).";
+                let fix = "Move it to `active_runs`, or record how it ended.";
                 findings.push(Finding::error(path, "live_run_completed", message, fix).at(run.at));
             }
             _ => {}
@@ -246,8 +247,7 @@ fn unique(path: &str, runs: &[Run], findings: &mut Vec<Finding>) {
                 .is_some_and(|before| before != status)
             {
                 let message = format!("the job {job} is recorded as failed and as completed");
-                let fix =
-                    "Ask accounting how it ended, and correct the wrong record (incident 14).";
+                let fix = "Ask accounting how it ended, and correct the wrong record.";
                 findings.push(Finding::error(path, "two_ends", message, fix).at(run.at));
             }
         }

@@ -105,17 +105,13 @@ fn values(
             "job-name" if value.contains('%') => (
                 Severity::Warning,
                 "symbol_in_job_name",
-                format!(
-                    "`{value}` is taken literally: symbols are not filled in a job's name (incident 41)"
-                ),
+                format!("`{value}` is taken literally: symbols are not filled in a job's name"),
                 "Use the symbol in --output, where it is filled.",
             ),
             "export" if export_is_cut(value) => (
                 Severity::Error,
                 "comma_in_export",
-                format!(
-                    "`{value}` is split at its commas, so a list keeps only its first value (incident 33)"
-                ),
+                format!("`{value}` is split at its commas, so a list keeps only its first value"),
                 "Pass the list through a file or the configuration.",
             ),
             _ if value.contains('$') => (
@@ -138,7 +134,7 @@ fn values(
     let requeue = sbatch::last(directives, "requeue");
     let append = sbatch::last(directives, "open-mode").and_then(|found| found.value.as_deref());
     if let Some(requeue) = requeue.filter(|_| append != Some("append")) {
-        let message = "a requeued job overwrites its log (incident 68)";
+        let message = "a requeued job overwrites its log";
         let fix = "Add `#SBATCH --open-mode=append`.";
         findings
             .push(Finding::warning(path, "log_overwritten", message, fix).on_line(requeue.line));
@@ -175,7 +171,7 @@ fn log_files(
         if let Some(folder) = missing_folder(pattern, slug, names) {
             let message = format!(
                 "the folder `{folder}` of --{option} is not in the project: without it the job dies at once and \
-                 leaves no log (incident 42)"
+                 leaves no log"
             );
             let fix = "Make the folder, or name one that exists, such as slurm/logs.";
             findings.push(Finding::error(path, "no_log_folder", message, fix).on_line(found.line));
@@ -231,7 +227,7 @@ fn commands(path: &str, text: &str, directives: &[Directive], findings: &mut Vec
     }
     let shell = ShellOptions::of(text);
     if !shell.errexit {
-        let message = "nothing stops the script at a failed command, so the job may report success (incident 61)";
+        let message = "nothing stops the script at a failed command, so the job may report success";
         findings.push(Finding::warning(
             path,
             "no_errexit",
@@ -252,7 +248,7 @@ fn commands(path: &str, text: &str, directives: &[Directive], findings: &mut Vec
             );
         }
         if apostrophe_in_expansion(line) {
-            let message = "an apostrophe inside `${…}` opens a quotation, and the shell cannot read the script (incident 43)";
+            let message = "an apostrophe inside `${…}` opens a quotation, and the shell cannot read the script";
             findings.push(
                 Finding::error(
                     path,

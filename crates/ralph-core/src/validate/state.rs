@@ -53,7 +53,7 @@ fn keys(document: &Document<'_>, findings: &mut Vec<Finding>) {
             "expected {} in `{key}`, found {found}",
             expected.join(" or ")
         );
-        let fix = "Correct the value; older readers stop at it (incident 22).";
+        let fix = "Correct the value; older readers stop at it.";
         let readable = found == "null" || matches!(*key, "needs_user_input" | "slurm_wait");
         let finding = if readable {
             Finding::warning
@@ -109,7 +109,7 @@ fn events(project: &ProjectFiles, document: &Document<'_>, findings: &mut Vec<Fi
         };
         let message = format!("the event id `{id}` is used twice");
         if !seen.insert(id) {
-            let fix = "Give the later event the next free number; events are only ever appended (incident 17).";
+            let fix = "Give the later event the next free number; events are only ever appended.";
             findings.push(
                 Finding::warning(document.path, "duplicate_event", message, fix).at(event.place()),
             );
@@ -147,7 +147,7 @@ fn phase(document: &Document<'_>, known: &KnownRuns, findings: &mut Vec<Finding>
             "The next dispatch goes on to CHECK.",
         )
     } else if live > 0 && matches!(phase, Phase::Idle | Phase::Init | Phase::Done) {
-        let message = format!("{live} runs are live in the phase {phase} (incident 23)");
+        let message = format!("{live} runs are live in the phase {phase}");
         (
             "live_runs_unattended",
             message,

@@ -132,26 +132,26 @@ fn the_state_file_and_its_runs() {
     insta::assert_snapshot!(check(fixture), @r#"
         w .state/pipeline.json:2:14 wrong_project: expected the folder's name `demo` in `project`, found `<slug>` | Write the folder's name.
         w .state/pipeline.json:3:12 foreign_phase: the phase `RUN of the sweep` is not one of the machine's; it is kept and never stepped | Use IDLE, INIT, IMPLEMENT, TEST, RUN, WAIT_SLURM, CHECK, DEBUG, DEBATE or DONE to let `ralph dispatch` step it.
-        E .state/pipeline.json:4:18 wrong_type: expected an object or a text or null in `next_action`, found a number | Correct the value; older readers stop at it (incident 22).
-        w .state/pipeline.json:5:23 wrong_type: expected an object in `needs_user_input`, found true or false | Correct the value; older readers stop at it (incident 22).
+        E .state/pipeline.json:4:18 wrong_type: expected an object or a text or null in `next_action`, found a number | Correct the value; older readers stop at it.
+        w .state/pipeline.json:5:23 wrong_type: expected an object in `needs_user_input`, found true or false | Correct the value; older readers stop at it.
         w .state/pipeline.json:7:5 ended_run_active: the run a has ended and still stands in `active_runs` | The next verification moves it to `completed_runs`.
-        w .state/pipeline.json:7:5 run_without_ledger: the run `a` has no ledger `runs/a/submit.json` | Write the ledger; it is how a lost record is found again (incident 16).
+        w .state/pipeline.json:7:5 run_without_ledger: the run `a` has no ledger `runs/a/submit.json` | Write the ledger; it is how a lost record is found again.
         w .state/pipeline.json:8:5 missing_run_key: a run in `active_runs` has no `experiment` | Add it; it is part of the contract for live runs.
-        w .state/pipeline.json:8:5 run_without_ledger: the run `b` has no ledger `runs/b/submit.json` | Write the ledger; it is how a lost record is found again (incident 16).
+        w .state/pipeline.json:8:5 run_without_ledger: the run `b` has no ledger `runs/b/submit.json` | Write the ledger; it is how a lost record is found again.
         w .state/pipeline.json:8:52 placeholder_job_id: `job_id` is the placeholder `PENDING` | Write null until the scheduler has given an id.
         E .state/pipeline.json:9:5 run_not_an_object: expected an object in `active_runs`, found a text | Write the run as an object with `run_id`, `job_id` and `status`.
         E .state/pipeline.json:12:5 run_in_both_lists: the run a stands in `active_runs` and in `completed_runs`, first on line 7 | Keep the one that is true.
-        E .state/pipeline.json:12:5 two_ends: the job 101 is recorded as failed and as completed | Ask accounting how it ended, and correct the wrong record (incident 14).
-        E .state/pipeline.json:13:5 live_run_completed: the run c is live and stands in `completed_runs`, where nobody polls it | Move it to `active_runs`, or record how it ended (incident 14).
+        E .state/pipeline.json:12:5 two_ends: the job 101 is recorded as failed and as completed | Ask accounting how it ended, and correct the wrong record.
+        E .state/pipeline.json:13:5 live_run_completed: the run c is live and stands in `completed_runs`, where nobody polls it | Move it to `active_runs`, or record how it ended.
         w .state/pipeline.json:14:83 time_without_zone: `completed_at` is `2026-07-01`, which has no time zone | Take times from the clock or from accounting, in UTC; write null until one is known.
-        E .state/pipeline.json:15:31 implausible_job_id: expected a job id such as `123` or `123_4` in `job_id`, found `job` | Take the id from the scheduler's answer; an id is never typed or computed (incident 6).
+        E .state/pipeline.json:15:31 implausible_job_id: expected a job id such as `123` or `123_4` in `job_id`, found `job` | Take the id from the scheduler's answer; an id is never typed or computed.
         E .state/pipeline.json:15:71 invented_time: `failed_at` is `2026-08-06T14:XX:00-04:00`, which nobody measured | Take times from the clock or from accounting, in UTC; write null until one is known.
         w .state/pipeline.json:16:5 job_id_out_of_line: the job id 1051234 has more digits than all 5 others | Compare it with the scheduler's record.
         w .state/pipeline.json:16:79 time_in_future: `submitted_at` is `2026-09-01T00:00:00Z`, which is still to come; perhaps local time marked as UTC | Take times from the clock or from accounting, in UTC; write null until one is known.
         E .state/pipeline.json:19:3 duplicate_key: the key `slurm_wait` stands twice in one object, first on line 18 | Merge both values into one; readers disagree about which of them counts.
-        w .state/pipeline.json:19:17 wrong_type: expected an object in `slurm_wait`, found a number | Correct the value; older readers stop at it (incident 22).
+        w .state/pipeline.json:19:17 wrong_type: expected an object in `slurm_wait`, found a number | Correct the value; older readers stop at it.
         w .state/pipeline.json:20:36 unreadable_time: `ts` is `soon`, which is no time | Take times from the clock or from accounting, in UTC; write null until one is known.
-        w .state/pipeline.json:20:45 duplicate_event: the event id `evt-1` is used twice | Give the later event the next free number; events are only ever appended (incident 17).
+        w .state/pipeline.json:20:45 duplicate_event: the event id `evt-1` is used twice | Give the later event the next free number; events are only ever appended.
         "#);
 }
 
@@ -205,7 +205,7 @@ fn ledgers_are_compared_with_the_state() {
     );
     insta::assert_snapshot!(check(&fixture), @r#"
         w runs/r2/submit.json:-:- missing_key: the key `submitted_at` is missing | Add it, as far as it is known.
-        E runs/r2/submit.json:-:- untracked_run: the ledger says that the run is live, and the state file does not know it | `ralph verify` puts a run of ralph's back; else record it in `active_runs`, or write down how it ended (incident 13).
+        E runs/r2/submit.json:-:- untracked_run: the ledger says that the run is live, and the state file does not know it | `ralph verify` puts a run of ralph's back; else record it in `active_runs`, or write down how it ended.
         E runs/r2/submit.json:1:12 wrong_run_id: expected the folder's name `r2` in `run_id`, found `other` | Rename the folder or correct the id; runs are found by it.
         E runs/r3/submit.json:1:2 corrupt_json: this is no JSON: expected a key in double quotes, found `,` | Remove the comma at line 1, column 2.
         "#);
@@ -219,17 +219,17 @@ fn scripts() {
          # SBATCH --mem=4G\n#SBATCH --requeue\necho \"${GIT_SHA:?it's missing}\"\n#SBATCH --mem=4G\npython a.py --seed $SLURM_ARRAY_TASK_ID | tee log\r\n"
     );
     insta::assert_snapshot!(check(&fixture), @r#"
-        w slurm/jobs/bad.sbatch:-:- no_errexit: nothing stops the script at a failed command, so the job may report success (incident 61) | Start the commands with `set -euo pipefail`.
+        w slurm/jobs/bad.sbatch:-:- no_errexit: nothing stops the script at a failed command, so the job may report success | Start the commands with `set -euo pipefail`.
         E slurm/jobs/bad.sbatch:1:- bad_array: the range `5-1` runs backwards | Write it as `0-9%2` or `1,3,5`.
         E slurm/jobs/bad.sbatch:1:- bad_time: `soon` is no time limit | Write `hours:minutes:seconds` or `days-hours`.
         E slurm/jobs/bad.sbatch:1:- no_shell: expected `#!` and a shell on the first line | Start the script with `#!/bin/bash`.
-        w slurm/jobs/bad.sbatch:1:- symbol_in_job_name: `seed%a` is taken literally: symbols are not filled in a job's name (incident 41) | Use the symbol in --output, where it is filled.
-        E slurm/jobs/bad.sbatch:2:- comma_in_export: `ALL,SEEDS=1,2,3` is split at its commas, so a list keeps only its first value (incident 33) | Pass the list through a file or the configuration.
-        E slurm/jobs/bad.sbatch:2:- no_log_folder: the folder `logs` of --output is not in the project: without it the job dies at once and leaves no log (incident 42) | Make the folder, or name one that exists, such as slurm/logs.
+        w slurm/jobs/bad.sbatch:1:- symbol_in_job_name: `seed%a` is taken literally: symbols are not filled in a job's name | Use the symbol in --output, where it is filled.
+        E slurm/jobs/bad.sbatch:2:- comma_in_export: `ALL,SEEDS=1,2,3` is split at its commas, so a list keeps only its first value | Pass the list through a file or the configuration.
+        E slurm/jobs/bad.sbatch:2:- no_log_folder: the folder `logs` of --output is not in the project: without it the job dies at once and leaves no log | Make the folder, or name one that exists, such as slurm/logs.
         w slurm/jobs/bad.sbatch:2:- shared_log_file: `logs/%A.out` is the same file for several jobs or tasks, which overwrite each other | Use `%A_%a` in the name.
         w slurm/jobs/bad.sbatch:3:- not_a_directive: only a line that starts with `#SBATCH` is a directive | Write `#SBATCH` without blanks at the start of the line.
-        w slurm/jobs/bad.sbatch:4:- log_overwritten: a requeued job overwrites its log (incident 68) | Add `#SBATCH --open-mode=append`.
-        E slurm/jobs/bad.sbatch:5:- apostrophe_in_expansion: an apostrophe inside `${…}` opens a quotation, and the shell cannot read the script (incident 43) | Reword the text without an apostrophe.
+        w slurm/jobs/bad.sbatch:4:- log_overwritten: a requeued job overwrites its log | Add `#SBATCH --open-mode=append`.
+        E slurm/jobs/bad.sbatch:5:- apostrophe_in_expansion: an apostrophe inside `${…}` opens a quotation, and the shell cannot read the script | Reword the text without an apostrophe.
         w slurm/jobs/bad.sbatch:6:- not_a_directive: a directive after the first command is ignored | Move it above the first command.
         E slurm/jobs/bad.sbatch:7:- dos_line_ends: the line ends as on DOS, which the scheduler refuses | Convert the file (`sed -i 's/\r$//'`).
         w slurm/jobs/bad.sbatch:7:- exit_code_lost: the exit code of `tee` hides that of the program | Add `set -o pipefail`.

@@ -303,3 +303,22 @@ pub(super) fn retired(name: &str, value: &str) -> Option<&'static Retired> {
     let found = RETIRED.iter().find(|retired| retired.name == name);
     found.filter(|retired| !value.is_empty() && !retired.is_done.contains(&value))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FORMATS: &str = include_str!("../../../../docs/formats.md");
+
+    #[test]
+    fn every_name_and_option_is_in_the_documents() {
+        let names = KNOBS.iter().flat_map(|knob| {
+            let names = knob.names.iter().chain(knob.file_names);
+            names.chain([&knob.flag])
+        });
+        for name in names.filter(|name| !name.is_empty()) {
+            let named = [format!("`{name}`"), format!("`{name} N`")];
+            assert!(named.iter().any(|text| FORMATS.contains(text)), "{name}");
+        }
+    }
+}

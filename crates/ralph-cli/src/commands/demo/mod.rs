@@ -5,6 +5,7 @@
 //! shell scripts that stand where coding agents would.
 
 mod loops;
+mod places;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -187,41 +188,7 @@ fn epilogue(root: &Path) -> String {
         };
         let _ = writeln!(text, "{}", paint(style, line));
     }
-    let at = root.display();
-    let _ = writeln!(text, "\n{}", paint(BOLD, "Where to look"));
-    let places = [
-        ("", "ralph status --watch", "where every project stands"),
-        (
-            "",
-            "ralph results --compare-last",
-            "what the last dispatch changed, file by file",
-        ),
-        (
-            "",
-            "ralph ops list",
-            "every operation, each can be shown and undone",
-        ),
-        (
-            "",
-            "ralph logs RUN_ID",
-            "a job's output (run ids: ralph runs)",
-        ),
-        ("", "ralph report -o report.html", "all of it on one page"),
-        (
-            "/repositories",
-            "ralph loop --workspace --status",
-            "what the loops did",
-        ),
-    ];
-    let command = |folder: &str, verb: &str| format!("cd {at}{folder} && {verb}");
-    let width = places
-        .iter()
-        .map(|(folder, verb, _)| command(folder, verb).len());
-    let width = width.max().unwrap_or(0);
-    for (folder, verb, what) in places {
-        let command = command(folder, verb);
-        let _ = writeln!(text, "  {command:<width$}  {}", paint(DIM, what));
-    }
+    text.push_str(&places::text(root));
     text
 }
 

@@ -35,10 +35,15 @@ pub(crate) fn page(report: &PageReport) -> Result<String, minijinja::Error> {
     let failures = &report.failures;
     let attempts = report.attempts.as_ref();
     let lines = attempts.map_or(&[][..], |attempts| &attempts.lines);
+    let mut projects: Vec<_> = report.projects.iter().collect();
+    // As `ralph status` has them: those that need somebody first.
+    projects.sort_by_key(|project| project.standing);
+    let asks = |project: &&&ProjectStatus| project.standing == Standing::NeedsInput;
     let drawn = Page {
         report,
         at: short(&report.at),
-        projects: report.projects.iter().map(project).collect(),
+        waiting: projects.iter().filter(asks).count(),
+        projects: projects.into_iter().map(project).collect(),
         timeline: draw(dated.iter().filter_map(|run| item_of_run(run, &report.at))),
         undated: undated.len(),
         classes: classes(&report.runs),
@@ -65,6 +70,7 @@ pub(crate) fn page(report: &PageReport) -> Result<String, minijinja::Error> {
 struct Page<'a> {
     report: &'a PageReport,
     at: String,
+    waiting: usize,
     projects: Vec<ProjectRow<'a>>,
     timeline: Option<Timeline>,
     undated: usize,

@@ -456,6 +456,23 @@ fn a_persons_question_is_never_replaced_and_never_taken_back() {
     }
 }
 
+/// The machine takes its own question back by itself; nobody would answer the agent's.
+#[test]
+fn an_agents_question_does_not_give_way_to_one_of_the_machine() {
+    let asked = PROJECT.replace(
+        "{\"value\": false, \"prompt\": \"\", \"goal\": \"kept\"}",
+        "{\"value\": true, \"prompt\": \"which seed?\", \"set_by\": \"ralph:agent\"}",
+    );
+    let mut fixture = Fixture::parse(&asked);
+    let facts = fixture.facts();
+    let item = "Q-001".parse().unwrap();
+    let problems = ["no script".to_owned()];
+    let changes = submission::preflight_failed(&facts, &item, &problems, fixture.now);
+    fixture.apply(&changes);
+    let input = fixture.facts().view.needs_user_input;
+    assert_eq!(input.prompt.as_deref(), Some("which seed?"), "{changes:?}");
+}
+
 #[test]
 fn a_session_is_asked_for_and_the_question_taken_back() {
     let mut fixture = Fixture::parse(PROJECT);

@@ -134,8 +134,9 @@ impl Worktrees {
     /// `ralph-claude`.
     ///
     /// # Errors
-    /// No place can be written; git gives no answer; [`WorktreeError::InTheWay`].
+    /// No place can be written; git gives no answer; [`WorktreeError::InTheWay`]; [`WorktreeError::OfAnAttempt`].
     pub async fn open(git: &Git, base: &Base, prefix: &str) -> Result<Self, WorktreeError> {
+        place::check_top(git)?;
         check_prefix(git, prefix).await?;
         let mut names = Names::default();
         let local = format!("refs/heads/{prefix}/");
@@ -202,7 +203,9 @@ impl Worktrees {
         atomic::create_dir(&self.folder)?;
         let path = self.free_path();
         let arguments = ["worktree", "add", "--quiet", "--detach", "--no-checkout"];
-        let call = self.git.call(&arguments).without_hooks();
+        // Found again by its whole path.
+        let whole = "worktree.useRelativePaths=false";
+        let call = self.git.call(&arguments).without_hooks().setting(whole);
         let made = match call.arg(&path).arg(commit.as_str()).run().await {
             Ok(_) => self.git_dir_of(&path).ok_or_else(|| no_git_dir(&path)),
             Err(error) => Err(error.into()),

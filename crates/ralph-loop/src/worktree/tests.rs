@@ -796,3 +796,18 @@ async fn a_lost_answer_about_a_release_harms_nobody_who_has_the_worktree_now() {
     let work = bench.worktrees.capture(&second).await.unwrap();
     assert_eq!(work.changes.len(), 1);
 }
+
+#[tokio::test]
+async fn an_agent_begins_no_loop_in_its_worktree() {
+    let (sandbox, _, assigned) = assigned_one().await;
+    let open = async || {
+        let git = sandbox.open_at(&assigned.path).await.unwrap();
+        let base = git.base(None, None).await.unwrap();
+        Worktrees::open(&git, &base, "ralph-x").await
+    };
+    let refused = open().await.unwrap_err();
+    assert!(matches!(&refused, WorktreeError::OfAnAttempt { path } if *path == assigned.path));
+    // One that was left to the user is the user's.
+    Mark::Stays.write(&assigned.git_dir).unwrap();
+    assert!(open().await.is_ok());
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::undo::Before;
 use super::{IntegrateError, Integrator, Made, Turn};
+use crate::event::one_line;
 use crate::git::refs::{Branch, loose};
 use crate::git::{Git, GitError};
 
@@ -119,7 +120,7 @@ impl Integrator {
             return Ok(Forwarded::Left(Left::PlanIsCommitted));
         }
         let before = Before::see(&self.git, &checkout, made)?;
-        match merge(&self.git, &checkout, made) {
+        match self.merge(&checkout, made) {
             Ok(()) => Ok(Forwarded::Moved),
             Err(error) => self.failed(name, made, &before, error),
         }
@@ -142,6 +143,7 @@ impl Integrator {
         let GitError::Failed { stderr, .. } = error else {
             return Err(error.into());
         };
+        let stderr = one_line(&stderr);
         let reason = match stays {
             Ok(files) if files.is_empty() => stderr,
             Ok(files) => format!("{stderr}; not put back: {}", files.join(", ")),
@@ -166,31 +168,39 @@ impl Integrator {
             Err(error) => Err(error.into()),
         }
     }
-}
 
-/// The step itself, tried again while the user's own git holds the index: nothing is written then.
-fn merge(git: &Git, checkout: &Path, made: &Made) -> Result<(), GitError> {
-    let arguments = [
-        "merge",
-        "--quiet",
-        "--ff-only",
-        "--no-stat",
-        "--no-autostash",
-        // A file that git ignores may still be all that the user has.
-        "--no-overwrite-ignore",
-        made.commit.as_str(),
-    ];
-    let mut attempt = 1;
-    loop {
-        let call = git.call(&arguments).at(checkout).without_hooks();
-        match call.blocking(&[0]) {
-            Err(GitError::Failed { stderr, .. })
-                if stderr.contains("index.lock") && attempt < ATTEMPTS =>
-            {
-                attempt += 1;
-                std::thread::sleep(PAUSE);
+    /// The step itself, tried again while the user's own git holds the index: nothing is written then.
+    fn merge(&self, checkout: &Path, made: &Made) -> Result<(), GitError> {
+        let arguments = [
+            "merge",
+            "--quiet",
+            "--ff-only",
+            "--no-stat",
+            "--no-autostash",
+            // A file that git ignores may still be all that the user has.
+            "--no-overwrite-ignore",
+            made.commit.as_str(),
+        ];
+        // Options that the user has for his own merges, such as `--squash`, would leave the branch where it is
+        // (git-merge(1), `branch.<name>.mergeOptions`).
+        let options = format!("branch.{}.mergeOptions=", self.base.branch);
+        let mut attempt = 1;
+        loop {
+            let call = self
+                .git
+                .call(&arguments)
+                .at(checkout)
+                .without_hooks()
+                .setting(&options);
+            match call.blocking(&[0]) {
+                Err(GitError::Failed { stderr, .. })
+                    if stderr.contains("index.lock") && attempt < ATTEMPTS =>
+                {
+                    attempt += 1;
+                    std::thread::sleep(PAUSE);
+                }
+                ended => return ended.map(drop),
             }
-            ended => return ended.map(drop),
         }
     }
 }

@@ -157,6 +157,22 @@ async fn work_on_an_unmoved_base_is_one_commit_with_its_tick_and_the_checkout_fo
 }
 
 #[tokio::test]
+async fn options_that_the_user_has_for_merges_are_not_those_of_the_step() {
+    for option in ["--squash", "--no-commit --no-ff", "--strategy=ours"] {
+        let bench = Bench::new(Strategy::Squash).await;
+        let key = "branch.main.mergeOptions";
+        bench.sandbox.git(&["config", key, option]);
+        let assigned = bench.attempt("one").await;
+        write(&assigned.path, "a.txt", "a");
+        let made = bench.made(&assigned, "one").await;
+        assert_eq!(bench.forward(&made).await, Forwarded::Moved);
+        let tip = bench.sandbox.git(&["rev-parse", "main"]);
+        assert_eq!(tip, made.commit.as_str(), "{option}");
+        bench.is_clean();
+    }
+}
+
+#[tokio::test]
 async fn the_second_of_two_attempts_stands_on_the_first_with_both_ticks() {
     for strategy in [Strategy::Squash, Strategy::Merge, Strategy::Rebase] {
         let bench = Bench::new(strategy).await;

@@ -147,6 +147,23 @@ fn an_agent_that_goes_back_takes_nothing_out_of_the_base() {
     assert_eq!(repository.branches(), Vec::<String>::new());
 }
 
+#[test]
+fn an_agent_that_begins_a_loop_is_refused_and_may_run_its_checks() {
+    let repository = Repository::with_plan(&["- [ ] One"]);
+    let ralph = ralph_tests::binary("ralph-tested");
+    let ralph = ralph.display();
+    let script = format!(
+        "cat >/dev/null; {ralph} loop >begun 2>&1; echo $? >>begun; {ralph} loop --qg >checked 2>&1; echo $? >>checked"
+    );
+    let _ = Ran::of_command(&mut with_agent(&repository, &LOOP, &script)).ended(0);
+    left_nothing(&repository);
+    let begun = repository.read("begun");
+    assert!(begun.contains("is a worktree of an attempt"), "{begun}");
+    assert!(begun.ends_with("\n33\n"), "{begun}");
+    let checked = repository.read("checked");
+    assert!(checked.ends_with("0\n"), "{checked}");
+}
+
 /// What an older commit fails as well is no failure of a work on that commit.
 #[test]
 fn a_check_is_compared_with_the_commit_that_the_work_is_on() {

@@ -40,6 +40,7 @@ use serde::{Deserialize, Serialize};
 
 pub use error::WorktreeError;
 pub use notes::{ControlFiles, is_protected};
+pub(crate) use place::check_top;
 pub use sweep::Swept;
 pub use work::Work;
 pub(crate) use work::touched;
@@ -134,9 +135,8 @@ impl Worktrees {
     /// `ralph-claude`.
     ///
     /// # Errors
-    /// No place can be written; git gives no answer; [`WorktreeError::InTheWay`]; [`WorktreeError::OfAnAttempt`].
+    /// No place can be written; git gives no answer; [`WorktreeError::InTheWay`].
     pub async fn open(git: &Git, base: &Base, prefix: &str) -> Result<Self, WorktreeError> {
-        place::check_top(git)?;
         check_prefix(git, prefix).await?;
         let mut names = Names::default();
         let local = format!("refs/heads/{prefix}/");

@@ -33,8 +33,9 @@ pub(super) async fn place(git: &Git) -> Result<PathBuf, WorktreeError> {
     Ok(inside)
 }
 
-/// That the repository is not seen from the worktree of an attempt, where an agent would begin a loop of its own.
-pub(super) fn check_top(git: &Git) -> Result<(), WorktreeError> {
+/// That the repository is not seen from the worktree of an attempt, where an agent would begin a loop of its own. Its
+/// checks may be run there.
+pub(crate) fn check_top(git: &Git) -> Result<(), WorktreeError> {
     match Mark::read(git.git_dir()) {
         Found::Nothing | Found::Mark(Mark::Stays) => Ok(()),
         Found::Mark(_) | Found::Unreadable => Err(WorktreeError::OfAnAttempt {

@@ -7,7 +7,7 @@ use std::path::Path;
 use ralph_core::time::Timestamp;
 
 use super::mark::Mark;
-use super::{Assigned, Safe, WorktreeError, Worktrees};
+use super::{Assigned, Safe, WorktreeError, Worktrees, check_top};
 use crate::git::import::{FileChange, NewFile};
 use crate::git::sandbox::Sandbox;
 use crate::git::{Git, ObjectId};
@@ -800,14 +800,12 @@ async fn a_lost_answer_about_a_release_harms_nobody_who_has_the_worktree_now() {
 #[tokio::test]
 async fn an_agent_begins_no_loop_in_its_worktree() {
     let (sandbox, _, assigned) = assigned_one().await;
-    let open = async || {
-        let git = sandbox.open_at(&assigned.path).await.unwrap();
-        let base = git.base(None, None).await.unwrap();
-        Worktrees::open(&git, &base, "ralph-x").await
-    };
-    let refused = open().await.unwrap_err();
+    let git = sandbox.open_at(&assigned.path).await.unwrap();
+    let refused = check_top(&git).unwrap_err();
     assert!(matches!(&refused, WorktreeError::OfAnAttempt { path } if *path == assigned.path));
-    // One that was left to the user is the user's.
+    // One that was left to the user is the user's, and so is the repository.
     Mark::Stays.write(&assigned.git_dir).unwrap();
-    assert!(open().await.is_ok());
+    for git in [git, sandbox.open().await] {
+        check_top(&git).unwrap();
+    }
 }

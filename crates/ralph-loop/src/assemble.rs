@@ -32,7 +32,7 @@ use crate::record::Records;
 use crate::redact::Redactor;
 use crate::run::LoopLock;
 use crate::settings::Settings;
-use crate::worktree::{ControlFiles, Worktrees};
+use crate::worktree::{ControlFiles, Worktrees, check_top};
 
 /// The folder of the loop in a repository or a workspace.
 pub const FOLDER: &str = ".ralph";
@@ -224,6 +224,7 @@ async fn site(
 ) -> Result<Site, PoolError> {
     let work = &assembly.settings.work;
     let git = Git::open(assembly.git.clone(), folder).await?;
+    check_top(&git)?;
     let ralph = git.top().join(FOLDER);
     atomic::create_dir(&ralph.join(STATE))?;
     // Before anything is refused, so that a loop that does not begin leaves nothing in `git status` either.

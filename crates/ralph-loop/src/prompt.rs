@@ -72,7 +72,8 @@ fn folder(parts: &PromptParts<'_>) -> String {
         "## Where you work\n\n\
          Your folder is `{}`, a git worktree of its own on the branch `{}`. Work only there: read, change and run\n\
          everything in it. Never change anything in `{}`, never switch branches, and never push: your changes are\n\
-         collected when you end, committed or not.\n\
+         collected when you end, committed or not. Never use `git stash`: all worktrees share one list of stashes, and what\n\
+         you pop may be somebody else's.\n\
          The files of `.ralph/` but for `AGENT.md` are the supervisor's: what you change there is discarded.",
         parts.worktree, parts.branch, parts.repository
     )

@@ -148,6 +148,43 @@ fn an_agent_that_goes_back_takes_nothing_out_of_the_base() {
 }
 
 #[test]
+fn an_agent_that_begins_a_loop_is_refused_and_may_run_its_checks() {
+    let repository = Repository::with_plan(&["- [ ] One"]);
+    let ralph = ralph_tests::binary("ralph-tested");
+    let ralph = ralph.display();
+    let script = format!(
+        "cat >/dev/null; {ralph} loop >begun 2>&1; echo $? >>begun; {ralph} loop --qg >checked 2>&1; echo $? >>checked"
+    );
+    let _ = Ran::of_command(&mut with_agent(&repository, &LOOP, &script)).ended(0);
+    left_nothing(&repository);
+    let begun = repository.read("begun");
+    assert!(begun.contains("is a worktree of an attempt"), "{begun}");
+    assert!(begun.ends_with("\n33\n"), "{begun}");
+    let checked = repository.read("checked");
+    assert!(checked.ends_with("0\n"), "{checked}");
+}
+
+/// What an older commit fails as well is no failure of a work on that commit.
+#[test]
+fn a_check_is_compared_with_the_commit_that_the_work_is_on() {
+    let repository = Repository::with_plan(&["- [ ] One"]);
+    repository.write("theirs.txt", "theirs\n");
+    repository.git(&["add", "-A"]);
+    repository.git(&["commit", "-qm", "Theirs"]);
+    let script = "cat >/dev/null; git reset -q --hard HEAD~1; echo x >one";
+    let check = ["loop", "--quality-gates", "test -e theirs.txt"];
+    let ran = Ran::of_command(&mut with_agent(&repository, &check, script)).ended(0);
+    assert!(
+        ran.stderr.contains("failed before too (exit 1)"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(repository.outcomes(), ["done"]);
+    assert_eq!(repository.read("theirs.txt"), "theirs\n");
+    assert_eq!(repository.read("one"), "x\n");
+}
+
+#[test]
 fn a_base_that_is_renamed_meanwhile_is_explained_and_the_next_start_goes_on_there() {
     let repository = Repository::with_plan(&["- [ ] One"]);
     let rename = format!(
@@ -204,6 +241,35 @@ fn a_watch_ends_with_its_loop() {
     let seen = watching.wait_with_output().expect("it ends");
     let seen = String::from_utf8_lossy(&seen.stdout);
     assert!(seen.contains("ended: queue empty"), "{seen}");
+}
+
+#[test]
+fn a_killed_loop_is_lost_to_whoever_asks_and_a_watch_of_it_ends() {
+    let repository = Repository::with_plan(&["- [ ] One :: write a.txt x; wait ../../go"]);
+    let mut running = repository.start(&LOOP);
+    let says = |words: &str| {
+        repository
+            .ralph(&["status"])
+            .ended(0)
+            .stdout
+            .contains(words)
+    };
+    ralph_tests::wait_until("the agent is shown", || says("write a.txt"));
+    assert!(says("running\n0 attempts spent; tasks: 0 open, 1 held"));
+    running.kill().expect("killed");
+    running.wait().expect("it ends");
+    let lost = format!(
+        "lost: its process {} is gone; the next loop takes up what it left\n",
+        running.id()
+    );
+    for question in [&["status"][..], &["status", "--watch"]] {
+        let told = repository.ralph(question).ended(0).stdout;
+        assert!(told.contains(&lost), "{told}");
+        assert!(!told.contains("WORKER"), "{told}");
+    }
+    repository.write("../go", "");
+    let _ = repository.ralph(&LOOP).ended(0);
+    assert!(says("ended: queue empty"));
 }
 
 /// What an earlier loop left may take minutes, and until then the status is that one's.

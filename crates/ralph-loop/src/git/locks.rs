@@ -37,12 +37,32 @@ impl Git {
             let Some(made) = made_at(&lock) else { continue };
             if now.duration_since(made).unsigned_abs() < YOUNG {
                 wait = Some(YOUNG);
-            } else if !self.has_holder(made) {
-                tracing::warn!(path = %lock.display(), "a lock that nobody holds is removed");
-                atomic::remove_unsynced(&lock)?;
+            } else {
+                self.break_lock(&lock, made)?;
             }
         }
         Ok(wait)
+    }
+
+    /// The same for whoever has waited for them in vain, so that none is young. Whether one was removed.
+    pub(super) fn break_shared_locks(&self) -> Result<bool, GitError> {
+        let mut is_broken = false;
+        for name in SHARED {
+            let lock = self.common_dir().join(name);
+            if let Some(made) = made_at(&lock) {
+                is_broken |= self.break_lock(&lock, made)?;
+            }
+        }
+        Ok(is_broken)
+    }
+
+    fn break_lock(&self, lock: &Path, made: Timestamp) -> Result<bool, GitError> {
+        if self.has_holder(made) {
+            return Ok(false);
+        }
+        tracing::warn!(path = %lock.display(), "a lock that nobody holds is removed");
+        atomic::remove_unsynced(lock)?;
+        Ok(true)
     }
 
     /// Whether some git process of this repository was there when a lock was made.

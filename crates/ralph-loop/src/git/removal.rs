@@ -74,17 +74,43 @@ impl Git {
     async fn remove_alone(&self, removal: &Removal) -> Result<(), GitError> {
         let (reference, old) = (&removal.reference, &removal.old);
         let call = self.call(&["update-ref", "-d", reference, old.as_str()]);
-        match call.without_hooks().run().await {
-            Err(_) if self.tip(reference).await?.is_none() => Ok(()),
-            ended => ended.map(drop),
+        let failure = match call.without_hooks().run().await {
+            Ok(_) => return Ok(()),
+            Err(failure) => failure,
+        };
+        if self.tip(reference).await?.is_none() {
+            return Ok(());
         }
+        // Git has waited for it. A git that was ended with its agent, in the middle of a collection of garbage, has left it.
+        if is_locked(&failure) && self.break_shared_locks()? {
+            return Box::pin(self.remove_alone(removal)).await;
+        }
+        Err(failure)
     }
+}
+
+/// Whether somebody holds, or has left, the lock of what is to be removed from (gitrepository-layout(5)).
+fn is_locked(failure: &GitError) -> bool {
+    matches!(failure, GitError::Failed { stderr, .. } if stderr.contains("packed-refs.lock"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::sandbox::Sandbox;
     use super::*;
+
+    #[tokio::test]
+    async fn a_lock_that_an_ended_git_has_left_holds_up_nothing() {
+        let sandbox = Sandbox::new();
+        let git = sandbox.open().await;
+        let tip: ObjectId = sandbox.git(&["rev-parse", "HEAD"]).parse().unwrap();
+        sandbox.git(&["branch", "one"]);
+        let lock = git.common_dir().join("packed-refs.lock");
+        ralph_core::store::atomic::replace(&lock, b"").unwrap();
+        git.remove_ref("refs/heads/one", &tip).await.unwrap();
+        assert_eq!(git.tip("refs/heads/one").await.unwrap(), None);
+        assert!(!lock.exists());
+    }
 
     #[tokio::test]
     async fn many_go_in_two_runs_and_one_that_cannot_go_holds_up_no_other() {

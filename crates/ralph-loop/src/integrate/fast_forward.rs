@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::undo::Before;
 use super::{IntegrateError, Integrator, Made, Turn};
+use crate::event::one_line;
 use crate::git::refs::{Branch, loose};
 use crate::git::{Git, GitError};
 use crate::worktree::CHECKOUT_LIMIT;
@@ -173,6 +174,7 @@ impl Integrator {
         let GitError::Failed { stderr, .. } = error else {
             return Err(error.into());
         };
+        let stderr = one_line(&stderr);
         let reason = match stays {
             Ok(files) if files.is_empty() => stderr,
             Ok(files) => format!("{stderr}; not put back: {}", files.join(", ")),

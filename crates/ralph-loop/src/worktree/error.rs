@@ -58,6 +58,12 @@ pub enum WorktreeError {
         /// What the names of ours begin with.
         prefix: String,
     },
+    /// A loop would be begun in the worktree of another one's attempt, such as by its agent, and the next one in that.
+    #[error("{} is a worktree of an attempt of another loop", path.display())]
+    OfAnAttempt {
+        /// The worktree.
+        path: PathBuf,
+    },
     /// Every name that was tried for a branch is taken.
     #[error(
         "expected a free name for a branch such as `{name}`, found all that were tried to be taken"
@@ -76,6 +82,7 @@ impl Coded for WorktreeError {
             Self::Gone { .. } | Self::Embedded { .. } | Self::NoName { .. } => Code::Failed,
             Self::NotSafe { .. } | Self::NotClean { .. } => Code::Conflict,
             Self::InTheWay { .. } => Code::Usage,
+            Self::OfAnAttempt { .. } => Code::AlreadyRunning,
         }
     }
 
@@ -96,6 +103,9 @@ impl Coded for WorktreeError {
             Self::InTheWay { .. } => {
                 "Rename it (`git branch -m`), or set WORKTREE_BRANCH_PREFIX to another word."
             }
+            Self::OfAnAttempt { .. } => {
+                "What is done there is taken over by that loop. Run this in the repository itself."
+            }
             Self::NoName { .. } => "Remove branches of former attempts that nobody needs.",
         };
         Some(Hint::new(text))
@@ -103,7 +113,9 @@ impl Coded for WorktreeError {
 }
 
 fn committed(branch: Option<&str>) -> String {
-    branch.map_or_else(String::new, |branch| {
-        format!("; the branch `{branch}` has what was committed")
-    })
+    match branch {
+        Some(branch) => format!("; the branch `{branch}` has what was committed"),
+        None => "; what was committed there on no branch is found with `git fsck --lost-found`"
+            .to_owned(),
+    }
 }

@@ -40,6 +40,7 @@ use serde::{Deserialize, Serialize};
 
 pub use error::WorktreeError;
 pub use notes::{ControlFiles, is_protected};
+pub(crate) use place::check_top;
 pub use sweep::Swept;
 pub use work::Work;
 pub(crate) use work::touched;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use ralph_core::store::atomic;
 
 use super::WorktreeError;
+use super::mark::{Found, Mark};
 use crate::git::Git;
 
 /// Where worktrees go when there is nothing against it.
@@ -28,6 +29,17 @@ pub(super) async fn place(git: &Git) -> Result<PathBuf, WorktreeError> {
     let inside = top.join(".ralph/worktrees");
     atomic::create_dir(&inside)?;
     Ok(inside)
+}
+
+/// That the repository is not seen from the worktree of an attempt, where an agent would begin a loop of its own. Its
+/// checks may be run there.
+pub(crate) fn check_top(git: &Git) -> Result<(), WorktreeError> {
+    match Mark::read(git.git_dir()) {
+        Found::Nothing | Found::Mark(Mark::Stays) => Ok(()),
+        Found::Mark(_) | Found::Unreadable => Err(WorktreeError::OfAnAttempt {
+            path: git.top().to_owned(),
+        }),
+    }
 }
 
 /// That no branch is where git would need a folder for ours.

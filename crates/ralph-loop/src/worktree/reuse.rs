@@ -7,9 +7,13 @@
 use std::fs;
 use std::path::Path;
 
+use ralph_core::store::StoreError;
+use ralph_core::store::atomic;
+
 use super::index::{Index, START_INDEX};
 use super::mark::Mark;
 use super::{Assigned, CHECKOUT_LIMIT, Prepared, Safe, WorktreeError, Worktrees, notes};
+use crate::attempt::aside;
 use crate::git::{Call, ObjectId};
 
 /// What the git folder of a worktree holds when nothing is going on (gitrepository-layout(5)), and two files of ours.
@@ -104,6 +108,8 @@ impl Worktrees {
         });
         if !is_clean.await.unwrap_or(false) {
             self.within(prepared, &["clean", "-ffdxq"]).run().await?;
+            let path = prepared.path.clone();
+            aside(move || remove_specials(&path)).await?;
         }
         Ok(notes::bring(self.git.top(), &prepared.path)?)
     }
@@ -112,6 +118,20 @@ impl Worktrees {
         let call = self.git.call(arguments).without_hooks();
         call.within(&prepared.path, &prepared.git_dir)
     }
+}
+
+/// Removes pipes, sockets and devices, which git passes over wherever they are. Links are not followed.
+fn remove_specials(folder: &Path) -> Result<(), StoreError> {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => remove_specials(&entry.path())?,
+            Ok(kind) if !kind.is_file() && !kind.is_symlink() => {
+                atomic::remove_unsynced(&entry.path())?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Whether git's folder of a worktree holds nothing unusual, and the worktree still belongs to it.
@@ -168,6 +188,12 @@ mod tests {
         let (sandbox, worktrees, assigned) = bench().await;
         // A gate has left its traces after the work was taken down.
         sandbox.write("late.txt", "late");
+        // A server that was ended with its agent leaves its socket, which git does not see.
+        sandbox.write("../repo-worktrees/w1/ignored/server/here", "x");
+        let sockets = ["socket", "ignored/server/socket"].map(|name| assigned.path.join(name));
+        for socket in &sockets {
+            drop(std::os::unix::net::UnixListener::bind(socket).unwrap());
+        }
         let tip = sandbox.commit_all("Move the base");
         let prepared = released(&worktrees, &assigned).await.unwrap();
         let next = worktrees.assign(prepared, "two").await.unwrap();
@@ -180,6 +206,7 @@ mod tests {
             fs::read_to_string(next.path.join("README.md")).unwrap(),
             "one\n"
         );
+        assert!(!sockets[0].exists() && !sockets[1].exists());
         assert!(worktrees.capture(&next).await.unwrap().is_empty());
     }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use ralph_core::time::Timestamp;
 
 use super::mark::Mark;
-use super::{Assigned, Safe, WorktreeError, Worktrees};
+use super::{Assigned, Safe, WorktreeError, Worktrees, check_top};
 use crate::git::import::{FileChange, NewFile};
 use crate::git::sandbox::Sandbox;
 use crate::git::{Git, ObjectId};
@@ -813,4 +813,17 @@ async fn the_folder_may_be_a_link_to_where_there_is_room() {
     assert_eq!(bench.show(&format!("{}:work.txt", kept.branch)), "x");
     bench.worktrees.close();
     assert!(room.is_dir() && !assigned.path.exists());
+}
+
+#[tokio::test]
+async fn an_agent_begins_no_loop_in_its_worktree() {
+    let (sandbox, _, assigned) = assigned_one().await;
+    let git = sandbox.open_at(&assigned.path).await.unwrap();
+    let refused = check_top(&git).unwrap_err();
+    assert!(matches!(&refused, WorktreeError::OfAnAttempt { path } if *path == assigned.path));
+    // One that was left to the user is the user's, and so is the repository.
+    Mark::Stays.write(&assigned.git_dir).unwrap();
+    for git in [git, sandbox.open().await] {
+        check_top(&git).unwrap();
+    }
 }

@@ -139,7 +139,9 @@ pub(super) async fn checks(here: &Here, resolved: &Resolved, output: &Output) ->
         redactor: &redactor,
         now: env.now(),
     };
-    let report = gates.run(&run, &worktrees).await?;
+    let report = gates.run(&run, &worktrees).await;
+    worktrees.close();
+    let report = report?;
     let checks = loop_checks::ChecksReport::new(&report);
     output.answer(&checks, &loop_checks::checks(&checks))?;
     Ok((!report.has_passed()).then_some(Code::Failed))

@@ -15,6 +15,7 @@ use crate::problems::{repeated, sorted, unclosed};
 use crate::verify::checked_result;
 
 mod depend;
+mod field;
 mod fields;
 mod groups;
 mod held;

@@ -4,9 +4,9 @@
 
 use std::ops::Range;
 
-use super::fields::{self, Field, is_nothing};
+use super::field::{Field, is_nothing};
 use super::id::{self, Form, Known, Leading};
-use super::{QueueItem, QueueSection, depend, groups, held, script};
+use super::{QueueItem, QueueSection, depend, fields, groups, held, script};
 use crate::blocks::ItemBlock;
 use crate::document::Document;
 use crate::error::DocError;

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::QueueItem;
-use super::fields::{Field, is_nothing, plain_key};
+use super::field::{Field, is_nothing, plain_key};
 use crate::document::Document;
 use crate::key::LINE_MARK;
 use crate::lines::LineKind;

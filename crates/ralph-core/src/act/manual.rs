@@ -142,6 +142,9 @@ impl Dispatcher {
         if items::is_live(&facts, &found.id) {
             return Err(no_item(" (a run of it is alive)"));
         }
+        if let Some(said) = items::ran_unknown(&facts, found) {
+            return Err(no_item(&format!(" (it says `{said}`)")));
+        }
         if !items::is_ready(&facts, found) {
             return Err(no_item(""));
         }

@@ -2,15 +2,17 @@
 //!
 //! Prose is not interpreted: it has colons too, so a line without a bullet counts only when its key is known or in bold.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::field::{Field, plain_key};
-use super::{depend, held, script};
+use super::{depend, held, id, script};
 use crate::blocks::ItemBlock;
 use crate::document::Document;
-use crate::items::item_text;
+use crate::items::{TaskMark, item_text};
 use crate::lines::LineKind;
 use crate::machine::{Host, children, own_lines, split_field};
+use crate::outline::Span;
 use crate::section::Position;
 use crate::table;
 
@@ -38,7 +40,30 @@ pub(super) const ARTIFACTS: [&str; 6] = [
 const OTHER: [&str; 5] = ["status", "state", "hypothesis", "resources", "notes"];
 
 /// The keys that hold an item back, unless their value is a no.
-const HOLDS: [&str; 5] = ["blocked", "on hold", "hold", "do not submit", "do not run"];
+const HOLDS: [&str; 19] = [
+    "blocked",
+    "on hold",
+    "hold",
+    "do not submit",
+    "do not run",
+    "not ready",
+    "paused",
+    "parked",
+    "cancelled",
+    "canceled",
+    "obsolete",
+    "superseded",
+    "superseded by",
+    "replaced by",
+    "deferred",
+    "postponed",
+    "skip",
+    "abandoned",
+    "done",
+];
+
+/// Keys of a status that is the cluster's: it holds an item back where it says that the item has run.
+const OF_THE_JOB: [&str; 3] = ["slurm status", "job status", "run status"];
 
 /// The fields of an item whose lines these are, in the order of their lines.
 pub(super) fn of(document: &Document<'_>, host: &Host) -> Vec<Field> {
@@ -48,17 +73,74 @@ pub(super) fn of(document: &Document<'_>, host: &Host) -> Vec<Field> {
         .collect();
     let mut fields: Vec<Field> = Vec::new();
     for item in children(document, host).filter(|item| !own.contains(&item.first)) {
-        if let Some((key, value)) = split(&item_text(document, item)) {
+        if let Some((key, value)) = listed(&item_text(document, item)) {
             fields.push(Field::new(item.first, key, value, nested(document, item)));
         }
     }
     if let Host::Heading { body } = host {
-        fields.extend(body.clone().filter_map(|line| line_field(document, line)));
+        let lines = body.clone();
+        fields.extend(lines.filter_map(|line| line_field(document, line, body.end)));
         fields.extend(rows(document, body.clone()));
         fields.extend(mapping(document, body.clone()));
     }
     fields.sort_by_key(|field| field.line);
     fields
+}
+
+/// The fields below the headings in an item that are no items themselves: `#### Dependencies` is a key, and so is what
+/// stands below `#### Submission`.
+pub(super) fn below(document: &Document<'_>, span: &Span) -> Vec<Field> {
+    let mut fields = Vec::new();
+    let mut item_end = 0;
+    let from = document
+        .spans
+        .partition_point(|inner| inner.first <= span.first);
+    let inner = document.spans.get(from..).unwrap_or(&[]).iter();
+    for inner in inner.take_while(|inner| inner.first < span.body.end) {
+        if inner.first < item_end {
+            continue;
+        }
+        if id::leading(&inner.title).is_some() {
+            item_end = inner.body.end;
+            continue;
+        }
+        let alone = || (inner.title.clone(), String::new());
+        let (key, value) = split(&inner.title).unwrap_or_else(alone);
+        if is_known(&plain_key(&key)) {
+            let said = following(document, inner.body.start, inner.direct_end);
+            fields.push(Field::new(inner.first, key, value, said));
+        }
+        let host = Host::Heading {
+            body: document.trimmed(inner.direct()),
+        };
+        fields.extend(of(document, &host));
+    }
+    fields
+}
+
+/// A field in a list item: behind a box, with a remark in a comment, or as a known key alone above a list. What is still to
+/// be ticked holds nothing back.
+fn listed(text: &str) -> Option<(String, String)> {
+    let (is_open, text) = match TaskMark::split(text) {
+        Some((mark, rest)) => (mark.is_open(), rest),
+        None => (false, text),
+    };
+    let text = without_comments(text);
+    let text = text.trim();
+    let alone = || is_known(&plain_key(text)).then(|| (text.to_owned(), String::new()));
+    let found = split(text).or_else(alone);
+    found.filter(|(key, _)| !is_open || !HOLDS.contains(&plain_key(key).as_str()))
+}
+
+fn without_comments(text: &str) -> Cow<'_, str> {
+    if !text.contains("<!--") {
+        return Cow::Borrowed(text);
+    }
+    let mut parts = text.split("<!--");
+    let first = parts.next().unwrap_or("").to_owned();
+    Cow::Owned(parts.fold(first, |kept, part| {
+        kept + part.split_once("-->").map_or("", |(_, behind)| behind)
+    }))
 }
 
 fn nested(document: &Document<'_>, item: &ItemBlock) -> Vec<String> {
@@ -111,16 +193,47 @@ fn is_known(name: &str) -> bool {
     known.any(|known| *known == name) || depend::is_key(name)
 }
 
-/// A line of a paragraph that is `**Key**: value`, or `Key: value` with a key that is known.
-fn line_field(document: &Document<'_>, line: usize) -> Option<Field> {
+/// A line of a paragraph that is `**Key**: value`, or `Key: value` with a key that is known. Where a known key stands alone,
+/// its value is what follows.
+fn line_field(document: &Document<'_>, line: usize, end: usize) -> Option<Field> {
     let found = document.line(line)?;
-    let text = document.line_text(line).trim();
+    let text = without_comments(document.line_text(line));
+    let text = text.trim();
     if found.kind != LineKind::Text || found.depth > 0 || found.quoted || text.starts_with('|') {
         return None;
     }
     let (key, value) = split(text)?;
-    (text.starts_with("**") || is_known(&plain_key(&key)))
-        .then(|| Field::new(line, key, value, Vec::new()))
+    let known = is_known(&plain_key(&key));
+    let said = match known && value.is_empty() {
+        true => following(document, line + 1, end),
+        false => Vec::new(),
+    };
+    (text.starts_with("**") || known).then(|| Field::new(line, key, value, said))
+}
+
+/// The paragraph or the list that begins on these lines, if no key of its own does.
+fn following(document: &Document<'_>, first: usize, end: usize) -> Vec<String> {
+    let is_blank = |line: &usize| document.kind(*line) == Some(LineKind::Blank);
+    let mut said = Vec::new();
+    let mut depth = None;
+    for line in (first..end).skip_while(is_blank) {
+        let Some(found) = document.line(line) else {
+            break;
+        };
+        let (text, nested) = match document.item_at(line) {
+            Some((_, item)) => (item_text(document, item), item.depth > 0),
+            None => (document.line_text(line).trim().to_owned(), found.depth > 0),
+        };
+        let listed = found.depth > 0;
+        let is_key = split(&text).is_some_and(|(key, _)| is_known(&plain_key(&key)));
+        if *depth.get_or_insert(listed) != listed || found.kind != LineKind::Text || is_key {
+            break;
+        }
+        if !nested {
+            said.push(text);
+        }
+    }
+    said
 }
 
 /// The rows of tables with two columns, of which the first is a key; the header may be a row like any other. So is a row
@@ -217,6 +330,9 @@ pub(super) fn held(fields: &[Field]) -> Option<String> {
     fields.iter().find_map(|field| {
         if field.is_one_of(&["status", "state"]) {
             return held::by_status(&field.name, &field.all());
+        }
+        if field.is_one_of(&OF_THE_JOB) {
+            return held::by_line(&field.all(), true);
         }
         // The reason may be listed below the key.
         let said = field.all();

@@ -21,6 +21,7 @@ fn under_ready(body: &str) -> String {
 #[test]
 fn a_title_says_that_an_item_must_wait_in_the_words_that_people_use() {
     for title in [
+        "<title>",
         "Baseline (DO NOT RUN)",
         "Baseline — DO NOT SUBMIT YET",
         "Baseline (draft)",

@@ -177,6 +177,9 @@ pub(super) fn by_heading(text: &str, title: &str) -> Option<String> {
     if let Some(sign) = sign {
         return Some(format!("its heading has a {sign}"));
     }
+    if title.starts_with('<') && title.ends_with('>') {
+        return Some(format!("its title is still `{title}`"));
+    }
     if forbids(title) {
         return Some(format!("its heading says `{}`", plain(title, 60)));
     }
@@ -259,7 +262,7 @@ pub(super) fn forbids(text: &str) -> bool {
     let never = |never: &&str| {
         all.contains(*never) && SUBMITTED.iter().any(|what| has(&format!("{never} {what}")))
     };
-    has("not ready") || has("not yet ready") || NEVER.iter().any(|word| never(&word))
+    has("not ready") || has("not yet ready") || NEVER.iter().any(never)
 }
 
 /// The reason why what is written below the item's heading holds it back. `begins` is false for a line in the middle of a

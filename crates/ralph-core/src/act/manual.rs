@@ -142,11 +142,9 @@ impl Dispatcher {
         if items::is_live(&facts, &found.id) {
             return Err(no_item(" (a run of it is alive)"));
         }
-        if let Some(said) = items::ran_unknown(&facts, found) {
-            return Err(no_item(&format!(" (it says `{said}`)")));
-        }
         if !items::is_ready(&facts, found) {
-            return Err(no_item(""));
+            let said = items::ran_unknown(&facts, found).map(|said| format!(" (it says `{said}`)"));
+            return Err(no_item(&said.unwrap_or_default()));
         }
         let id: QueueId = found.id.parse().map_err(|_| no_item(""))?;
         let wanted = Wanted {

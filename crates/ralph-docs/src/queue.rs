@@ -15,13 +15,16 @@ use crate::problems::{repeated, sorted, unclosed};
 use crate::verify::checked_result;
 
 mod depend;
+mod field;
 mod fields;
 mod groups;
 mod held;
 mod id;
+mod known;
 mod moves;
 mod outline;
 mod read;
+mod said;
 mod script;
 mod sections;
 mod stray;
@@ -86,14 +89,14 @@ impl QueueItem {
 
     /// Whether nothing but the heading of its section holds it back.
     fn is_held_by(&self, title: &str) -> bool {
-        self.held.as_ref() == held::by_group(title).as_ref()
+        self.held.as_ref() == groups::by_group(title).as_ref()
     }
 }
 
 /// Whether two ids mean one item, however their parts are joined: `q1` and `Q-001`.
 #[must_use]
 pub fn is_same_id(one: &str, other: &str) -> bool {
-    id::same(one, other)
+    known::same(one, other)
 }
 
 /// The items, in the order of the document.
@@ -131,7 +134,7 @@ pub fn problems(doc: &str) -> Vec<DocError> {
     let ids = ids.map(|found| {
         // `Q1` and `Q-001` are one: a run names its item in either way.
         let name = first
-            .entry(id::parts(&found.item.id))
+            .entry(known::parts(&found.item.id))
             .or_insert_with(|| found.item.id.to_ascii_uppercase());
         (name.clone(), found.item.line)
     });
@@ -168,5 +171,7 @@ pub fn annotate(doc: &str, id: &str, lines: &[(String, String)]) -> Result<EditS
     })
 }
 
+#[cfg(test)]
+mod caution_tests;
 #[cfg(test)]
 mod tests;

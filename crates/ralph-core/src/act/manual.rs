@@ -143,7 +143,8 @@ impl Dispatcher {
             return Err(no_item(" (a run of it is alive)"));
         }
         if !items::is_ready(&facts, found) {
-            return Err(no_item(""));
+            let said = items::ran_unknown(&facts, found).map(|said| format!(" (it says `{said}`)"));
+            return Err(no_item(&said.unwrap_or_default()));
         }
         let id: QueueId = found.id.parse().map_err(|_| no_item(""))?;
         let wanted = Wanted {

@@ -46,15 +46,55 @@ pub fn ready_item(facts: &Facts) -> Option<&QueueItem> {
     facts.queue.iter().find(|item| is_ready(facts, item))
 }
 
-/// Whether an item can be submitted: it stands under READY and nothing in it says otherwise, its id is its own, no run of
-/// it lives, and what it depends on is done.
+/// Whether an item can be submitted: it stands under READY and nothing in it says otherwise, its id is its own, it speaks
+/// of no run that the books do not have, no run of it lives, and what it depends on is done.
 #[must_use]
 pub fn is_ready(facts: &Facts, item: &QueueItem) -> bool {
     item.section == QueueSection::Ready
         && item.held.is_none()
         && namesakes(facts, item).is_empty()
+        && ran_unknown(facts, item).is_none()
         && !is_live(facts, &item.id)
         && waits_for(facts, item).is_none()
+}
+
+/// Keys of an item, in lower case, that tell of a run of it.
+const RAN: [&str; 11] = [
+    "job",
+    "job id",
+    "job ids",
+    "slurm job",
+    "slurm job id",
+    "run id",
+    "submitted",
+    "submitted at",
+    "started",
+    "completed",
+    "finished",
+];
+
+/// What an item says of a run that the books know nothing of: somebody submitted it by hand, and nobody asks about that
+/// job. An item that was tried before is READY because it is to run again.
+#[must_use]
+pub fn ran_unknown(facts: &Facts, item: &QueueItem) -> Option<String> {
+    let view = &facts.view;
+    let lists = [
+        &view.active_runs,
+        &view.completed_runs,
+        &view.cancelled_runs,
+    ];
+    let mut runs = lists.into_iter().flatten();
+    if runs.any(|run| is_of(run, &item.id)) {
+        return None;
+    }
+    // A job's number or a date; `no` and `soon` have neither.
+    let is_number = |word: &str| word.len() >= 4 && word.bytes().all(|b| b.is_ascii_digit());
+    let told = item.fields.iter().find(|(key, value)| {
+        let key = key.to_lowercase().replace('_', " ");
+        let mut words = value.split(|c: char| !c.is_ascii_alphanumeric());
+        RAN.contains(&key.as_str()) && words.any(is_number)
+    });
+    told.map(|(key, value)| format!("{key}: {}", ralph_docs::quote::plain(value, 60)))
 }
 
 /// How the other items write the id that is this one's too, so that nobody can say which of them a run belongs to.
@@ -81,11 +121,19 @@ pub fn waits_for<'a>(facts: &Facts, item: &'a QueueItem) -> Option<&'a str> {
     item.after.iter().map(String::as_str).find(|id| !done(id))
 }
 
-/// What a person has to say of an item, because nobody else can know whether it may be submitted: a dependency that
-/// names no item of this queue.
+/// What a person has to say of an item, because nobody else can know whether it may be submitted: a run that the
+/// books do not have, a dependency that names no item of this queue.
 fn question(facts: &Facts, item: &QueueItem) -> Option<String> {
     if item.section != QueueSection::Ready || item.held.is_some() {
         return None;
+    }
+    if let Some(said) = ran_unknown(facts, item) {
+        return Some(format!(
+            "documentation/queue.md:{}: {} stands under READY and says `{said}`, and the books have no run of it; take a \
+             living job into them with `ralph cluster jobs --adopt JOB --project {}`, move what has run to its section, or \
+             remove the line when it is to run",
+            item.line, item.id, facts.slug
+        ));
     }
     let unknown = |text: &&String| entries(facts, text).next().is_none();
     let text = item.after.iter().find(unknown)?;

@@ -4,7 +4,7 @@
 
 use ralph_docs::queue::{QueueItem, QueueSection};
 
-use crate::plan::items::{namesakes, waits_for};
+use crate::plan::items::{namesakes, ran_unknown, waits_for};
 use crate::world::Facts;
 
 /// What keeps a project at rest whose queue has unfinished items, and what a person can do about it.
@@ -48,7 +48,10 @@ fn why(facts: &Facts, item: &QueueItem) -> String {
                 item.id
             ),
             Some(_) => format!("{} stands in the queue more than once", item.id),
-            None => format!("a run of {} is alive", item.id),
+            None => match ran_unknown(facts, item) {
+                Some(said) => format!("{} says `{said}`", item.id),
+                None => format!("a run of {} is alive", item.id),
+            },
         },
     }
 }

@@ -4,7 +4,8 @@
 //! none. It is never guessed away.
 
 use super::held::without_groups;
-use super::id::{Known, is_dash};
+use super::id::is_dash;
+use super::known::{Known, parts, same};
 use crate::ids::{is_id_char, split_numbered};
 
 /// The keys, in lower case, whose value says what has to be done first.
@@ -75,6 +76,61 @@ pub(super) fn named(key: &str, text: &str, own: &str, known: &Known<'_>) -> Vec<
     all
 }
 
+/// Words in front of an id that make an item wait for that one, wherever a line says so.
+const WAITS: [&str; 9] = [
+    "after", "once", "until", "when", "if", "on", "for", "by", "gate",
+];
+
+/// What makes `on`, `for` and `by` one of them.
+const WAITS_BEFORE: [&str; 9] = [
+    "depends",
+    "depend",
+    "dependent",
+    "blocked",
+    "gated",
+    "wait",
+    "waits",
+    "waiting",
+    "conditional",
+];
+
+/// The ids of other items that a line of prose makes this one wait for: `run after Q-001 and Q-002`. An id that the queue
+/// does not have counts when it begins as the item's own does. That an item follows one that failed is why it is there.
+pub(super) fn in_prose(text: &str, own: &str, known: &Known<'_>) -> Vec<String> {
+    let word_of = |id: &str| parts(id).into_iter().next();
+    let named = |word: &str| {
+        let other = || split_numbered(word).map(|(id, _)| id);
+        let other = known
+            .get(word)
+            .or_else(|| other().filter(|id| word_of(id) == word_of(own)));
+        other.filter(|id| !same(id, own)).map(str::to_owned)
+    };
+    let mut ids: Vec<String> = Vec::new();
+    let mut before = String::new();
+    let mut waits = false;
+    let text = without_targets(text);
+    let words = text.split(|c: char| !(is_id_char(c) || is_dash(c)));
+    let words = words.map(|word| word.trim_matches(['.', '-', '_']));
+    for written in words.filter(|word| !word.is_empty()) {
+        let word = written.to_lowercase();
+        match waits.then(|| named(written)).flatten() {
+            Some(id) => ids.push(id),
+            None if ["fails", "failed", "crashed", "died"].contains(&word.as_str()) => {
+                ids.pop();
+                waits = false;
+            }
+            None => {
+                let joins = ["on", "for", "by"].contains(&word.as_str());
+                let begins = WAITS.contains(&word.as_str())
+                    && (!joins || WAITS_BEFORE.contains(&before.as_str()));
+                waits = begins || waits && ["and", "or", "both"].contains(&word.as_str());
+            }
+        }
+        before = word;
+    }
+    ids
+}
+
 /// The pieces between commas and semicolons that are not in parentheses.
 pub(super) fn pieces(text: &str) -> Vec<&str> {
     let (mut depth, mut start, mut pieces) = (0_usize, 0, Vec::new());
@@ -98,7 +154,7 @@ fn ids_in(piece: &str, own: &str, known: &Known<'_>) -> Vec<String> {
         return Vec::new();
     }
     let mut ids = Vec::new();
-    for word in piece.split(|c: char| !(is_id_char(c) || is_dash(c))) {
+    for word in without_targets(piece).split(|c: char| !(is_id_char(c) || is_dash(c))) {
         let word: String = word
             .chars()
             .map(|c| if is_dash(c) { '-' } else { c })
@@ -116,6 +172,15 @@ fn ids_in(piece: &str, own: &str, known: &Known<'_>) -> Vec<String> {
         }
     }
     ids
+}
+
+/// A text without where its links lead.
+fn without_targets(text: &str) -> String {
+    let mut parts = text.split("](");
+    let first = parts.next().unwrap_or("").to_owned();
+    parts.fold(first, |kept, part| {
+        kept + " " + part.split_once(')').map_or(part, |(_, behind)| behind)
+    })
 }
 
 fn begins_with_none(text: &str) -> bool {

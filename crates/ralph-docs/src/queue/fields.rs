@@ -2,15 +2,17 @@
 //!
 //! Prose is not interpreted: it has colons too, so a line without a bullet counts only when its key is known or in bold.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
-use super::depend;
-use super::held;
+use super::field::{Field, plain_key};
+use super::{depend, held, id, script};
 use crate::blocks::ItemBlock;
 use crate::document::Document;
-use crate::items::item_text;
+use crate::items::{TaskMark, item_text};
 use crate::lines::LineKind;
 use crate::machine::{Host, children, own_lines, split_field};
+use crate::outline::Span;
 use crate::section::Position;
 use crate::table;
 
@@ -38,139 +40,30 @@ pub(super) const ARTIFACTS: [&str; 6] = [
 const OTHER: [&str; 5] = ["status", "state", "hypothesis", "resources", "notes"];
 
 /// The keys that hold an item back, unless their value is a no.
-const HOLDS: [&str; 5] = ["blocked", "on hold", "hold", "do not submit", "do not run"];
+const HOLDS: [&str; 19] = [
+    "blocked",
+    "on hold",
+    "hold",
+    "do not submit",
+    "do not run",
+    "not ready",
+    "paused",
+    "parked",
+    "cancelled",
+    "canceled",
+    "obsolete",
+    "superseded",
+    "superseded by",
+    "replaced by",
+    "deferred",
+    "postponed",
+    "skip",
+    "abandoned",
+    "done",
+];
 
-/// A `Key: value` line and the list items below it.
-pub(super) struct Field {
-    line: usize,
-    /// As it is written.
-    pub(super) key: String,
-    /// The key in lower case and in plain words: `depends_on` is `depends on`.
-    pub(super) name: String,
-    pub(super) value: String,
-    nested: Vec<String>,
-}
-
-impl Field {
-    pub(super) fn new(line: usize, key: String, value: String, nested: Vec<String>) -> Self {
-        Self {
-            line,
-            name: plain_key(&key),
-            key,
-            value,
-            nested,
-        }
-    }
-
-    pub(super) fn is_one_of(&self, names: &[&str]) -> bool {
-        names.contains(&self.name.as_str())
-    }
-
-    pub(super) fn text(&self) -> String {
-        if self.nested.is_empty() || !self.value.is_empty() {
-            return self.value.clone();
-        }
-        self.nested.join(", ")
-    }
-
-    /// The value and what is listed below it.
-    pub(super) fn all(&self) -> String {
-        let all = std::iter::once(&self.value).chain(&self.nested);
-        let all: Vec<&str> = all
-            .map(String::as_str)
-            .filter(|text| !text.is_empty())
-            .collect();
-        all.join(", ")
-    }
-
-    /// The value as a path: what the first code span holds, or the value as it is. A sentence names none.
-    pub(super) fn path(&self) -> Option<String> {
-        let text = self.text();
-        let code = text.strip_prefix('`').and_then(|rest| rest.split_once('`'));
-        let path = code.map_or(text.as_str(), |(path, _)| path).trim();
-        (!is_nothing(path) && looks_like_path(path)).then(|| path.to_owned())
-    }
-
-    fn pieces(&self) -> impl Iterator<Item = &str> {
-        let all =
-            std::iter::once(self.value.as_str()).chain(self.nested.iter().map(String::as_str));
-        all.flat_map(|text| depend::pieces(text))
-            .flat_map(|piece| piece.split(" and "))
-            .map(bare_name)
-            .filter(|piece| !is_nothing(piece))
-    }
-
-    pub(super) fn list(&self) -> Vec<String> {
-        self.pieces().map(str::to_owned).collect()
-    }
-}
-
-/// `**Depends_on**` as `depends on`, `📄 Script(s)` as `scripts`.
-pub(super) fn plain_key(key: &str) -> String {
-    let key = key.replace(['_', '-'], " ").replace("(s)", "s");
-    let key = key.trim_matches(|c: char| !c.is_alphanumeric());
-    key.to_lowercase()
-}
-
-/// Whether a value is a path with perhaps a remark behind it, and no list of settings such as `lr=1e-4, 2 layers`.
-fn looks_like_path(value: &str) -> bool {
-    const ENDINGS: [&str; 12] = [
-        "json",
-        "jsonc",
-        "yaml",
-        "yml",
-        "toml",
-        "ini",
-        "cfg",
-        "conf",
-        "py",
-        "gin",
-        "libsonnet",
-        "txt",
-    ];
-    let value = value.trim_start_matches("./");
-    let word = bare_name(value)
-        .split_whitespace()
-        .next()
-        .unwrap_or("")
-        .trim_end_matches([',', ';']);
-    let ending = word
-        .rsplit_once('.')
-        .map(|(_, ending)| ending.to_lowercase());
-    let is_file = ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()));
-    let is_alone = !bare_name(value).contains([' ', '=']);
-    let is_linked = word.starts_with('[') && value.contains("](");
-    is_file || is_linked || is_alone || (word.contains('/') && !word.contains(['=', ':']))
-}
-
-/// A file's name without the backticks around it and the remark behind it.
-fn bare_name(piece: &str) -> &str {
-    let piece = piece.trim();
-    let piece = piece.strip_prefix("and ").unwrap_or(piece).trim();
-    match piece
-        .strip_prefix('`')
-        .and_then(|rest| rest.split_once('`'))
-    {
-        Some((name, _)) => name.trim(),
-        None => piece
-            .split(" (")
-            .next()
-            .unwrap_or(piece)
-            .trim_matches('`')
-            .trim(),
-    }
-}
-
-/// Whether a value is left open or says that there is none.
-pub(super) fn is_nothing(value: &str) -> bool {
-    let bare = value
-        .trim_matches(['(', ')', '`', '_', '*', ' ', '<', '>', '.'])
-        .to_ascii_lowercase();
-    [
-        "", "none", "-", "—", "–", "n/a", "na", "tbd", "todo", "null", "?",
-    ]
-    .contains(&bare.as_str())
-}
+/// Keys of a status that is the cluster's: it holds an item back where it says that the item has run.
+const OF_THE_JOB: [&str; 3] = ["slurm status", "job status", "run status"];
 
 /// The fields of an item whose lines these are, in the order of their lines.
 pub(super) fn of(document: &Document<'_>, host: &Host) -> Vec<Field> {
@@ -180,17 +73,74 @@ pub(super) fn of(document: &Document<'_>, host: &Host) -> Vec<Field> {
         .collect();
     let mut fields: Vec<Field> = Vec::new();
     for item in children(document, host).filter(|item| !own.contains(&item.first)) {
-        if let Some((key, value)) = split(&item_text(document, item)) {
+        if let Some((key, value)) = listed(&item_text(document, item)) {
             fields.push(Field::new(item.first, key, value, nested(document, item)));
         }
     }
     if let Host::Heading { body } = host {
-        fields.extend(body.clone().filter_map(|line| line_field(document, line)));
+        let lines = body.clone();
+        fields.extend(lines.filter_map(|line| line_field(document, line, body.end)));
         fields.extend(rows(document, body.clone()));
         fields.extend(mapping(document, body.clone()));
     }
     fields.sort_by_key(|field| field.line);
     fields
+}
+
+/// The fields below the headings in an item that are no items themselves: `#### Dependencies` is a key, and so is what
+/// stands below `#### Submission`.
+pub(super) fn below(document: &Document<'_>, span: &Span) -> Vec<Field> {
+    let mut fields = Vec::new();
+    let mut item_end = 0;
+    let from = document
+        .spans
+        .partition_point(|inner| inner.first <= span.first);
+    let inner = document.spans.get(from..).unwrap_or(&[]).iter();
+    for inner in inner.take_while(|inner| inner.first < span.body.end) {
+        if inner.first < item_end {
+            continue;
+        }
+        if id::leading(&inner.title).is_some() {
+            item_end = inner.body.end;
+            continue;
+        }
+        let alone = || (inner.title.clone(), String::new());
+        let (key, value) = split(&inner.title).unwrap_or_else(alone);
+        if is_known(&plain_key(&key)) {
+            let said = following(document, inner.body.start, inner.direct_end);
+            fields.push(Field::new(inner.first, key, value, said));
+        }
+        let host = Host::Heading {
+            body: document.trimmed(inner.direct()),
+        };
+        fields.extend(of(document, &host));
+    }
+    fields
+}
+
+/// A field in a list item: behind a box, with a remark in a comment, or as a known key alone above a list. What is still to
+/// be ticked holds nothing back.
+fn listed(text: &str) -> Option<(String, String)> {
+    let (is_open, text) = match TaskMark::split(text) {
+        Some((mark, rest)) => (mark.is_open(), rest),
+        None => (false, text),
+    };
+    let text = without_comments(text);
+    let text = text.trim();
+    let alone = || is_known(&plain_key(text)).then(|| (text.to_owned(), String::new()));
+    let found = split(text).or_else(alone);
+    found.filter(|(key, _)| !is_open || !HOLDS.contains(&plain_key(key).as_str()))
+}
+
+fn without_comments(text: &str) -> Cow<'_, str> {
+    if !text.contains("<!--") {
+        return Cow::Borrowed(text);
+    }
+    let mut parts = text.split("<!--");
+    let first = parts.next().unwrap_or("").to_owned();
+    Cow::Owned(parts.fold(first, |kept, part| {
+        kept + part.split_once("-->").map_or("", |(_, behind)| behind)
+    }))
 }
 
 fn nested(document: &Document<'_>, item: &ItemBlock) -> Vec<String> {
@@ -233,9 +183,9 @@ fn split(text: &str) -> Option<(String, String)> {
 }
 
 fn is_known(name: &str) -> bool {
-    let mut known = super::script::KEYS
+    let mut known = script::KEYS
         .iter()
-        .chain(&super::script::COMMANDS)
+        .chain(&script::COMMANDS)
         .chain(&CONFIG)
         .chain(&ARTIFACTS)
         .chain(&OTHER)
@@ -243,16 +193,47 @@ fn is_known(name: &str) -> bool {
     known.any(|known| *known == name) || depend::is_key(name)
 }
 
-/// A line of a paragraph that is `**Key**: value`, or `Key: value` with a key that is known.
-fn line_field(document: &Document<'_>, line: usize) -> Option<Field> {
+/// A line of a paragraph that is `**Key**: value`, or `Key: value` with a key that is known. Where a known key stands alone,
+/// its value is what follows.
+fn line_field(document: &Document<'_>, line: usize, end: usize) -> Option<Field> {
     let found = document.line(line)?;
-    let text = document.line_text(line).trim();
+    let text = without_comments(document.line_text(line));
+    let text = text.trim();
     if found.kind != LineKind::Text || found.depth > 0 || found.quoted || text.starts_with('|') {
         return None;
     }
     let (key, value) = split(text)?;
-    (text.starts_with("**") || is_known(&plain_key(&key)))
-        .then(|| Field::new(line, key, value, Vec::new()))
+    let known = is_known(&plain_key(&key));
+    let said = match known && value.is_empty() {
+        true => following(document, line + 1, end),
+        false => Vec::new(),
+    };
+    (text.starts_with("**") || known).then(|| Field::new(line, key, value, said))
+}
+
+/// The paragraph or the list that begins on these lines, if no key of its own does.
+fn following(document: &Document<'_>, first: usize, end: usize) -> Vec<String> {
+    let is_blank = |line: &usize| document.kind(*line) == Some(LineKind::Blank);
+    let mut said = Vec::new();
+    let mut depth = None;
+    for line in (first..end).skip_while(is_blank) {
+        let Some(found) = document.line(line) else {
+            break;
+        };
+        let (text, nested) = match document.item_at(line) {
+            Some((_, item)) => (item_text(document, item), item.depth > 0),
+            None => (document.line_text(line).trim().to_owned(), found.depth > 0),
+        };
+        let listed = found.depth > 0;
+        let is_key = split(&text).is_some_and(|(key, _)| is_known(&plain_key(&key)));
+        if *depth.get_or_insert(listed) != listed || found.kind != LineKind::Text || is_key {
+            break;
+        }
+        if !nested {
+            said.push(text);
+        }
+    }
+    said
 }
 
 /// The rows of tables with two columns, of which the first is a key; the header may be a row like any other. So is a row
@@ -350,6 +331,9 @@ pub(super) fn held(fields: &[Field]) -> Option<String> {
         if field.is_one_of(&["status", "state"]) {
             return held::by_status(&field.name, &field.all());
         }
+        if field.is_one_of(&OF_THE_JOB) {
+            return held::by_line(&field.all(), true);
+        }
         // The reason may be listed below the key.
         let said = field.all();
         let first = said
@@ -366,45 +350,4 @@ pub(super) fn held(fields: &[Field]) -> Option<String> {
             ),
         })
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_config_is_a_path_or_prose() {
-        for path in [
-            "configs/a.json",
-            "`configs/a.json`",
-            "configs/a.yaml (seed 0)",
-            "configs/a.json, seed 0",
-            "a.yaml",
-            "base",
-            "[a](configs/a.json)",
-            "configs/sweep",
-        ] {
-            assert!(looks_like_path(path), "{path}");
-        }
-        for prose in [
-            "lr=1e-4, 2 layers",
-            "rank 20, ood=False",
-            "default settings",
-            "lr=1e-4/2",
-            "batch: 64/128",
-        ] {
-            assert!(!looks_like_path(prose), "{prose}");
-        }
-    }
-
-    #[test]
-    fn keys_are_compared_in_plain_words() {
-        for (key, wanted) in [
-            ("Depends_On", "depends on"),
-            ("📄 Script(s)", "scripts"),
-            ("SLURM-Script", "slurm script"),
-        ] {
-            assert_eq!(plain_key(key), wanted);
-        }
-    }
 }

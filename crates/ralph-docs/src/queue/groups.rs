@@ -1,9 +1,12 @@
-//! Headings inside a section: those that only group its items, and those that mean another thing.
+//! The headings around an item: those that only group the items of a section, those that mean another thing, and those
+//! that hold back what is below them.
 //!
 //! A heading that is not known to group is never taken for one: what stands below it may be put off.
 
-use super::QueueSection;
-use super::id;
+use super::held::{self, CONDITIONS, HOLDING, has_word, is_count, words};
+use super::sections::NOUNS;
+use super::{QueueSection, id};
+use crate::quote::plain;
 
 /// Headings that only group items.
 const GROUPS: [&str; 10] = [
@@ -47,7 +50,7 @@ const GROUPED: [&str; 20] = [
 ];
 
 /// Words of a heading that put off what is below it, or make it none of the work.
-const PUT_OFF: [&str; 28] = [
+const PUT_OFF: [&str; 27] = [
     "not",
     "no",
     "never",
@@ -75,7 +78,6 @@ const PUT_OFF: [&str; 28] = [
     "optional",
     "if",
     "after",
-    "results",
 ];
 
 /// Headings below which people explain, and list nothing that runs.
@@ -120,5 +122,125 @@ pub(super) fn is_crossed(title: &str) -> bool {
         words.any(|word| known.contains(&word))
     };
     let named = has(&GROUPED) || ORDERED.contains(&first_word(title).as_str());
-    (is_group(title) || named || id::leading(title).is_some()) && !has(&PUT_OFF)
+    // `Phase 1: validate results` has work in it, `Results of phase 1` has none.
+    let results = title_words.trim_matches(|c: char| !c.is_alphanumeric());
+    let is_past = match is_ordered(title) {
+        true => results.ends_with("results") && !results.contains(':'),
+        false => has(&["results"]),
+    };
+    (is_group(title) || named || id::leading(title).is_some()) && !has(&PUT_OFF) && !is_past
+}
+
+/// Words beside READY that make it no list of what is to run now.
+const NO_LIST: [&str; 26] = [
+    "template",
+    "templates",
+    "example",
+    "examples",
+    "sample",
+    "format",
+    "draft",
+    "drafts",
+    "old",
+    "archive",
+    "archived",
+    "later",
+    "someday",
+    "maybe",
+    "idea",
+    "ideas",
+    "frozen",
+    "stop",
+    "stopped",
+    "tentative",
+    "proposed",
+    "review",
+    "approval",
+    "deprecated",
+    "do",
+    "ask",
+];
+
+/// Words of a heading around the sections that make all of them none of the work.
+const NO_QUEUE: [&str; 6] = [
+    "template",
+    "templates",
+    "example",
+    "examples",
+    "archive",
+    "archived",
+];
+
+/// The reason why a heading around the section READY holds back everything in it: `Template`, `Old queue (archived)`. A
+/// document's own title may speak of examples.
+pub(super) fn by_outer(title: &str, is_document: bool) -> Option<String> {
+    let known = match is_document {
+        true => &["template", "archive", "archived"][..],
+        false => &NO_QUEUE,
+    };
+    has_word(title, known).then(|| format!("it stands under `{}`", plain(title, 80)))
+}
+
+/// The reason why the heading of the section holds back everything below it: `READY (pending user go-ahead)`. "Pending"
+/// and "queued" may mean anything, so every word beside them holds.
+pub(super) fn by_section(title: &str) -> Option<String> {
+    let all: Vec<String> = words(title).collect();
+    let is_ready = QueueSection::from_title(title) == Some(QueueSection::Ready);
+    let vague = is_ready
+        && !all.iter().any(|word| word == "ready")
+        && all.iter().any(|word| VAGUE.contains(&word.as_str()));
+    let waits = all.iter().enumerate().any(|(at, word)| {
+        let word = word.as_str();
+        let known = VAGUE.contains(&word) || NOUNS.contains(&word) || is_count(word);
+        // The first word is the section's own, which may be PENDING.
+        let holds = at > 0 && (HOLDING.contains(&word) || CONDITIONS.contains(&word));
+        let holds = if vague { !known } else { holds };
+        holds || (is_ready && NO_LIST.contains(&word))
+    });
+    let asks = is_ready && title.contains('?');
+    (waits || asks).then(|| format!("it stands under `{}`", plain(title, 80)))
+}
+
+/// Titles of a section that say little about what is in it.
+const VAGUE: [&str; 2] = ["pending", "queued"];
+
+/// The reason why a heading between the section and the item holds it back: `### Phase 1 (DONE)`.
+pub(super) fn by_group(title: &str) -> Option<String> {
+    // Of what is not to be run people are asked: it may belong elsewhere.
+    let said = held::by_heading(title, title).filter(|_| !held::forbids(title));
+    said.map(|_| format!("it stands under `{}`", plain(title, 80)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_section_may_hold_back_all_its_items() {
+        for held in [
+            "READY (pending user go-ahead — do not stack mechanisms)",
+            "READY - blocked on data",
+            "Pending: waiting for Bob",
+            "Pending (approval by Ada)",
+            "Pending: review by Ada",
+            "Queued (see the wiki)",
+            "READY (template)",
+            "READY - examples",
+        ] {
+            assert!(by_section(held).is_some(), "{held}");
+        }
+        for free in [
+            "READY",
+            "Pending",
+            "2. Pending",
+            "⏳ Pending (3)",
+            "Pending experiments",
+            "Queue: pending",
+            "READY / QUEUED",
+            "READY — run in this order",
+            "READY: next up",
+        ] {
+            assert_eq!(by_section(free), None, "{free}");
+        }
+    }
 }

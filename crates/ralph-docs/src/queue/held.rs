@@ -4,13 +4,11 @@
 //! Words of people are judged here, and only towards caution: what is not known to mean "go" holds an item back, and
 //! the reason quotes the words, so that a person sees at once what to change.
 
-use super::QueueSection;
 use super::id;
-use super::sections::NOUNS;
 use crate::quote::plain;
 
 /// Words that hold work back wherever they stand in a remark.
-const HOLDING: [&str; 16] = [
+pub(super) const HOLDING: [&str; 16] = [
     "block",
     "blocked",
     "hold",
@@ -30,13 +28,13 @@ const HOLDING: [&str; 16] = [
 ];
 
 /// Words that make a "ready" depend on something.
-const CONDITIONS: [&str; 17] = [
+pub(super) const CONDITIONS: [&str; 17] = [
     "pending", "wait", "waits", "waiting", "await", "awaiting", "awaits", "until", "once", "when",
     "after", "if", "unless", "but", "not", "needs", "except",
 ];
 
-/// Words in capitals, or in parentheses at the end, that say in a title that the item is not to be submitted.
-const ENDED: [&str; 12] = [
+/// Words in capitals, in parentheses or behind a dash that say in a title that the item is not to be submitted.
+const ENDED: [&str; 27] = [
     "done",
     "completed",
     "complete",
@@ -44,12 +42,40 @@ const ENDED: [&str; 12] = [
     "failed",
     "running",
     "submitted",
+    "resubmitted",
     "successful",
+    "success",
+    "passed",
+    "aborted",
+    "stopped",
+    "retired",
+    "rejected",
+    "deprecated",
+    "archived",
+    "duplicate",
     "blocked",
     "waiting",
+    "awaiting",
     "wip",
     "dropped",
+    "draft",
+    "template",
+    "example",
+    "tbd",
 ];
+
+/// Two words that say the same.
+const ENDED_PAIRS: [&str; 3] = ["in progress", "in flight", "on hold"];
+
+/// What a remark in parentheses begins with that puts the item off, where it names no other item to wait for.
+const PUT_OFF: [&str; 6] = ["pending", "after", "once", "until", "wait", "depends"];
+
+/// Ways to forbid, and what is forbidden.
+const NEVER: [&str; 4] = ["do not", "don t", "must not", "never"];
+const SUBMITTED: [&str; 6] = ["run", "submit", "launch", "start", "be run", "be submitted"];
+
+/// Words behind one in capitals that make it an aim: `DONE when the loss is below 0.01`.
+const AIMS: [&str; 5] = ["when", "if", "criteria", "criterion", "out"];
 
 /// Signs that people tick off, cross out or stop an item with.
 const SIGNS: [char; 21] = [
@@ -58,12 +84,12 @@ const SIGNS: [char; 21] = [
 ];
 
 /// Words behind one that says how an item stands: `superseded by Q-002`, `running since Monday`.
-const STANDING: [&str; 8] = [
-    "by", "on", "until", "since", "for", "because", "due", "pending",
+const STANDING: [&str; 9] = [
+    "by", "on", "until", "since", "for", "because", "due", "pending", "as",
 ];
 
 /// What a status may begin with for the item to be free.
-const FREE: [&str; 15] = [
+const FREE: [&str; 19] = [
     "ready",
     "queued",
     "queue",
@@ -79,15 +105,19 @@ const FREE: [&str; 15] = [
     "not started",
     "not yet started",
     "not submitted",
+    "not yet submitted",
+    "not yet run",
+    "to submit",
+    "to be submitted",
 ];
 
-fn words(text: &str) -> impl Iterator<Item = String> + '_ {
+pub(super) fn words(text: &str) -> impl Iterator<Item = String> + '_ {
     text.split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())
         .map(str::to_lowercase)
 }
 
-fn has_word(text: &str, known: &[&str]) -> bool {
+pub(super) fn has_word(text: &str, known: &[&str]) -> bool {
     words(text).any(|word| known.contains(&word.as_str()))
 }
 
@@ -123,7 +153,12 @@ fn is_free(status: &str) -> bool {
         .map(|word| &outside[word.len()..]);
     outside.is_empty()
         || outside == "pending"
-        || rest.is_some_and(|rest| !has_word(rest, &CONDITIONS))
+        || rest.is_some_and(|rest| {
+            // `READY -> RUNNING`, `queued as job 61003257`.
+            ![&CONDITIONS[..], &ENDED, &["job"]]
+                .iter()
+                .any(|known| has_word(rest, known))
+        })
 }
 
 /// The reason why a status that a person wrote holds the item back.
@@ -142,27 +177,103 @@ pub(super) fn by_heading(text: &str, title: &str) -> Option<String> {
     if let Some(sign) = sign {
         return Some(format!("its heading has a {sign}"));
     }
-    let capital = |word: &&str| word.len() > 2 && word.bytes().all(|b| b.is_ascii_uppercase());
-    let told = |word: &str| ENDED.contains(&word) || HOLDING.contains(&word);
+    if title.starts_with('<') && title.ends_with('>') {
+        return Some(format!("its title is still `{title}`"));
+    }
+    if forbids(title) {
+        return Some(format!("its heading says `{}`", plain(title, 60)));
+    }
     let word = title
         .split(|c: char| !c.is_alphanumeric())
-        .filter(capital)
-        .find(|word| told(&word.to_lowercase()))
+        .find(|word| is_capital(word) && is_told(&word.to_lowercase()))
         .map(str::to_owned);
-    let word = word.or_else(|| {
-        let mut groups = [last_group(title), first_group(title)]
-            .into_iter()
-            .flatten();
-        groups.find(|group| {
-            words(group).next().is_some_and(|word| told(&word))
-                || group.eq_ignore_ascii_case("on hold")
-        })
-    });
-    let mut first = words(title);
-    let (first, second) = (first.next(), first.next());
-    let stands = second.is_none_or(|second| STANDING.contains(&second.as_str()));
-    let word = word.or_else(|| first.filter(|first| stands && told(first)));
+    let groups = [last_group(title), first_group(title)];
+    let mut groups = groups.into_iter().flatten();
+    let word = word.or_else(|| groups.find(|group| is_told_aside(group)));
+    let word = word.or_else(|| parts(title).find(|part| stands(part)).map(str::to_owned));
     word.map(|word| format!("its heading says `{}`", plain(&word, 60)))
+}
+
+/// The parts of a title between dashes and colons.
+fn parts(title: &str) -> impl Iterator<Item = &str> {
+    let parts = title.split([':', '—', '–']);
+    parts.flat_map(|part| part.split(" - ")).map(str::trim)
+}
+
+fn is_capital(word: &str) -> bool {
+    word.len() > 2 && word.bytes().all(|b| b.is_ascii_uppercase())
+}
+
+fn is_told(word: &str) -> bool {
+    ENDED.contains(&word) || HOLDING.contains(&word)
+}
+
+/// Whether what stands in parentheses says how the item stands.
+fn is_told_aside(group: &str) -> bool {
+    let all: Vec<String> = words(group).collect();
+    let Some((first, rest)) = all.split_first() else {
+        return false;
+    };
+    let pair = rest.first().map(|second| format!("{first} {second}"));
+    let names = |word: &str| crate::ids::split_numbered(word).is_some();
+    let puts_off = PUT_OFF.contains(&first.as_str()) && !rest.is_empty();
+    let is_number = |word: &String| word.len() > 3 && is_count(word);
+    is_told(first)
+        || pair.is_some_and(|pair| ENDED_PAIRS.contains(&pair.as_str()))
+        || first == "job" && rest.first().is_some_and(is_number)
+        || puts_off && !group.split(|c: char| !crate::ids::is_id_char(c)).any(names)
+}
+
+/// Whether a text begins by saying how the item stands: `superseded by Q-002`, `✅ DONE 2026-06-01`, `On hold`.
+fn stands(text: &str) -> bool {
+    let mut all = text
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty());
+    let Some(written) = all.next() else {
+        return false;
+    };
+    let first = written.to_lowercase();
+    let Some(second) = all.next().map(str::to_lowercase) else {
+        return is_told(&first);
+    };
+    let second = second.as_str();
+    let third = all.next().map(str::to_lowercase);
+    let ends = |word: Option<&str>| {
+        word.is_none_or(|word| {
+            STANDING.contains(&word) || word.starts_with(|c: char| c.is_ascii_digit())
+        })
+    };
+    let pair = format!("{first} {second}");
+    is_told(&first) && (ends(Some(second)) || is_capital(written) && !AIMS.contains(&second))
+        || ENDED_PAIRS.contains(&pair.as_str()) && ends(third.as_deref())
+}
+
+/// Whether a text forbids to submit: `DO NOT RUN`, `not ready yet`.
+pub(super) fn forbids(text: &str) -> bool {
+    let lower = text.to_lowercase();
+    if !["not ", "n't ", "n’t ", "never "]
+        .iter()
+        .any(|no| lower.contains(no))
+    {
+        return false;
+    }
+    let all = format!(" {} ", words(&lower).collect::<Vec<_>>().join(" "));
+    let has = |phrase: &str| all.contains(&format!(" {phrase} "));
+    let never = |never: &&str| {
+        all.contains(*never) && SUBMITTED.iter().any(|what| has(&format!("{never} {what}")))
+    };
+    has("not ready") || has("not yet ready") || NEVER.iter().any(never)
+}
+
+/// The reason why what is written below the item's heading holds it back. `begins` is false for a line in the middle of a
+/// paragraph.
+pub(super) fn by_line(text: &str, begins: bool) -> Option<String> {
+    let holds = forbids(text) || begins && stands(text);
+    holds.then(|| format!("it says `{}`", plain(text, 60)))
+}
+
+pub(super) fn is_count(word: &str) -> bool {
+    word.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// What stands in parentheses or brackets at the end of a title.
@@ -177,57 +288,6 @@ fn first_group(title: &str) -> Option<String> {
     let inner = title.strip_prefix(['(', '['])?;
     let end = inner.find([')', ']'])?;
     inner.get(..end).map(str::to_owned)
-}
-
-/// Words beside READY that make it no list of what is to run now.
-const NO_LIST: [&str; 16] = [
-    "template",
-    "templates",
-    "example",
-    "examples",
-    "sample",
-    "format",
-    "draft",
-    "drafts",
-    "old",
-    "archive",
-    "archived",
-    "later",
-    "someday",
-    "maybe",
-    "idea",
-    "ideas",
-];
-
-/// The reason why the heading of the section holds back everything below it: `READY (pending user go-ahead)`. "Pending"
-/// and "queued" may mean anything, so every word beside them holds.
-pub(super) fn by_section(title: &str) -> Option<String> {
-    let all: Vec<String> = words(title).collect();
-    let is_ready = QueueSection::from_title(title) == Some(QueueSection::Ready);
-    let vague = is_ready
-        && !all.iter().any(|word| word == "ready")
-        && all.iter().any(|word| VAGUE.contains(&word.as_str()));
-    let waits = all.iter().enumerate().any(|(at, word)| {
-        let word = word.as_str();
-        let known = VAGUE.contains(&word) || NOUNS.contains(&word) || is_count(word);
-        // The first word is the section's own, which may be PENDING.
-        let holds = at > 0 && (HOLDING.contains(&word) || CONDITIONS.contains(&word));
-        let holds = if vague { !known } else { holds };
-        holds || (is_ready && NO_LIST.contains(&word))
-    });
-    waits.then(|| format!("it stands under `{}`", plain(title, 80)))
-}
-
-/// Titles of a section that say little about what is in it.
-const VAGUE: [&str; 2] = ["pending", "queued"];
-
-fn is_count(word: &str) -> bool {
-    word.bytes().all(|b| b.is_ascii_digit())
-}
-
-/// The reason why a heading between the section and the item holds it back: `### Phase 1 (DONE)`.
-pub(super) fn by_group(title: &str) -> Option<String> {
-    by_heading(title, title).map(|_| format!("it stands under `{}`", plain(title, 80)))
 }
 
 #[cfg(test)]
@@ -305,35 +365,6 @@ mod tests {
             ("Q-001: 10 ~ 20 ~~not~~ seeds", "10 ~ 20 ~~not~~ seeds"),
         ] {
             assert_eq!(by_heading(text, title), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_section_may_hold_back_all_its_items() {
-        for held in [
-            "READY (pending user go-ahead — do not stack mechanisms)",
-            "READY - blocked on data",
-            "Pending: waiting for Bob",
-            "Pending (approval by Ada)",
-            "Pending: review by Ada",
-            "Queued (see the wiki)",
-            "READY (template)",
-            "READY - examples",
-        ] {
-            assert!(by_section(held).is_some(), "{held}");
-        }
-        for free in [
-            "READY",
-            "Pending",
-            "2. Pending",
-            "⏳ Pending (3)",
-            "Pending experiments",
-            "Queue: pending",
-            "READY / QUEUED",
-            "READY — run in this order",
-            "READY: next up",
-        ] {
-            assert_eq!(by_section(free), None, "{free}");
         }
     }
 }

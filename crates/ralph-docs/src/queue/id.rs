@@ -4,8 +4,6 @@
 //! so they count only where something else says that an item is meant: see [`Form`]. An id is what is written, with `-`
 //! for any dash and for the blank of `Experiment 3`; the document keeps its own.
 
-use std::collections::HashMap;
-
 use crate::ids::{is_id_char, split_numbered};
 
 /// What an id needs beside itself to be one.
@@ -162,6 +160,9 @@ pub(super) fn leading(text: &str) -> Option<Leading<'_>> {
     let decoration = front.decoration;
     let (id, is_one_word, rest) = split(text)?;
     // `[Q-001: a](results.md)` and `[Q-001](results.md)` lead elsewhere.
+    if names_another(rest) {
+        return None;
+    }
     let closed = rest.strip_prefix(']');
     if front.is_bracketed && closed.is_none_or(|behind| behind.starts_with('(')) {
         return None;
@@ -193,6 +194,17 @@ pub(super) fn leading(text: &str) -> Option<Leading<'_>> {
         title: title.trim(),
         form,
         is_set_off,
+    })
+}
+
+/// Whether an id is joined to another one, as in `Q-001/Q-002` and `Q-101 to Q-103`: one item is one script.
+fn names_another(rest: &str) -> bool {
+    let joined = rest.trim_start_matches(['*', '`', ' ']);
+    let joins = ["/", "&", "+", ",", "..", "–", "and ", "to ", "through "];
+    let mut others = joins.iter().filter_map(|join| joined.strip_prefix(join));
+    others.any(|other| {
+        let other = other.trim_start_matches([' ', '.', '*', '`']);
+        one_word(other).is_some_and(|(id, _)| split_numbered(&id).is_some())
     })
 }
 
@@ -259,60 +271,6 @@ fn is_separated(rest: &str) -> bool {
 /// A dash that is not the ASCII one.
 pub(super) fn is_dash(c: char) -> bool {
     matches!(c, '\u{2010}'..='\u{2015}' | '\u{2212}')
-}
-
-/// Whether two ids are one, however their parts are joined: `Q1` means `Q-001`.
-pub(super) fn same(one: &str, other: &str) -> bool {
-    one.eq_ignore_ascii_case(other) || (!other.is_empty() && parts(one) == parts(other))
-}
-
-/// Ids by what [`same`] compares, so that a long queue is not compared with itself.
-pub(super) struct Known<'i> {
-    /// The first id of each spelling, in lower case.
-    exactly: HashMap<String, &'i str>,
-    /// The first id of each name, however its parts are joined.
-    alike: HashMap<Vec<String>, &'i str>,
-}
-
-impl<'i> Known<'i> {
-    pub(super) fn new(ids: impl IntoIterator<Item = &'i str>) -> Self {
-        let mut known = Self {
-            exactly: HashMap::new(),
-            alike: HashMap::new(),
-        };
-        for id in ids {
-            known.exactly.entry(id.to_ascii_lowercase()).or_insert(id);
-            known.alike.entry(parts(id)).or_insert(id);
-        }
-        known
-    }
-
-    /// The id that a word means: the one that is spelled so, else the first that is the same.
-    pub(super) fn get(&self, word: &str) -> Option<&'i str> {
-        let exactly = self.exactly.get(&word.to_ascii_lowercase());
-        let alike = || self.alike.get(&parts(word)).filter(|_| !word.is_empty());
-        exactly.or_else(alike).copied()
-    }
-}
-
-/// The letters and numbers of an id, without what joins them and without leading zeros.
-pub(super) fn parts(id: &str) -> Vec<String> {
-    let mut parts: Vec<String> = Vec::new();
-    let mut last_digit = None;
-    for c in id.to_lowercase().chars() {
-        let digit = c.is_alphanumeric().then(|| c.is_ascii_digit());
-        match (digit, parts.last_mut()) {
-            (Some(_), Some(part)) if digit == last_digit => part.push(c),
-            (Some(_), _) => parts.push(c.to_string()),
-            (None, _) => {}
-        }
-        last_digit = digit;
-    }
-    for part in &mut parts {
-        let bare = part.trim_start_matches('0').len();
-        part.drain(..part.len().saturating_sub(bare.max(1)));
-    }
-    parts
 }
 
 #[cfg(test)]
@@ -388,6 +346,10 @@ mod tests {
             "[Q-001](results/a.md)",
             "**[Q-001: a](results/a.md)**",
             "+ Q-001: a",
+            "Q-001/Q-002: both",
+            "Q-001 & Q-002: both",
+            "**Q-101** to Q-103: seeds",
+            "Q-001–Q-003: sweep",
             "",
         ] {
             assert_eq!(read(none), None, "{none}");
@@ -413,33 +375,6 @@ mod tests {
                 "{text}"
             );
             assert_eq!(mark(text).as_deref(), wanted, "{text}");
-        }
-    }
-
-    #[test]
-    fn two_ids_are_one_however_they_are_joined() {
-        for (one, other) in [("Q-001", "Q1"), ("exp3", "Exp_03"), ("Q-001a", "q001A")] {
-            assert!(same(one, other), "{one} {other}");
-        }
-        for (one, other) in [
-            ("Q-001", "Q-002"),
-            ("Q-001", "Q-001a"),
-            ("Q-1", "EXP-1"),
-            ("Q-1", ""),
-        ] {
-            assert!(!same(one, other), "{one} {other}");
-        }
-        let known = Known::new(["Q-001", "Q1", "exp3", "EXP-3"]);
-        for (word, wanted) in [
-            ("q-001", Some("Q-001")),
-            ("q1", Some("Q1")),
-            ("Q_01", Some("Q-001")),
-            ("exp-3", Some("EXP-3")),
-            ("Exp 3", Some("exp3")),
-            ("Q-002", None),
-            ("", None),
-        ] {
-            assert_eq!(known.get(word), wanted, "{word}");
         }
     }
 }

@@ -4,17 +4,19 @@
 
 use std::ops::Range;
 
-use super::fields::{self, Field, is_nothing};
-use super::id::{self, Form, Known, Leading};
-use super::{QueueItem, QueueSection, depend, groups, held, script};
+use super::field::{Field, is_nothing};
+use super::id::{self, Form, Leading};
+use super::known::Known;
+use super::{QueueItem, QueueSection, depend, fields, groups, held, said, script};
 use crate::blocks::ItemBlock;
 use crate::document::Document;
 use crate::error::DocError;
 use crate::items::{TaskMark, item_text};
+use crate::lines::LineKind;
 use crate::machine::{Host, own_lines};
 use crate::outline::Span;
 use crate::quote::plain;
-use crate::section::{Position, innermost, with_ancestors};
+use crate::section::{Position, innermost, placeholder, with_ancestors};
 
 /// An item and where it is.
 pub(super) struct Found {
@@ -24,6 +26,8 @@ pub(super) struct Found {
     pub(super) host: Host,
     /// The lines that say what has to be done first, as key and text.
     waits: Vec<(String, String)>,
+    /// Its title and its lines of prose.
+    prose: Vec<String>,
 }
 
 /// The one item with an id; case does not matter.
@@ -78,13 +82,18 @@ pub(super) fn scan(document: &Document<'_>) -> Vec<Found> {
     found.sort_by_key(|found| found.lines.start);
     let ids: Vec<String> = found.iter().map(|found| found.item.id.clone()).collect();
     let known = Known::new(ids.iter().map(String::as_str));
+    put_aside(document, &mut found);
     for found in &mut found {
         let waits = std::mem::take(&mut found.waits);
         let named = waits
             .iter()
             .flat_map(|(key, text)| depend::named(key, text, &found.item.id, &known));
+        let prose = std::mem::take(&mut found.prose);
+        let prose = prose
+            .iter()
+            .flat_map(|text| depend::in_prose(text, &found.item.id, &known));
         let mut after: Vec<String> = Vec::new();
-        named.for_each(|id| {
+        named.chain(prose).for_each(|id| {
             if !after.contains(&id) {
                 after.push(id);
             }
@@ -92,6 +101,26 @@ pub(super) fn scan(document: &Document<'_>) -> Vec<Found> {
         found.item.after = after;
     }
     found
+}
+
+/// Holds back what somebody folded away beside the items.
+fn put_aside(document: &Document<'_>, found: &mut [Found]) {
+    let mut depth = 0_usize;
+    let mut from = 0;
+    for found in found {
+        for line in from..found.lines.start {
+            if document.kind(line) == Some(LineKind::Html) {
+                let text = document.line_text(line).to_lowercase();
+                depth += text.matches("<details").count();
+                depth = depth.saturating_sub(text.matches("</details").count());
+            }
+        }
+        from = found.lines.start;
+        let reason = || "it stands in a `details` block".to_owned();
+        if depth > 0 {
+            found.item.held.get_or_insert_with(reason);
+        }
+    }
 }
 
 fn has_box(document: &Document<'_>, found: &Found) -> bool {
@@ -130,20 +159,46 @@ fn heading_item(document: &Document<'_>, span: &Span) -> Option<Found> {
     let host = Host::Heading {
         body: document.trimmed(span.direct()),
     };
-    let fields = fields::of(document, &host);
+    let mut fields = fields::of(document, &host);
+    fields.extend(fields::below(document, span));
     let fits = match leading.form {
         Form::Plain => true,
         Form::Listed => listed && !holds_items(document, span),
         Form::Described => listed && describes(&fields) && !holds_items(document, span),
     };
     let place = Place {
-        lines: document.trimmed(span.first..span.body.end),
+        lines: own_end(document, span, parent),
         text_end: span.body.start,
         host,
         around,
     };
     let held = held::by_heading(&span.title, leading.title);
     fits.then(|| build(document, place, &leading, fields, held))
+}
+
+/// The lines of an item without what stands at the end of its section and is the section's: `(none)`, or a comment such as
+/// `<!-- new items here -->`, behind a blank line.
+fn own_end(document: &Document<'_>, span: &Span, parent: Option<&Span>) -> Range<usize> {
+    let mut lines = document.trimmed(span.first..span.body.end);
+    if parent.is_none_or(|parent| parent.body.end != span.body.end) {
+        return lines;
+    }
+    let is_blank = |line: usize| document.kind(line) == Some(LineKind::Blank);
+    while let Some(blank) = (span.body.start..lines.end)
+        .rev()
+        .find(|&line| is_blank(line))
+    {
+        let last = blank + 1..lines.end;
+        let is_comment = last
+            .clone()
+            .all(|line| document.kind(line) == Some(LineKind::Html))
+            && document.line_text(last.start).trim().starts_with("<!--");
+        if !is_comment && placeholder(document, last).is_none() {
+            break;
+        }
+        lines = document.trimmed(span.first..blank);
+    }
+    lines
 }
 
 /// Whether a heading whose id is only a guess groups items that are sure.
@@ -203,7 +258,7 @@ fn list_item(document: &Document<'_>, index: usize, block: &ItemBlock) -> Option
             let own = around
                 .first()
                 .is_some_and(|span| groups::is_group(&span.title));
-            let is_ready = section_of(&around).0 == QueueSection::Ready;
+            let is_ready = section_of(document, &around).0 == QueueSection::Ready;
             own && listed && (describes(&fields) || leading.is_set_off && !is_ready)
         }
     };
@@ -223,19 +278,32 @@ fn list_item(document: &Document<'_>, index: usize, block: &ItemBlock) -> Option
 
 /// The innermost heading with a meaning; else the one that would be a section if it had one. With it, why the headings
 /// hold back what is below them. READY does not reach below a heading of its own that may mean another thing.
-fn section_of(around: &[&Span]) -> (QueueSection, Option<String>) {
+fn section_of(document: &Document<'_>, around: &[&Span]) -> (QueueSection, Option<String>) {
     let mut other = String::new();
     let mut between: Option<&str> = None;
     let mut held = None;
-    for span in around {
+    for (index, span) in around.iter().enumerate() {
         if let Some(section) = QueueSection::from_title(&span.title) {
             let between = between.filter(|_| section == QueueSection::Ready && held.is_none());
+            let outer = around.get(index + 1..).unwrap_or(&[]);
+            let by_outer = || {
+                outer.iter().find_map(|span| {
+                    let is_document =
+                        span.level == 1 && span.parent.is_none() && is_first(document, span);
+                    groups::by_outer(&span.title, is_document)
+                })
+            };
             return match between {
                 Some(title) => (QueueSection::Other(title.to_owned()), None),
-                None => (section, held.or_else(|| held::by_section(&span.title))),
+                None => {
+                    let held = held.or_else(|| groups::by_section(&span.title));
+                    let held = held.or_else(|| said::forbidden(document, span));
+                    (section, held.or_else(by_outer))
+                }
             };
         }
-        held = held.or_else(|| held::by_group(&span.title));
+        held = held.or_else(|| groups::by_group(&span.title));
+        held = held.or_else(|| said::forbidden(document, span));
         if !groups::is_crossed(&span.title) {
             between = between.or(Some(&span.title));
         }
@@ -244,6 +312,13 @@ fn section_of(around: &[&Span]) -> (QueueSection, Option<String>) {
         }
     }
     (QueueSection::Other(other), held)
+}
+
+fn is_first(document: &Document<'_>, span: &Span) -> bool {
+    document
+        .spans
+        .first()
+        .is_some_and(|first| first.first == span.first)
 }
 
 /// Where an item is, before it is known what it says.
@@ -262,19 +337,31 @@ fn build(
     fields: Vec<Field>,
     held: Option<String>,
 ) -> Found {
-    let (section, held_around) = section_of(&place.around);
+    let (section, held_around) = section_of(document, &place.around);
     let waits = fields.iter().filter(|field| depend::is_key(&field.name));
     let waits = waits.map(|field| (field.name.clone(), field.all()));
     let waits = waits.collect();
-    let script = script::of(&fields, leading.title, document, own_code(document, &place));
-    let own = own_lines(document, &place.host);
+    let own = own_code(document, &place);
+    let depth = usize::from(matches!(place.host, Host::Item { .. }));
+    let may_go = matches!(section, QueueSection::Ready | QueueSection::Other(_));
+    let said = match may_go {
+        true => said::statements(document, own.clone(), depth),
+        false => Vec::new(),
+    };
+    let script = script::of(&fields, leading.title, document, own);
+    let held_below = fields::held(&fields).or_else(|| {
+        said.iter()
+            .find_map(|(text, begins)| held::by_line(text, *begins))
+    });
+    let machine = own_lines(document, &place.host);
     let own = |key: &str| {
-        own.iter()
+        machine
+            .iter()
             .find(|line| line.key == key)
             .map(|line| line.value.clone())
     };
     let first = |names: &[&str]| fields.iter().find(|field| field.is_one_of(names));
-    let said = |names: &[&str]| {
+    let value = |names: &[&str]| {
         first(names)
             .map(Field::text)
             .filter(|text| !is_nothing(text))
@@ -289,17 +376,17 @@ fn build(
         line: place.lines.start + 1,
         heading: document.bytes_of(place.lines.start..place.text_end),
         body: document.bytes_of(place.text_end..place.lines.end),
-        hypothesis: said(&["hypothesis"]),
+        hypothesis: value(&["hypothesis"]),
         config: configs.find_map(Field::path),
-        resources: said(&["resources"]),
-        notes: said(&["notes"]),
+        resources: value(&["resources"]),
+        notes: value(&["notes"]),
         script: script.path,
         script_more: script.more,
         artifacts: first(&fields::ARTIFACTS)
             .map(Field::list)
             .unwrap_or_default(),
         after: Vec::new(),
-        held: held.or_else(|| fields::held(&fields)).or(held_around),
+        held: held.or(held_below).or(held_around),
         run: own("Run"),
         job: own("Job"),
         status: own("Status"),
@@ -313,13 +400,22 @@ fn build(
         lines: place.lines,
         host: place.host,
         waits,
+        prose: std::iter::once(leading.title.to_owned())
+            .chain(said.into_iter().map(|(text, _)| text))
+            .collect(),
     }
 }
 
-/// The lines of an item that are its own and no other heading's.
+/// The lines of an item that are its own: those below its title, before an item that is in it.
 fn own_code(document: &Document<'_>, place: &Place<'_>) -> Range<usize> {
-    match &place.host {
-        Host::Heading { body } => body.clone(),
-        Host::Item { .. } => document.trimmed(place.lines.clone()),
-    }
+    let Host::Heading { body } = &place.host else {
+        return document.trimmed(place.lines.clone());
+    };
+    let from = document
+        .spans
+        .partition_point(|span| span.first < body.start);
+    let inner = document.spans.get(from..).unwrap_or(&[]).iter();
+    let mut inner = inner.take_while(|span| span.first < place.lines.end);
+    let other = inner.find(|span| id::leading(&span.title).is_some());
+    body.start..other.map_or(place.lines.end, |span| span.first)
 }

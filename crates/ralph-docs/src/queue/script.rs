@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::QueueItem;
-use super::fields::{Field, is_nothing, plain_key};
+use super::field::{Field, is_nothing, plain_key};
 use crate::document::Document;
 use crate::key::LINE_MARK;
 use crate::lines::LineKind;
@@ -45,6 +45,24 @@ pub(super) const COMMANDS: [&str; 10] = [
     "run command",
 ];
 
+/// The keys of what somebody would pass to it.
+const PASSED: [&str; 14] = [
+    "args",
+    "arguments",
+    "options",
+    "flags",
+    "extra args",
+    "sbatch args",
+    "sbatch options",
+    "sbatch flags",
+    "slurm options",
+    "slurm args",
+    "env",
+    "environment",
+    "environment variables",
+    "export",
+];
+
 /// A script, and what stands beside it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Script {
@@ -73,6 +91,18 @@ pub(super) fn of(
     }
     // Also beside a field: its options would be lost.
     found.take(code(document, lines.clone()));
+    for span in lines.clone().flat_map(|line| code_spans(document, line)) {
+        if span.split(APART).any(is_sbatch) {
+            found.take(command(span));
+        }
+    }
+    let mut passed = fields.iter().filter(|field| field.is_one_of(&PASSED));
+    let passed = passed.find_map(|field| {
+        let said = field.all();
+        let mut words = words(&said).filter(|word| is_option(word) || word.contains('='));
+        words.next().map(str::to_owned)
+    });
+    found.more = found.more.or(passed);
     let is_batch = |word: &&str| word.ends_with(".sbatch") || word.ends_with(".slurm");
     if found.path.is_none() {
         let mut named = words(title).filter(is_batch);
@@ -147,6 +177,15 @@ fn code(document: &Document<'_>, lines: Range<usize>) -> Script {
         }
     }
     found
+}
+
+/// The spans of code in a line of prose.
+fn code_spans<'t>(document: &Document<'t>, line: usize) -> impl Iterator<Item = &'t str> {
+    let is_said = document
+        .line(line)
+        .is_some_and(|line| line.kind == LineKind::Text && !line.quoted);
+    let text = document.line_text(line);
+    text.split('`').skip(1).step_by(2).filter(move |_| is_said)
 }
 
 /// What separates the words of a command.
@@ -266,7 +305,10 @@ fn read(text: &str, is_command: bool) -> Script {
             .next()
             .filter(|word| is_command && is_argument(word))
     });
-    let more = before.clone().find(is_more).or(argument);
+    // `q001 final.sbatch` is one name, which nothing here can take.
+    let is_name = text.starts_with('`') && !before.clone().any(|word| is_sbatch(word));
+    let parted = before.clone().next().filter(|_| is_name && !is_command);
+    let more = before.clone().find(is_more).or(argument).or(parted);
     Script {
         path: named.map(|path| path.trim_start_matches("./").to_owned()),
         more: more.map(|word| (*word).to_owned()),
@@ -338,6 +380,7 @@ mod tests {
             ("SEED=3 sbatch a.sbatch", "a.sbatch + SEED=3"),
             ("sbatch a.sbatch", "a.sbatch + -"),
             ("train", "train + -"),
+            ("`q001 final.sbatch`", "final.sbatch + q001"),
             ("(none)", "- + -"),
             ("TBD", "- + -"),
         ] {

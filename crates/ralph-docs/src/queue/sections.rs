@@ -41,12 +41,11 @@ impl QueueSection {
         if let Some(section) = Self::named(&title.to_lowercase().replace('_', " ")) {
             return Some(section);
         }
-        let unnumbered = title.trim_start_matches(|c: char| c.is_ascii_digit());
-        let numbered = unnumbered.len() < title.len();
-        let title = match unnumbered.strip_prefix(['.', ')']) {
-            Some(rest) if numbered => rest.trim_start(),
-            _ => title,
-        };
+        // `1. Ready`, `A) Ready`, `II. Ready`.
+        let numbered = title.split_once(['.', ')']).filter(|(number, _)| {
+            (1..=3).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_alphanumeric())
+        });
+        let title = numbered.map_or(title, |(_, rest)| rest.trim_start());
         let cut = [" — ", " – ", " - ", ": "]
             .into_iter()
             .filter_map(|mark| title.split_once(mark));
@@ -249,6 +248,8 @@ mod tests {
                     "Ready/Queued",
                     "Pending experiments",
                     "1. Ready",
+                    "A) Ready",
+                    "II. Ready",
                     "Queue: READY",
                     "READY (pending user go-ahead)",
                     "Ready queue",

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::QueueSection;
 use super::held::{self, without_groups};
-use super::id::Known;
+use super::known::Known;
 use super::read::Found;
 use super::{fields, groups, id};
 use crate::document::Document;
@@ -201,6 +201,7 @@ impl<'a> Look<'a, '_> {
         if sections.is_empty() {
             found.extend(self.unread());
         }
+        found.extend(self.hidden(sections.is_empty()));
         let stray = |(line, text): (usize, String)| Stray {
             is_outside: true,
             ..Self::stray(line, &text)
@@ -256,6 +257,23 @@ impl<'a> Look<'a, '_> {
         headings.chain(blocks).chain(tables).collect()
     }
 
+    /// The first item that a fence or a comment hides that is never closed, or that lacks the blank behind its `#`.
+    fn hidden(&self, has_no_section: bool) -> Option<(usize, String)> {
+        let open = self.document.blocks.unclosed;
+        let from = if has_no_section { Some(0) } else { open }?;
+        let mut lines =
+            (from..self.document.count()).map(|line| (line, self.document.line_text(line)));
+        lines.find_map(|(line, text)| {
+            let kind = self.document.kind(line)?;
+            let text = text.trim_start();
+            let is_hidden = open.is_some_and(|open| line > open) || kind == LineKind::Text;
+            let title = text.trim_start_matches('#');
+            let reads = |leading: id::Leading<'_>| leading.is_usual() && leading.is_set_off;
+            let reads = title.len() < text.len() && id::leading(title).is_some_and(reads);
+            (is_hidden && reads).then(|| (line, text.to_owned()))
+        })
+    }
+
     /// A heading with no item in it; what is below it is told with it.
     fn headings(&self) -> impl Iterator<Item = Stray> {
         let alone = |span: &&Span| {
@@ -298,11 +316,14 @@ impl<'a> Look<'a, '_> {
             .blocks
             .items
             .iter()
-            .filter(|block| block.depth == 0 && !block.quoted);
+            .filter(|block| !block.quoted);
         blocks.filter_map(|block| {
             self.ready_around(block.first)
                 .filter(|_| !self.is_taken(block.first))?;
             let text = item_text(self.document, block);
+            if block.depth > 0 && !self.is_open_item(&text) {
+                return None;
+            }
             let own = innermost(self.document, block.first)?;
             let told_by_heading =
                 QueueSection::from_title(&own.title).is_none() && !self.has_item(&own.body);
@@ -317,6 +338,12 @@ impl<'a> Look<'a, '_> {
             let told = told_by_heading && (self.is_remark(&text, own) || !self.explains(own));
             (wanted && !told && !text.contains("~~")).then(|| Self::stray(block.first, &text))
         })
+    }
+
+    /// Whether a bullet in another one has an open box and the id of an item that is nowhere else.
+    fn is_open_item(&self, text: &str) -> bool {
+        let open = text.strip_prefix("[ ]").and_then(id::leading);
+        open.is_some_and(|found| found.is_usual() && self.known.get(&found.id).is_none())
     }
 
     /// Whether a bullet below a heading is what people explain with, and names no work that is nowhere else.
@@ -350,11 +377,19 @@ impl<'a> Look<'a, '_> {
             let empty = !self.has_item(&section.body);
             let is_stray = match line.kind {
                 LineKind::Code => empty && !same,
-                _ if text.starts_with('|') => empty && !same,
+                _ if text.starts_with('|') && empty => !same,
+                _ if text.starts_with('|') => self.is_unknown(text),
                 _ => begins_like_an_item(text) || empty && text.contains(".sbatch"),
             };
             is_stray.then(|| Self::stray(index, text))
         })
+    }
+
+    /// Whether the first cell of a row is the id of an item that is nowhere else.
+    fn is_unknown(&self, row: &str) -> bool {
+        let cell = row.trim_start_matches('|').split('|').next().unwrap_or("");
+        id::leading(cell.trim())
+            .is_some_and(|found| found.is_usual() && self.known.get(&found.id).is_none())
     }
 
     /// The first line of a quote that reads like an item, where the section has none.

@@ -165,6 +165,28 @@ fn the_last_item_leaves_a_placeholder_and_the_next_takes_its_place() {
 }
 
 #[test]
+fn what_ends_a_section_stays_in_it() {
+    for end in [
+        "(none)",
+        "<!-- new items here -->",
+        "<!-- new items\nhere -->",
+    ] {
+        let doc = format!("## READY\n### Q-1: a\n- x\n\n{end}\n\n## DONE\n(none)\n");
+        let done = moved(&doc, "Q-1", &QueueSection::Done, &[]);
+        assert_eq!(
+            done,
+            format!("## READY\n{end}\n\n## DONE\n### Q-1: a\n- x\n")
+        );
+    }
+    let own = "## READY\n### Q-1: a\n- x\n<!-- ask Ada -->\n\n## DONE\n(none)\n";
+    let done = moved(own, "Q-1", &QueueSection::Done, &[]);
+    assert_eq!(
+        done,
+        "## READY\n(none)\n\n## DONE\n### Q-1: a\n- x\n<!-- ask Ada -->\n"
+    );
+}
+
+#[test]
 fn a_placeholder_that_says_more_is_a_persons() {
     let doc = "## READY\n(none - BLOCKED on Q-7)\n\n## FAILED\n### Q-1: a\n";
     let result = moved(doc, "Q-1", &QueueSection::Ready, &[]);

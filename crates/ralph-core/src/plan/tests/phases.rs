@@ -49,6 +49,34 @@ fn a_live_run_holds_back_its_item_however_the_id_is_joined() {
     );
 }
 
+/// Whoever submitted an item by hand and left it under READY is asked; what the books know of is run again.
+#[test]
+fn an_item_that_tells_of_a_run_nobody_knows_is_asked_about() {
+    let doc = |line: &str, runs: &str| {
+        check_plan(&format!(
+            "//- a/.state/pipeline.json\n{{\"phase\": \"RUN\", \"active_runs\": [], \"completed_runs\": [{runs}]}}\n\
+             //- a/documentation/queue.md\n## READY\n\n### Q-001: first\n{line}\n"
+        ))
+    };
+    insta::assert_snapshot!(doc("- **Job ID**: 56186268", ""), @"a: - NeedsInput: documentation/queue.md:3: Q-001 stands under READY and says `Job ID: 56186268`, and the books have no run of it; take a living job into them with `ralph cluster jobs --adopt JOB --project a`, move what has run to its section, or remove the line when it is to run");
+    let known = "{\"run_id\": \"q001_1\", \"job_id\": \"56186268\", \"status\": \"failed\", \"queue_id\": \"Q-001\"}";
+    insta::assert_snapshot!(doc("- **Job ID**: 56186268", known), @"a: submit Q-001 #2 [Run] Q-001 is the first READY item");
+    for line in [
+        "- Submitted: 2026-01-21 by Ada",
+        "- Run_ID: q001_20260121_075508",
+        "- Completed: 2026-01-21T16:12:40Z",
+    ] {
+        assert!(!doc(line, "").contains("submit Q-001"), "{line}");
+    }
+    for line in [
+        "- Submitted: no",
+        "- Job ID: (none yet)",
+        "- Job: slurm/jobs/q001.sbatch",
+    ] {
+        assert!(doc(line, "").contains("submit Q-001"), "{line}");
+    }
+}
+
 /// A run that has ended is checked against its item, however it spells the id; and two spellings of one id are told.
 #[test]
 fn a_run_finds_its_item_however_the_id_is_joined() {

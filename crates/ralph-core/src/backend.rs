@@ -10,14 +10,14 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Code, Coded, Hint};
-use crate::id::{JobId, RunId, Slug, Token};
+use crate::id::{JobId, QueueId, RunId, Slug, Token};
 use crate::job::{JobQuery, JobReport, Observation};
 use crate::time::Timestamp;
 
 /// A cluster. Every method may be called again after a crash or a lost reply; that is the contract.
 ///
-/// Who implements it keeps three promises, on which everything else stands: there is never a second job for a token; an
-/// error is returned only where the cluster could not be asked, so that what it answered is a value; and a job that is
+/// Who implements it keeps four promises, on which everything else stands: there is never a second job for a token, nor a
+/// second one that lives for an item of a project; an error is returned only where the cluster could not be asked, so that what it answered is a value; and a job that is
 /// not found is [`Sighting::Absent`](crate::job::Sighting::Absent) only when every source has answered.
 #[async_trait]
 pub trait ClusterBackend: Send + Sync + fmt::Debug {
@@ -134,6 +134,10 @@ pub struct SubmitRequest {
     pub token: Token,
     /// The run it is for.
     pub run: RunId,
+    /// The queue item it is for: while a job of one lives, it gets no other, also when the books of the first were lost.
+    /// Without one, only the token is unique.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<QueueId>,
     /// The project it belongs to.
     pub project: Slug,
     /// The script's path inside the project, such as `slurm/jobs/q001.sbatch`.
@@ -174,6 +178,7 @@ impl SubmitRequest {
         Self {
             token,
             run,
+            item: None,
             project,
             script_path: script_path.into(),
             script_sha256: crate::digest::sha256(script.as_bytes()),
@@ -186,6 +191,22 @@ impl SubmitRequest {
             exclude: Vec::new(),
             intent_at,
         }
+    }
+
+    /// What the job does, as a SHA-256: its script, configuration, variables, commit and dependencies. Two submissions
+    /// with the same one make the same job.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let commit = self.git.as_ref().map(|git| &git.sha);
+        let parts = (
+            &self.script,
+            &self.config,
+            &self.variables,
+            commit,
+            &self.after,
+        );
+        let text = serde_json::to_vec(&parts).unwrap_or_default();
+        crate::digest::sha256(&text)
     }
 }
 
@@ -243,6 +264,19 @@ pub enum Receipt {
     Unclear {
         /// The message.
         message: String,
+    },
+    /// Nothing was submitted: a job of an earlier submission of the same item lives.
+    Earlier {
+        /// That job.
+        job: JobId,
+        /// The key of its submission.
+        token: Token,
+        /// The run that it was submitted as.
+        run: RunId,
+        /// When the intent of its submission was made.
+        intent_at: Timestamp,
+        /// Whether it does the same: see [`SubmitRequest::fingerprint`].
+        same: bool,
     },
 }
 

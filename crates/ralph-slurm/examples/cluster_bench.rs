@@ -162,6 +162,7 @@ impl Bench {
         Ok(SubmitRequest {
             token: self.env.ids.token(&run),
             run,
+            item: None,
             project: "bench".parse()?,
             script_path: format!("slurm/jobs/q{number:05}.sbatch"),
             script_sha256: self.sha256(&script)?,

@@ -194,6 +194,7 @@ pub(crate) fn request(script: &str) -> SubmitRequest {
     SubmitRequest {
         token: env().ids.token(&run),
         run,
+        item: None,
         project: "demo".parse().unwrap(),
         script_path: "slurm/jobs/q001.sbatch".to_owned(),
         script: script.to_owned(),

@@ -244,3 +244,27 @@ fn count(folder: &std::path::Path) -> usize {
         })
         .sum()
 }
+
+#[test]
+fn an_item_has_one_living_job_also_where_its_books_were_lost() {
+    let bed = Bed::new();
+    let of_item = |body: &str| SubmitRequest {
+        item: Some("Q-001".parse().unwrap()),
+        ..request(&script("", body))
+    };
+    let [first, second] = [0, 1].map(|_| of_item("until [ -e go ]; do sleep 0.1; done"));
+    let submit = |request: &SubmitRequest| block_on(bed.cluster().submit(request)).unwrap();
+    let job = accepted(&submit(&first));
+    for (request, expected) in [(&second, true), (&second, true), (&of_item("true"), false)] {
+        let answer = submit(request);
+        assert!(
+            matches!(&answer, Receipt::Earlier { job: found, token, same, .. }
+                if *found == job && *token == first.token && *same == expected),
+            "{answer:?}"
+        );
+    }
+    assert_eq!(receipt(&bed, &second.token), Receipt::Absent);
+    fs::File::create(bed.folder.path().join("projects/demo/go")).unwrap();
+    bed.end(job);
+    assert_ne!(accepted(&submit(&second)), job);
+}

@@ -217,3 +217,31 @@ fn killed_between_two_receipts_of_one_call_every_project_has_one_job() {
     }
     assert_eq!(site.jobs().len(), 3);
 }
+
+/// As after `git clean -fdx`, or in a fresh clone.
+#[test]
+fn jobs_that_live_when_all_books_are_lost_are_taken_over_and_not_submitted_again() {
+    let Some(cluster) = cluster(false) else {
+        return;
+    };
+    let site = Site::connected(&cluster);
+    let gate = site.gate("end");
+    let array = format!("#SBATCH --array=0-1\n{gate}");
+    let projects = [("one", gate.as_str()), ("tasks", array.as_str())];
+    let make = || projects.map(|(slug, script)| site.project(slug, "RUN", &[("Q-001", script)]));
+    make();
+    let _ = site.ralph(&["dispatch"]).ended(0);
+    let jobs = projects.map(|(slug, _)| site.live_run(slug).1);
+    fs::remove_dir_all(site.workspace.path("projects")).expect("no books");
+    make();
+    let again = site.ralph(&["dispatch"]).ended(0);
+    let found = projects.map(|(slug, _)| site.live_run(slug).1);
+    assert_eq!(found, jobs, "{}", again.stdout);
+    assert_eq!(site.jobs(), jobs, "{}", again.stdout);
+    site.open_gate("end");
+    let rest = site.ralph(&["dispatch", "--until-idle"]).ended(0);
+    for (slug, _) in projects {
+        assert_eq!(site.state(slug)["phase"], "DONE", "{}", rest.stdout);
+    }
+    assert_eq!(site.jobs(), jobs);
+}

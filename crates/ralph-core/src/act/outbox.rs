@@ -178,6 +178,7 @@ mod tests {
         SubmitRequest {
             token: format!("token-{number}").parse().unwrap(),
             run,
+            item: None,
             project: "demo".parse().unwrap(),
             script_path: String::new(),
             script: String::new(),

@@ -287,6 +287,23 @@ impl Dispatcher {
                     outcome,
                 }
             }
+            Receipt::Earlier { job, run, .. } => {
+                let poll = &self.settings.poll;
+                let taken = submission::taken_over(facts, intent, receipt, poll, now);
+                let why = submission::earlier_lives(facts, *job, run);
+                let found =
+                    format!("is job {job} already, by the run {run} that the books had lost");
+                Settlement {
+                    job: taken.is_some().then_some(*job),
+                    outcome: match taken {
+                        Some(_) => format!("{item} {found}"),
+                        None => format!("{item} stays READY: {why}"),
+                    },
+                    changes: taken
+                        .unwrap_or_else(|| submission::refused(facts, intent, &why, true, now)),
+                    problem: None,
+                }
+            }
             Receipt::Absent | Receipt::Claimed { .. } | Receipt::Unclear { .. } => unsettled(
                 submission::unsettled(facts, now),
                 format!(
@@ -309,6 +326,7 @@ impl Dispatcher {
         let exclude = exclude(facts, &wanted.id, &prepared.script, wanted.extras.exclude);
         let request = SubmitRequest {
             token: self.env.ids.token(&run),
+            item: Some(wanted.id.clone()),
             project: facts.slug.clone(),
             script_path: prepared.script_path,
             script: prepared.script,

@@ -323,7 +323,7 @@ pub enum IntentVerdict {
     Adopt(Receipt),
     /// The cluster has never heard of it: send it again, with the same token.
     Resend,
-    /// The scheduler refused it, and that proves that there is no job.
+    /// It was not taken, and that proves that it has no job.
     Refused(Receipt),
     /// Claimed or unclear, and no source knows a job: wait, or when it has lasted long enough, give up.
     Wait {
@@ -364,7 +364,7 @@ pub fn intent(
             Some(item) if item.section == QueueSection::Ready => (IntentVerdict::Resend, None),
             _ => (IntentVerdict::Abandon, None),
         },
-        Some(Ok(receipt @ Receipt::Refused { .. })) => {
+        Some(Ok(receipt @ (Receipt::Refused { .. } | Receipt::Earlier { .. }))) => {
             (IntentVerdict::Refused(receipt.clone()), None)
         }
         Some(Ok(Receipt::Claimed { .. })) => wait(

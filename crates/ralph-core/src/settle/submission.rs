@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 
 use crate::backend::{FoundBy, Receipt};
 use crate::change::{ChangeSet, FileChange, FileEdit, QueuePlace};
-use crate::id::{JobId, QueueId};
+use crate::id::{JobId, QueueId, RunId};
 use crate::ledger::{self, SubmitLedger};
 use crate::phase::Phase;
-use crate::pipeline::{PipelineEdit, RunKey};
+use crate::pipeline::{PipelineEdit, RunKey, RunView};
 use crate::plan::items::limit_key;
 use crate::plan::rules::{SET_BY_PREFLIGHT, SET_BY_REFUSAL, SET_BY_SESSION};
 use crate::plan::{backoff, verify};
@@ -96,6 +96,62 @@ pub fn accepted(
     forget(&mut draft, facts, intent);
     draft.file(layout::intent(run), FileEdit::Remove);
     draft.finish(format!("{} is job {job}", intent.queue_id))
+}
+
+/// The job of an earlier submission of the item is this run's, where it does the same and no record of the books is of
+/// it: they were lost, as by `git clean`. `None` where that is not so, and nothing may be taken for something else.
+#[must_use]
+pub fn taken_over(
+    facts: &Facts,
+    intent: &Intent,
+    earlier: &Receipt,
+    poll: &PollSettings,
+    now: Timestamp,
+) -> Option<ChangeSet> {
+    let Receipt::Earlier {
+        job,
+        token,
+        run,
+        intent_at,
+        same: true,
+    } = earlier
+    else {
+        return None;
+    };
+    let view = &facts.view;
+    let lists = [
+        &view.active_runs,
+        &view.completed_runs,
+        &view.cancelled_runs,
+    ];
+    let is_it = |known: &RunView| {
+        known.token.as_ref() == Some(token) || known.key.run_id.as_deref() == Some(run.as_str())
+    };
+    if lists.into_iter().flatten().any(is_it) {
+        return None;
+    }
+    // The token is what the cluster knows the job by.
+    let mut as_sent = intent.clone();
+    as_sent.request.token = token.clone();
+    as_sent.request.intent_at = *intent_at;
+    let receipt = Receipt::Accepted {
+        job: *job,
+        cluster: None,
+        how: FoundBy::Queue,
+        remarks: format!("submitted as {run}, which the books had lost"),
+    };
+    Some(accepted(facts, &as_sent, &receipt, poll, now))
+}
+
+/// Why an item is not submitted while a job of it lives that is not taken over.
+#[must_use]
+pub fn earlier_lives(facts: &Facts, job: JobId, run: &RunId) -> String {
+    format!(
+        "job {job}, submitted for it as {run}, still lives on the cluster and is not certain to be the same; it is \
+         submitted when that job has left the queue. `ralph cluster jobs --adopt {job} --project {}` takes the job into \
+         the books",
+        facts.slug
+    )
 }
 
 /// A run that the state file has lost is in it again, as its ledger has it, so that its job is asked about and its item

@@ -178,7 +178,10 @@ fn named(job: &mut Job, receipt: Receipt) -> Result<(), JobStanding> {
             State::Failed,
             format!("the scheduler refused it: {message}"),
         )),
-        Receipt::Claimed { .. } => Err(unknown("it is being submitted".to_owned())),
+        // A loop is no item of a queue.
+        Receipt::Claimed { .. } | Receipt::Earlier { .. } => {
+            Err(unknown("it is being submitted".to_owned()))
+        }
         Receipt::Unclear { message } => Err(unknown(message)),
     }
 }

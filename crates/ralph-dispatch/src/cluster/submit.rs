@@ -175,6 +175,7 @@ async fn request(
     Ok(SubmitRequest {
         token: bench.env.ids.token(&run),
         run,
+        item: None,
         project: format!("loop-{}", record.repository)
             .parse()
             .map_err(wrong)?,

@@ -54,6 +54,38 @@ $states
 END
 }
 
+# Whether something of the item stands against its submission: a job of an earlier token that lives, or that may.
+# SLURM is asked only where there is an earlier token, and once for all of a bundle.
+earlier_stands() {
+  read -r mine rest <"$root/.ralph/items/$item/$token"
+  for entry in "$root/.ralph/items/$item"/*; do
+    other=${entry##*/}
+    [ "$other" != "$token" ] && [ -e "$receipts/$other/claim" ] && read -r theirs rest <"$entry" || continue
+    if [ -z "$queue" ] && ! queue=$(within 30 squeue --me -h -t all -o "%i$us%T$us%k$us%o" 2>&1; code=$?; printf .; exit "$code"); then
+      said='' complained="whether a job of it lives, submitted as $other, cannot be asked: ${queue%.}" queue=''
+      answer item
+      return
+    fi
+    job=$(printf '%s\n' "${queue%.}" | awk -F "$us" -v token="$other" '
+      !found && index($0, token) && $2 !~ /^(COMPLETED|CANCELLED|FAILED|TIMEOUT|NODE_FAIL|PREEMPTED|BOOT_FAIL|DEADLINE|OUT_OF_MEMORY|REVOKED)$/ {
+        split($1, number, /[_+]/); print number[1]; found = 1
+      }')
+    if [ -n "$job" ]; then
+      said='' complained=''
+      if [ "$mine" = "$theirs" ]; then answer earlier "$job" "$other" same "$rest"; else answer earlier "$job" "$other" other "$rest"; fi
+      return
+    fi
+    # Somebody may be submitting it at this moment. So long after a claim no job comes of it any more.
+    since=$(stat -c %Y "$receipts/$other/claim" 2>/dev/null || printf 0)
+    if [ ! -e "$receipts/$other/rc" ] && [ $(($(date +%s) - since)) -lt 600 ]; then
+      said='' complained="it is being submitted already, as $other"
+      answer item
+      return
+    fi
+  done
+  return 1
+}
+
 # The folders that the job's logs go to; without them a job dies at once and without a word.
 make_folders() {
   [ -d "$root/$workdir" ] || mkdir -p "$root/$workdir" || return
@@ -81,11 +113,12 @@ submit_one() {
     read_marker
     return
   fi
-  workdir=. folders='' sha256='' preflight='' syntax='' export='' after='' against=''
+  workdir=. item='' folders='' sha256='' preflight='' syntax='' export='' after='' against=''
   set --
   while read -r key value; do
     case $key in
       workdir) workdir=$value ;;
+      item) item=$value ;;
       folder) folders=$folders$value$newline ;;
       sha256) sha256=$value ;;
       preflight) preflight=$value ;;
@@ -120,6 +153,7 @@ submit_one() {
     answer preflight
     return
   fi
+  if [ -n "$item" ] && earlier_stands; then return; fi
   if ! { printf '%s\n' "$bundle" >"$folder/claim"; } 2>/dev/null; then
     read_marker
     return
@@ -180,7 +214,7 @@ if ! sums=$(write_jobs "$@"); then
   part storage printf 'the scripts could not be written below %s\n' "$receipts"
   finish 0
 fi
-sums_differ=''
+sums_differ='' queue=''
 if command -v sha256sum >/dev/null 2>&1; then
   printf '%s\n' "$sums" | sha256sum --status -c 2>/dev/null || sums_differ=yes
 fi

@@ -69,6 +69,12 @@ impl<'a> Order<'a> {
             format!("workdir {folder}"),
             format!("sha256 {}", request.script_sha256),
         ];
+        lines.extend(
+            request
+                .item
+                .as_ref()
+                .map(|item| format!("item {}/{item}", request.project)),
+        );
         // The contract's folder is there before any job starts, whatever the script says.
         let contract = if folder == "." {
             format!("projects/{}/slurm/logs", request.project)
@@ -133,6 +139,16 @@ impl<'a> Order<'a> {
             options.push(format!("--exclude={}", request.exclude.join(",")));
         }
         options
+    }
+
+    /// The file below `items/` that says whose submission this is: what it does, when its intent was made, its run.
+    fn of_item(&self) -> Option<(String, Vec<u8>)> {
+        let request = self.request;
+        let item = request.item.as_ref()?;
+        let since = request.intent_at.as_second();
+        let text = format!("{} {since} {}\n", request.fingerprint(), request.run);
+        let path = format!("items/{}/{item}/{}", request.project, request.token);
+        Some((path, text.into_bytes()))
     }
 
     /// The files of the order's folder.
@@ -203,7 +219,7 @@ fn variables(request: &SubmitRequest) -> Result<String, String> {
     Ok(text)
 }
 
-/// The bundle as a tar archive: one folder per token, below the token's own.
+/// The bundle as a tar archive: one folder per token, below the token's own, and one file per item's token.
 pub(super) fn archive<'o, 'a: 'o>(
     bundle: &str,
     orders: impl Iterator<Item = &'o Order<'a>>,
@@ -211,17 +227,18 @@ pub(super) fn archive<'o, 'a: 'o>(
     let mut archive = tar::Builder::new(Vec::new());
     let mut seen = std::collections::BTreeSet::new();
     for order in orders.filter(|order| seen.insert(order.token().clone())) {
-        for (name, bytes) in order.files() {
+        let files = order.files().into_iter();
+        let files = files.map(|(name, bytes)| {
+            let path = format!("receipts/{}/{bundle}/{name}", order.token());
+            (path, bytes)
+        });
+        for (path, bytes) in files.chain(order.of_item()) {
             let mut header = tar::Header::new_gnu();
             header.set_size(bytes.len() as u64);
             header.set_mode(0o644);
             // `tar -m` unpacks with the cluster's own time.
             header.set_mtime(0);
-            archive.append_data(
-                &mut header,
-                format!("receipts/{}/{bundle}/{name}", order.token()),
-                bytes.as_slice(),
-            )?;
+            archive.append_data(&mut header, path, bytes.as_slice())?;
         }
     }
     archive.into_inner()

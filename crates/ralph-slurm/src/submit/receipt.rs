@@ -30,6 +30,8 @@ enum State {
     Waits,
     /// Not submitted: a failed dependency, a syntax error, a preflight that the scheduler refused.
     Stopped,
+    /// Not submitted: a job of an earlier submission of the item lives.
+    Earlier(Receipt),
     /// The scheduler's preflight complained.
     Preflight,
     /// Not a word that this version knows.
@@ -102,6 +104,7 @@ impl Marker {
                 message: message(),
                 limit: false,
             },
+            State::Earlier(receipt) => receipt.clone(),
             // The real submission was not tried, so whatever the preflight met, no job exists.
             State::Preflight => Receipt::Refused {
                 limit: judge(&self.complained) != Verdict::Refused,
@@ -129,13 +132,26 @@ impl State {
             "ran" => value
                 .and_then(|code| code.parse().ok())
                 .map_or_else(unreadable, Self::Ran),
-            "storage" | "unsent" => Self::Waits,
+            "storage" | "unsent" | "item" => Self::Waits,
+            "earlier" => earlier(line).map_or_else(unreadable, Self::Earlier),
             "dependency" if value == Some("wait") => Self::Waits,
             "dependency" | "syntax" => Self::Stopped,
             "preflight" => Self::Preflight,
             _ => unreadable(),
         }
     }
+}
+
+/// `earlier JOB TOKEN same|other SECONDS RUN`.
+fn earlier(line: &str) -> Option<Receipt> {
+    let mut words = line.splitn(6, ' ').skip(1);
+    Some(Receipt::Earlier {
+        job: words.next()?.parse().ok()?,
+        token: words.next()?.parse().ok()?,
+        same: words.next()? == "same",
+        intent_at: Timestamp::from_second(words.next()?.parse().ok()?).ok()?,
+        run: words.next()?.parse().ok()?,
+    })
 }
 
 /// Everything that one look learned about a token.
@@ -177,7 +193,10 @@ pub(super) fn jobs_of(token: &Token, text: &str) -> Result<Vec<JobId>, String> {
 /// accounting are, and only both together prove that there is no job.
 pub(super) fn conclude(findings: &Findings) -> Result<Receipt, BackendError> {
     let own = findings.marker.receipt();
-    if matches!(own, Receipt::Accepted { .. } | Receipt::Refused { .. }) {
+    if matches!(
+        own,
+        Receipt::Accepted { .. } | Receipt::Refused { .. } | Receipt::Earlier { .. }
+    ) {
         return Ok(own);
     }
     let queued = findings.queue.iter().flatten().copied();
@@ -243,6 +262,9 @@ mod tests {
             Ok(Receipt::Refused { limit, .. }) => format!("refused limit={limit}"),
             Ok(Receipt::Claimed { .. }) => "claimed".to_owned(),
             Ok(Receipt::Unclear { .. }) => "unclear".to_owned(),
+            Ok(Receipt::Earlier { job, run, same, .. }) => {
+                format!("earlier {job} {run} same={same}")
+            }
             Ok(Receipt::Absent) => "absent".to_owned(),
             Err(_) => "could not ask".to_owned(),
         }
@@ -305,6 +327,25 @@ mod tests {
                 none,
                 none,
                 "refused limit=false",
+            ),
+            (
+                "earlier 77 t-9 same 1795184202 läufe, alle zusammen",
+                down,
+                down,
+                "earlier 77 läufe, alle zusammen same=true",
+            ),
+            (
+                "earlier 77 t-9 other 1795184202 r1",
+                down,
+                down,
+                "earlier 77 r1 same=false",
+            ),
+            ("earlier 77", none, none, "unclear"),
+            (
+                "item\nerr it is being submitted already, as t-9",
+                none,
+                none,
+                "refused limit=true",
             ),
             ("quantum", none, none, "unclear"),
         ];

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod items;
 mod observe;
 mod scheduler;
 #[path = "../shared/mod.rs"]

@@ -1,7 +1,7 @@
 //! A state file that was taken back, as `git checkout` does, while the ledger of a run still says that it has a job.
 
 use super::{Bed, told};
-use crate::cluster::mock::{JobScript, Method, Rule};
+use crate::cluster::mock::{Fault, JobScript, Method, Rule};
 use crate::error::{Code, Coded as _};
 
 const STATE: &str = "projects/p/.state/pipeline.json";
@@ -153,4 +153,120 @@ async fn an_array_of_a_project_in_debug_ends_part_by_part_and_the_project_stays_
         bed.state("p")["completed_runs"].as_array().map(Vec::len),
         Some(1)
     );
+}
+
+/// State, queue and `runs/` are as they were before the first dispatch, as after `git clean -fdx` or in a fresh clone.
+fn all_lost(bed: &Bed, phase: &str) {
+    std::fs::remove_dir_all(bed.path("projects/p/runs")).unwrap();
+    std::fs::remove_dir_all(bed.path("projects/p/.state")).unwrap();
+    bed.project("p", phase, &[("Q-001", "")]);
+    // Another second: the run gets another id.
+    bed.wait(5);
+}
+
+/// How many of the first two jobs there are.
+fn jobs(bed: &Bed) -> usize {
+    let ids = ["1001", "1002"].map(|id| id.parse().unwrap());
+    ids.into_iter()
+        .filter(|id| bed.cluster.true_state(*id).is_some())
+        .count()
+}
+
+#[tokio::test]
+async fn a_job_that_lives_when_all_books_are_lost_is_taken_over_and_not_submitted_again() {
+    let bed = bed();
+    bed.dispatch().await;
+    all_lost(&bed, "RUN");
+    insta::assert_snapshot!(told(&bed.dispatch().await), @r"
+    p submit RUN->WAIT_SLURM: Q-001 is job 1001 already, by the run q001_20261120_120000 that the books had lost
+    exit 0
+    ");
+    let run = &bed.state("p")["active_runs"][0];
+    assert_eq!(
+        (&run["run_id"], &run["job_id"], &run["submitted_at"]),
+        (
+            &"q001_20261120_120005".into(),
+            &"1001".into(),
+            &"2026-11-20T12:00:00Z".into()
+        )
+    );
+    bed.wait(100);
+    insta::assert_snapshot!(told(&bed.dispatch().await), @r"
+    p q001_20261120_120005: completed: No failure was found
+    p check CHECK->CHECK: results of 1 run recorded
+    exit 0
+    ");
+    assert_eq!(jobs(&bed), 1);
+}
+
+#[tokio::test]
+async fn an_item_whose_script_changed_since_the_books_were_lost_waits_for_the_job_that_lives() {
+    let bed = bed();
+    bed.dispatch().await;
+    all_lost(&bed, "RUN");
+    bed.write(
+        "projects/p/slurm/jobs/q001.sbatch",
+        "#!/bin/bash\n#SBATCH --time=01:00:00\necho more\n",
+    );
+    for _ in 0..2 {
+        let told = told(&bed.dispatch().await);
+        assert!(
+            told.contains(
+                "Q-001 stays READY: job 1001, submitted for it as q001_20261120_120000, still lives"
+            ) || told.contains("waiting"),
+            "{told}"
+        );
+    }
+    assert_eq!(jobs(&bed), 1);
+    bed.wait(4_000);
+    bed.dispatch().await;
+    assert_eq!(bed.state("p")["active_runs"][0]["job_id"], "1002");
+}
+
+#[tokio::test]
+async fn a_job_that_the_books_call_lost_and_that_lives_gets_no_second_one_beside_it() {
+    let bed = bed();
+    bed.dispatch().await;
+    let run = "q001_20261120_120000";
+    bed.project("p", "RUN", &[("Q-001", "")]);
+    bed.write(
+        STATE,
+        &format!("{{\"phase\": \"RUN\", \"active_runs\": [], \"completed_runs\": [{{\"run_id\": \"{run}\", \
+            \"job_id\": \"1001\", \"status\": \"failed\", \"queue_id\": \"Q-001\"}}]}}\n"),
+    );
+    let told = told(&bed.dispatch().await);
+    assert!(told.contains("Q-001 stays READY: job 1001"), "{told}");
+    assert_eq!(jobs(&bed), 1);
+}
+
+/// Killed before and after the answer that another job lives, and the answer lost: it is the same one the next time.
+#[tokio::test]
+async fn the_answer_that_an_earlier_job_lives_may_be_lost() {
+    for fault in [Fault::LostReply, Fault::BeforeSend] {
+        let bed = bed();
+        bed.dispatch().await;
+        all_lost(&bed, "RUN");
+        bed.cluster.fault(Method::Submit, fault.clone());
+        let first = bed.dispatch().await;
+        assert_eq!(
+            first.steps[0].problem.as_ref().map(|p| p.exit_code),
+            Some(25),
+            "{fault:?} {}",
+            told(&first)
+        );
+        for _ in 0..2 {
+            bed.wait(10);
+            bed.dispatch().await;
+            assert_eq!(
+                bed.state("p")["active_runs"][0]["job_id"],
+                "1001",
+                "{fault:?}"
+            );
+        }
+        assert_eq!(
+            bed.state("p")["active_runs"].as_array().map(Vec::len),
+            Some(1)
+        );
+        assert_eq!(jobs(&bed), 1);
+    }
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::dependency::Dependency;
 use super::export::{Export, is_name};
 use crate::backend::SubmitRequest;
-use crate::id::{JobId, RunId, Slug, Token};
+use crate::id::{JobId, QueueId, RunId, Slug, Token};
 use crate::sbatch::{self, Directive, Names};
 use crate::time::Timestamp;
 
@@ -41,6 +41,11 @@ pub(super) struct JobPlan {
     /// Our key; a query that names another is about another job.
     pub(super) token: Token,
     pub(super) run: RunId,
+    #[serde(default)]
+    pub(super) item: Option<QueueId>,
+    /// What it does, see [`SubmitRequest::fingerprint`].
+    #[serde(default)]
+    pub(super) fingerprint: String,
     pub(super) project: Slug,
     /// `--job-name`, else the script's file name.
     pub(super) name: String,
@@ -130,6 +135,8 @@ impl JobPlan {
             job: JobId::whole(1).map_err(|error| error.to_string())?,
             token: request.token.clone(),
             run: request.run.clone(),
+            item: request.item.clone(),
+            fingerprint: request.fingerprint(),
             project: request.project.clone(),
             name: options.name(&request.script_path)?,
             user: desk.user.to_owned(),

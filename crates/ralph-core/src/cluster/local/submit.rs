@@ -25,6 +25,7 @@ use super::plan::{Desk, JobPlan, remarks};
 use crate::backend::{FoundBy, Receipt, SubmitRequest};
 use crate::crash_point;
 use crate::id::{JobId, Token};
+use crate::job::Finality;
 use crate::process::hold::{VOID, call_off};
 use crate::process::lock::LifeLock;
 use crate::process::record::{Keep, RECORD, read_record, read_unsynced, replace, write_record};
@@ -100,6 +101,9 @@ impl Submission<'_> {
             return Ok((answer.into(), None));
         }
         crash_point!("local.locked");
+        if let Some(earlier) = self.earlier(request)? {
+            return Ok((earlier, None));
+        }
         let (answer, spawned) = match self.plan(request)? {
             Ok(plan) => {
                 let remarks = remarks(&request.script);
@@ -112,6 +116,30 @@ impl Submission<'_> {
         write_record(&folder.join(ANSWER), &answer, Keep::WhileTheMachineRuns)
             .map_err(at(&folder))?;
         Ok((answer.into(), spawned))
+    }
+
+    /// The job of an earlier submission of the same item that lives. A job whose records cannot be read is nobody's.
+    fn earlier(&self, request: &SubmitRequest) -> Result<Option<Receipt>, SubmitError> {
+        let Some(item) = &request.item else {
+            return Ok(None);
+        };
+        let mut look = Look::new(self.layout, self.boot_id, self.now);
+        let jobs = self.layout.jobs();
+        let jobs = jobs.map_err(storage(&self.layout.receipt(&request.token)))?;
+        Ok(jobs.into_iter().rev().find_map(|job| {
+            let (plan, _) = look.job(job).ok().flatten()?;
+            let is_of_item = plan.item.as_ref() == Some(item)
+                && plan.project == request.project
+                && plan.token != request.token;
+            let report = is_of_item.then(|| look.job_report(job).ok().flatten())??;
+            (report.finality() == Finality::Alive).then(|| Receipt::Earlier {
+                same: plan.fingerprint == request.fingerprint(),
+                intent_at: plan.submitted,
+                token: plan.token,
+                run: plan.run,
+                job,
+            })
+        }))
     }
 
     /// The plan, or the refusal.
@@ -284,6 +312,7 @@ mod tests {
             let request = SubmitRequest {
                 token: env.ids.token(&run),
                 run,
+                item: None,
                 project: "demo".parse().unwrap(),
                 script_path: "slurm/jobs/q001.sbatch".to_owned(),
                 script: "#!/bin/sh\n".to_owned(),

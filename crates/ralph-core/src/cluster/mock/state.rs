@@ -165,6 +165,9 @@ impl MockState {
         if self.markers.contains_key(&request.token) {
             return self.receipt(&request.token, Timestamp::MIN, ask);
         }
+        if let Some(earlier) = self.earlier(request, ask.now) {
+            return earlier;
+        }
         let refused = match &ask.fault {
             Fault::Refused { message, limit } => Some((message.clone(), *limit)),
             _ => self.refusal(request, ask.now),
@@ -195,6 +198,26 @@ impl MockState {
         };
         self.markers.insert(request.token.clone(), marker);
         reply
+    }
+
+    /// The job of an earlier submission of the same item that lives.
+    fn earlier(&self, request: &SubmitRequest, now: Timestamp) -> Option<Receipt> {
+        let lives = |position: usize, job: &MockJob| {
+            let truth = job.whole(self.eligible(position, now), now);
+            truth.state.finality() == Finality::Alive
+        };
+        self.jobs.iter().enumerate().find_map(|(position, job)| {
+            let sent = job.request.as_ref()?;
+            let is_of_item = sent.item.is_some()
+                && (&sent.project, &sent.item) == (&request.project, &request.item);
+            (is_of_item && lives(position, job)).then(|| Receipt::Earlier {
+                job: job.id,
+                token: sent.token.clone(),
+                run: sent.run.clone(),
+                intent_at: sent.intent_at,
+                same: sent.fingerprint() == request.fingerprint(),
+            })
+        })
     }
 
     /// Why the scheduler would refuse, and whether waiting helps.

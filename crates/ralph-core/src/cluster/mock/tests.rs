@@ -36,6 +36,7 @@ fn request(number: u32) -> SubmitRequest {
     SubmitRequest {
         token: format!("ralph-q{number:03}-00").parse().unwrap(),
         run: format!("q{number:03}_20261120_120000").parse().unwrap(),
+        item: None,
         project: "toy".parse().unwrap(),
         script_path: format!("slurm/jobs/q{number:03}.sbatch"),
         script: "#!/bin/bash\necho\n".to_owned(),
@@ -206,6 +207,7 @@ fn told(answer: &Result<Receipt, BackendError>) -> String {
         Ok(Receipt::Refused { limit: true, .. }) => "refused, wait".to_owned(),
         Ok(Receipt::Refused { .. }) => "refused".to_owned(),
         Ok(Receipt::Unclear { .. }) => "unclear".to_owned(),
+        Ok(Receipt::Earlier { job, same, .. }) => format!("earlier {job}, same: {same}"),
         Err(error) => error.code().to_string(),
     }
 }

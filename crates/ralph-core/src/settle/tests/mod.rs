@@ -101,6 +101,7 @@ pub(crate) fn intent(item: &str) -> Intent {
         request: SubmitRequest {
             token: "ralph-q001-t1".parse().unwrap(),
             run: "q001_1".parse().unwrap(),
+            item: None,
             project: "demo".parse().unwrap(),
             script_path: "slurm/jobs/q001.sbatch".to_owned(),
             script: "#!/bin/bash\n#SBATCH -p gpu\n#SBATCH --partition=short\necho\n".to_owned(),

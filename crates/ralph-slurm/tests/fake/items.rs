@@ -1,0 +1,128 @@
+//! One living job per item, also where the books of the first submission were lost.
+
+use std::process::Command;
+
+use ralph_core::backend::{ClusterBackend as _, Receipt, SubmitRequest};
+use ralph_slurm::Fault;
+
+use crate::scheduler::Scheduler;
+use crate::shared::{accepted, request};
+
+const SCRIPT: &str = "#!/bin/bash\n#SBATCH --time=1\n\necho hello\n";
+
+/// A submission of one item by books that know of no other.
+fn of_item(cluster: &Scheduler, script: &str) -> SubmitRequest {
+    SubmitRequest {
+        item: Some("Q-001".parse().unwrap()),
+        ..request(&cluster.env, script)
+    }
+}
+
+fn age(cluster: &Scheduler, request: &SubmitRequest, seconds: u32) {
+    let claim = cluster.receipt_folder(request.token.as_str()).join("claim");
+    let touched = Command::new("touch")
+        .args(["-d", &format!("{seconds} seconds ago")])
+        .arg(claim)
+        .status();
+    assert!(touched.unwrap().success());
+}
+
+#[tokio::test]
+async fn an_item_whose_job_lives_gets_no_second_one_whatever_the_books_know() {
+    let cluster = Scheduler::new();
+    let backend = cluster.backend();
+    let first = of_item(&cluster, SCRIPT);
+    let job = accepted(&backend.submit(&first).await.unwrap());
+    assert_eq!(
+        cluster.log("squeue"),
+        "",
+        "an item's first submission asks nothing"
+    );
+
+    let second = of_item(&cluster, SCRIPT);
+    let expected = |same| Receipt::Earlier {
+        job,
+        token: first.token.clone(),
+        run: first.run.clone(),
+        intent_at: to_the_second(&first),
+        same,
+    };
+    for fault in [None, Some(Fault::LostReply), Some(Fault::BeforeSend), None] {
+        let faulty = cluster.backend_with(fault.clone());
+        let answer = faulty.submit(&second).await;
+        assert_eq!(answer.ok(), fault.is_none().then(|| expected(true)));
+        let looked = backend.receipt(&second.token, second.intent_at).await;
+        assert_eq!(looked.unwrap(), Receipt::Absent);
+    }
+    let other = of_item(&cluster, "#!/bin/bash\n#SBATCH --time=1\n\necho other\n");
+    assert_eq!(backend.submit(&other).await.unwrap(), expected(false));
+    assert_eq!(
+        backend.submit(&first).await.unwrap(),
+        backend.submit(&first).await.unwrap()
+    );
+    assert_eq!(cluster.jobs(), 1);
+
+    // The same item of another project, and one that is no item of a queue, are others.
+    for another in [
+        SubmitRequest {
+            project: "other".parse().unwrap(),
+            ..of_item(&cluster, SCRIPT)
+        },
+        request(&cluster.env, SCRIPT),
+    ] {
+        accepted(&backend.submit(&another).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn an_item_whose_job_has_left_the_queue_is_submitted_again() {
+    let cluster = Scheduler::new();
+    let backend = cluster.backend();
+    let [first, second] = [0, 1].map(|_| of_item(&cluster, SCRIPT));
+    accepted(&backend.submit(&first).await.unwrap());
+    cluster.set("queue.forgets", "");
+    accepted(&backend.submit(&second).await.unwrap());
+    assert_eq!(cluster.jobs(), 2);
+}
+
+#[tokio::test]
+async fn where_nobody_can_say_whether_a_job_of_the_item_lives_nothing_is_submitted() {
+    let cluster = Scheduler::new();
+    let backend = cluster.backend();
+    let [first, second] = [0, 1].map(|_| of_item(&cluster, SCRIPT));
+    accepted(&backend.submit(&first).await.unwrap());
+    let waits = async |why: &str| {
+        let answer = backend.submit(&second).await.unwrap();
+        let Receipt::Refused {
+            message,
+            limit: true,
+        } = answer
+        else {
+            panic!("{answer:?}")
+        };
+        assert!(
+            message.contains(why) && message.contains(first.token.as_str()),
+            "{message}"
+        );
+        assert_eq!(cluster.jobs(), 1);
+    };
+    cluster.set(
+        "squeue.fail",
+        "slurm_load_jobs error: Unable to contact slurm controller\n",
+    );
+    waits("Unable to contact slurm controller").await;
+    cluster.unset("squeue.fail");
+    // The one that claimed it is at work, or has died a moment ago.
+    cluster.set("queue.forgets", "");
+    std::fs::remove_file(cluster.receipt_folder(first.token.as_str()).join("rc")).unwrap();
+    age(&cluster, &first, 500);
+    waits("it is being submitted already").await;
+    age(&cluster, &first, 700);
+    accepted(&backend.submit(&second).await.unwrap());
+    assert_eq!(cluster.jobs(), 2);
+}
+
+/// The time of the intent as the cluster keeps it.
+fn to_the_second(request: &SubmitRequest) -> ralph_core::time::Timestamp {
+    ralph_core::time::Timestamp::from_second(request.intent_at.as_second()).unwrap()
+}

@@ -75,7 +75,7 @@ fn bounds(settings: &PoolSettings) -> Bounds {
         ..=1 => (0, 1),
         // With others in line, one that is ready is enough: whoever gets the slot starts at once.
         _ if settings.is_budget_shared => (1, workers.saturating_mul(4)),
-        _ => (workers.min(16), workers.saturating_mul(4)),
+        _ => (workers.min(24), workers.saturating_mul(4)),
     };
     Bounds {
         workers,

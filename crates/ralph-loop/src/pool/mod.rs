@@ -9,6 +9,7 @@
 mod aside;
 mod board;
 mod brakes;
+mod checks;
 mod end;
 mod error;
 mod finish;

@@ -22,6 +22,8 @@ mod push;
 mod ready;
 pub mod schedule;
 mod shop;
+#[cfg(test)]
+mod tests;
 mod told;
 mod tracked;
 mod work;

@@ -77,7 +77,9 @@ pub struct AttemptRecord {
     pub denials: Vec<String>,
     /// The checks and their results.
     pub checks: Vec<String>,
-    /// The same for the text of a pull request.
+    /// What the checks printed that failed, for the next attempt.
+    pub printed: Option<String>,
+    /// The checks and their results for the text of a pull request.
     pub gates: Vec<GateLine>,
     /// Files of the loop that the agent changed and the commit does not have.
     pub protected: Vec<String>,
@@ -174,6 +176,7 @@ impl AttemptRecord {
             summary: None,
             denials: Vec::new(),
             checks: Vec::new(),
+            printed: None,
             gates: Vec::new(),
             protected: Vec::new(),
             commit: None,

@@ -197,6 +197,72 @@ fn work_that_fails_its_checks_is_kept_on_its_branch() {
 }
 
 #[test]
+fn what_a_failed_check_printed_is_in_the_log_and_in_the_next_prompt() {
+    let repository = Repository::with_plan(&["- [ ] Rubbish"]);
+    let prompts = repository.home().join("prompts");
+    let agent = format!(
+        "#!/bin/sh\ncat >> '{}'\necho x > bad.txt\n",
+        prompts.display()
+    );
+    repository.write("../agent", &agent);
+    let program = repository.home().join("agent");
+    let words = ["+x", &program.display().to_string()];
+    assert!(
+        Command::new("chmod")
+            .args(words)
+            .status()
+            .expect("chmod")
+            .success()
+    );
+    let check = "sh -c 'echo expected 7, found 8; printf ghp_%036d 7; test ! -e bad.txt'";
+    let mut command = repository.command(&["--parallel", "1", "9", "--max-task-attempts", "2"]);
+    command.args(["--quality-gates", check]);
+    let _ = Ran::of_command(command.env("RALPH_AGENT_COMMAND", &program)).ended(1);
+    assert_eq!(repository.outcomes(), ["gates_failed", "gates_failed"]);
+    for attempt in repository.attempts() {
+        let reason = attempt["reason"].as_str().expect("a reason");
+        assert_eq!(reason, format!("`{check}` failed (exit 1)"));
+        let log = repository.read(&format!(
+            ".ralph/{}",
+            attempt["log"].as_str().expect("a log")
+        ));
+        assert!(log.contains("ralph: | expected 7, found 8\n"), "{log}");
+        assert!(
+            log.contains("` failed (exit 1); the end of its output:\n"),
+            "{log}"
+        );
+        assert!(!log.contains("ghp_0"), "{log}");
+    }
+    let prompts = repository.read("../prompts");
+    assert_eq!(
+        prompts
+            .matches(r"\n| expected 7, found 8\n| ghp_[masked]\n")
+            .count(),
+        1,
+        "{prompts}"
+    );
+}
+
+#[test]
+fn work_that_deletes_every_file_is_not_merged_and_is_named() {
+    let repository = Repository::with_plan(&[
+        "- [ ] Clear :: remove README.md; remove .gitignore; commit it is all gone",
+    ]);
+    let _ = repository
+        .ralph(&["loop", "--quality-gates", "none"])
+        .ended(1);
+    assert_eq!(repository.outcomes(), ["gates_failed"]);
+    assert!(repository.root().join("README.md").exists());
+    let attempt = &repository.attempts()[0];
+    assert_eq!(attempt["branch"], repository.branches()[0].as_str());
+    let reason = attempt["reason"].as_str().expect("a reason");
+    assert!(
+        reason.starts_with("it deletes all 2 files of the repository"),
+        "{reason}"
+    );
+}
+
+#[test]
 fn a_loop_that_a_hook_has_started_points_no_check_at_the_repository_of_the_hook() {
     let repository = Repository::with_plan(&["- [ ] Good :: write good.txt good; commit good"]);
     let words = [

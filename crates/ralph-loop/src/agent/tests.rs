@@ -80,7 +80,6 @@ impl Case {
             worktree: self.folder.path().join("work"),
             branch: "b".to_owned(),
             project: "p".to_owned(),
-            temporary: None,
         }
     }
 

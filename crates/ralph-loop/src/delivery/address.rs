@@ -1,5 +1,7 @@
 //! The address of a remote: which forge, which repository. Nothing here asks anybody.
 
+use std::net::IpAddr;
+
 /// A repository at a forge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
@@ -43,6 +45,34 @@ impl Address {
             host: host.to_owned(),
             path: path.to_owned(),
         })
+    }
+
+    /// Whether the host of such an address is a name of ssh's, which may be one that only the user's own settings know
+    /// (ssh_config(5), `Host`).
+    #[must_use]
+    pub fn is_ssh(url: &str) -> bool {
+        let scheme = url.split_once("://").map(|(scheme, _)| scheme);
+        !scheme.is_some_and(|scheme| scheme.starts_with("http") || scheme == "git")
+    }
+
+    /// The same at the host that `ssh -G` has shown for its name. Where that is a bare number, the name says more; and
+    /// GitHub's second entrance for ssh has no web pages.
+    #[must_use]
+    pub fn at(self, shown: &str) -> Self {
+        let host = shown
+            .lines()
+            .find_map(|line| line.strip_prefix("hostname "));
+        match host.map(str::trim) {
+            Some("ssh.github.com") => Self {
+                host: "github.com".to_owned(),
+                ..self
+            },
+            Some(host) if host.parse::<IpAddr>().is_err() => Self {
+                host: host.to_owned(),
+                ..self
+            },
+            _ => self,
+        }
     }
 
     /// As `gh --repo` takes it; it knows owners and names only.
@@ -107,6 +137,22 @@ mod tests {
             "host:name",
         ] {
             assert_eq!(read(url), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_name_of_ssh_s_stands_for_the_host_that_it_shows() {
+        let url = "git@github.com-work:owner/name.git";
+        let host = |shown: &str| Address::parse(url).unwrap().at(shown).host;
+        assert!(Address::is_ssh(url) && Address::is_ssh("ssh://git@work/o/n"));
+        assert!(!Address::is_ssh("https://github.com/o/n"));
+        assert_eq!(
+            host("user git\nhostname github.com\nport 22\n"),
+            "github.com"
+        );
+        assert_eq!(host("hostname ssh.github.com\nport 443\n"), "github.com");
+        for unclear in ["", "hostname 10.0.0.7\n", "hostname ::1\n"] {
+            assert_eq!(host(unclear), "github.com-work");
         }
     }
 

@@ -112,7 +112,7 @@ impl Failure {
 }
 
 impl Program {
-    async fn run(&self, arguments: &[&str], input: &str) -> Result<String, Failure> {
+    pub(super) async fn run(&self, arguments: &[&str], input: &str) -> Result<String, Failure> {
         let mut argv = vec![self.program.to_string_lossy().into_owned()];
         argv.extend(arguments.iter().map(|word| (*word).to_owned()));
         let mut variables: Vec<(String, String)> = [

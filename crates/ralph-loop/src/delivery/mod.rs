@@ -13,7 +13,7 @@ mod forge;
 mod tests;
 pub mod text;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ralph_core::time::Timestamp;
@@ -43,7 +43,9 @@ pub struct DeliverySettings {
     pub interval: Duration,
     /// The program that makes them, `gh`.
     pub forge_program: PathBuf,
-    /// Variables for it, on top of the inherited ones.
+    /// The program that knows what the user calls a host, `ssh`.
+    pub ssh_program: PathBuf,
+    /// Variables for both, on top of the inherited ones.
     pub forge_variables: Vec<(String, String)>,
 }
 
@@ -57,6 +59,7 @@ impl DeliverySettings {
             draft: false,
             interval: Duration::from_secs(2),
             forge_program: PathBuf::from("gh"),
+            ssh_program: PathBuf::from("ssh"),
             forge_variables: Vec::new(),
         }
     }
@@ -241,22 +244,30 @@ impl Deliverer {
     async fn address(&self) -> Option<Address> {
         let ask = || async {
             let url = self.git.push_url(&self.settings.remote).await.ok()?;
-            Address::parse(&url)
+            let address = Address::parse(&url)?;
+            if !Address::is_ssh(&url) {
+                return Some(address);
+            }
+            let program = self.program(&self.settings.ssh_program);
+            let shown = program.run(&["-G", "--", &address.host], "").await;
+            Some(address.at(&shown.unwrap_or_default()))
         };
         self.address.get_or_init(ask).await.clone()
     }
 
     /// The forge's program, looked for once; or why there is none.
     async fn forge(&self, address: Option<&Address>) -> Result<&Forge, &String> {
-        let find = || async {
-            let program = Program {
-                program: self.settings.forge_program.clone(),
-                variables: self.settings.forge_variables.clone(),
-                folder: self.git.top().to_owned(),
-            };
-            Forge::find_program(program, address).await
-        };
+        let program = || self.program(&self.settings.forge_program);
+        let find = || Forge::find_program(program(), address);
         self.forge.get_or_init(find).await.as_ref()
+    }
+
+    fn program(&self, program: &Path) -> Program {
+        Program {
+            program: program.to_owned(),
+            variables: self.settings.forge_variables.clone(),
+            folder: self.git.top().to_owned(),
+        }
     }
 }
 

@@ -343,6 +343,30 @@ async fn a_branch_that_another_push_holds_is_tried_again() {
     assert_eq!(sent.pushed.as_ref(), Some(&bench.commit));
 }
 
+#[tokio::test]
+async fn the_forge_is_asked_by_its_own_name_and_not_by_the_one_that_only_ssh_knows() {
+    let bench = Bench::new(Duration::ZERO).await;
+    let ssh = "#!/bin/sh\ntest \"$*\" = '-G -- github-work' && echo 'hostname github.com'\n";
+    bench.set("ssh", ssh);
+    let program = bench.state.join("ssh");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let address = "git@github-work:o/n.git";
+    bench.sandbox.git(&["config", "remote.origin.url", address]);
+    let settings = DeliverySettings {
+        ssh_program: program,
+        ..bench.deliverer.settings.clone()
+    };
+    let deliverer = Deliverer::new(&bench.sandbox.open().await, settings);
+    let known = Delivered {
+        pushed: Some(bench.commit.clone()),
+        ..Delivered::default()
+    };
+    deliverer.deliver(&bench.parcel(), &known).await.unwrap();
+    assert_eq!(bench.calls("auth status --hostname github.com"), 1);
+    let calls = fs::read_to_string(bench.state.join("calls")).unwrap();
+    assert!(calls.contains(" --repo github.com/o/n"), "{calls}");
+}
+
 /// What was reached until then is known.
 #[tokio::test]
 async fn a_program_that_hangs_is_left_when_the_loop_has_to_stop_at_once() {

@@ -105,8 +105,6 @@ pub struct AgentOrder {
     pub branch: String,
     /// The repository's name.
     pub project: String,
-    /// A folder of its own for temporary files, if there is one.
-    pub temporary: Option<PathBuf>,
 }
 
 /// A program to start, complete but for its guard.
@@ -258,9 +256,6 @@ fn variables(order: &AgentOrder) -> BTreeMap<String, String> {
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();
-    if let Some(folder) = &order.temporary {
-        variables.insert("TMPDIR".to_owned(), folder.display().to_string());
-    }
     for value in variables.values_mut() {
         *value = variable::value(value);
     }

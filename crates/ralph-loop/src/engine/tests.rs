@@ -83,7 +83,6 @@ fn order() -> AgentOrder {
         worktree: "/r-worktrees/add-a-parser".into(),
         branch: "ralph-x/add-a-parser".to_owned(),
         project: "r".to_owned(),
-        temporary: Some("/tmp/w1".into()),
     }
 }
 

@@ -146,7 +146,8 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// In a linked work tree whose git folder is known, whatever an agent did to its `.git` file.
+    /// In a linked work tree whose git folder is known, whatever an agent did to its `.git` file. Its index is never split:
+    /// with `index.skipHash`, git 2.47 loses the part that is shared, and then lists no file at all.
     pub fn within(mut self, work_tree: &Path, git_dir: &Path) -> Self {
         self.global[1] = work_tree.into();
         for (option, path) in [("--work-tree=", work_tree), ("--git-dir=", git_dir)] {
@@ -154,7 +155,7 @@ impl<'a> Call<'a> {
             argument.push(path);
             self.global.push(argument);
         }
-        self
+        self.setting("core.splitIndex=false")
     }
 
     /// With another file as its index.

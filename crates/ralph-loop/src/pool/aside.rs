@@ -75,7 +75,20 @@ pub(super) fn is_refused(error: &PoolError) -> bool {
 }
 
 /// Why work is not delivered whatever the checks say of it.
-pub(super) fn unfit(work: &Work) -> Option<String> {
+pub(super) async fn unfit(attempt: &Finishing, work: &Work) -> Result<Option<String>, PoolError> {
+    if let Some(reason) = unfinished(work) {
+        return Ok(Some(reason));
+    }
+    let deleted = attempt.site.worktrees.deletes_everything(work).await?;
+    Ok(deleted.map(|files| {
+        format!(
+            "it deletes all {files} files of the repository and brings none: look at its branch, and merge that by hand \
+             where it is what you want"
+        )
+    }))
+}
+
+fn unfinished(work: &Work) -> Option<String> {
     let in_submodules = || {
         let names = work.submodules.join(", ");
         format!("commits or changes in the submodule {names} are nowhere else")

@@ -1,21 +1,20 @@
 //! From an agent's end to a record: its work is checked, delivered or kept; its task is settled. Runs beside the next
 //! agent, and again after a crash ([`crate::recovery`]): every step finds what it did before.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use super::PoolError;
 use super::aside::{self, put_aside};
+use super::checks;
 use super::judge::Judgement;
 use super::line::Shipment;
 use super::ready::words;
-use super::schedule::{Ended, Stop};
+use super::schedule::Ended;
 use super::shop::{Shop, Site};
 use crate::agent::Ending;
 use crate::attempt::{AttemptRecord, Closing, ForTask, Phase};
 use crate::budget::Settlement;
-use crate::gates::{GateOutcome, GateReport, GateResult, GateRun};
 use crate::git::ObjectId;
 use crate::outcome::Outcome;
 use crate::plan::Settled;
@@ -154,7 +153,7 @@ async fn check(shop: &Shop, attempt: &mut Finishing) -> Result<End, PoolError> {
         Ok(work) => work,
         Err(error) => return aside::uncaptured(attempt, &error).await,
     };
-    if let Some(reason) = aside::unfit(&work) {
+    if let Some(reason) = aside::unfit(attempt, &work).await? {
         let closing = Closing::new(Outcome::GatesFailed, Some(reason), ForTask::Open);
         return put_aside(shop, attempt, closing, Ended::Tried).await;
     }
@@ -164,14 +163,12 @@ async fn check(shop: &Shop, attempt: &mut Finishing) -> Result<End, PoolError> {
         return put_aside(shop, attempt, closing, Ended::Tried).await;
     }
     // Set apart, as whatever is large and not the usual way: there is such a future for each attempt that ends.
-    let Some(report) = Box::pin(gates(shop, attempt, &work.base)).await? else {
+    let Some(report) = Box::pin(checks::run(shop, attempt, &work.base)).await? else {
         let reason = Some("stopped while its checks ran".to_owned());
         let closing = Closing::new(Outcome::Interrupted, reason, ForTask::Open);
         return put_aside(shop, attempt, closing, Ended::Untried).await;
     };
-    attempt.record.gates = report.lines();
-    attempt.record.checks = report.gates.iter().map(check_line).collect();
-    tell(shop, attempt, &report);
+    checks::tell(shop, attempt, &report);
     if let Some(gate) = report.unusable() {
         let reason = format!("the check `{}` {gate}", gate.command);
         let closing = Closing::new(Outcome::ConfigError, Some(reason.clone()), ForTask::Open);
@@ -183,7 +180,11 @@ async fn check(shop: &Shop, attempt: &mut Finishing) -> Result<End, PoolError> {
         });
     }
     if !report.has_passed() {
-        let closing = Closing::new(Outcome::GatesFailed, Some(failed(&report)), ForTask::Open);
+        let closing = Closing::new(
+            Outcome::GatesFailed,
+            Some(checks::words(&report)),
+            ForTask::Open,
+        );
         return put_aside(shop, attempt, closing, Ended::Tried).await;
     }
     attempt.record.phase = Phase::Delivering;
@@ -193,60 +194,6 @@ async fn check(shop: &Shop, attempt: &mut Finishing) -> Result<End, PoolError> {
     }
     // Checks may have written files; what is delivered is what the agent left.
     deliver(shop, attempt, work).await
-}
-
-/// Runs the checks; `None` when the loop was told to end everything meanwhile. What fails on the commit that the work is
-/// on, which an agent may have gone back to, has failed before.
-async fn gates(
-    shop: &Shop,
-    attempt: &Finishing,
-    base: &ObjectId,
-) -> Result<Option<GateReport>, PoolError> {
-    let marks = BTreeMap::from([(
-        "RALPH_ATTEMPT_ID".to_owned(),
-        attempt.record.attempt.to_string(),
-    )]);
-    let run = GateRun {
-        folder: &attempt.assigned.path,
-        base: Some(base),
-        variables: &marks,
-        redactor: &shop.redactor,
-        now: shop.env.now(),
-    };
-    let mut stop = shop.stop.clone();
-    tokio::select! {
-        report = attempt.site.gates.run(&run, &attempt.site.worktrees) => Ok(Some(report?)),
-        Ok(_) = stop.wait_for(|stop| *stop == Stop::Now) => Ok(None),
-    }
-}
-
-/// A failure that is not held against this work is one all the same: somebody has to know.
-fn tell(shop: &Shop, attempt: &Finishing, report: &GateReport) {
-    for gate in report.of(&GateOutcome::FailedBefore) {
-        let (task, command) = (&attempt.record.task.id, &gate.command);
-        shop.note(format!(
-            "{task}: the check `{command}` {gate}: it does not count against this work"
-        ));
-    }
-}
-
-/// One line per check, in the words of the loop that this one replaces where it has one.
-fn check_line(gate: &GateResult) -> String {
-    let word = match gate.outcome {
-        GateOutcome::Passed | GateOutcome::Flaky => "PASS",
-        GateOutcome::FailedBefore => "FAILED BEFORE",
-        GateOutcome::Missing => "SKIP",
-        GateOutcome::Failed | GateOutcome::TimedOut | GateOutcome::Unusable => "FAIL",
-    };
-    format!("{word}: {} ({gate})", gate.command)
-}
-
-fn failed(report: &GateReport) -> String {
-    let failed = report.gates.iter().filter(|gate| !gate.outcome.is_good());
-    let words: Vec<String> = failed
-        .map(|gate| format!("`{}` {gate}", gate.command))
-        .collect();
-    words.join(", ")
 }
 
 /// Without a change, a tool that was refused is why.
@@ -324,6 +271,7 @@ async fn close(shop: &Shop, mut attempt: Finishing, mut end: End) -> Result<Fini
     }
     let line = line(shop, &attempt.record, &end.closing);
     settle(shop, &attempt, &end.closing, &line).await?;
+    shop.remember(&line, attempt.record.printed.take());
     Ok(Finished {
         line,
         ended: end.ended,

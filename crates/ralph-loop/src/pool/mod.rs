@@ -9,6 +9,7 @@
 mod aside;
 mod board;
 mod brakes;
+mod checks;
 mod end;
 mod error;
 mod finish;
@@ -21,6 +22,8 @@ mod push;
 mod ready;
 pub mod schedule;
 mod shop;
+#[cfg(test)]
+mod tests;
 mod told;
 mod tracked;
 mod work;

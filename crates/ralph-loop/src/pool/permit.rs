@@ -40,6 +40,22 @@ pub(super) enum Answer {
     Never(String),
 }
 
+/// An attempt that asks. What it was given so far, its place at the account and the money that was set aside, goes back
+/// when it is dropped, whether the answer was no, an error, or nobody waits for one any more.
+struct Asking {
+    shop: Rc<Shop>,
+    attempt: AttemptId,
+    is_granted: bool,
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        if !self.is_granted {
+            does_not_start(&self.shop, &self.attempt);
+        }
+    }
+}
+
 /// Waits until an agent may start on this attempt. Dropping the future gives everything back.
 pub(super) async fn permit(
     shop: Rc<Shop>,
@@ -47,6 +63,11 @@ pub(super) async fn permit(
     attempt: AttemptId,
     repository: String,
 ) -> Result<Answer, PoolError> {
+    let mut asking = Asking {
+        shop: Rc::clone(&shop),
+        attempt: attempt.clone(),
+        is_granted: false,
+    };
     if let Some(reason) = leave(&shop, &board, &attempt).await {
         return Ok(Answer::Never(reason));
     }
@@ -57,16 +78,14 @@ pub(super) async fn permit(
         let slot = shop.budget.slot().await?;
         match shop.budget.reserve(&attempt, &repository, &shop.owner)? {
             Reserved::Granted => {
+                asking.is_granted = true;
                 let permit = Permit {
                     _slot: slot,
                     attempt,
                 };
                 return Ok(Answer::Yes(Box::new(permit)));
             }
-            Reserved::Exhausted => {
-                withdraw(&shop, &attempt);
-                return Ok(Answer::Exhausted);
-            }
+            Reserved::Exhausted => return Ok(Answer::Exhausted),
             Reserved::AllReserved => {
                 drop(slot);
                 withdraw(&shop, &attempt);
@@ -104,8 +123,8 @@ async fn admitted(
     })
 }
 
-/// An attempt that was admitted does not start.
-pub(super) fn withdraw(shop: &Shop, attempt: &AttemptId) {
+/// An attempt that was admitted waits once more.
+fn withdraw(shop: &Shop, attempt: &AttemptId) {
     tell_account(shop, attempt, Report::Withdrawn);
 }
 
@@ -115,10 +134,14 @@ fn tell_account(shop: &Shop, attempt: &AttemptId, report: Report<'_>) {
     }
 }
 
+fn does_not_start(shop: &Shop, attempt: &AttemptId) {
+    withdraw(shop, attempt);
+    shop.brakes.borrow_mut().not_started(attempt);
+}
+
 /// Gives back what nothing uses.
 pub(super) fn give_back(shop: &Shop, permit: Permit) {
-    withdraw(shop, &permit.attempt);
-    shop.brakes.borrow_mut().not_started(&permit.attempt);
+    does_not_start(shop, &permit.attempt);
     if let Err(error) = shop.budget.settle(&permit.attempt, Settlement::Returned) {
         shop.note(words(&error));
     }

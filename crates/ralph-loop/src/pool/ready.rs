@@ -132,21 +132,54 @@ async fn equip(
     let since = shop.env.clock.monotonic();
     let assigned = assigned(site, task).await?;
     record.assigned = Some(assigned.clone());
-    let guard = guard.await??;
+    let ready = async { furnish(shop, &mut record, site, &assigned, guard.await??) };
+    match ready.await {
+        Ok((order, guard)) => Ok(Ready {
+            record,
+            site: Arc::clone(site),
+            assigned,
+            order,
+            guard,
+            since,
+        }),
+        Err(error) => {
+            if let Err(stays) = vacate(shop, site, &assigned).await {
+                shop.note(words(&stays));
+            }
+            Err(error)
+        }
+    }
+}
+
+/// What an attempt needs once it has its worktree.
+fn furnish(
+    shop: &Shop,
+    record: &mut AttemptRecord,
+    site: &Site,
+    assigned: &Assigned,
+    guard: Guard,
+) -> Result<(AgentOrder, Guard), PoolError> {
     // From here on its agent may run: whoever starts after a crash finds the guard, and by it what it left.
     record.guard = guard.identity().cloned();
-    shop.attempts.write(&record)?;
-    let order = order(shop, site, &record, &assigned);
+    shop.attempts.write(record)?;
+    let order = order(shop, site, record, assigned);
     ralph_core::store::atomic::stage_unsynced(&order.prompt_file, order.prompt.as_bytes(), None)?
         .publish()?;
-    Ok(Ready {
-        record,
-        site: Arc::clone(site),
-        assigned,
-        order,
-        guard,
-        since,
-    })
+    Ok((order, guard))
+}
+
+/// Gives back a worktree that no agent was in, and its branch.
+async fn vacate(shop: &Shop, site: &Site, assigned: &Assigned) -> Result<(), PoolError> {
+    let now = shop.env.now();
+    let (kept, spare) = site
+        .worktrees
+        .keep(assigned, "ralph: not begun", now)
+        .await?;
+    site.put_by(spare);
+    if let Some(kept) = kept {
+        shop.note(format!("{}: somebody worked in it", kept.branch));
+    }
+    Ok(())
 }
 
 /// Brings an attempt that has waited for a worker onto the base as it is now, so that its agent builds on what was merged
@@ -204,7 +237,6 @@ async fn assigned(site: &Site, task: &Task) -> Result<Assigned, PoolError> {
 fn order(shop: &Shop, site: &Site, record: &AttemptRecord, assigned: &Assigned) -> AgentOrder {
     let folder = shop.attempts.folder(&record.attempt);
     let history = shop.history.borrow();
-    let none = Vec::new();
     let gates = site.gates.of(&assigned.path).into_iter();
     let gates: Vec<String> = gates.map(|gate| gate.command).collect();
     let text = prompt::prompt(&prompt::PromptParts {
@@ -213,7 +245,7 @@ fn order(shop: &Shop, site: &Site, record: &AttemptRecord, assigned: &Assigned) 
         repository: &site.git.top().display().to_string(),
         branch: &assigned.branch,
         gates: &gates,
-        history: history.get(&record.task.key).unwrap_or(&none),
+        history: history.get(&record.task.key),
         instructions: shop.settings.prompt.as_deref(),
     });
     AgentOrder {
@@ -224,23 +256,13 @@ fn order(shop: &Shop, site: &Site, record: &AttemptRecord, assigned: &Assigned) 
         worktree: assigned.path.clone(),
         branch: assigned.branch.clone(),
         project: site.label.clone(),
-        temporary: None,
     }
 }
 
 /// Gives a ready attempt back: nothing of it stays.
 pub(super) async fn release(shop: &Shop, ready: Ready) -> Result<(), PoolError> {
     drop(ready.guard);
-    let now = shop.env.now();
-    let kept = ready
-        .site
-        .worktrees
-        .keep(&ready.assigned, "ralph: not begun", now);
-    let (kept, spare) = kept.await?;
-    ready.site.put_by(spare);
-    if let Some(kept) = kept {
-        shop.note(format!("{}: somebody worked in it", kept.branch));
-    }
+    vacate(shop, &ready.site, &ready.assigned).await?;
     give_back(shop, &ready.record.task, &ready.record.attempt).await
 }
 

@@ -28,7 +28,9 @@ use crate::gates::Gates;
 use crate::git::Git;
 use crate::git::refs::Base;
 use crate::integrate::Integrator;
+use crate::outcome::Outcome;
 use crate::plan::PlanFile;
+use crate::prompt::History;
 use crate::record::{AttemptLine, Records};
 use crate::redact::Redactor;
 use crate::run::LoopLock;
@@ -169,8 +171,8 @@ pub struct Shop {
     pub redactor: Redactor,
     /// When the loop stops by itself.
     pub brakes: RefCell<Brakes>,
-    /// What became of earlier attempts, for prompts, oldest first.
-    pub history: RefCell<BTreeMap<TaskKey, Vec<String>>>,
+    /// What became of earlier attempts, for prompts.
+    pub history: RefCell<BTreeMap<TaskKey, History>>,
     /// The task that was named, once it was taken in this run: its name may fit another one when it is done.
     pub named: OnceCell<TaskKey>,
     /// Pull requests of an earlier loop's attempts that were made at the start of this one.
@@ -194,8 +196,11 @@ impl Shop {
         });
     }
 
-    /// Takes an attempt into account; the answer is why the loop stops, if it does.
-    pub(crate) fn brake(&self, line: &AttemptLine, halt: Option<String>) -> Option<String> {
+    /// Keeps for the next attempt at a task what became of this one, and what its failed checks printed.
+    pub(super) fn remember(&self, line: &AttemptLine, printed: Option<String>) {
+        if line.outcome == Outcome::Done {
+            return;
+        }
         let words = format!(
             "attempt {}: {}{}",
             line.number,
@@ -204,13 +209,16 @@ impl Shop {
                 .as_ref()
                 .map_or_else(String::new, |reason| format!(": {reason}"))
         );
-        if line.outcome != crate::outcome::Outcome::Done {
-            let mut history = self.history.borrow_mut();
-            history
-                .entry(line.task_key.clone())
-                .or_default()
-                .push(words);
+        let mut all = self.history.borrow_mut();
+        let history = all.entry(line.task_key.clone()).or_default();
+        history.attempts.push(words);
+        if printed.is_some() {
+            history.printed = printed;
         }
+    }
+
+    /// Takes an attempt into account; the answer is why the loop stops, if it does.
+    pub(crate) fn brake(&self, line: &AttemptLine, halt: Option<String>) -> Option<String> {
         let open = self.brakes.borrow_mut().ended(line, self.env.now());
         match open {
             Ok(open) => halt.or(open),

@@ -265,7 +265,6 @@ impl Trial<'_> {
             worktree: plot.tree.clone(),
             branch: plot.branch.clone(),
             project: "project".to_owned(),
-            temporary: None,
         })
     }
 
@@ -284,7 +283,7 @@ impl Trial<'_> {
             repository: &self.ground.top().display().to_string(),
             branch: &plot.branch,
             gates: &[],
-            history: &[],
+            history: None,
             instructions: Some(&instructions),
         })
     }

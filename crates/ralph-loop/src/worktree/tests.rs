@@ -827,3 +827,42 @@ async fn an_agent_begins_no_loop_in_its_worktree() {
         check_top(&git).unwrap();
     }
 }
+
+/// Git 2.47 lists nothing in such a worktree, and deleted everything with the next commit.
+#[tokio::test]
+async fn a_split_index_loses_no_file() {
+    let bench = Bench::enabled().await;
+    bench.sandbox.git(&["config", "core.splitIndex", "true"]);
+    bench.sandbox.git(&["config", "index.skipHash", "true"]);
+    let assigned = bench.assigned().await;
+    bench.at(&assigned, &["status", "--porcelain"]);
+    write(&assigned.path, "new.txt", "new\n");
+    bench.at(&assigned, &["add", "new.txt"]);
+    let work = bench.worktrees.capture(&assigned).await.unwrap();
+    let changes: Vec<_> = work
+        .changes
+        .iter()
+        .map(|change| (change.status, &*change.path))
+        .collect();
+    assert_eq!(changes, [('A', "new.txt")]);
+}
+
+#[tokio::test]
+async fn work_that_leaves_no_file_but_those_of_the_loop_is_told_from_work_that_deletes_much() {
+    let deleted = async |remove: &[&str], add: &str| {
+        let bench = Bench::enabled().await;
+        let assigned = bench.assigned().await;
+        for path in remove {
+            fs::remove_file(assigned.path.join(path)).unwrap();
+        }
+        if !add.is_empty() {
+            write(&assigned.path, add, "new\n");
+        }
+        let work = bench.worktrees.capture(&assigned).await.unwrap();
+        bench.worktrees.deletes_everything(&work).await.unwrap()
+    };
+    let all = ["README.md", ".gitignore"];
+    assert_eq!(deleted(&all, "").await, Some(2));
+    assert_eq!(deleted(&all[..1], "").await, None);
+    assert_eq!(deleted(&all, "new.txt").await, None);
+}

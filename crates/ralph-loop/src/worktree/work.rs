@@ -1,5 +1,6 @@
 //! What an agent has done in its worktree: found, cleaned of what is not its business, committed on its branch.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -177,6 +178,29 @@ impl Worktrees {
         let call = self.git.call(&question);
         let call = call.within(&assigned.path, &assigned.git_dir);
         Ok(raw_changes(&call.run().await?.stdout))
+    }
+
+    /// How many files the work deletes where those are all that there were but for those of the loop, and nothing comes
+    /// instead. Such a commit is more often a mistake, an agent's or git's, than what somebody wants; of a single file
+    /// it is just that file.
+    ///
+    /// # Errors
+    /// Git gives no answer.
+    pub async fn deletes_everything(&self, work: &Work) -> Result<Option<usize>, GitError> {
+        let deleted = work.changes.iter().filter(|change| change.status == 'D');
+        let deleted: BTreeSet<&[u8]> = deleted.map(|change| change.raw_path.as_slice()).collect();
+        if deleted.len() < 2 || deleted.len() < work.changes.len() {
+            return Ok(None);
+        }
+        let list = ["ls-tree", "-r", "-z", "--name-only", work.base.as_str()];
+        let listed = self.git.call(&list).run().await?.stdout;
+        let mut files = listed
+            .split(|byte| *byte == 0)
+            .filter(|path| !path.is_empty());
+        let is_gone = |path: &[u8]| {
+            deleted.contains(path) || self.is_protected(&String::from_utf8_lossy(path))
+        };
+        Ok(files.all(is_gone).then_some(deleted.len()))
     }
 
     /// The commit on the branch that holds the work already, made before a crash, and what it was made on.

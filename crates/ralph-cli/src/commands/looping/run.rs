@@ -34,9 +34,9 @@ use ralph_front::failure::Outcome;
 /// How often the live lines are drawn.
 const DRAW: Duration = Duration::from_millis(500);
 
-/// Threads that wait for the disk, for the plan's lock and for programs to start; none of them waits for another, so
-/// that a few are enough. Each costs memory.
-const BLOCKING_THREADS: usize = 2;
+/// Threads that wait for the disk, for the plan's lock and for programs to start. A tick waits for a merge that holds the
+/// lock; beside those two there has to be one for everything else. Each costs memory.
+const BLOCKING_THREADS: usize = 4;
 
 /// Runs the loop to its end.
 pub(super) fn run(

@@ -16,6 +16,7 @@ pub mod text;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ralph_core::process::guard::GuardProgram;
 use ralph_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, OnceCell};
@@ -45,12 +46,14 @@ pub struct DeliverySettings {
     pub forge_program: PathBuf,
     /// Variables for it, on top of the inherited ones.
     pub forge_variables: Vec<(String, String)>,
+    /// What it is started through.
+    pub guard: GuardProgram,
 }
 
 impl DeliverySettings {
     /// The defaults, for a remote and a base.
     #[must_use]
-    pub fn new(remote: &str, base: &str) -> Self {
+    pub fn new(remote: &str, base: &str, guard: GuardProgram) -> Self {
         Self {
             remote: remote.to_owned(),
             base: base.to_owned(),
@@ -58,6 +61,7 @@ impl DeliverySettings {
             interval: Duration::from_secs(2),
             forge_program: PathBuf::from("gh"),
             forge_variables: Vec::new(),
+            guard,
         }
     }
 }
@@ -253,6 +257,7 @@ impl Deliverer {
                 program: self.settings.forge_program.clone(),
                 variables: self.settings.forge_variables.clone(),
                 folder: self.git.top().to_owned(),
+                guard: self.settings.guard.clone(),
             };
             Forge::find_program(program, address).await
         };

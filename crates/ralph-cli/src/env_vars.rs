@@ -1,8 +1,8 @@
 //! The environment variables that `ralph` reads, by name; `ralph_front::environment` reads them.
 
 pub(crate) use ralph_front::environment::{
-    COLUMNS, all, all_text, arguments, current_dir, path, program, runtime_dir, search_path,
-    temporary_dir, text, user,
+    COLUMNS, all, all_text, arguments, current_dir, guard_program, path, program, runtime_dir,
+    search_path, temporary_dir, text, user,
 };
 
 /// The caller of a lock when it is not the parent process; `scripts/ralph/lock.sh` had it first.

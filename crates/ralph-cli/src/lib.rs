@@ -16,9 +16,6 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 
 pub use args::Cli;
 
-/// The hidden verb of a guard (`ralph_core::process::guard`); started by ralph itself.
-pub(crate) const GUARD: &str = "__guard";
-
 /// The command as clap knows it; for completions, man pages and the checks of the documents.
 #[must_use]
 pub fn command() -> clap::Command {
@@ -30,10 +27,8 @@ pub fn command() -> clap::Command {
 pub fn main() -> ExitCode {
     #[cfg(feature = "crash-points")]
     ralph_front::environment::arm_crash_points();
-    if let [_, verb] = &env_vars::arguments()[..]
-        && verb == GUARD
-    {
-        return guard();
+    if let Some(ended) = ralph_front::environment::guarded() {
+        return ended.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
     }
     if let [_, hook, verb] = &env_vars::arguments()[..]
         && hook == "hook"
@@ -61,15 +56,6 @@ fn stop_hook() -> Cli {
     Cli {
         global: args::Global::default(),
         verb: args::Verb::Hook(args::Hook::Stop),
-    }
-}
-
-/// A worker waits for its guard between two agents, and 32 of them may wait for an order: neither the time nor the
-/// memory to make up the whole command line is theirs.
-fn guard() -> ExitCode {
-    match ralph_core::process::guard::main() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
     }
 }
 

@@ -11,6 +11,7 @@ use ralph_core::act::git::GitSource;
 use ralph_core::backend::{BackendError, ClusterBackend};
 use ralph_core::env::Env;
 use ralph_core::error::Code;
+use ralph_core::process::guard::GuardProgram;
 use ralph_core::settings::{self, ClusterKind, Settings, SettingsProblem};
 use ralph_core::store::layout;
 use ralph_front::cluster::Site;
@@ -146,6 +147,7 @@ impl Workspace {
         (!url.is_empty()).then(|| GitSource {
             url,
             checkout: self.root.clone(),
+            guard_program: guard_program(),
         })
     }
 
@@ -174,9 +176,14 @@ impl Workspace {
                     say.note(line);
                 }
             }),
-            ..Dispatcher::new(&self.root, env, cluster)
+            ..Dispatcher::new(&self.root, env, cluster, guard_program())
         })
     }
+}
+
+/// Where the system does not say which program runs, the installed one does as well.
+fn guard_program() -> GuardProgram {
+    env_vars::guard_program().unwrap_or_else(|_| GuardProgram::installed())
 }
 
 /// Reads a JSON file; `None` when there is none.

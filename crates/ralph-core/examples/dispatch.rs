@@ -10,6 +10,7 @@ use ralph_core::act::{Dispatcher, Options};
 use ralph_core::cluster::local::{LocalCluster, LocalSettings, run_job};
 use ralph_core::env::Env;
 use ralph_core::process::Supervisor;
+use ralph_core::process::guard::{self, GuardProgram};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let env = Env::system("example", "nobody");
@@ -25,6 +26,8 @@ fn main() -> Result<(), Box<dyn Error>> {
                 &mut std::io::stdout(),
             )?)
         }
+        // What an agent or the tests run under: the same.
+        [verb] if verb == "__guard" => Ok(guard::main()?),
         [root] => {
             // A dispatch reads and writes files where it is called, so it has a thread of its own.
             let mut runtime = tokio::runtime::Builder::new_current_thread();
@@ -36,12 +39,21 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn dispatch(root: PathBuf, env: Env) -> Result<(), Box<dyn Error>> {
-    let supervisor = Supervisor {
+    let guard_program = GuardProgram {
         program: std::env::current_exe()?,
+        args: vec!["__guard".to_owned()],
+    };
+    let supervisor = Supervisor {
+        program: guard_program.program.clone(),
         args: vec!["__job".to_owned()],
     };
     let cluster = LocalCluster::new(LocalSettings::new(root.clone(), supervisor), env.clone());
-    let dispatcher = Arc::new(Dispatcher::new(root, env, Ok(Arc::new(cluster))));
+    let dispatcher = Arc::new(Dispatcher::new(
+        root,
+        env,
+        Ok(Arc::new(cluster)),
+        guard_program,
+    ));
     loop {
         let report = dispatcher.dispatch(&Options::default()).await?;
         for found in &report.verified {

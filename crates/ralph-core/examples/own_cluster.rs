@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "an example talks to whoever runs it")]
 
 use std::error::Error;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use ralph_core::cluster::mock::{Fault, Method, MockCluster};
 use ralph_core::env::Env;
 use ralph_core::id::{JobId, Slug, Token};
 use ralph_core::job::{JobQuery, JobReport, Observation};
+use ralph_core::process::guard::{self, GuardProgram};
 use ralph_core::time::Timestamp;
 
 /// Where a real one would talk to its scheduler, this one asks the cluster in memory.
@@ -57,15 +59,28 @@ impl ClusterBackend for Own {
     }
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let root = std::env::args().nth(1).ok_or("expected a workspace")?;
+fn main() -> Result<(), Box<dyn Error>> {
+    let word = std::env::args_os().nth(1).ok_or("expected a workspace")?;
+    // What looks a script over runs under a guard: this program again, outside any async runtime.
+    if word == "__guard" {
+        return Ok(guard::main()?);
+    }
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let root = PathBuf::from(word).canonicalize()?;
+    runtime.enable_all().build()?.block_on(dispatch(root))
+}
+
+async fn dispatch(root: PathBuf) -> Result<(), Box<dyn Error>> {
     let (env, clock) = Env::fixed("2026-01-01T00:00:00Z".parse()?);
     let own = Arc::new(Own {
         jobs: MockCluster::new(Arc::clone(&clock)),
     });
     own.jobs.fault(Method::Submit, Fault::LostReply);
-    let dispatcher = Arc::new(Dispatcher::new(root, env, Ok(own.clone())));
+    let guard_program = GuardProgram {
+        program: std::env::current_exe()?,
+        args: vec!["__guard".to_owned()],
+    };
+    let dispatcher = Arc::new(Dispatcher::new(root, env, Ok(own.clone()), guard_program));
     for _ in 0..4 {
         let report = dispatcher.dispatch(&Options::default()).await?;
         for step in &report.steps {

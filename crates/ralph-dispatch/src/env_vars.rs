@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 pub(crate) use ralph_front::environment::{
-    COLUMNS, all, arguments, current_dir, path, program, runtime_dir, search_path, text, user,
+    COLUMNS, all, arguments, current_dir, guard_program, path, program, runtime_dir, search_path,
+    text, user,
 };
 
 /// What the terminal can do.

@@ -56,6 +56,9 @@ pub fn command() -> clap::Command {
 pub fn main() -> ExitCode {
     #[cfg(feature = "crash-points")]
     ralph_front::environment::arm_crash_points();
+    if let Some(ended) = ralph_front::environment::guarded() {
+        return ended.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+    }
     match Cli::try_parse_from(env_vars::arguments()) {
         Ok(cli) => ExitCode::from(caught(|| commands::run(cli))),
         Err(error) => {

@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 use self::own::{is_dirty_by_claims, told, without_own};
 use self::running::unreadable;
 pub(crate) use self::running::{by_hand, running};
+use crate::env_vars;
 use crate::gate::{Head, MissingEngine, PlanProbe, Probes, RepositoryProbe, WorkTree};
 use crate::layout::Layout;
 use crate::program::{Capabilities, LoopProgram, name_for};
@@ -283,6 +284,7 @@ pub(crate) async fn source(folder: &Path) -> Result<GitSource, String> {
     Ok(GitSource {
         url: url.trim().to_owned(),
         checkout: folder.to_owned(),
+        guard_program: env_vars::guard_program().map_err(|error| error.to_string())?,
     })
 }
 

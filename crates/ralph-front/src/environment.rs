@@ -11,6 +11,8 @@ use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 
+use ralph_core::process::guard::{self, GuardProgram};
+
 /// How wide a table may be where standard output is no terminal, in columns.
 pub const COLUMNS: &str = "COLUMNS";
 /// Where a crash is provoked, as `point:n`.
@@ -75,6 +77,31 @@ pub fn current_dir() -> io::Result<PathBuf> {
 /// The system does not say.
 pub fn program() -> io::Result<PathBuf> {
     std::env::current_exe()
+}
+
+/// The hidden verb of a guard (`ralph_core::process::guard`); started by the commands themselves.
+pub const GUARD: &str = "__guard";
+
+/// What attached programs are started through: the running program again.
+///
+/// # Errors
+/// It cannot be found.
+pub fn guard_program() -> io::Result<GuardProgram> {
+    Ok(GuardProgram {
+        program: program()?,
+        args: vec![GUARD.to_owned()],
+    })
+}
+
+/// The guard itself, where the command line asks for one: before anything else, outside any async runtime. A worker waits
+/// for its guard between two agents, and 32 of them may wait for an order: neither the time nor the memory to make up
+/// the whole command line is theirs.
+#[must_use]
+pub fn guarded() -> Option<io::Result<()>> {
+    match &arguments()[..] {
+        [_, verb] if verb == GUARD => Some(guard::main()),
+        _ => None,
+    }
 }
 
 /// This user's name.

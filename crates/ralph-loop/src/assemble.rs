@@ -250,7 +250,7 @@ async fn site(
     let delivery = remote.as_deref().map(|remote| {
         let settings = DeliverySettings {
             draft: work.draft.value,
-            ..DeliverySettings::new(remote, &base.branch)
+            ..DeliverySettings::new(remote, &base.branch, assembly.guard.clone())
         };
         Deliverer::new(&git, settings)
     });

@@ -9,8 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ralph_core::process::Identity;
-use ralph_core::process::guard::{Leftovers, sweep};
+use ralph_core::process::guard::sweep_attempts;
 
 use crate::attempt::{AttemptRecord, Found};
 use crate::event::{Event, one_line};
@@ -27,7 +26,7 @@ const GRACE: Duration = Duration::from_secs(2);
 /// The attempts or the plan cannot be read.
 pub async fn recover(shop: &Rc<Shop>) -> Result<usize, PoolError> {
     let found = shop.attempts.list()?;
-    end_processes(shop, &found).await?;
+    end_processes(shop, &found).await;
     break_locks(shop).await?;
     let mut unsettled = 0;
     for found in found {
@@ -57,27 +56,15 @@ async fn break_locks(shop: &Shop) -> Result<(), PoolError> {
 }
 
 /// Ends what agents of a killed loop, and of a killed guard, left running.
-async fn end_processes(shop: &Shop, found: &[Found]) -> Result<(), PoolError> {
-    let values: BTreeSet<String> = found
-        .iter()
-        .map(|found| found.attempt().to_string())
-        .collect();
-    let guards: Vec<Identity> = found.iter().filter_map(Found::guard).collect();
-    let remaining = tokio::task::spawn_blocking(move || {
-        let leftovers = Leftovers {
-            variable: "RALPH_ATTEMPT_ID",
-            values: &values,
-            guards: &guards,
-        };
-        sweep(&leftovers, GRACE)
-    });
-    let remaining = remaining.await?;
+async fn end_processes(shop: &Shop, found: &[Found]) {
+    let attempts = found.iter().map(|found| found.attempt().to_string());
+    let guards = found.iter().filter_map(Found::guard);
+    let remaining = sweep_attempts(attempts.collect(), guards.collect(), GRACE).await;
     if !remaining.is_empty() {
         shop.note(format!(
             "processes of an agent that cannot be ended: {remaining:?}"
         ));
     }
-    Ok(())
 }
 
 /// One attempt, from where it was. `false`: it could not be settled.

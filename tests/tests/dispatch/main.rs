@@ -4,6 +4,7 @@
     reason = "a fixture that cannot be made ends the test that needs it"
 )]
 
+mod attached;
 mod crash_sweep;
 mod demo;
 mod exactly_once;

@@ -8,8 +8,11 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use crate::act::child::{Ended, Program, run};
+use crate::act::ActError;
+use crate::act::attempt::{Attempt, not_started};
 use crate::order::{OrderOutcome, WorkOrder};
+use crate::process::bounded::{Ended, Program};
+use crate::process::guard::Guard;
 use crate::process::variable;
 use crate::time::Timestamp;
 
@@ -17,15 +20,20 @@ use crate::time::Timestamp;
 ///
 /// Exit 0 with a change is done, exit 0 without one is no change, anything else is a failure, unless a line
 /// `{"ralph":"outcome", …}` or a `---RALPH_STATUS---` block on its output says more.
-pub async fn perform(
+///
+/// # Errors
+/// Its guard could not be started, so nobody was sent.
+pub(super) async fn perform(
     order: &WorkOrder,
     argv: &[String],
     folder: &Path,
-    attempt_id: &str,
+    attempt: &mut Attempt,
+    guard: Guard,
     limit: Duration,
-) -> OrderOutcome {
+) -> Result<OrderOutcome, ActError> {
     let input = serde_json::to_vec(order).unwrap_or_default();
-    let variables = variables(order, folder, attempt_id);
+    let mut variables = variables(order, folder);
+    variables.push(attempt.variable());
     let before = fingerprint(folder);
     let program = Program {
         argv,
@@ -34,17 +42,16 @@ pub async fn perform(
         input: &input,
         limit,
     };
-    match run(&program).await {
-        Ok(ended) => outcome(&ended, before != fingerprint(folder)),
-        Err(error) => OrderOutcome::Failed {
-            reason: format!("{}: cannot be started: {error}", argv.join(" ")),
-        },
+    match attempt.run(guard, &program).await {
+        Ok(ended) => Ok(outcome(&ended, before != fingerprint(folder))),
+        Err(error) => Ok(OrderOutcome::Failed {
+            reason: format!("{}: {}", argv.join(" "), not_started(error)?),
+        }),
     }
 }
 
-fn variables(order: &WorkOrder, folder: &Path, attempt_id: &str) -> Vec<(String, String)> {
+fn variables(order: &WorkOrder, folder: &Path) -> Vec<(String, String)> {
     [
-        ("RALPH_ATTEMPT_ID", attempt_id.to_owned()),
         ("RALPH_TASK_ID", order.target.clone()),
         ("RALPH_TASK_TEXT", order.title.clone()),
         ("RALPH_WORKTREE", folder.display().to_string()),
@@ -201,6 +208,7 @@ fn from_block(output: &str) -> Option<OrderOutcome> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::act::tests::Bed;
     use crate::order::OrderKind;
 
     async fn perform_script(script: &str) -> OrderOutcome {
@@ -208,7 +216,9 @@ mod tests {
     }
 
     async fn perform_titled(title: &str, script: &str) -> OrderOutcome {
-        let folder = tempfile::tempdir().unwrap();
+        let bed = Bed::new();
+        bed.project("p", "IMPLEMENT", &[]);
+        let (dispatcher, folder) = (bed.dispatcher(), bed.path("projects/p"));
         let order = WorkOrder {
             schema_version: 1,
             kind: OrderKind::Implement,
@@ -220,7 +230,12 @@ mod tests {
             done_when: String::new(),
         };
         let argv = ["sh", "-c", script].map(str::to_owned);
-        perform(&order, &argv, folder.path(), "a1", Duration::from_secs(20)).await
+        let mut attempt = dispatcher.attempt(&order.project, "implement T1").unwrap();
+        let guard = Guard::start(&dispatcher.guard_program).unwrap();
+        let limit = Duration::from_secs(20);
+        perform(&order, &argv, &folder, &mut attempt, guard, limit)
+            .await
+            .unwrap()
     }
 
     #[tokio::test]

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::act::child::{Ended, Program, run};
 use crate::backend::GitCommit;
+use crate::process::bounded::{Ended, Program, run};
+use crate::process::guard::{Guard, GuardError, GuardProgram};
 use crate::settle::words::one_line;
 
 /// A question to git may take so long; a remote that hangs must not hold up a dispatch.
@@ -17,6 +18,8 @@ pub struct GitSource {
     pub url: String,
     /// The checkout.
     pub checkout: PathBuf,
+    /// What git is started through.
+    pub guard_program: GuardProgram,
 }
 
 impl GitSource {
@@ -154,9 +157,13 @@ impl GitSource {
             input,
             limit: LIMIT,
         };
-        run(&program)
-            .await
-            .map_err(|error| format!("git cannot be started: {error}; install git"))
+        let run = async { run(Guard::start(&self.guard_program)?, &program).await };
+        run.await.map_err(|error| match error {
+            GuardError::Program { reason, .. } => {
+                format!("git cannot be started: {reason}; install git")
+            }
+            other => other.to_string(),
+        })
     }
 }
 

@@ -6,7 +6,7 @@
 mod adopt;
 pub mod agent;
 mod ask;
-pub mod child;
+mod attempt;
 mod commit;
 mod dispatch;
 mod ending;
@@ -39,6 +39,7 @@ use crate::error::{Code, Coded, Hint};
 use crate::id::{OpId, Slug};
 use crate::journal::JournalError;
 use crate::plan::Context;
+use crate::process::guard::{GuardError, GuardProgram};
 use crate::settings::Settings;
 use crate::store::StoreError;
 use crate::store::lock::{DEFAULT_TIMEOUT, LockError, LockRequest, ProjectLock};
@@ -64,6 +65,8 @@ pub struct Dispatcher {
     pub settings: Settings,
     /// The cluster, or why there is none.
     pub cluster: Result<Arc<dyn ClusterBackend>, BackendError>,
+    /// What agents, tests, git and shells are started through, so that none of them outlives this process.
+    pub guard_program: GuardProgram,
     /// Where jobs clone from; `None` where files are synchronised.
     pub git: Option<git::GitSource>,
     /// What a person is told when there is no session: the seed's prompt where its shims are installed.
@@ -86,12 +89,13 @@ impl fmt::Debug for Dispatcher {
 impl Dispatcher {
     /// A dispatcher with the settings of an empty `config.json`: times without a zone are UTC, files are synchronised,
     /// locks are waited for as long as the commands do, and nobody is told about progress. All of that can be set
-    /// afterwards.
+    /// afterwards. The guard is the running program under a verb of its choice, or [`GuardProgram::installed`].
     #[must_use]
     pub fn new(
         root: impl Into<PathBuf>,
         env: Env,
         cluster: Result<Arc<dyn ClusterBackend>, BackendError>,
+        guard_program: GuardProgram,
     ) -> Self {
         Self {
             root: root.into(),
@@ -99,6 +103,7 @@ impl Dispatcher {
             zone: TimeZone::UTC,
             settings: Settings::default(),
             cluster,
+            guard_program,
             git: None,
             session_prompt: "Open the session to the cluster, then dispatch again.".to_owned(),
             lock_timeout: DEFAULT_TIMEOUT,
@@ -188,6 +193,19 @@ pub enum ActError {
         /// The operation that changed them.
         op: Option<OpId>,
     },
+    /// No program could be started: its guard could not, or did not take its order.
+    #[error(transparent)]
+    Guard(#[from] GuardError),
+    /// Nobody else may begin before this has ended.
+    #[error("processes {pids:?} of {work} in {slug} were interrupted and cannot be ended")]
+    Leftover {
+        /// The project.
+        slug: Slug,
+        /// What they did.
+        work: String,
+        /// Their ids.
+        pids: Vec<u32>,
+    },
     /// The configured agent cannot be used here.
     #[error("agent engine {engine:?} is not one that dispatch can start")]
     NoEngine {
@@ -228,7 +246,8 @@ impl Coded for ActError {
             Self::Store(error) => error.code(),
             Self::Edit { error, .. } => error.code(),
             Self::Unreadable { code, .. } => *code,
-            Self::NoItem { .. } | Self::Preflight { .. } => Code::Failed,
+            Self::Guard(error) => error.code(),
+            Self::NoItem { .. } | Self::Preflight { .. } | Self::Leftover { .. } => Code::Failed,
             Self::NoEngine { .. } => Code::NoEngine,
         }
     }
@@ -240,7 +259,11 @@ impl Coded for ActError {
             Self::Journal(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Edit { error, .. } => error.hint(),
+            Self::Guard(error) => error.hint(),
             Self::Unreadable { hint, .. } => hint.as_deref().map(Hint::new),
+            Self::Leftover { .. } => Some(Hint::new(
+                "See what they wait for (`ps -o pid,stat,wchan,args`); the next dispatch tries again.",
+            )),
             Self::NoItem { .. } => Some(Hint::new(
                 "See `ralph status --project SLUG --detailed` for the READY items.",
             )),
@@ -253,4 +276,4 @@ impl Coded for ActError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

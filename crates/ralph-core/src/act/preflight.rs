@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use ralph_docs::queue::QueueItem;
 
-use crate::act::child::{Program, run};
 use crate::act::git::GitSource;
 use crate::act::limits::{names, partition_of};
 use crate::backend::GitCommit;
 use crate::digest::sha256;
+use crate::process::bounded::{Program, run};
+use crate::process::guard::{Guard, GuardError, GuardProgram};
 use crate::sbatch::{self, Directive};
 use crate::settings::PartitionPolicy;
 use crate::store::layout;
@@ -46,6 +47,7 @@ pub async fn prepare(
     folder: &Path,
     git: Option<&GitSource>,
     partitions: &PartitionPolicy,
+    guard: &GuardProgram,
 ) -> Result<Prepared, Vec<String>> {
     let script_path = script_path(item, queue, folder).map_err(|problem| vec![problem])?;
     let script = text(folder, &script_path).map_err(|problem| vec![problem])?;
@@ -62,7 +64,7 @@ pub async fn prepare(
     let directives = sbatch::parse(&script);
     problems.extend(script_problems(item, folder, &script_path, &script));
     problems.extend(partition_problems(&script_path, &directives, partitions));
-    problems.extend(syntax_problem(&script_path, &script, folder).await);
+    problems.extend(syntax_problem(&script_path, &script, folder, guard).await);
     let mut commit = None;
     if let Some(git) = git {
         let paths: Vec<&str> = [Some(script_path.as_str()), config_path.as_deref()]
@@ -190,7 +192,12 @@ fn partition_problems(
 }
 
 /// `bash -n`: an apostrophe in the wrong place killed three jobs in two seconds (incident 43).
-async fn syntax_problem(path: &str, script: &str, folder: &Path) -> Option<String> {
+async fn syntax_problem(
+    path: &str,
+    script: &str,
+    folder: &Path,
+    guard: &GuardProgram,
+) -> Option<String> {
     let shell = shell_of(script)?;
     let argv = [shell, "-n"].map(str::to_owned);
     let limit = Duration::from_secs(10);
@@ -201,8 +208,13 @@ async fn syntax_problem(path: &str, script: &str, folder: &Path) -> Option<Strin
         input: script.as_bytes(),
         limit,
     };
-    // A machine without this shell cannot check; the job's own machine will.
-    let ended = run(&program).await.ok()?;
+    let run = async { run(Guard::start(guard)?, &program).await };
+    let ended = match run.await {
+        Ok(ended) => ended,
+        // A machine without this shell cannot check; the job's own machine will.
+        Err(GuardError::Program { .. }) => return None,
+        Err(error) => return Some(format!("{path}: cannot be checked: {error}")),
+    };
     let error = String::from_utf8_lossy(&ended.stderr);
     (!ended.success()).then(|| {
         format!(

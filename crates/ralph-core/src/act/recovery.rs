@@ -1,4 +1,5 @@
-//! What a crash left: operations of the journal that were begun and not finished.
+//! What a crash left: operations of the journal that were begun and not finished, agents and tests that were not waited
+//! for.
 
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ impl Dispatcher {
         }
     }
 
-    /// Finishes operations that a crash interrupted, in every project that has one.
+    /// Finishes operations that a crash interrupted, and ends what it left running, in every project that has any.
     pub(super) fn finish_interrupted(&self, slugs: &[Slug]) -> Vec<Verified> {
         let mut found = Vec::new();
         for slug in slugs {
@@ -33,6 +34,7 @@ impl Dispatcher {
                 Ok(true) => found.extend(self.recover(slug, &journal)),
                 Err(error) => found.push(failed(slug, &error.into())),
             }
+            found.extend(self.end_interrupted(slug));
         }
         found
     }

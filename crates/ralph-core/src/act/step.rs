@@ -1,16 +1,19 @@
 //! Taking one step of one project: lock, read again, plan again, act, commit, unlock.
 
+use crate::act::attempt::not_started;
 use crate::act::commit::{Committed, commit, on_disk, refused, remember};
 use crate::act::outbox::Seat;
 use crate::act::submit::Wanted;
 use crate::act::view::step_report;
-use crate::act::{ActError, Dispatcher, agent, child};
+use crate::act::{ActError, Dispatcher, agent};
 use crate::change::ChangeSet;
 use crate::job::{JobState, Sighting};
 use crate::ledger::ResultLedger;
 use crate::order::{OrderOutcome, WorkOrder};
 use crate::plan::rules::plural;
 use crate::plan::{ProjectStep, Step, rules};
+use crate::process::bounded::{Ended, Program};
+use crate::process::guard::Guard;
 use crate::project;
 use crate::report::{Problem, StepReport};
 use crate::settings::{AgentChoice, CommandLine};
@@ -184,18 +187,19 @@ impl Dispatcher {
         command: &CommandLine,
         lock: ProjectLock,
     ) -> Result<Taken, ActError> {
+        let mut attempt = self.attempt(&facts.slug, "the tests")?;
         drop(lock);
         let argv = command.argv();
         let folder = project::folder(&self.root, &facts.slug);
-        let limit = self.settings.test_time_limit;
-        let program = child::Program {
+        let program = Program {
             argv: &argv,
             folder: &folder,
-            variables: &[],
+            variables: &[attempt.variable()],
             input: b"",
-            limit,
+            limit: self.settings.test_time_limit,
         };
-        let outcome = match child::run(&program).await {
+        let ended = attempt.run(Guard::start(&self.guard_program)?, &program);
+        let outcome = match ended.await {
             Ok(ended) => TestOutcome {
                 passed: ended.success(),
                 how: ended.how(),
@@ -204,7 +208,7 @@ impl Dispatcher {
             },
             Err(error) => TestOutcome {
                 passed: false,
-                how: format!("cannot be started: {error}"),
+                how: not_started(error)?,
                 command: argv.join(" "),
                 tail: String::new(),
             },
@@ -216,11 +220,10 @@ impl Dispatcher {
         } else {
             format!("the tests fail: {}", outcome.how)
         };
-        self.settle(
-            &facts,
-            &words,
-            order::tested(&facts, &outcome, &self.context(self.env.now())),
-        )
+        let changes = order::tested(&facts, &outcome, &self.context(self.env.now()));
+        let taken = self.settle(&facts, &words, changes)?;
+        attempt.end()?;
+        Ok(taken)
     }
 
     /// The lock is given back while an agent works: it takes minutes to hours, and edits the documents itself.
@@ -251,17 +254,13 @@ impl Dispatcher {
                 });
             }
         };
+        let work = format!("{} {}", asked.kind.as_str(), asked.target);
+        let mut attempt = self.attempt(&facts.slug, &work)?;
         drop(lock);
         let folder = project::folder(&self.root, &facts.slug);
-        let attempt = self.env.ids.op(self.env.now());
-        let outcome = agent::perform(
-            asked,
-            &argv,
-            &folder,
-            attempt.as_str(),
-            self.settings.agent_time_limit,
-        )
-        .await;
+        let guard = Guard::start(&self.guard_program)?;
+        let limit = self.settings.agent_time_limit;
+        let outcome = agent::perform(asked, &argv, &folder, &mut attempt, guard, limit).await?;
         let _lock = self.lock(&facts.slug, "dispatch")?;
         let facts = self.read(&facts.slug)?;
         let now = self.env.now();
@@ -272,13 +271,9 @@ impl Dispatcher {
             let prompt = format!("{} is done, but {reason}", asked.target);
             settle::also_ask(&mut changes, &facts, &prompt, now);
         }
-        let words = format!(
-            "{} {}: {}",
-            asked.kind.as_str(),
-            asked.target,
-            order::word(&outcome)
-        );
+        let words = format!("{work}: {}", order::word(&outcome));
         let mut taken = self.settle(&facts, &words, changes)?;
+        attempt.end()?;
         if let OrderOutcome::Failed { reason } = &outcome {
             taken.problem = Some(Problem::new(
                 crate::error::Code::Failed,
@@ -318,7 +313,7 @@ fn asked(facts: &Facts, seen: &Observations) -> String {
     words
 }
 
-fn tail(ended: &child::Ended) -> String {
+fn tail(ended: &Ended) -> String {
     let bytes = if ended.stderr.is_empty() {
         &ended.stdout
     } else {

@@ -161,6 +161,7 @@ impl Dispatcher {
             &folder,
             self.git.as_ref(),
             policy,
+            &self.guard_program,
         )
         .await?;
         let moved = submission::moved_on(item, "run", "job");

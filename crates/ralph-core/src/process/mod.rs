@@ -5,11 +5,13 @@
 //! its own process group, and at the end an exit record. Whoever looks later puts three facts together in
 //! [`verdict`](verdict::verdict): is the lock held, is an exit recorded, is the worker alive.
 //!
-//! Where the caller stays, [`guard`] runs a program that can not outlive it.
+//! Where the caller stays, [`guard`] runs a program that can not outlive it, and [`bounded`] runs one there to its end or its
+//! limit.
 //!
 //! What must never be here: a decision about what runs, a scheduler, a terminal, a lock that a stranger's process
 //! could inherit, or liveness judged by a pid alone (pids are reused, and a zombie has one).
 
+pub mod bounded;
 pub(crate) mod ending;
 pub mod guard;
 pub mod hold;

@@ -274,6 +274,15 @@ fn again(
     }
 }
 
+/// An agent or the tests were cut off with whoever waited for them: that is told, and counts as nothing.
+#[must_use]
+pub fn interrupted(facts: &Facts, work: &str, now: Timestamp) -> ChangeSet {
+    let mut draft = Draft::new(facts, now);
+    let detail = format!("{}: interrupted; not counted as an attempt", one_line(work));
+    draft.event("AGENT", &detail);
+    draft.finish(detail)
+}
+
 /// The outcome of the test command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestOutcome {

@@ -15,6 +15,8 @@ pub const PIPELINE: &str = ".state/pipeline.json";
 pub const LOCK: &str = ".state/lock";
 /// The file that carries the advisory lock. Never deleted.
 pub const LOCK_GUARD: &str = ".state/lock.guard";
+/// The lock of whoever lets an agent or the tests run, with a record of what runs. Never deleted.
+pub const LOCK_ATTEMPT: &str = ".state/lock.attempt";
 /// The operations journal of a project.
 pub const OPS: &str = ".state/ops";
 /// Submissions that were begun: one file per run.

@@ -1,6 +1,5 @@
 //! The run itself: one task that reads two streams, waits for the guard, and keeps four limits.
 
-use std::collections::BTreeSet;
 use std::future::{pending, poll_fn};
 use std::path::Path;
 use std::pin::Pin;
@@ -9,7 +8,7 @@ use std::time::Duration;
 use ralph_core::job::ExitInfo;
 use ralph_core::process::Identity;
 use ralph_core::process::guard::{
-    Guard, GuardEnd, GuardError, GuardRequest, Guarded, Leftovers, sweep,
+    Guard, GuardEnd, GuardError, GuardRequest, Guarded, sweep_attempts,
 };
 use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
 use tokio::process::{ChildStderr, ChildStdout};
@@ -28,8 +27,6 @@ const PIECE: usize = 16 * 1024;
 const SMALL_PIECE: usize = 4 * 1024;
 /// How long the rest of the streams is waited for when everything that could write to them is gone.
 const DRAIN: Duration = Duration::from_secs(2);
-/// Where an agent is found again when its guard was killed.
-const MARK: &str = "RALPH_ATTEMPT_ID";
 
 /// Runs an agent under a guard that waits for its order. Dropping the future ends the agent and all that it started.
 ///
@@ -147,21 +144,13 @@ async fn overdue(guarded: &Guarded, watch: &mut Deadlines, worktree: &Path) -> O
 
 /// The guard was killed: whatever the agent left is ended here. How the agent would have ended is not known.
 async fn swept(guard: Option<Identity>, attempt: &str, grace: Duration) -> GuardEnd {
-    let values = BTreeSet::from([attempt.to_owned()]);
-    let guards: Vec<_> = guard.into_iter().collect();
-    let sweep = move || {
-        let leftovers = Leftovers {
-            variable: MARK,
-            values: &values,
-            guards: &guards,
-        };
-        sweep(&leftovers, grace)
-    };
+    let attempts = [attempt.to_owned()].into();
+    let guards = guard.into_iter().collect();
     GuardEnd {
         exit: ExitInfo { code: 0, signal: 9 },
         stopped: true,
         left_running: 0,
-        remaining: tokio::task::spawn_blocking(sweep).await.unwrap_or_default(),
+        remaining: sweep_attempts(attempts, guards, grace).await,
     }
 }
 

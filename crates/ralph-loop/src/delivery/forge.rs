@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ralph_core::act::child;
+use ralph_core::process::bounded;
+use ralph_core::process::guard::{Guard, GuardProgram};
 use ralph_core::time::Timestamp;
 use serde::Deserialize;
 
@@ -45,6 +46,7 @@ pub(super) struct Program {
     pub(super) program: PathBuf,
     pub(super) variables: Vec<(String, String)>,
     pub(super) folder: PathBuf,
+    pub(super) guard: GuardProgram,
 }
 
 /// The program, known to be there and logged in.
@@ -126,16 +128,15 @@ impl Program {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
         variables.extend(self.variables.iter().cloned());
-        let program = child::Program {
+        let program = bounded::Program {
             argv: &argv,
             folder: &self.folder,
             variables: &variables,
             input: input.as_bytes(),
             limit: LIMIT,
         };
-        let ended = child::run(&program)
-            .await
-            .map_err(|error| Failure::of(&format!("{} cannot be started: {error}", argv[0])))?;
+        let run = async { bounded::run(Guard::start(&self.guard)?, &program).await };
+        let ended = run.await.map_err(|error| Failure::of(&error.to_string()))?;
         if ended.success() {
             return Ok(String::from_utf8_lossy(&ended.stdout).into_owned());
         }

@@ -16,6 +16,7 @@ pub mod text;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ralph_core::process::guard::GuardProgram;
 use ralph_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, OnceCell};
@@ -47,12 +48,14 @@ pub struct DeliverySettings {
     pub ssh_program: PathBuf,
     /// Variables for both, on top of the inherited ones.
     pub forge_variables: Vec<(String, String)>,
+    /// What it is started through.
+    pub guard: GuardProgram,
 }
 
 impl DeliverySettings {
     /// The defaults, for a remote and a base.
     #[must_use]
-    pub fn new(remote: &str, base: &str) -> Self {
+    pub fn new(remote: &str, base: &str, guard: GuardProgram) -> Self {
         Self {
             remote: remote.to_owned(),
             base: base.to_owned(),
@@ -61,6 +64,7 @@ impl DeliverySettings {
             forge_program: PathBuf::from("gh"),
             ssh_program: PathBuf::from("ssh"),
             forge_variables: Vec::new(),
+            guard,
         }
     }
 }
@@ -267,6 +271,7 @@ impl Deliverer {
             program: program.to_owned(),
             variables: self.settings.forge_variables.clone(),
             folder: self.git.top().to_owned(),
+            guard: self.settings.guard.clone(),
         }
     }
 }

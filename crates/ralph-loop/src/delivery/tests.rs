@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Delivered, Deliverer, DeliveryError, DeliverySettings, Parcel, Retry};
+use crate::gates::tests::guard;
 use crate::git::ObjectId;
 use crate::git::sandbox::Sandbox;
 
@@ -57,7 +58,7 @@ impl Bench {
             forge_program: program,
             forge_variables: vec![("STATE".to_owned(), state.to_string_lossy().into_owned())],
             interval,
-            ..DeliverySettings::new("origin", "main")
+            ..DeliverySettings::new("origin", "main", guard())
         };
         let deliverer = Deliverer::new(&sandbox.open().await, settings);
         Self {
@@ -236,7 +237,7 @@ async fn without_a_login_the_branch_is_pushed_and_nothing_fails() {
     bench.sandbox.git(&["config", &instead, "https://unused/"]);
     let settings = DeliverySettings {
         forge_program: "no-such-gh".into(),
-        ..DeliverySettings::new("origin", "main")
+        ..DeliverySettings::new("origin", "main", guard())
     };
     let deliverer = Deliverer::new(&bench.sandbox.open().await, settings);
     let known = Delivered {

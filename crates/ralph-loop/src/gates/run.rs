@@ -1,11 +1,11 @@
 //! One run of one gate: under a guard, so that nothing it starts outlives it, with its output's end kept.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use ralph_core::process::Identity;
 use ralph_core::process::guard::{
-    Guard, GuardError, GuardProgram, GuardRequest, Guarded, Inherit, Leftovers, sweep,
+    ATTEMPT_ID, Guard, GuardError, GuardProgram, GuardRequest, Guarded, Inherit, sweep_attempts,
 };
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::time::{Instant, timeout};
@@ -19,9 +19,6 @@ const KEEP: usize = 16 * 1024;
 
 /// How long a guard may need beyond the grace until it has ended everything.
 const MARGIN: Duration = Duration::from_secs(30);
-
-/// Where a gate is found again when its guard was killed.
-const MARK: &str = "RALPH_ATTEMPT_ID";
 
 /// How a shell ends that is not allowed to run a program, or does not find it.
 const CANNOT_START: [i32; 2] = [126, 127];
@@ -166,18 +163,9 @@ fn milliseconds(time: Duration) -> u64 {
 
 /// Ends what a gate left whose guard was ended.
 async fn swept(guard: Option<Identity>, run: &GateRun<'_>, grace: Duration) {
-    let values: BTreeSet<String> = run.variables.get(MARK).cloned().into_iter().collect();
-    let guards: Vec<Identity> = guard.into_iter().collect();
-    let swept = tokio::task::spawn_blocking(move || {
-        let leftovers = Leftovers {
-            variable: MARK,
-            values: &values,
-            guards: &guards,
-        };
-        sweep(&leftovers, grace)
-    });
+    let attempts = run.variables.get(ATTEMPT_ID).cloned().into_iter().collect();
     // What cannot be ended is stuck in the kernel, and nobody can do more about it.
-    let _ = swept.await;
+    sweep_attempts(attempts, guard.into_iter().collect(), grace).await;
 }
 
 /// Reads the output until everything has ended, which is brought about after the limit, or until the guard is gone.

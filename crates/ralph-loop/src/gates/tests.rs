@@ -80,7 +80,7 @@ impl Bench {
 }
 
 /// The guard of this crate's tests is an example of it, which cargo builds beside them.
-fn guard() -> GuardProgram {
+pub(crate) fn guard() -> GuardProgram {
     let this = std::env::current_exe().unwrap();
     let program: PathBuf = this
         .parent()

@@ -164,15 +164,11 @@ pub(super) fn identity() -> Result<Identity, Failure> {
 
 /// Agents are started by this program's own hidden verb.
 pub(crate) fn guard() -> Result<GuardProgram, Failure> {
-    let program = env_vars::program().map_err(|error| {
+    env_vars::guard_program().map_err(|error| {
         Failure::new(
             Code::Failed,
             format!("the running program cannot be found: {error}"),
         )
-    })?;
-    Ok(GuardProgram {
-        program,
-        args: vec![crate::GUARD.to_owned()],
     })
 }
 

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use super::Bed;
 use crate::act::git::GitSource;
+use crate::process::bounded::tests::guard_program;
 
 struct Repository {
     bed: Bed,
@@ -49,6 +50,7 @@ impl Repository {
         GitSource {
             url: self.bed.path("remote.git").display().to_string(),
             checkout: self.bed.path("checkout").join(folder),
+            guard_program: guard_program(),
         }
     }
 

@@ -22,6 +22,7 @@ use super::{Dispatcher, Options};
 use crate::cluster::mock::MockCluster;
 use crate::env::Env;
 use crate::fixture::NOW;
+use crate::process::bounded::tests::guard_program;
 use crate::report::DispatchReport;
 use crate::settings::Settings;
 use crate::store::tests::{memory, put};
@@ -56,6 +57,7 @@ impl Bed {
             zone: TimeZone::UTC,
             settings: self.settings.clone(),
             cluster: Ok(Arc::<MockCluster>::clone(&self.cluster) as _),
+            guard_program: guard_program(),
             git: None,
             session_prompt: "Run `ralph cluster connect`".to_owned(),
             lock_timeout: Duration::from_millis(50),

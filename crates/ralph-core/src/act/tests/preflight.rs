@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Bed;
 use crate::act::limits;
 use crate::act::preflight::prepare;
+use crate::process::bounded::tests::guard_program;
 use crate::sbatch;
 use crate::settings::PartitionPolicy;
 
@@ -20,7 +21,8 @@ async fn problems(lines: &str, script: Option<&str>, policy: &PartitionPolicy) -
     bed.write("projects/p/configs/a.json", "{}\n");
     let queue = bed.read("projects/p/documentation/queue.md");
     let items = ralph_docs::queue::items(&queue);
-    match prepare(&items[0], &items, &bed.path("projects/p"), None, policy).await {
+    let folder = bed.path("projects/p");
+    match prepare(&items[0], &items, &folder, None, policy, &guard_program()).await {
         Ok(prepared) => format!("ok {} {:?}", prepared.script_path, prepared.config),
         Err(problems) => problems.join("\n"),
     }

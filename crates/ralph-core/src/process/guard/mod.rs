@@ -27,7 +27,7 @@ use crate::job::ExitInfo;
 
 pub use inside::main;
 pub use owner::{Guard, GuardError, Guarded};
-pub use sweep::{Leftovers, sweep};
+pub use sweep::{ATTEMPT_ID, Leftovers, sweep, sweep_attempts};
 
 /// Which program guards: the running binary and its hidden verb, or an installed `ralph` of the same version and its
 /// `__guard`.
@@ -35,10 +35,22 @@ pub use sweep::{Leftovers, sweep};
 /// The running binary has to look for the verb before anything else. One that does not would start itself without end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GuardProgram {
-    /// The program; an absolute path, because a guard runs in the root folder.
+    /// The program: an absolute path, because a guard runs in the root folder, or a name that is found on the `PATH`.
     pub program: PathBuf,
     /// Its arguments, such as `__guard`.
     pub args: Vec<String>,
+}
+
+impl GuardProgram {
+    /// `ralph __guard`, found on the `PATH`; for programs that have no such verb of their own. It has to be of the same
+    /// version as this library.
+    #[must_use]
+    pub fn installed() -> Self {
+        Self {
+            program: "ralph".into(),
+            args: vec!["__guard".to_owned()],
+        }
+    }
 }
 
 /// Which of the owner's variables the program gets.

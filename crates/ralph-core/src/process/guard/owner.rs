@@ -70,7 +70,7 @@ impl Coded for GuardError {
     fn hint(&self) -> Option<Hint> {
         match self {
             Self::Guard { .. } => Some(Hint::new(
-                "Reinstall ralph: it starts its own program a second time.",
+                "Reinstall ralph: it starts its own program a second time. A program that embeds it names a guard that is there.",
             )),
             Self::Program { .. } => Some(Hint::new(
                 "Check that the program is installed and that the folder exists.",

@@ -18,6 +18,26 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// How long survivors of KILL are waited for.
 const LAST_WAIT: Duration = Duration::from_secs(5);
 
+/// The variable by which the processes of an attempt are found when its guard was killed.
+pub const ATTEMPT_ID: &str = "RALPH_ATTEMPT_ID";
+
+/// Ends what attempts have left whose guards are gone, as [`sweep`] does, beside whatever else the caller's runtime does.
+pub async fn sweep_attempts(
+    attempts: BTreeSet<String>,
+    guards: Vec<Identity>,
+    grace: Duration,
+) -> Vec<u32> {
+    let swept = move || {
+        let leftovers = Leftovers {
+            variable: ATTEMPT_ID,
+            values: &attempts,
+            guards: &guards,
+        };
+        sweep(&leftovers, grace)
+    };
+    tokio::task::spawn_blocking(swept).await.unwrap_or_default()
+}
+
 /// Whose processes are meant.
 #[derive(Debug, Clone, Copy)]
 pub struct Leftovers<'a> {

@@ -107,7 +107,9 @@ fn taken_up_again(workspace: &Workspace, work: &str) {
         "{ran}"
     );
     let state = workspace.read("projects/p/.state/pipeline.json");
-    assert_eq!(state.matches("interrupted; not counted").count(), 1);
+    // Tests that were cut off have changed nothing; an agent may have.
+    let told = usize::from(work != "the tests");
+    assert_eq!(state.matches("interrupted; not counted").count(), told);
     assert!(!state.contains("(attempt "), "{state}");
     let again = workspace.ralph(&["dispatch", "--json"]).json();
     assert_eq!(

@@ -1,6 +1,6 @@
 //! Taking one step of one project: lock, read again, plan again, act, commit, unlock.
 
-use crate::act::attempt::not_started;
+use crate::act::attempt::{TESTS, not_started};
 use crate::act::commit::{Committed, commit, on_disk, refused, remember};
 use crate::act::outbox::Seat;
 use crate::act::submit::Wanted;
@@ -187,7 +187,7 @@ impl Dispatcher {
         command: &CommandLine,
         lock: ProjectLock,
     ) -> Result<Taken, ActError> {
-        let mut attempt = self.attempt(&facts.slug, "the tests")?;
+        let mut attempt = self.attempt(&facts.slug, TESTS)?;
         drop(lock);
         let argv = command.argv();
         let folder = project::folder(&self.root, &facts.slug);

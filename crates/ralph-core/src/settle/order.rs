@@ -274,7 +274,7 @@ fn again(
     }
 }
 
-/// An agent or the tests were cut off with whoever waited for them: that is told, and counts as nothing.
+/// An agent was cut off with whoever waited for it, perhaps half-way through its work: that is told, and counts as nothing.
 #[must_use]
 pub fn interrupted(facts: &Facts, work: &str, now: Timestamp) -> ChangeSet {
     let mut draft = Draft::new(facts, now);

@@ -74,6 +74,37 @@ const PUT_OFF: [&str; 6] = ["pending", "after", "once", "until", "wait", "depend
 const NEVER: [&str; 4] = ["do not", "don t", "must not", "never"];
 const SUBMITTED: [&str; 6] = ["run", "submit", "launch", "start", "be run", "be submitted"];
 
+/// What follows a prohibition that is about the way of running: `do not run more than two at once`.
+const WAYS: [&str; 14] = [
+    "more than",
+    "from",
+    "concurrently",
+    "simultaneously",
+    "in parallel",
+    "at the same time",
+    "by hand",
+    "manually",
+    "twice",
+    "it twice",
+    "the same",
+    "on login",
+    "on the login",
+    "anything by hand",
+];
+
+/// Words in front of one that says how an item stands: `ready, was submitted on Monday`.
+const TOLD_AS: [&str; 9] = [
+    "was",
+    "is",
+    "now",
+    "then",
+    "already",
+    "been",
+    "and",
+    "currently",
+    "since",
+];
+
 /// Words behind one in capitals that make it an aim: `DONE when the loss is below 0.01`.
 const AIMS: [&str; 5] = ["when", "if", "criteria", "criterion", "out"];
 
@@ -154,11 +185,18 @@ fn is_free(status: &str) -> bool {
     outside.is_empty()
         || outside == "pending"
         || rest.is_some_and(|rest| {
-            // `READY -> RUNNING`, `queued as job 61003257`.
-            ![&CONDITIONS[..], &ENDED, &["job"]]
-                .iter()
-                .any(|known| has_word(rest, known))
+            // `queued as job 61003257`.
+            !has_word(rest, &CONDITIONS) && !has_word(rest, &["job"]) && !has_ended(rest)
         })
+}
+
+/// Whether what follows a "ready" says that the item has gone on: `READY -> RUNNING`. That its smoke test passed does not.
+fn has_ended(rest: &str) -> bool {
+    let mut before = "now";
+    rest.split_whitespace().any(|word| {
+        let before = std::mem::replace(&mut before, word);
+        ENDED.contains(&word) && TOLD_AS.contains(&before)
+    })
 }
 
 /// The reason why a status that a person wrote holds the item back.
@@ -244,6 +282,11 @@ fn stands(text: &str) -> bool {
         })
     };
     let pair = format!("{first} {second}");
+    // `Running 5 seeds`, `running on 4 GPUs` and `complete 3 seeds` describe the work.
+    let counts = |word: &str| word.len() < 4 && is_count(word);
+    if !is_capital(written) && (counts(second) || third.as_deref().is_some_and(counts)) {
+        return false;
+    }
     is_told(&first) && (ends(Some(second)) || is_capital(written) && !AIMS.contains(&second))
         || ENDED_PAIRS.contains(&pair.as_str()) && ends(third.as_deref())
 }
@@ -259,8 +302,14 @@ pub(super) fn forbids(text: &str) -> bool {
     }
     let all = format!(" {} ", words(&lower).collect::<Vec<_>>().join(" "));
     let has = |phrase: &str| all.contains(&format!(" {phrase} "));
+    let forbidden = |phrase: &str| {
+        let phrase = format!(" {phrase} ");
+        let mut behind = all.split(&phrase).skip(1);
+        behind.any(|behind| !WAYS.iter().any(|way| behind.starts_with(way)))
+    };
     let never = |never: &&str| {
-        all.contains(*never) && SUBMITTED.iter().any(|what| has(&format!("{never} {what}")))
+        let mut phrases = SUBMITTED.iter().map(|what| format!("{never} {what}"));
+        all.contains(*never) && phrases.any(|phrase| forbidden(&phrase))
     };
     has("not ready") || has("not yet ready") || NEVER.iter().any(never)
 }

@@ -213,8 +213,27 @@ fn what_describes_the_work_holds_nothing_back() {
         let doc = under_ready(&format!("### Q-002: a\n- Script: a.sbatch\n{body}\n"));
         assert!(may_go(&doc), "{body}");
     }
-    let doc = under_ready("### Q-002: Complete 3 seeds\n- Script: a.sbatch\n");
-    assert!(may_go(&doc));
+    for title in [
+        "Complete 3 seeds",
+        "Rerun (failed seeds)",
+        "Speculative decoding (draft model 1B)",
+        "Rerun (after the bug fix)",
+        "Rerun (once more)",
+    ] {
+        let doc = under_ready(&format!("### Q-002: {title}\n- Script: a.sbatch\n"));
+        assert!(may_go(&doc), "{title}");
+    }
+    for title in [
+        "Rerun (failed: out of memory)",
+        "Baseline (running since Monday)",
+        "Baseline (running fine, job 56017331)",
+        "Baseline (failed again)",
+        "Baseline (draft)",
+        "Baseline (failed OOM)",
+    ] {
+        let doc = under_ready(&format!("### Q-002: {title}\n- Script: a.sbatch\n"));
+        assert!(!may_go(&doc), "{title}");
+    }
     let rules = "Rules: never run more than two at once; do not submit the same item twice.\n\n";
     let doc = under_ready(&format!("{rules}### Q-002: a\n- Script: a.sbatch\n"));
     assert!(may_go(&doc));
@@ -260,6 +279,7 @@ fn an_item_does_not_wait_for_those_that_wait_for_it() {
         ("- Run after Q-003", "", "", "Q-003||"),
         ("", "- After Q-001 hit OOM, half the batch", "", "||"),
         ("", "- Since Q-001: after Q-001's timeout, 24 h", "", "||"),
+        ("", "- Again, after Q-001 was killed", "", "||"),
     ] {
         let doc = format!(
             "## READY\n### Q-001: a\n{first}\n### Q-002: b\n{second}\n### Q-003: c\n{third}\n"

@@ -97,11 +97,26 @@ const WAITS_BEFORE: [&str; 9] = [
 ];
 
 /// How people say that an item failed, and what may stand between it and that: `after Q-001 hit OOM`.
-const FAILED: [&str; 13] = [
-    "fails", "failed", "failure", "crashed", "crash", "died", "oom", "oomed", "timeout", "timed",
-    "diverged", "hung", "stalled",
+const FAILED: [&str; 15] = [
+    "fails",
+    "failed",
+    "failure",
+    "crashed",
+    "crash",
+    "died",
+    "killed",
+    "preempted",
+    "oom",
+    "oomed",
+    "timeout",
+    "timed",
+    "diverged",
+    "hung",
+    "stalled",
 ];
-const TO_FAILED: [&str; 9] = ["s", "hit", "ran", "out", "has", "had", "with", "an", "a"];
+const TO_FAILED: [&str; 10] = [
+    "s", "hit", "ran", "out", "has", "had", "was", "with", "an", "a",
+];
 
 /// The ids of other items that a line of prose makes this one wait for: `run after Q-001 and Q-002`. An id that the queue
 /// does not have counts when it begins as the item's own does. That an item follows one that failed is why it is there.

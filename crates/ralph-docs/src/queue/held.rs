@@ -70,6 +70,26 @@ const ENDED_PAIRS: [&str; 3] = ["in progress", "in flight", "on hold"];
 /// What a remark in parentheses begins with that puts the item off, where it names no other item to wait for.
 const PUT_OFF: [&str; 6] = ["pending", "after", "once", "until", "wait", "depends"];
 
+/// Words of both kinds that also describe what is behind them: `(failed seeds)`, `(draft model)`, `(after the fix)`.
+const DESCRIBING: [&str; 6] = [
+    "draft",
+    "template",
+    "example",
+    "duplicate",
+    "rejected",
+    "failed",
+];
+const NOW: [&str; 7] = [
+    "already",
+    "again",
+    "today",
+    "yesterday",
+    "only",
+    "twice",
+    "copy",
+];
+const HAPPENED: [&str; 5] = ["fix", "fixes", "fixing", "bugfix", "more"];
+
 /// Ways to forbid, and what is forbidden.
 const NEVER: [&str; 4] = ["do not", "don t", "must not", "never"];
 const SUBMITTED: [&str; 6] = ["run", "submit", "launch", "start", "be run", "be submitted"];
@@ -254,9 +274,20 @@ fn is_told_aside(group: &str) -> bool {
     };
     let pair = rest.first().map(|second| format!("{first} {second}"));
     let names = |word: &str| crate::ids::split_numbered(word).is_some();
-    let puts_off = PUT_OFF.contains(&first.as_str()) && !rest.is_empty();
+    let happened = ["after", "once"].contains(&first.as_str()) && has_word(group, &HAPPENED);
+    let puts_off = PUT_OFF.contains(&first.as_str()) && !rest.is_empty() && !happened;
     let is_number = |word: &String| word.len() > 3 && is_count(word);
-    is_told(first)
+    // `failed seeds` are what is run; `failed: OOM` and `failed again` are not.
+    let behind = group.trim_start().get(first.len()..).unwrap_or("");
+    let is_noun = |word: &String| {
+        let word = word.as_str();
+        word.len() > 3 && !STANDING.contains(&word) && behind.starts_with(&format!(" {word}"))
+    };
+    let describes = DESCRIBING.contains(&first.as_str())
+        && rest.first().is_some_and(is_noun)
+        && !has_word(group, &NOW)
+        && !rest.iter().any(is_number);
+    is_told(first) && !describes
         || pair.is_some_and(|pair| ENDED_PAIRS.contains(&pair.as_str()))
         || first == "job" && rest.first().is_some_and(is_number)
         || puts_off && !group.split(|c: char| !crate::ids::is_id_char(c)).any(names)

@@ -87,14 +87,31 @@ pub fn ran_unknown(facts: &Facts, item: &QueueItem) -> Option<String> {
     if runs.any(|run| is_of(run, &item.id)) {
         return None;
     }
-    // A job's number or a date; `no` and `soon` have neither.
-    let is_number = |word: &str| word.len() >= 4 && word.bytes().all(|b| b.is_ascii_digit());
     let told = item.fields.iter().find(|(key, value)| {
         let key = key.to_lowercase().replace('_', " ");
-        let mut words = value.split(|c: char| !c.is_ascii_alphanumeric());
-        RAN.contains(&key.as_str()) && words.any(is_number)
+        RAN.contains(&key.as_str()) && tells_of_run(value)
     });
     told.map(|(key, value)| format!("{key}: {}", ralph_docs::quote::plain(value, 60)))
+}
+
+/// Whether a value has a job's number or a date in it. `soon`, `not before 2027` and the path of a script tell of no run.
+fn tells_of_run(value: &str) -> bool {
+    let has_number = |word: &str| {
+        let mut parts = word.split(|c: char| !c.is_ascii_alphanumeric());
+        parts.any(|part| part.len() >= 4 && part.bytes().all(|b| b.is_ascii_digit()))
+    };
+    let is_script = |word: &str| {
+        let word = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+        [".sbatch", ".slurm", ".sh"]
+            .iter()
+            .any(|end| word.ends_with(end))
+    };
+    let value = value.to_lowercase();
+    let first = value.split(|c: char| !c.is_alphanumeric()).next();
+    !first.is_some_and(|word| ["no", "not", "none", "never"].contains(&word))
+        && value
+            .split_whitespace()
+            .any(|word| has_number(word) && !is_script(word))
 }
 
 /// How the other items write the id that is this one's too, so that nobody can say which of them a run belongs to.

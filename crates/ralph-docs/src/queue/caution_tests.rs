@@ -196,3 +196,94 @@ fn what_nobody_can_read_beside_items_is_told() {
     let summary = format!("## READY\n| ID | Script |\n|---|---|\n| Q-001 | a.sbatch |\n\n{item}");
     assert!(strays(&summary).is_empty());
 }
+
+/// Each of these was held back once, and says nothing against going.
+#[test]
+fn what_describes_the_work_holds_nothing_back() {
+    for body in [
+        "- Status: READY — smoke test passed",
+        "- Status: READY. Debug run completed.",
+        "- Notes: Do not run more than two at a time",
+        "\nDo not start from the old checkpoint.",
+        "- Never run on the login node.",
+        "- Running 5 seeds on FFHQ",
+        "\nRunning on 4 A100 GPUs for about 6 h.",
+        "- Environment: python=3.11",
+    ] {
+        let doc = under_ready(&format!("### Q-002: a\n- Script: a.sbatch\n{body}\n"));
+        assert!(may_go(&doc), "{body}");
+    }
+    for title in [
+        "Complete 3 seeds",
+        "Rerun (failed seeds)",
+        "Speculative decoding (draft model 1B)",
+        "Rerun (after the bug fix)",
+        "Rerun (once more)",
+    ] {
+        let doc = under_ready(&format!("### Q-002: {title}\n- Script: a.sbatch\n"));
+        assert!(may_go(&doc), "{title}");
+    }
+    for title in [
+        "Rerun (failed: out of memory)",
+        "Baseline (running since Monday)",
+        "Baseline (running fine, job 56017331)",
+        "Baseline (failed again)",
+        "Baseline (draft)",
+        "Baseline (failed OOM)",
+    ] {
+        let doc = under_ready(&format!("### Q-002: {title}\n- Script: a.sbatch\n"));
+        assert!(!may_go(&doc), "{title}");
+    }
+    let rules = "Rules: never run more than two at once; do not submit the same item twice.\n\n";
+    let doc = under_ready(&format!("{rules}### Q-002: a\n- Script: a.sbatch\n"));
+    assert!(may_go(&doc));
+    for held in [
+        "- Status: Ready, was submitted 2026-01-03",
+        "- Do not run more than two at once. Do not run it yet.",
+        "- Env: SEED=3 python=3.11",
+    ] {
+        let doc = under_ready(&format!("### Q-002: a\n- Script: a.sbatch\n{held}\n"));
+        assert!(!may_go(&doc), "{held}");
+    }
+}
+
+/// What an item says of those that follow it, or of one that failed, is nothing to wait for: the queue would stand still.
+#[test]
+fn an_item_does_not_wait_for_those_that_wait_for_it() {
+    let afters = |doc: &str| {
+        let each = items(doc).into_iter();
+        each.filter(|item| item.section == QueueSection::Ready)
+            .map(|item| item.after.join("+"))
+            .collect::<Vec<_>>()
+            .join("|")
+    };
+    for (first, second, third, wanted) in [
+        (
+            "- Notes: if Q-002 beats this, go on with Q-003",
+            "- Depends on: Q-001",
+            "",
+            "|Q-001|",
+        ),
+        (
+            "- Notes: Q-003 runs after Q-002",
+            "- Notes: run after Q-001",
+            "- Depends on: Q-002",
+            "|Q-001|Q-002",
+        ),
+        (
+            "- Notes: once Q-003 is done, write up",
+            "- Depends on: Q-001",
+            "- Run after Q-002",
+            "|Q-001|Q-002",
+        ),
+        ("- Run after Q-003", "", "", "Q-003||"),
+        ("", "- After Q-001 hit OOM, half the batch", "", "||"),
+        ("", "- Since Q-001: after Q-001's timeout, 24 h", "", "||"),
+        ("", "- Again, after Q-001 was killed", "", "||"),
+    ] {
+        let doc = format!(
+            "## READY\n### Q-001: a\n{first}\n### Q-002: b\n{second}\n### Q-003: c\n{third}\n"
+        );
+        assert_eq!(afters(&doc), wanted, "{doc}");
+    }
+}

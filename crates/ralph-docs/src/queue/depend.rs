@@ -3,6 +3,8 @@
 //! A piece that names no item is kept as it is written, so that a condition that nobody can check does not look like
 //! none. It is never guessed away.
 
+use std::collections::HashMap;
+
 use super::held::without_groups;
 use super::id::is_dash;
 use super::known::{Known, parts, same};
@@ -94,6 +96,28 @@ const WAITS_BEFORE: [&str; 9] = [
     "conditional",
 ];
 
+/// How people say that an item failed, and what may stand between it and that: `after Q-001 hit OOM`.
+const FAILED: [&str; 15] = [
+    "fails",
+    "failed",
+    "failure",
+    "crashed",
+    "crash",
+    "died",
+    "killed",
+    "preempted",
+    "oom",
+    "oomed",
+    "timeout",
+    "timed",
+    "diverged",
+    "hung",
+    "stalled",
+];
+const TO_FAILED: [&str; 10] = [
+    "s", "hit", "ran", "out", "has", "had", "was", "with", "an", "a",
+];
+
 /// The ids of other items that a line of prose makes this one wait for: `run after Q-001 and Q-002`. An id that the queue
 /// does not have counts when it begins as the item's own does. That an item follows one that failed is why it is there.
 pub(super) fn in_prose(text: &str, own: &str, known: &Known<'_>) -> Vec<String> {
@@ -108,18 +132,23 @@ pub(super) fn in_prose(text: &str, own: &str, known: &Known<'_>) -> Vec<String> 
     let mut ids: Vec<String> = Vec::new();
     let mut before = String::new();
     let mut waits = false;
+    let mut is_named = false;
     let text = without_targets(text);
     let words = text.split(|c: char| !(is_id_char(c) || is_dash(c)));
     let words = words.map(|word| word.trim_matches(['.', '-', '_']));
     for written in words.filter(|word| !word.is_empty()) {
         let word = written.to_lowercase();
         match waits.then(|| named(written)).flatten() {
-            Some(id) => ids.push(id),
-            None if ["fails", "failed", "crashed", "died"].contains(&word.as_str()) => {
+            Some(id) => {
+                ids.push(id);
+                is_named = true;
+            }
+            None if is_named && FAILED.contains(&word.as_str()) => {
                 ids.pop();
-                waits = false;
+                (is_named, waits) = (false, false);
             }
             None => {
+                is_named = is_named && TO_FAILED.contains(&word.as_str());
                 let joins = ["on", "for", "by"].contains(&word.as_str());
                 let begins = WAITS.contains(&word.as_str())
                     && (!joins || WAITS_BEFORE.contains(&before.as_str()));
@@ -129,6 +158,55 @@ pub(super) fn in_prose(text: &str, own: &str, known: &Known<'_>) -> Vec<String> 
         before = word;
     }
     ids
+}
+
+/// What each item waits for: what its fields name, and what its prose tells of. Prose that tells of an item further below
+/// which itself waits for this one tells of what comes later: `if Q-002 is better, go on with Q-003`.
+pub(super) fn together(
+    ids: &[String],
+    named: Vec<Vec<String>>,
+    told: Vec<Vec<String>>,
+) -> Vec<Vec<String>> {
+    let mut places = HashMap::new();
+    for (at, id) in ids.iter().enumerate() {
+        places.entry(id.as_str()).or_insert(at);
+    }
+    let place = |id: &String| places.get(id.as_str()).copied();
+    let before: Vec<Vec<usize>> = (named.iter().zip(&told).enumerate())
+        .map(|(at, (named, told))| {
+            let told = told.iter().filter_map(place).filter(|&other| other < at);
+            named.iter().filter_map(place).chain(told).collect()
+        })
+        .collect();
+    let mut all = named;
+    for (at, (after, told)) in all.iter_mut().zip(told).enumerate() {
+        for id in told {
+            let below = place(&id).filter(|&other| other > at);
+            let is_later = below.is_some_and(|other| reaches(&before, other, at));
+            if !is_later && !after.contains(&id) {
+                after.push(id);
+            }
+        }
+    }
+    all
+}
+
+/// Whether a way leads from one item to another.
+fn reaches(before: &[Vec<usize>], from: usize, to: usize) -> bool {
+    let mut seen = vec![false; before.len()];
+    let mut open = vec![from];
+    while let Some(at) = open.pop() {
+        if at == to {
+            return true;
+        }
+        let is_new = seen
+            .get_mut(at)
+            .is_some_and(|seen| !std::mem::replace(seen, true));
+        if is_new {
+            open.extend(before.get(at).into_iter().flatten());
+        }
+    }
+    false
 }
 
 /// The pieces between commas and semicolons that are not in parentheses.

@@ -70,9 +70,60 @@ const ENDED_PAIRS: [&str; 3] = ["in progress", "in flight", "on hold"];
 /// What a remark in parentheses begins with that puts the item off, where it names no other item to wait for.
 const PUT_OFF: [&str; 6] = ["pending", "after", "once", "until", "wait", "depends"];
 
+/// Words of both kinds that also describe what is behind them: `(failed seeds)`, `(draft model)`, `(after the fix)`.
+const DESCRIBING: [&str; 6] = [
+    "draft",
+    "template",
+    "example",
+    "duplicate",
+    "rejected",
+    "failed",
+];
+const NOW: [&str; 7] = [
+    "already",
+    "again",
+    "today",
+    "yesterday",
+    "only",
+    "twice",
+    "copy",
+];
+const HAPPENED: [&str; 5] = ["fix", "fixes", "fixing", "bugfix", "more"];
+
 /// Ways to forbid, and what is forbidden.
 const NEVER: [&str; 4] = ["do not", "don t", "must not", "never"];
 const SUBMITTED: [&str; 6] = ["run", "submit", "launch", "start", "be run", "be submitted"];
+
+/// What follows a prohibition that is about the way of running: `do not run more than two at once`.
+const WAYS: [&str; 14] = [
+    "more than",
+    "from",
+    "concurrently",
+    "simultaneously",
+    "in parallel",
+    "at the same time",
+    "by hand",
+    "manually",
+    "twice",
+    "it twice",
+    "the same",
+    "on login",
+    "on the login",
+    "anything by hand",
+];
+
+/// Words in front of one that says how an item stands: `ready, was submitted on Monday`.
+const TOLD_AS: [&str; 9] = [
+    "was",
+    "is",
+    "now",
+    "then",
+    "already",
+    "been",
+    "and",
+    "currently",
+    "since",
+];
 
 /// Words behind one in capitals that make it an aim: `DONE when the loss is below 0.01`.
 const AIMS: [&str; 5] = ["when", "if", "criteria", "criterion", "out"];
@@ -154,11 +205,18 @@ fn is_free(status: &str) -> bool {
     outside.is_empty()
         || outside == "pending"
         || rest.is_some_and(|rest| {
-            // `READY -> RUNNING`, `queued as job 61003257`.
-            ![&CONDITIONS[..], &ENDED, &["job"]]
-                .iter()
-                .any(|known| has_word(rest, known))
+            // `queued as job 61003257`.
+            !has_word(rest, &CONDITIONS) && !has_word(rest, &["job"]) && !has_ended(rest)
         })
+}
+
+/// Whether what follows a "ready" says that the item has gone on: `READY -> RUNNING`. That its smoke test passed does not.
+fn has_ended(rest: &str) -> bool {
+    let mut before = "now";
+    rest.split_whitespace().any(|word| {
+        let before = std::mem::replace(&mut before, word);
+        ENDED.contains(&word) && TOLD_AS.contains(&before)
+    })
 }
 
 /// The reason why a status that a person wrote holds the item back.
@@ -216,9 +274,20 @@ fn is_told_aside(group: &str) -> bool {
     };
     let pair = rest.first().map(|second| format!("{first} {second}"));
     let names = |word: &str| crate::ids::split_numbered(word).is_some();
-    let puts_off = PUT_OFF.contains(&first.as_str()) && !rest.is_empty();
+    let happened = ["after", "once"].contains(&first.as_str()) && has_word(group, &HAPPENED);
+    let puts_off = PUT_OFF.contains(&first.as_str()) && !rest.is_empty() && !happened;
     let is_number = |word: &String| word.len() > 3 && is_count(word);
-    is_told(first)
+    // `failed seeds` are what is run; `failed: OOM` and `failed again` are not.
+    let behind = group.trim_start().get(first.len()..).unwrap_or("");
+    let is_noun = |word: &String| {
+        let word = word.as_str();
+        word.len() > 3 && !STANDING.contains(&word) && behind.starts_with(&format!(" {word}"))
+    };
+    let describes = DESCRIBING.contains(&first.as_str())
+        && rest.first().is_some_and(is_noun)
+        && !has_word(group, &NOW)
+        && !rest.iter().any(is_number);
+    is_told(first) && !describes
         || pair.is_some_and(|pair| ENDED_PAIRS.contains(&pair.as_str()))
         || first == "job" && rest.first().is_some_and(is_number)
         || puts_off && !group.split(|c: char| !crate::ids::is_id_char(c)).any(names)
@@ -244,6 +313,11 @@ fn stands(text: &str) -> bool {
         })
     };
     let pair = format!("{first} {second}");
+    // `Running 5 seeds`, `running on 4 GPUs` and `complete 3 seeds` describe the work.
+    let counts = |word: &str| word.len() < 4 && is_count(word);
+    if !is_capital(written) && (counts(second) || third.as_deref().is_some_and(counts)) {
+        return false;
+    }
     is_told(&first) && (ends(Some(second)) || is_capital(written) && !AIMS.contains(&second))
         || ENDED_PAIRS.contains(&pair.as_str()) && ends(third.as_deref())
 }
@@ -259,8 +333,14 @@ pub(super) fn forbids(text: &str) -> bool {
     }
     let all = format!(" {} ", words(&lower).collect::<Vec<_>>().join(" "));
     let has = |phrase: &str| all.contains(&format!(" {phrase} "));
+    let forbidden = |phrase: &str| {
+        let phrase = format!(" {phrase} ");
+        let mut behind = all.split(&phrase).skip(1);
+        behind.any(|behind| !WAYS.iter().any(|way| behind.starts_with(way)))
+    };
     let never = |never: &&str| {
-        all.contains(*never) && SUBMITTED.iter().any(|what| has(&format!("{never} {what}")))
+        let mut phrases = SUBMITTED.iter().map(|what| format!("{never} {what}"));
+        all.contains(*never) && phrases.any(|phrase| forbidden(&phrase))
     };
     has("not ready") || has("not yet ready") || NEVER.iter().any(never)
 }

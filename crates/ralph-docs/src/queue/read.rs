@@ -83,24 +83,31 @@ pub(super) fn scan(document: &Document<'_>) -> Vec<Found> {
     let ids: Vec<String> = found.iter().map(|found| found.item.id.clone()).collect();
     let known = Known::new(ids.iter().map(String::as_str));
     put_aside(document, &mut found);
-    for found in &mut found {
-        let waits = std::mem::take(&mut found.waits);
-        let named = waits
-            .iter()
-            .flat_map(|(key, text)| depend::named(key, text, &found.item.id, &known));
-        let prose = std::mem::take(&mut found.prose);
-        let prose = prose
-            .iter()
-            .flat_map(|text| depend::in_prose(text, &found.item.id, &known));
-        let mut after: Vec<String> = Vec::new();
-        named.chain(prose).for_each(|id| {
-            if !after.contains(&id) {
-                after.push(id);
-            }
-        });
+    let named = |found: &Found| {
+        let waits = found.waits.iter();
+        let named = waits.flat_map(|(key, text)| depend::named(key, text, &found.item.id, &known));
+        each_once(named)
+    };
+    let told = |found: &Found| {
+        let prose = found.prose.iter();
+        each_once(prose.flat_map(|text| depend::in_prose(text, &found.item.id, &known)))
+    };
+    let (named, told) = (found.iter().map(named), found.iter().map(told));
+    let after = depend::together(&ids, named.collect(), told.collect());
+    for (found, after) in found.iter_mut().zip(after) {
         found.item.after = after;
     }
     found
+}
+
+fn each_once(ids: impl Iterator<Item = String>) -> Vec<String> {
+    let mut each: Vec<String> = Vec::new();
+    ids.for_each(|id| {
+        if !each.contains(&id) {
+            each.push(id);
+        }
+    });
+    each
 }
 
 /// Holds back what somebody folded away beside the items.

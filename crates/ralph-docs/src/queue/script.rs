@@ -46,7 +46,7 @@ pub(super) const COMMANDS: [&str; 10] = [
 ];
 
 /// The keys of what somebody would pass to it.
-const PASSED: [&str; 14] = [
+const PASSED: [&str; 10] = [
     "args",
     "arguments",
     "options",
@@ -57,11 +57,10 @@ const PASSED: [&str; 14] = [
     "sbatch flags",
     "slurm options",
     "slurm args",
-    "env",
-    "environment",
-    "environment variables",
-    "export",
 ];
+
+/// The keys of variables that it would be given.
+const VARIABLES: [&str; 4] = ["env", "environment", "environment variables", "export"];
 
 /// A script, and what stands beside it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -96,10 +95,18 @@ pub(super) fn of(
             found.take(command(span));
         }
     }
-    let mut passed = fields.iter().filter(|field| field.is_one_of(&PASSED));
-    let passed = passed.find_map(|field| {
+    let passed = fields.iter().find_map(|field| {
+        let is_variables = field.is_one_of(&VARIABLES);
+        if !is_variables && !field.is_one_of(&PASSED) {
+            return None;
+        }
         let said = field.all();
-        let mut words = words(&said).filter(|word| is_option(word) || word.contains('='));
+        // `python=3.11` tells of a software that is there.
+        let is_set = |word: &str| match word.split_once('=') {
+            Some((name, _)) => !is_variables || !name.contains(|c: char| c.is_ascii_lowercase()),
+            None => false,
+        };
+        let mut words = words(&said).filter(|word| is_option(word) || is_set(word));
         words.next().map(str::to_owned)
     });
     found.more = found.more.or(passed);

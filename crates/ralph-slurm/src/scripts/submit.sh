@@ -150,7 +150,8 @@ submit_one() {
     return
   fi
   if [ -n "$preflight" ] && ! complained=$(cd "$root/$workdir" && within 30 sbatch --test-only "$@" "$sent/script" 2>&1); then
-    answer preflight
+    # The item's own job may be why there is room for no other.
+    [ -n "$item" ] && earlier_stands || answer preflight
     return
   fi
   if [ -n "$item" ] && earlier_stands; then return; fi

@@ -74,6 +74,24 @@ async fn an_item_whose_job_lives_gets_no_second_one_whatever_the_books_know() {
     }
 }
 
+/// The job that lives may be why there is room for no other.
+#[tokio::test]
+async fn a_limit_that_the_living_job_fills_hides_it_from_nobody() {
+    let cluster = Scheduler::new();
+    let backend = cluster.backend();
+    let [first, second] = [0, 1].map(|_| of_item(&cluster, SCRIPT));
+    accepted(&backend.submit(&first).await.unwrap());
+    cluster.set(
+        "preflight.fail",
+        "allocation failure: Job violates accounting/QOS policy (job submit limit)\n",
+    );
+    let answer = backend.submit(&second).await.unwrap();
+    assert!(
+        matches!(answer, Receipt::Earlier { same: true, .. }),
+        "{answer:?}"
+    );
+}
+
 #[tokio::test]
 async fn an_item_whose_job_has_left_the_queue_is_submitted_again() {
     let cluster = Scheduler::new();

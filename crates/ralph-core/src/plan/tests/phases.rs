@@ -72,6 +72,8 @@ fn an_item_that_tells_of_a_run_nobody_knows_is_asked_about() {
         "- Submitted: no",
         "- Job ID: (none yet)",
         "- Job: slurm/jobs/q001.sbatch",
+        "- Job: slurm/jobs/width_2048.sbatch",
+        "- Submitted: not yet (planned for 2026-12-01)",
     ] {
         assert!(doc(line, "").contains("submit Q-001"), "{line}");
     }

@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 
 use ralph_core::error::Code;
-
-use crate::program::shown;
+use ralph_front::shell::word;
 
 /// What was found about a launch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,7 +118,7 @@ const SHOWN: usize = 5;
 /// Every reason against the launch, the workbench's first.
 pub(crate) fn gate(probes: &Probes, workbench: &str) -> Vec<Refusal> {
     let mut refusals = Vec::new();
-    let git_in = |folder: &str| shown(&["git", "-C", folder].map(str::to_owned));
+    let git_in = |folder: &str| format!("git -C {}", word(folder));
     let root = git_in(workbench);
     refusals.extend(work_tree(&probes.workbench, "workbench", &root));
     for probe in &probes.repositories {

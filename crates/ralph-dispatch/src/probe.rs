@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use ralph_core::act::git::GitSource;
 use ralph_loop::engine::split_command;
+use ralph_loop::git::FOREIGN;
 use tokio::process::Command;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -207,6 +208,9 @@ fn git_command(folder: &Path, arguments: &[&str]) -> Command {
         .env("LC_ALL", "C")
         .env("GIT_TERMINAL_PROMPT", "0")
         .env("GIT_OPTIONAL_LOCKS", "0");
+    for name in FOREIGN {
+        command.env_remove(name);
+    }
     command
 }
 

@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use ralph_core::error::{Code, Coded, Hint};
+use ralph_front::shell::word;
 
 use crate::resolve::{Engine, Knobs};
 use crate::share::Share;
@@ -141,17 +142,10 @@ pub(crate) fn name_for(engine: Engine) -> &'static str {
     }
 }
 
-/// Words as a shell would take them, to be shown and copied.
+/// Words as a shell takes them, to be shown and copied.
 pub(crate) fn shown(words: &[String]) -> String {
-    let quoted = |word: &String| {
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-=:,+@%".contains(c);
-        if !word.is_empty() && word.chars().all(is_plain) {
-            word.clone()
-        } else {
-            format!("'{}'", word.replace('\'', r"'\''"))
-        }
-    };
-    words.iter().map(quoted).collect::<Vec<_>>().join(" ")
+    let words: Vec<String> = words.iter().map(|text| word(text)).collect();
+    words.join(" ")
 }
 
 #[cfg(test)]

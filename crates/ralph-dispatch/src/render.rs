@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 use ralph_core::time::Timestamp;
+use ralph_front::shell::word;
 
 use crate::program::shown;
 use crate::record::State;
@@ -67,7 +68,6 @@ pub(crate) fn banner(report: &LaunchReport) -> String {
 pub(crate) fn commands(report: &LaunchReport, workspace: &str) -> String {
     let mut text = String::new();
     for order in &report.loops {
-        let word = |word: &str| shown(&[word.to_owned()]);
         let (folder, workspace) = (word(&order.folder), word(workspace));
         let command = shown(&order.command);
         line!(

@@ -150,8 +150,8 @@ impl Redactor {
     #[must_use]
     pub fn mask_tail(&self, text: &str) -> String {
         let text = match text.split_once('\n') {
-            Some((_, rest)) => rest,
-            None => text.trim_start_matches(is_in_a_token),
+            Some((_, rest)) if !rest.trim().is_empty() => rest,
+            _ => text.trim_start_matches(is_in_a_token),
         };
         let (begin, end) = (private(text, KEY_BEGIN), private(text, KEY_END));
         let from = end.filter(|end| begin.is_none_or(|begin| end < &begin));
@@ -479,6 +479,7 @@ mod tests {
                 "last [masked]",
             ),
             ("89abcdef01234567 of one line", " of one line"),
+            ("89abcdef01234567 of one line\n", " of one line\n"),
             (
                 "x\nIabc\ndef=\n-----END RSA PRIVATE KEY-----\nb",
                 "-----END RSA PRIVATE KEY-----\nb",

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use ralph_tests::Ran;
 use ralph_tests::workbench::Workbench;
 
 /// Refused with this code, and the message on standard error; no loop was started and none is recorded.
@@ -31,6 +32,19 @@ fn a_dirty_workbench() {
         "workbench: the work tree is not clean: ?? notes.md",
         "fix: Commit or stash it: git -C",
     );
+}
+
+/// A hook of git that launches has variables by which every git below it looks at the hook's repository.
+#[test]
+fn a_repository_that_is_dirty_is_seen_from_a_hook_too() {
+    let bench = Workbench::new(&["svc-a", "svc-b"]);
+    bench.write("wb/repos/svc-a/README.md", "unsaved\n");
+    let mut command = bench.command(&[]);
+    command.env("GIT_DIR", bench.path("wb/.git"));
+    command.env("GIT_WORK_TREE", bench.path("wb"));
+    let ran = Ran::of_command(&mut command).ended(30);
+    let told = "svc-a: the work tree is not clean: ?? README.md";
+    assert!(ran.stderr.contains(told), "{}", ran.stderr);
 }
 
 #[test]

@@ -299,6 +299,11 @@ async fn the_end_of_a_long_output_begins_with_no_half_a_secret() {
     let report = bench.run(&bench.gates(long)).await;
     let output = report.gates[0].output.as_deref().unwrap();
     assert!(output.starts_with("xxx"), "{}", &output[..20]);
+    // Its last line alone is longer than that.
+    let long = r"head -c 20000 /dev/zero | tr '\0' x && echo ' is wrong' && exit 1";
+    let report = bench.run(&bench.gates(long)).await;
+    let output = report.gates[0].output.as_deref().unwrap();
+    assert_eq!(output, " is wrong\n");
 }
 
 #[test]

@@ -33,7 +33,7 @@ const ATTEMPTS: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// Variables of a surrounding git, as in a hook, that turn every git below it to another repository (git(1)).
-pub(crate) const FOREIGN: [&str; 10] = [
+pub const FOREIGN: [&str; 10] = [
     "GIT_DIR",
     "GIT_WORK_TREE",
     "GIT_INDEX_FILE",

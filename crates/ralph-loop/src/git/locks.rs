@@ -4,9 +4,11 @@
 //! A lock is broken only when nobody can hold it: its holder would be a living git process of this repository that is
 //! older than the lock. What must never be here: a lock broken because of its age alone.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ralph_core::process::identity::started_at;
@@ -44,12 +46,21 @@ impl Git {
         Ok(wait)
     }
 
-    /// The same for whoever has waited for them in vain, so that none is young. Whether one was removed.
-    pub(super) fn break_shared_locks(&self) -> Result<bool, GitError> {
+    /// When the locks were made that are there now.
+    pub(super) fn shared_locks(&self) -> [Option<Timestamp>; SHARED.len()] {
+        SHARED.map(|name| made_at(&self.common_dir().join(name)))
+    }
+
+    /// The same for whoever has waited in vain, for as long as a lock counts as young, for those that were there before.
+    /// Whether one was removed.
+    pub(super) fn break_shared_locks(
+        &self,
+        before: [Option<Timestamp>; SHARED.len()],
+    ) -> Result<bool, GitError> {
         let mut is_broken = false;
-        for name in SHARED {
+        for (name, before) in SHARED.iter().zip(before) {
             let lock = self.common_dir().join(name);
-            if let Some(made) = made_at(&lock) {
+            if let Some(made) = made_at(&lock).filter(|made| before == Some(*made)) {
                 is_broken |= self.break_lock(&lock, made)?;
             }
         }
@@ -76,8 +87,8 @@ impl Git {
         })
     }
 
-    /// A process works in this repository when its folder is in the work tree or beside it. One whose folder cannot be
-    /// seen may.
+    /// A process works in this repository when its folder is in the work tree or beside it, or in a worktree elsewhere,
+    /// or when it was told to. One whose folder cannot be seen may.
     fn may_be_ours(&self, pid: u32) -> bool {
         let folder = match fs::read_link(format!("/proc/{pid}/cwd")) {
             Ok(folder) => folder,
@@ -86,8 +97,38 @@ impl Git {
             Err(_) => return true,
         };
         let around = self.top().parent().unwrap_or(self.top());
-        folder.starts_with(around) || folder.starts_with(self.common_dir())
+        let is_here = |git_dir: PathBuf| {
+            let git_dir = folder.join(git_dir).canonicalize();
+            git_dir.is_ok_and(|git_dir| git_dir.starts_with(self.common_dir()))
+        };
+        folder.starts_with(around)
+            || folder.starts_with(self.common_dir())
+            || told_git_dir(pid)
+                .or_else(|| linked_git_dir(&folder))
+                .is_some_and(is_here)
     }
+}
+
+/// The git folder that a process was told in its environment or its command line (git(1)).
+fn told_git_dir(pid: u32) -> Option<PathBuf> {
+    let read = |name: &str| fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
+    let texts = [read("environ"), read("cmdline")].concat();
+    let words: Vec<&[u8]> = texts.split(|byte| *byte == 0).collect();
+    let before = words.windows(2).filter(|two| two[0] == b"--git-dir");
+    let alone = words.iter().filter_map(|word| {
+        let told = word.strip_prefix(b"--git-dir=");
+        told.or_else(|| word.strip_prefix(b"GIT_DIR="))
+    });
+    let last = before.map(|two| two[1]).chain(alone).next_back()?;
+    Some(PathBuf::from(OsStr::from_bytes(last)))
+}
+
+/// The git folder of the linked worktree that a folder is in (gitrepository-layout(5)).
+fn linked_git_dir(folder: &Path) -> Option<PathBuf> {
+    let mut around = folder.ancestors();
+    let top = around.find(|top| top.join(".git").exists())?;
+    let text = fs::read_to_string(top.join(".git")).ok()?;
+    Some(top.join(text.trim_end().strip_prefix("gitdir: ")?))
 }
 
 fn is_git(pid: u32) -> bool {
@@ -102,6 +143,9 @@ fn made_at(path: &Path) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::process::Stdio;
+
     use super::*;
     use crate::git::sandbox::Sandbox;
 
@@ -118,5 +162,41 @@ mod tests {
         assert_eq!(git.break_abandoned_locks(later).unwrap(), None);
         assert!(!lock.exists(), "no git process is as old");
         assert_eq!(git.break_abandoned_locks(later).unwrap(), None);
+        let before = git.shared_locks();
+        atomic::replace(&lock, b"").unwrap();
+        assert!(!git.break_shared_locks(before).unwrap());
+        assert!(lock.exists(), "it came while another one was waited for");
+    }
+
+    #[tokio::test]
+    async fn a_git_that_works_in_the_repository_from_elsewhere_may_hold_a_lock() {
+        let (sandbox, elsewhere) = (Sandbox::new(), tempfile::tempdir().unwrap());
+        let git = sandbox.open().await;
+        let worktree = elsewhere.path().join("worktree");
+        sandbox.git(&["worktree", "add", "--detach", worktree.to_str().unwrap()]);
+        let git_dir = format!("--git-dir={}", git.common_dir().display());
+        let lock = git.common_dir().join("packed-refs.lock");
+        for (folder, option) in [(worktree, None), (elsewhere.path().into(), Some(git_dir))] {
+            let mut living = std::process::Command::new("git");
+            let living = living.args(option).args(["cat-file", "--batch"]);
+            let living = living.current_dir(folder).stdin(Stdio::piped());
+            let mut living = living.stdout(Stdio::piped()).spawn().unwrap();
+            // It is at work once it answers.
+            living.stdin.as_mut().unwrap().write_all(b"HEAD\n").unwrap();
+            living
+                .stdout
+                .as_mut()
+                .unwrap()
+                .read_exact(&mut [0])
+                .unwrap();
+            atomic::replace(&lock, b"").unwrap();
+            let later = made_at(&lock).unwrap() + SignedDuration::from_secs(60);
+            git.break_abandoned_locks(later).unwrap();
+            assert!(lock.exists(), "{living:?}");
+            living.kill().unwrap();
+            living.wait().unwrap();
+            git.break_abandoned_locks(later).unwrap();
+            assert!(!lock.exists());
+        }
     }
 }

@@ -25,8 +25,7 @@ use std::time::Duration;
 use ralph_core::error::{Code, Coded, Hint};
 use ralph_core::store::atomic::StoreError;
 
-pub(crate) use call::FOREIGN;
-pub use call::{Call, Output};
+pub use call::{Call, FOREIGN, Output};
 use lineage::Lineage;
 pub use object::{ObjectId, Signature};
 use removal::Removals;

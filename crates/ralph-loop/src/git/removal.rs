@@ -10,6 +10,8 @@ use crate::gathering::{Gathering, Waiting};
 
 /// How many go at once.
 const MOST: usize = 64;
+/// How long git waits for the lock that all of them share, milliseconds (git-config(1)): as long as one counts as young.
+const WAIT: &str = "core.packedRefsTimeout=1000";
 
 /// References to be removed.
 #[derive(Debug, Default)]
@@ -73,19 +75,21 @@ impl Git {
 
     async fn remove_alone(&self, removal: &Removal) -> Result<(), GitError> {
         let (reference, old) = (&removal.reference, &removal.old);
-        let call = self.call(&["update-ref", "-d", reference, old.as_str()]);
-        let failure = match call.without_hooks().run().await {
-            Ok(_) => return Ok(()),
-            Err(failure) => failure,
-        };
-        if self.tip(reference).await?.is_none() {
-            return Ok(());
+        loop {
+            let before = self.shared_locks();
+            let call = self.call(&["update-ref", "-d", reference, old.as_str()]);
+            let call = call.setting(WAIT).without_hooks();
+            let Err(failure) = call.run().await else {
+                return Ok(());
+            };
+            if self.tip(reference).await?.is_none() {
+                return Ok(());
+            }
+            // A git that was ended with its agent, in the middle of a collection of garbage, has left it.
+            if !is_locked(&failure) || !self.break_shared_locks(before)? {
+                return Err(failure);
+            }
         }
-        // Git has waited for it. A git that was ended with its agent, in the middle of a collection of garbage, has left it.
-        if is_locked(&failure) && self.break_shared_locks()? {
-            return Box::pin(self.remove_alone(removal)).await;
-        }
-        Err(failure)
     }
 }
 

@@ -321,4 +321,18 @@ mod tests {
             assert!(named.iter().any(|text| FORMATS.contains(text)), "{name}");
         }
     }
+
+    #[test]
+    fn the_documents_have_no_name_that_does_nothing() {
+        let (_, section) = FORMATS.split_once("\n## A loop's settings").unwrap();
+        let section = section.split("\n## ").next().unwrap();
+        let cells = section.lines().filter_map(|line| line.split('|').nth(1));
+        let names = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+        let known = |name: &str| {
+            let mut knobs = KNOBS.iter();
+            knobs.any(|knob| knob.names.contains(&name) || knob.file_names.contains(&name))
+        };
+        let unknown: Vec<&str> = names.filter(|name| !known(name)).collect();
+        assert_eq!(unknown, [""; 0]);
+    }
 }

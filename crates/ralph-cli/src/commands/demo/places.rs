@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use ralph_core::store::layout;
+use ralph_front::shell::word;
 
 use crate::env_vars;
 use crate::render::{BOLD, DIM, paint};
@@ -76,25 +77,4 @@ fn failed_run(root: &Path) -> Option<String> {
         .collect();
     names.sort();
     names.pop()
-}
-
-/// A word as a shell takes it.
-fn word(text: &str) -> String {
-    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-+".contains(letter);
-    if !text.is_empty() && text.chars().all(is_plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', "'\\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_word_is_quoted_where_a_shell_would_split_it() {
-        assert_eq!(word("/tmp/ralph-demo-1"), "/tmp/ralph-demo-1");
-        assert_eq!(word("/tmp/a demo"), "'/tmp/a demo'");
-        assert_eq!(word("it's"), "'it'\\''s'");
-    }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, getpriority_process, kill_process_group, setpriority_process};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Child;
 use tokio::time::timeout;
@@ -24,6 +24,10 @@ const LIMIT: Duration = Duration::from_secs(300);
 
 /// How long git may take to clean up after TERM.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// By how much a run steps back behind whoever waits for the processor too (setpriority(2)): most runs make the next
+/// attempt ready or put the last one's work away, and the loop itself has an agent to start meanwhile.
+const NICENESS: i32 = 5;
 
 /// How much of git's words an error carries, in bytes: the end of them.
 const WORDS: usize = 2000;
@@ -365,6 +369,7 @@ async fn start(command: std::process::Command) -> io::Result<(Child, Group)> {
     let start = move || {
         let child = tokio::process::Command::from(command).spawn()?;
         let group = Group::of(child.id());
+        group.step_back();
         Ok((child, group))
     };
     tokio::task::spawn_blocking(start)
@@ -379,6 +384,14 @@ impl Group {
     fn of(pid: Option<u32>) -> Self {
         let pid = pid.and_then(|pid| i32::try_from(pid).ok());
         Self(pid.and_then(Pid::from_raw))
+    }
+
+    /// What its first process starts later steps back with it.
+    fn step_back(&self) {
+        if let (Some(first), Ok(ours)) = (self.0, getpriority_process(None)) {
+            // It may have ended already. Where it is refused the run goes on as it is.
+            let _ = setpriority_process(Some(first), ours + NICENESS);
+        }
     }
 
     fn signal(&self, signal: Signal) {
@@ -396,5 +409,21 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         self.signal(Signal::TERM);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_run_steps_back_behind_the_loop() {
+        let mut command = std::process::Command::new("sleep");
+        command.arg("1000").process_group(0);
+        let (mut child, group) = start(command).await.unwrap();
+        let ours = getpriority_process(None).unwrap();
+        let theirs = getpriority_process(group.0).unwrap();
+        assert_eq!(theirs, (ours + NICENESS).min(19));
+        child.kill().await.unwrap();
     }
 }

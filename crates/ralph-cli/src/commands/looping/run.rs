@@ -36,7 +36,7 @@ const DRAW: Duration = Duration::from_millis(500);
 
 /// Threads that wait for the disk, for the plan's lock and for programs to start. A tick waits for a merge that holds the
 /// lock; beside those two there has to be one for everything else. Each costs memory.
-const BLOCKING_THREADS: usize = 4;
+const BLOCKING_THREADS: usize = 3;
 
 /// Runs the loop to its end.
 pub(super) fn run(

@@ -7,13 +7,13 @@ mod running;
 use std::collections::BTreeMap;
 use std::fs;
 use std::future::Future;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ralph_core::act::git::GitSource;
+use ralph_front::programs;
 use ralph_loop::engine::split_command;
 use ralph_loop::git::FOREIGN;
 use tokio::process::Command;
@@ -316,7 +316,8 @@ async fn loop_program(site: &Site<'_>) -> Result<LoopProgram, (String, String)> 
         let path = find(&named.value, site).ok_or_else(|| missing(&named.value))?;
         return probed(path).await;
     }
-    let beside = || Some(site.own?.with_file_name("ralph")).filter(|path| is_executable(path));
+    let beside =
+        || Some(site.own?.with_file_name("ralph")).filter(|path| programs::is_program(path));
     let general = match find("ralph", site).or_else(beside) {
         Some(path) => Some(probed(path).await?),
         None => None,
@@ -392,20 +393,5 @@ fn missing_engine(site: &Site<'_>, names: &[String]) -> Option<MissingEngine> {
 
 /// A program by its name or path. A path is taken from the workbench.
 fn find(program: &str, site: &Site<'_>) -> Option<PathBuf> {
-    if program.is_empty() {
-        return None;
-    }
-    if program.contains('/') {
-        let path = site.layout.root.join(program);
-        return is_executable(&path).then_some(path);
-    }
-    let folders = site.search_path.iter();
-    folders
-        .map(|folder| folder.join(program))
-        .find(|path| is_executable(path))
-}
-
-fn is_executable(path: &Path) -> bool {
-    path.metadata()
-        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    programs::find(program, &site.layout.root, site.search_path)
 }

@@ -11,6 +11,7 @@ pub mod explain;
 pub mod failure;
 pub mod machine;
 pub mod output;
+pub mod programs;
 pub mod shell;
 
 /// Version of the shape of every `--json` output but the dispatch report's, which has its own. Members may be added

@@ -1,6 +1,6 @@
 //! `ralph doctor`: what is installed, configured and reachable, and what to do about what is not.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use ralph_core::backend::{BackendError, Capabilities};
@@ -19,6 +19,7 @@ use crate::render::doctor::{Check, DoctorReport, Verdict, human};
 use crate::workspace::{Workspace, env, find_root};
 use ralph_front::failure::{Failure, Outcome};
 use ralph_front::output::Output;
+use ralph_front::programs::find;
 
 /// Looks at everything; exit 1 when something is an error.
 pub(crate) fn run(global: &Global, output: &Output) -> Outcome {
@@ -172,7 +173,7 @@ fn installed(what: &str, command: &CommandLine, root: &Path, advice: &str) -> Ch
     let argv = command.argv();
     let program = argv.first().map_or("", String::as_str);
     let shown = argv.join(" ");
-    match find(program, root) {
+    match find(program, root, &env_vars::search_path()) {
         Some(path) => Check::ok(what, format!("{shown} ({})", path.display())),
         None => Check::bad(
             Verdict::Error,
@@ -181,21 +182,6 @@ fn installed(what: &str, command: &CommandLine, root: &Path, advice: &str) -> Ch
             advice,
         ),
     }
-}
-
-fn find(program: &str, root: &Path) -> Option<PathBuf> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let is_program = |path: &PathBuf| {
-        path.metadata()
-            .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
-    };
-    if program.contains('/') {
-        return Some(root.join(program)).filter(is_program);
-    }
-    env_vars::search_path()
-        .iter()
-        .map(|folder| folder.join(program))
-        .find(is_program)
 }
 
 /// How many projects there are, and each that cannot be read.

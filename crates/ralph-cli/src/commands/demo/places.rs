@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use ralph_core::store::layout;
+use ralph_front::programs::find;
 use ralph_front::shell::word;
 
 use crate::env_vars;
@@ -17,7 +18,7 @@ const FAILED: &str = "matrix-shapes";
 pub(super) fn text(root: &Path) -> String {
     let mut text = format!("\n{}\n\n", paint(BOLD, "Where to look"));
     let _ = writeln!(text, "  cd {}", word(&root.display().to_string()));
-    if let Some(line) = search_path() {
+    if let Some(line) = search_path(root) {
         let _ = writeln!(text, "  {line}");
     }
     text.push('\n');
@@ -28,12 +29,9 @@ pub(super) fn text(root: &Path) -> String {
 }
 
 /// The line that lets a shell find this `ralph` by its name, where it does not yet.
-fn search_path() -> Option<String> {
+fn search_path(root: &Path) -> Option<String> {
     let program = env_vars::program().ok()?;
-    let folders = env_vars::search_path().into_iter();
-    let found = folders
-        .map(|folder| folder.join("ralph"))
-        .find(|path| path.is_file());
+    let found = find("ralph", root, &env_vars::search_path());
     let itself = |path: &Path| path.canonicalize().ok();
     if found.is_some_and(|found| itself(&found) == itself(&program)) {
         return None;

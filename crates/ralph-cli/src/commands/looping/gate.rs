@@ -1,10 +1,11 @@
 //! What has to be there before a loop claims anything.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ralph_core::error::Code;
 use ralph_front::failure::Failure;
 use ralph_front::output::Output;
+use ralph_front::programs::find;
 use ralph_loop::assemble::PLAN;
 use ralph_loop::plan::{look, other_bullets};
 use ralph_loop::settings::AgentSettings;
@@ -46,7 +47,7 @@ fn agent(root: &Path, settings: &AgentSettings) -> Result<(), Failure> {
         Some(program) => program.clone(),
         None => engine.as_str().to_owned(),
     };
-    if find(root, &program).is_some() {
+    if find(&program, root, &env_vars::search_path()).is_some() {
         return Ok(());
     }
     Err(Failure::new(
@@ -54,18 +55,4 @@ fn agent(root: &Path, settings: &AgentSettings) -> Result<(), Failure> {
         format!("the agent `{engine}` cannot be started: there is no program {program}"),
     )
     .hint("Install it, put it on the PATH, or choose another with --engine or --agent-command."))
-}
-
-/// A program by name or path, as a shell in the repository would find it.
-fn find(root: &Path, program: &str) -> Option<PathBuf> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let is_program = |path: &PathBuf| {
-        std::fs::metadata(path)
-            .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
-    };
-    if program.contains('/') {
-        return Some(root.join(program)).filter(is_program);
-    }
-    let folders = env_vars::search_path().into_iter();
-    folders.map(|folder| folder.join(program)).find(is_program)
 }

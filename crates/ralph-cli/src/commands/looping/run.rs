@@ -12,6 +12,7 @@ use ralph_core::process::guard::GuardProgram;
 use ralph_core::store::atomic;
 use ralph_front::failure::{Failure, printed};
 use ralph_front::output::Output;
+use ralph_front::programs;
 use ralph_loop::LoopLock;
 use ralph_loop::assemble::Assembly;
 use ralph_loop::event::{Event, Sink};
@@ -95,7 +96,7 @@ async fn drive(
         shared_budget: arguments.budget.clone(),
         user_folder: user_folder(),
         guard: guard()?,
-        git: GitProgram::default(),
+        git: git(&here.root),
         zone: TimeZone::system(),
         redactor,
         prompt: prompt(here, resolved)?,
@@ -160,6 +161,17 @@ pub(super) fn identity() -> Result<Identity, Failure> {
         )
         .hint("The loop needs Linux with /proc mounted.")
     })
+}
+
+/// Git, looked for once: a loop starts it thousands of times, and each folder of a long search path costs each of them.
+/// Where it is not there the first call says so.
+fn git(root: &Path) -> GitProgram {
+    let mut git = GitProgram::default();
+    let name = git.program.display().to_string();
+    if let Some(found) = programs::find(&name, root, &env_vars::search_path()) {
+        git.program = found;
+    }
+    git
 }
 
 /// Agents are started by this program's own hidden verb.

@@ -221,6 +221,57 @@ fn the_comparison_reads_the_operations_of_its_report_and_no_other() {
     );
 }
 
+/// As git names commits.
+#[test]
+fn a_run_is_named_by_as_much_of_its_id_as_no_other_has() {
+    let workspace = Workspace::local();
+    workspace.project(
+        "toy",
+        "RUN",
+        &[("Q-001", "echo one"), ("Q-002", "echo two")],
+    );
+    workspace.project("top", "RUN", &[("Q-003", "echo three; sleep 60")]);
+    let project = ["--project", "toy"];
+    let _ = workspace
+        .ralph(&[&["dispatch", "--until-idle"], &project[..]].concat())
+        .ended(0);
+    let _ = workspace.ralph(&["submit", "--project", "top"]).ended(0);
+    assert_eq!(workspace.ralph(&["logs", "q001"]).ended(0).stdout, "one\n");
+    let piece = workspace
+        .ralph(&["logs", "q002_", "--json"])
+        .ended(0)
+        .json();
+    let whole = piece["run_id"].as_str().unwrap_or_default();
+    assert!(whole.len() > "q002_20260101".len(), "{piece}");
+    assert_eq!(workspace.ralph(&["logs", whole]).ended(0).stdout, "two\n");
+
+    let told = workspace.ralph(&["logs", "q00"]).ended(2).stderr;
+    assert!(
+        told.contains("q00 is the beginning of several runs: "),
+        "{told}"
+    );
+    assert!(told.contains(&format!("{whole} (toy)")), "{told}");
+    assert!(told.contains("(top)"), "{told}");
+    let of_one = workspace
+        .ralph(&["logs", "q00", "--project", "top"])
+        .ended(0);
+    assert!("three\n".starts_with(&of_one.stdout), "{}", of_one.stdout);
+    let told = workspace.ralph(&["logs", ""]).ended(1).stderr;
+    assert!(told.contains("no project has a run"), "{told}");
+    let _ = workspace.ralph(&["logs", "q1"]).ended(1);
+
+    let told = workspace
+        .ralph(&["cancel", "q003", "--json"])
+        .ended(0)
+        .json();
+    assert!(
+        told["run_id"]
+            .as_str()
+            .is_some_and(|id| id.starts_with("q003_2")),
+        "{told}"
+    );
+}
+
 /// The program dies of a bug at a place where it writes.
 #[test]
 fn a_bug_has_its_own_exit_code_and_says_what_to_report() {

@@ -334,7 +334,10 @@ fn a_loop_that_no_launch_knows() {
         let ran = bench.run(&[verb]).ended(0);
         assert!(ran.stderr.contains(told), "{}", ran.stderr);
     }
+    let row = serde_json::json!([{ "repository": "svc-a", "pid": null }]);
+    assert_eq!(bench.status()["by_hand"], row);
     drop(lock);
+    assert_eq!(bench.status()["by_hand"], serde_json::json!([]));
     assert!(!bench.run(&["--status"]).ended(0).stderr.contains(told));
 }
 

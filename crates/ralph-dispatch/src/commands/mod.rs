@@ -16,6 +16,7 @@ use ralph_core::store::atomic;
 use ralph_front::explain::explain;
 use ralph_front::failure::{Failure, Outcome, printed};
 use ralph_front::machine;
+use ralph_front::manual::{completions, page};
 use ralph_front::output::Output;
 use ralph_loop::budget::{Budget, loop_name};
 
@@ -49,6 +50,14 @@ fn dispatch(cli: Cli, output: &Output) -> Outcome {
     }
     if cli.act.link {
         return link::run(output);
+    }
+    if let Some(shell) = cli.act.completions {
+        printed(output.bytes(&completions(&crate::command(), "wb-ralph-dispatch", shell)))?;
+        return Ok(None);
+    }
+    if cli.act.man {
+        printed(page(crate::command()).and_then(|text| output.bytes(&text)))?;
+        return Ok(None);
     }
     let act = &cli.act;
     let is_named = cli.flags.repos.is_some() || cli.flags.exclude.is_some();

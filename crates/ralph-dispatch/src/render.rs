@@ -52,7 +52,7 @@ pub(crate) fn banner(report: &LaunchReport) -> String {
     let mut text = format!("[wb.ralph-dispatch] {}\n", words.join(" "));
     for knob in &report.knobs {
         let value = format!("{} = {}", knob.name, knob.value);
-        line!(text, "  {value:<34} {}", paint(DIM, &knob.origin));
+        line!(text, "  {value:<33}  {}", paint(DIM, &knob.origin));
     }
     if !report.without_plan.is_empty() {
         line!(

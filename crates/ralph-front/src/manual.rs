@@ -6,29 +6,36 @@ use clap::{Arg, Command};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-/// The completions of a shell for the program of this name. Its hidden verbs are completed for nobody.
+/// The completions of a shell for the program of this name.
 #[must_use]
 pub fn completions(command: &Command, name: &'static str, shell: Shell) -> Vec<u8> {
-    let verbs = command.get_subcommands().filter(|verb| !verb.is_hide_set());
-    let mut shown = Command::new(name)
-        .version(env!("CARGO_PKG_VERSION"))
-        .about(command.get_about().cloned().unwrap_or_default())
-        .args(command.get_arguments().cloned())
-        .subcommands(verbs.cloned());
     let mut text = Vec::new();
-    clap_complete::generate(shell, &mut shown, name, &mut text);
+    clap_complete::generate(shell, &mut shown(command, name), name, &mut text);
     text
 }
 
-/// The manual page: the command, then every verb.
+/// The manual page of the program of this name: the command, then every verb.
 ///
 /// # Errors
 /// None that a program can meet: it is written into memory.
-pub fn page(mut command: Command) -> io::Result<Vec<u8>> {
+pub fn page(command: &Command, name: &'static str) -> io::Result<Vec<u8>> {
+    let mut command = shown(command, name);
     command.build();
     let mut text = Vec::new();
     write(&command, &mut text)?;
     Ok(text)
+}
+
+/// The command without its hidden verbs: they are told to nobody.
+fn shown(command: &Command, name: &'static str) -> Command {
+    let verbs = command.get_subcommands().filter(|verb| !verb.is_hide_set());
+    Command::new(name)
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(command.get_about().cloned().unwrap_or_default())
+        .after_help(command.get_after_help().cloned().unwrap_or_default())
+        .subcommand_required(command.is_subcommand_required_set())
+        .args(command.get_arguments().cloned())
+        .subcommands(verbs.cloned())
 }
 
 /// One page for all: there is no other that it could refer to.

@@ -14,7 +14,7 @@ pub(crate) fn completions(arguments: &Completions, output: &Output) -> Outcome {
 
 /// Prints the manual page: the command, then every verb.
 pub(crate) fn man(output: &Output) -> Outcome {
-    printed(page(crate::command()).and_then(|text| output.bytes(&text)))?;
+    printed(page(&crate::command(), "ralph").and_then(|text| output.bytes(&text)))?;
     Ok(None)
 }
 
@@ -26,7 +26,7 @@ mod tests {
 
     #[test]
     fn the_manual_page_has_every_verb_and_refers_to_no_other() {
-        let text = page(crate::command()).expect("written");
+        let text = page(&crate::command(), "ralph").expect("written");
         let text = String::from_utf8(text).expect("UTF-8");
         for verb in ["init", "status", "cluster connect", "ops undo", "hook stop"] {
             let heading = format!(".SH \"ralph {verb}\"\n");

@@ -25,6 +25,9 @@ use crate::env_vars;
 use crate::layout;
 use crate::workbench::Workbench;
 
+/// What completions and the manual page call this program.
+const PROGRAM: &str = "wb-ralph-dispatch";
+
 /// Runs a command line; the exit code.
 pub(crate) fn run(cli: Cli) -> u8 {
     let columns = env_vars::text(env_vars::COLUMNS);
@@ -52,11 +55,11 @@ fn dispatch(cli: Cli, output: &Output) -> Outcome {
         return link::run(output);
     }
     if let Some(shell) = cli.act.completions {
-        printed(output.bytes(&completions(&crate::command(), "wb-ralph-dispatch", shell)))?;
+        printed(output.bytes(&completions(&crate::command(), PROGRAM, shell)))?;
         return Ok(None);
     }
     if cli.act.man {
-        printed(page(crate::command()).and_then(|text| output.bytes(&text)))?;
+        printed(page(&crate::command(), PROGRAM).and_then(|text| output.bytes(&text)))?;
         return Ok(None);
     }
     let act = &cli.act;

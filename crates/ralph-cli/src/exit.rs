@@ -1,10 +1,9 @@
 //! From what happened to an exit code.
 
 use std::ffi::OsString;
-use std::process::ExitCode;
 
 use ralph_core::error::Code;
-use ralph_front::explain::{explain, explain_usage};
+use ralph_front::explain::{caught, explain, explain_usage};
 use ralph_front::output::Output;
 
 use crate::args::{Cli, Hook, Verb};
@@ -12,7 +11,7 @@ use crate::commands;
 use crate::env_vars;
 
 /// Runs the verb. The Stop hook never ends with any code but 0 and 2.
-pub(crate) fn run(cli: Cli) -> ExitCode {
+pub(crate) fn run(cli: Cli) -> u8 {
     let columns = env_vars::text(env_vars::COLUMNS);
     let output = Output::new(&cli.global.printing, columns.as_deref());
     let is_hook = matches!(cli.verb, Verb::Hook(Hook::Stop));
@@ -28,12 +27,22 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
             }
         }
     };
-    ExitCode::from(if is_hook && code != 2 { 0 } else { code })
+    if is_hook && code != 2 { 0 } else { code }
 }
 
 /// A command line that cannot be parsed, and `--help`.
-pub(crate) fn usage(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
+pub(crate) fn usage(error: &clap::Error, arguments: &[OsString]) -> u8 {
     let code = explain_usage(error, arguments);
     let hook = arguments.get(1).is_some_and(|word| word == "hook");
-    ExitCode::from(code.filter(|_| !hook).map_or(0, Code::exit_code))
+    code.filter(|_| !hook).map_or(0, Code::exit_code)
+}
+
+/// The whole program. A bug in the Stop hook is none of the session's, which may stop.
+pub(crate) fn whole(arguments: &[OsString], work: impl FnOnce() -> u8) -> u8 {
+    let code = caught(arguments, work);
+    let is_hook = arguments.windows(2).any(|words| words == ["hook", "stop"]);
+    if is_hook && code == Code::Bug.exit_code() {
+        return 0;
+    }
+    code
 }

@@ -10,6 +10,7 @@ mod exit;
 mod render;
 mod workspace;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
@@ -27,27 +28,30 @@ pub fn command() -> clap::Command {
 pub fn main() -> ExitCode {
     #[cfg(feature = "crash-points")]
     ralph_front::environment::arm_crash_points();
+    let arguments = env_vars::arguments();
+    ExitCode::from(exit::whole(&arguments, || run(&arguments)))
+}
+
+fn run(arguments: &[OsString]) -> u8 {
     if let Some(ended) = ralph_front::environment::guarded() {
-        return ended.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+        return u8::from(ended.is_err());
     }
-    if let [_, hook, verb] = &env_vars::arguments()[..]
+    if let [_, hook, verb] = arguments
         && hook == "hook"
         && verb == "stop"
     {
         return exit::run(stop_hook());
     }
     let command = command();
-    let arguments = args::with_the_verb(env_vars::arguments(), |word| is_of_loop(&command, word));
-    let matches = match command.try_get_matches_from(arguments) {
-        Ok(matches) => matches,
-        Err(error) => return exit::usage(&error, &env_vars::arguments()),
-    };
-    let cli = match Cli::from_arg_matches(&matches) {
-        Ok(cli) => cli,
-        Err(error) => return exit::usage(&error, &env_vars::arguments()),
-    };
-    log_as_asked();
-    exit::run(cli)
+    let completed = args::with_the_verb(arguments.to_vec(), |word| is_of_loop(&command, word));
+    let read = command.try_get_matches_from(completed);
+    match read.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => {
+            log_as_asked();
+            exit::run(cli)
+        }
+        Err(error) => exit::usage(&error, arguments),
+    }
 }
 
 /// The Stop hook as agents call it. Every turn of theirs waits for it: making up the whole command line is a good part of

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 use ralph_front::output::Printing;
 
 /// One loop per repository of a workbench, launched once, seen through to the end.
@@ -163,6 +164,12 @@ pub struct Act {
     /// Make the second name, wb.ralph-dispatch, beside this program
     #[arg(long, conflicts_with_all = ["status", "watch", "sweep", "stop", "wait", "dry_run"], conflicts_with_all = KNOBS, conflicts_with_all = SUBSET)]
     pub link: bool,
+    /// Print the completions of a shell
+    #[arg(long, value_name = "SHELL", value_enum, exclusive = true)]
+    pub completions: Option<Shell>,
+    /// Print the manual page: `--man | man -l -`
+    #[arg(long, exclusive = true)]
+    pub man: bool,
     /// With --stop: how long running agents may take to finish, in seconds
     #[arg(long, value_name = "SEC", default_value_t = 60, requires = "stop")]
     pub within: u64,

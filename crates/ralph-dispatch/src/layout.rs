@@ -129,6 +129,11 @@ impl Layout {
         self.launch(launch).join("loops").join(name)
     }
 
+    /// The record of a repository's job once more, as it was submitted.
+    pub(crate) fn submission(&self, launch: &str, name: &str) -> PathBuf {
+        self.supervised(launch, name).join("submission.json")
+    }
+
     /// The embedded cluster's workspace.
     pub(crate) fn cluster(&self) -> PathBuf {
         self.state().join("cluster")

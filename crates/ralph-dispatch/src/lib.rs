@@ -36,12 +36,12 @@ mod window;
 mod work;
 mod workbench;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 use ralph_core::error::Code;
-use ralph_front::explain::explain_usage;
+use ralph_front::explain::{caught, explain_usage};
 
 pub use args::Cli;
 
@@ -56,30 +56,16 @@ pub fn command() -> clap::Command {
 pub fn main() -> ExitCode {
     #[cfg(feature = "crash-points")]
     ralph_front::environment::arm_crash_points();
+    let arguments = env_vars::arguments();
+    ExitCode::from(caught(&arguments, || run(&arguments)))
+}
+
+fn run(arguments: &[OsString]) -> u8 {
     if let Some(ended) = ralph_front::environment::guarded() {
-        return ended.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+        return u8::from(ended.is_err());
     }
-    match Cli::try_parse_from(env_vars::arguments()) {
-        Ok(cli) => ExitCode::from(caught(|| commands::run(cli))),
-        Err(error) => {
-            let code = explain_usage(&error, &env_vars::arguments());
-            ExitCode::from(code.map_or(0, Code::exit_code))
-        }
-    }
-}
-
-/// A panic, which has said on standard error where it happened, ends with the code of a bug.
-fn caught(work: impl FnOnce() -> u8) -> u8 {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Code::Bug.exit_code())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_panic_is_a_bug() {
-        assert_eq!(caught(|| 3), 3);
-        assert_eq!(caught(|| panic!("on purpose")), 70);
+    match Cli::try_parse_from(arguments) {
+        Ok(cli) => commands::run(cli),
+        Err(error) => explain_usage(&error, arguments).map_or(0, Code::exit_code),
     }
 }

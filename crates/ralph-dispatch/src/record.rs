@@ -196,7 +196,7 @@ pub(crate) struct LoopRecord {
     /// What became of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) settled: Option<Settled>,
-    /// Whether it is only what its supervisor knows, because the file is gone or cannot be read. Never written.
+    /// Whether it is only what its supervisor or its submission tells, because the file is gone or cannot be read. Never written over that.
     #[serde(skip)]
     pub(crate) is_bare: bool,
 }
@@ -225,15 +225,29 @@ impl LoopRecord {
         layout.supervised(&self.launch, &self.repository)
     }
 
-    /// Writes it, durably.
+    /// Writes it, durably. What is bare is not written over a file that a person may mend.
     pub(crate) fn write(&self, layout: &Layout) -> Result<(), RecordError> {
-        let path = layout.record(&self.repository);
+        match (self.is_bare, &self.job) {
+            (false, _) => self.write_file(&layout.record(&self.repository)),
+            (true, Some(_)) => self.write_submission(layout),
+            (true, None) => Ok(()),
+        }
+    }
+
+    /// Writes the record of a job where it is found when the file itself is damaged.
+    pub(crate) fn write_submission(&self, layout: &Layout) -> Result<(), RecordError> {
+        let path = layout.submission(&self.launch, &self.repository);
+        atomic::create_dir(path.parent().unwrap_or(&path))?;
+        self.write_file(&path)
+    }
+
+    fn write_file(&self, path: &Path) -> Result<(), RecordError> {
         let mut bytes = serde_json::to_vec_pretty(self).map_err(|source| RecordError::Shape {
-            path: path.clone(),
+            path: path.to_owned(),
             source,
         })?;
         bytes.push(b'\n');
-        Ok(atomic::replace(&path, &bytes)?)
+        Ok(atomic::replace(path, &bytes)?)
     }
 
     /// Reads the record of a repository; `None` when it never had a loop.
@@ -274,19 +288,23 @@ impl LoopRecord {
         }
     }
 
-    /// What the supervisor of a repository's last loop knows of it.
+    /// What the supervisor of a repository's last loop knows of it, or the submission of its job.
     fn bare(layout: &Layout, repository: &str) -> Option<Self> {
         let launches = fs::read_dir(layout.launches()).ok()?;
         let launches = launches.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         let begun = launches.filter_map(|launch| {
+            let submission = layout.submission(&launch, repository);
+            if let Ok(Some(submitted)) = Self::read_file(&submission) {
+                return Some(submitted);
+            }
             let process = process_record(&layout.supervised(&launch, repository)).ok()??;
-            Some((launch, process.started))
+            Some(Self::new(repository, &launch, process.started))
         });
         // Their names begin with the time.
-        let (launch, started) = begun.max()?;
+        let last = begun.max_by(|one, other| one.launch.cmp(&other.launch))?;
         Some(Self {
             is_bare: true,
-            ..Self::new(repository, &launch, started)
+            ..last
         })
     }
 

@@ -9,7 +9,7 @@ use ralph_front::shell::word;
 use crate::program::shown;
 use crate::record::State;
 use crate::report::{
-    ForeignRow, LaunchReport, LaunchRow, LoopRow, StatusReport, StopReport, SweepReport,
+    ByHandRow, ForeignRow, LaunchReport, LaunchRow, LoopRow, StatusReport, StopReport, SweepReport,
 };
 
 const RED: Style = AnsiColor::Red.on_default();
@@ -52,7 +52,7 @@ pub(crate) fn banner(report: &LaunchReport) -> String {
     let mut text = format!("[wb.ralph-dispatch] {}\n", words.join(" "));
     for knob in &report.knobs {
         let value = format!("{} = {}", knob.name, knob.value);
-        line!(text, "  {value:<34} {}", paint(DIM, &knob.origin));
+        line!(text, "  {value:<33}  {}", paint(DIM, &knob.origin));
     }
     if !report.without_plan.is_empty() {
         line!(
@@ -94,11 +94,12 @@ pub(crate) fn refusals(report: &LaunchReport) -> String {
 }
 
 /// A loop that no launch here knows.
-pub(crate) fn by_hand(name: &str, pid: Option<u32>) -> String {
-    let end = pid.map_or_else(
+pub(crate) fn by_hand(row: &ByHandRow) -> String {
+    let end = row.pid.map_or_else(
         || "end it where it was started".to_owned(),
         |pid| format!("end it with: kill {pid}"),
     );
+    let name = &row.repository;
     format!("repos/{name}: a loop that was not launched from here runs there; {end}")
 }
 
@@ -389,6 +390,7 @@ pub(crate) mod tests {
                 row("svc-c", State::Lost, &"x".repeat(200)),
             ],
             foreign: Vec::new(),
+            by_hand: Vec::new(),
             launches: vec![LaunchRow {
                 launch: "20261126_213300-00000001".to_owned(),
                 repositories: vec!["svc-a".to_owned(), "svc-b".to_owned()],
@@ -473,6 +475,7 @@ pub(crate) mod tests {
             }
           ],
           "foreign": [],
+          "by_hand": [],
           "launches": [
             {
               "launch": "20261126_213300-00000001",

@@ -173,6 +173,15 @@ pub(crate) struct ForeignRow {
     pub(crate) alive: bool,
 }
 
+/// A loop that runs in a registered repository and that no launch here knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub(crate) struct ByHandRow {
+    /// The repository.
+    pub(crate) repository: String,
+    /// The loop's process, where it says who it is.
+    pub(crate) pid: Option<u32>,
+}
+
 /// What a launch has come to, of whose loops at least one is the last of its repository.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct LaunchRow {
@@ -195,6 +204,8 @@ pub(crate) struct StatusReport {
     pub(crate) loops: Vec<LoopRow>,
     /// Pidfiles of other launchers.
     pub(crate) foreign: Vec<ForeignRow>,
+    /// Loops that were started in the registered repositories by hand.
+    pub(crate) by_hand: Vec<ByHandRow>,
     /// The launches that these loops are of, the last one first.
     pub(crate) launches: Vec<LaunchRow>,
     /// Attempts that were spent in the last launch.
@@ -216,6 +227,7 @@ impl StatusReport {
     pub(crate) fn new(
         standings: &[Standing],
         foreign: Vec<ForeignRow>,
+        by_hand: Vec<ByHandRow>,
         problems: Vec<String>,
         layout: &Layout,
     ) -> Self {
@@ -238,6 +250,7 @@ impl StatusReport {
             pull_requests: loops.iter().map(|row| row.pull_requests.len()).sum(),
             loops,
             foreign,
+            by_hand,
             problems,
         }
     }
@@ -382,7 +395,7 @@ mod tests {
             standing("svc-c", FORMER, 9, 2),
         ];
         let told = || {
-            let report = StatusReport::new(&standings, Vec::new(), Vec::new(), &layout);
+            let report = StatusReport::new(&standings, Vec::new(), Vec::new(), Vec::new(), &layout);
             assert_eq!((report.attempts, report.max_tasks), (1, Some(3)));
             let launches = report.launches.iter();
             let told: Vec<_> = launches

@@ -142,6 +142,7 @@ mod tests {
             schema_version: 1,
             loops: (1..=count).map(row).collect(),
             foreign: Vec::new(),
+            by_hand: Vec::new(),
             launches: vec![LaunchRow {
                 launch: "20261126_213300-00000001".to_owned(),
                 repositories: Vec::new(),

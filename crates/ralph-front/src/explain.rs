@@ -1,6 +1,8 @@
 //! From a failure to the lines that explain it: to a person, or to the program that asked for JSON.
 
+use std::any::Any;
 use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use anstyle::{AnsiColor, Style};
 use clap::error::ErrorKind;
@@ -50,6 +52,46 @@ pub fn explain(failure: &Failure, output: &Output) {
     }
 }
 
+/// Runs a whole program. A panic, which has said on standard error where it happened, ends with the code of a bug and with
+/// what to report.
+#[must_use]
+pub fn caught(arguments: &[OsString], work: impl FnOnce() -> u8) -> u8 {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let failure = bug(&*panic);
+        explain(&failure, &printer(arguments));
+        failure.code().exit_code()
+    })
+}
+
+fn bug(panic: &(dyn Any + Send)) -> Failure {
+    let words = panic.downcast_ref::<&str>().copied();
+    let words = words.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let message = format!(
+        "this is a bug in ralph {}: {}",
+        env!("CARGO_PKG_VERSION"),
+        words.unwrap_or("a panic without words")
+    );
+    Failure::new(Code::Bug, message).hint(concat!(
+        "What was begun is found and finished by the next run. Report the command line and all lines above at ",
+        env!("CARGO_PKG_REPOSITORY"),
+        "/issues."
+    ))
+}
+
+/// What prints where no verb has been read yet, or none is running any more.
+fn printer(arguments: &[OsString]) -> Output {
+    let format = if asks_for_json(arguments) {
+        Format::Json
+    } else {
+        Format::Human
+    };
+    let printing = Printing {
+        format,
+        ..Printing::default()
+    };
+    Output::new(&printing, None)
+}
+
 /// Tells what is wrong with a command line, or shows the help that was asked for. Whoever asked for JSON on a line that
 /// cannot be read gets it all the same.
 #[must_use]
@@ -58,11 +100,7 @@ pub fn explain_usage(error: &clap::Error, arguments: &[OsString]) -> Option<Code
         // Where the message cannot be written there is nobody to read it.
         let _ = error.print();
     } else {
-        let printing = Printing {
-            format: Format::Json,
-            ..Printing::default()
-        };
-        explain(&usage(error), &Output::new(&printing, None));
+        explain(&usage(error), &printer(arguments));
     }
     error.use_stderr().then_some(Code::Usage)
 }
@@ -94,6 +132,18 @@ mod tests {
     use clap::{Arg, Command};
 
     use super::*;
+
+    #[test]
+    fn a_panic_is_a_bug_and_says_so() {
+        let caught = |work: fn() -> u8| caught(&["ralph".into(), "--json".into()], work);
+        assert_eq!(caught(|| 3), 3);
+        assert_eq!(caught(|| panic!("on purpose")), 70);
+        assert_eq!(bug(&"x").message().rsplit(": ").next(), Some("x"));
+        assert_eq!(
+            bug(&"y".to_owned()).message().rsplit(": ").next(),
+            Some("y")
+        );
+    }
 
     #[test]
     fn a_wrong_command_line_is_one_sentence_and_an_advice() {

@@ -10,6 +10,7 @@ pub mod environment;
 pub mod explain;
 pub mod failure;
 pub mod machine;
+pub mod manual;
 pub mod output;
 pub mod programs;
 pub mod shell;

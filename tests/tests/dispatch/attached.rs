@@ -21,11 +21,15 @@ sed -i 's/\[ \]/[x]/' documentation/implementation-todo.md
 "#;
 
 fn workspace(phase: &str) -> Workspace {
+    workspace_of(phase, SCRIPT)
+}
+
+fn workspace_of(phase: &str, script: &str) -> Workspace {
     let workspace = Workspace::new();
     let config = serde_json::json!({
         "cluster": { "kind": "local" },
-        "test_command": ["sh", "-c", SCRIPT],
-        "agent": { "engine": "command", "command": ["sh", "-c", SCRIPT] },
+        "test_command": ["sh", "-c", script],
+        "agent": { "engine": "command", "command": ["sh", "-c", script] },
     });
     workspace.write(".claude/ralph/config.json", &config.to_string());
     let _ = workspace.ralph(&["init", "--cluster", "local"]).ended(0);
@@ -173,4 +177,114 @@ fn two_dispatches_that_do_not_see_each_other_send_one_agent() {
             .read("projects/p/documentation/implementation-todo.md")
             .contains("- [x] (T1)")
     );
+}
+
+/// Two workspaces, because a dispatch lets nobody else submit in its own: the agent of the first submits an item of the
+/// second, leaves a process of its own behind, and then does its task, or waits to be killed.
+struct Submitting {
+    agents: Workspace,
+    jobs: Workspace,
+}
+
+impl Submitting {
+    fn new(rest: &str) -> Self {
+        let jobs = Workspace::local();
+        let job = "env >environment; : >began; until [ -e go ]; do sleep 0.05; done; : >done";
+        jobs.project("toy", "RUN", &[("Q-001", job)]);
+        let script = format!(
+            r#"setsid sh -c 'echo $$ >>"$HOME/pids"; while :; do sleep 0.05; done' &
+            "$RALPH_TESTED" --root "$JOBS" submit --project toy >"$HOME/said" 2>&1
+            until [ -e "$JOBS/projects/toy/began" ] && [ -e "$HOME/pids" ]; do sleep 0.05; done
+            : >"$HOME/submitted"
+            {rest}"#
+        );
+        let agents = workspace_of("IMPLEMENT", &script);
+        Self { agents, jobs }
+    }
+
+    fn start(&self) -> Child {
+        let mut command = self.agents.command(&["dispatch"]);
+        command.env("RALPH_TESTED", ralph_tests::binary("ralph-tested"));
+        command.env("JOBS", self.jobs.root());
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().expect("ralph can be started")
+    }
+
+    fn has_submitted(&self) {
+        let submitted = self.agents.path("submitted");
+        wait_until("the agent has submitted", || submitted.exists());
+    }
+
+    /// The job outlives its agent, and the agent's own process does not; nothing in the job says whose it was.
+    fn only_the_job_goes_on(&self) {
+        wait_until("the agent's own process is gone", || {
+            !pids(&self.agents).iter().any(is_alive)
+        });
+        assert!(!self.jobs.path("projects/toy/done").exists());
+        self.jobs.write("projects/toy/go", "");
+        wait_until("the job has ended", || {
+            let _ = self.jobs.ralph(&["verify"]);
+            self.jobs.state("toy")["active_runs"] == serde_json::json!([])
+        });
+        assert!(self.jobs.path("projects/toy/done").exists());
+        let environment = self.jobs.read("projects/toy/environment");
+        assert!(!environment.contains("RALPH_ATTEMPT_ID"), "{environment}");
+        assert_eq!(self.jobs.jobs(), 1);
+    }
+}
+
+#[test]
+fn a_job_that_an_agent_submits_outlives_it() {
+    let both = Submitting::new(r"sed -i 's/\[ \]/[x]/' documentation/implementation-todo.md");
+    assert!(both.start().wait().expect("an end").success());
+    both.only_the_job_goes_on();
+}
+
+#[test]
+fn a_job_that_an_agent_submits_outlives_a_killed_dispatch() {
+    let both = Submitting::new("while :; do sleep 0.05; done");
+    let running = both.start();
+    both.has_submitted();
+    kill(running);
+    both.only_the_job_goes_on();
+}
+
+#[test]
+fn a_job_that_an_agent_submits_outlives_the_sweep_after_a_killed_guard() {
+    let both = Submitting::new("while :; do sleep 0.05; done");
+    let running = both.start();
+    both.has_submitted();
+    kill_with_guards(running);
+    let first = pids(&both.agents);
+    assert!(first.iter().all(is_alive), "nobody could end them");
+    // The next dispatch ends what is left of the agent before it begins another.
+    let running = both.start();
+    wait_until("another", || pids(&both.agents).len() > first.len());
+    assert!(!first.iter().any(is_alive));
+    kill(running);
+    both.only_the_job_goes_on();
+}
+
+/// As a job on SLURM may submit the next one.
+#[test]
+fn a_job_that_a_job_submits_outlives_it() {
+    let workspace = Workspace::local();
+    let tested = ralph_tests::binary("ralph-tested");
+    let first = format!(
+        "'{}' --root ../.. submit --project second && until [ -e ../second/began ]; do sleep 0.05; done",
+        tested.display()
+    );
+    workspace.project("first", "RUN", &[("Q-001", &first)]);
+    let second = ": >began; until [ -e go ]; do sleep 0.05; done; : >done";
+    workspace.project("second", "RUN", &[("Q-001", second)]);
+    let over = |slug| {
+        let _ = workspace.ralph(&["verify"]);
+        workspace.state(slug)["active_runs"] == serde_json::json!([])
+    };
+    let _ = workspace.ralph(&["submit", "--project", "first"]).ended(0);
+    wait_until("the first has ended", || over("first"));
+    assert!(!over("second"));
+    workspace.write("projects/second/go", "");
+    wait_until("the second has ended", || over("second"));
+    assert!(workspace.path("projects/second/done").exists());
 }

@@ -1,6 +1,6 @@
 //! Whole lives of projects on the embedded cluster, through the real binary.
 
-use ralph_tests::Workspace;
+use ralph_tests::{Ran, Workspace, wait_until};
 use serde_json::json;
 
 #[test]
@@ -179,6 +179,124 @@ fn an_operation_can_be_shown_and_undone() {
     );
     let _ = workspace.ralph(&["ops", "undo", &op]).ended(0);
     assert_eq!(workspace.read("projects/toy/.state/pipeline.json"), before);
+}
+
+/// Of many rows, each is looked up by its name: what is wrong with the record of another is nothing to them.
+#[test]
+fn the_comparison_reads_the_operations_of_its_report_and_no_other() {
+    let workspace = Workspace::local();
+    workspace.project("toy", "RUN", &[("Q-001", "true")]);
+    let _ = workspace.ralph(&["dispatch"]).ended(0);
+    let first = workspace.ralph(&["ops", "list", "--json"]).ended(0).json();
+    let first = first["operations"][0]["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    wait_until("the job's end is in the books", || {
+        let _ = workspace.ralph(&["dispatch"]).ended(0);
+        workspace.state("toy")["active_runs"] == json!([])
+    });
+    let record = format!("projects/toy/.state/ops/{first}/op.json");
+    assert!(workspace.path(&record).exists());
+    workspace.write(&record, "{");
+    let told = workspace
+        .ralph(&["results", "--compare-last", "--json"])
+        .ended(0)
+        .json();
+    let operations = told["operations"].as_array().map(Vec::len);
+    assert!(operations > Some(0), "{told}");
+    // One that was cleaned away is left out.
+    let kept = told["operations"][0]["id"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{told}"));
+    std::fs::remove_dir_all(workspace.path(&format!("projects/toy/.state/ops/{kept}")))
+        .expect("removed");
+    let told = workspace
+        .ralph(&["results", "--compare-last", "--json"])
+        .ended(0)
+        .json();
+    assert_eq!(
+        told["operations"].as_array().map(Vec::len),
+        operations.map(|n| n - 1)
+    );
+}
+
+/// As git names commits.
+#[test]
+fn a_run_is_named_by_as_much_of_its_id_as_no_other_has() {
+    let workspace = Workspace::local();
+    workspace.project(
+        "toy",
+        "RUN",
+        &[("Q-001", "echo one"), ("Q-002", "echo two")],
+    );
+    workspace.project("top", "RUN", &[("Q-003", "echo three; sleep 60")]);
+    let project = ["--project", "toy"];
+    let _ = workspace
+        .ralph(&[&["dispatch", "--until-idle"], &project[..]].concat())
+        .ended(0);
+    let _ = workspace.ralph(&["submit", "--project", "top"]).ended(0);
+    assert_eq!(workspace.ralph(&["logs", "q001"]).ended(0).stdout, "one\n");
+    let piece = workspace
+        .ralph(&["logs", "q002_", "--json"])
+        .ended(0)
+        .json();
+    let whole = piece["run_id"].as_str().unwrap_or_default();
+    assert!(whole.len() > "q002_20260101".len(), "{piece}");
+    assert_eq!(workspace.ralph(&["logs", whole]).ended(0).stdout, "two\n");
+
+    let told = workspace.ralph(&["logs", "q00"]).ended(2).stderr;
+    assert!(
+        told.contains("q00 is the beginning of several runs: "),
+        "{told}"
+    );
+    assert!(told.contains(&format!("{whole} (toy)")), "{told}");
+    assert!(told.contains("(top)"), "{told}");
+    let of_one = workspace
+        .ralph(&["logs", "q00", "--project", "top"])
+        .ended(0);
+    assert!("three\n".starts_with(&of_one.stdout), "{}", of_one.stdout);
+    let told = workspace.ralph(&["logs", ""]).ended(1).stderr;
+    assert!(told.contains("no project has a run"), "{told}");
+    let _ = workspace.ralph(&["logs", "q1"]).ended(1);
+
+    let told = workspace
+        .ralph(&["cancel", "q003", "--json"])
+        .ended(0)
+        .json();
+    assert!(
+        told["run_id"]
+            .as_str()
+            .is_some_and(|id| id.starts_with("q003_2")),
+        "{told}"
+    );
+}
+
+/// The program dies of a bug at a place where it writes.
+#[test]
+fn a_bug_has_its_own_exit_code_and_says_what_to_report() {
+    let workspace = Workspace::local();
+    let ran = |arguments: &[&str]| {
+        let mut command = workspace.command(arguments);
+        Ran::of_command(command.env("RALPH_CRASH_AT", "panic atomic.renamed:1"))
+    };
+    let said = ran(&["on"]).ended(70).stderr;
+    assert!(said.contains("crash.rs"), "{said}");
+    assert!(said.contains("error: this is a bug in ralph "), "{said}");
+    assert!(
+        said.contains("hint: ") && said.contains("Report "),
+        "{said}"
+    );
+    let said = ran(&["on", "--json"]).ended(70).stderr;
+    let line = said.lines().next_back().unwrap_or_default();
+    let report: serde_json::Value = serde_json::from_str(line).expect("one line of JSON");
+    assert_eq!(report["error"]["code"], "bug");
+    // No number of the hook's says this: the session may stop.
+    let _ = ran(&["on"]).ended(70);
+    let _ = workspace.ralph(&["on"]).ended(0);
+    workspace.project("toy", "RUN", &[("Q-001", "true")]);
+    let said = ran(&["hook", "stop"]).ended(0).stderr;
+    assert!(said.contains("this is a bug"), "{said}");
 }
 
 #[test]

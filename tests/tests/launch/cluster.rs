@@ -312,6 +312,24 @@ fn a_launcher_that_dies_while_it_submits() {
     }
 }
 
+/// Its submission is written down twice: a damaged record keeps no job from being seen and stopped.
+#[test]
+fn a_job_whose_record_is_damaged_is_stopped() {
+    let bench = clustered(&["svc-a"]);
+    bench.script("svc-a", "trap 'exit 130' TERM; echo $$ >\"$(dirname \"$0\")/../pid\"; while :; do sleep 0.02; done\n");
+    let _ = bench.run(&["--on", "cluster"]).ended(0);
+    let pid = until("the loop", || bench.pid("pid"));
+    let record = "wb/ralph/state/loops/svc-a.json";
+    bench.write(record, "{");
+    assert_eq!(bench.state("svc-a"), "running");
+    let _ = bench.run(&["--on", "cluster"]).ended(11);
+    let ran = bench.run(&["--stop"]).ended(3);
+    assert!(ran.stdout.contains("| stopped |"), "{}", ran.stdout);
+    assert!(!ralph_core::process::identity::is_pid_alive(pid));
+    // A person may still mend it.
+    assert_eq!(bench.read(record), "{");
+}
+
 #[test]
 fn a_stopped_job() {
     let bench = clustered(&["svc-a"]);

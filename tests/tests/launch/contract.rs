@@ -335,3 +335,29 @@ fn origins() {
     );
     assert!(CONTINUOUS.contains("--no-tabs"));
 }
+
+/// Anywhere, not in a workbench alone.
+#[test]
+fn a_shell_and_a_reader_are_told_of_every_option() {
+    let bench = Workbench::new(&[]);
+    let text = |arguments: &[&str]| bench.run(&[&["--root", "/nowhere"], arguments].concat());
+    let _ = text(&["--man"]).ended(2);
+    for shell in ["bash", "zsh", "fish"] {
+        let text = bench.run(&["--completions", shell]).ended(0).stdout;
+        for word in ["parallel", "respawn-delay", "wb-ralph-dispatch"] {
+            assert!(text.contains(word), "{shell}: {word}");
+        }
+        assert!(!text.contains("__supervise"), "{shell}: {text}");
+    }
+    let page = bench.run(&["--man"]).ended(0).stdout;
+    for word in [
+        ".TH wb-ralph-dispatch",
+        "\\-\\-max\\-task\\-attempts",
+        "WB_RALPH_PARALLEL",
+    ] {
+        assert!(page.contains(word), "{word}: {page}");
+    }
+    for word in ["__", "WORD", "subcommands"] {
+        assert!(!page.contains(word), "{word}: {page}");
+    }
+}

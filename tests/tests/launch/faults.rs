@@ -34,6 +34,17 @@ fn loop_pid(bench: &Workbench, name: &str) -> u32 {
     until("the loop", || bench.pid(&format!("{name}.loop")))
 }
 
+/// The launcher dies of a bug, and says so as `ralph` does.
+#[test]
+fn a_bug_has_its_own_exit_code() {
+    let bench = working(&["svc-a"]);
+    let mut command = bench.command(&["--json"]);
+    command.env("RALPH_CRASH_AT", "panic dispatch.recorded:1");
+    let said = Ran::of_command(&mut command).ended(70).stderr;
+    assert!(said.contains(r#""code":"bug""#), "{said}");
+    assert_eq!(bench.state("svc-a"), "lost");
+}
+
 /// At every point at which a launcher can die, the loops that began are seen and swept, the others can be launched.
 #[test]
 fn a_killed_launcher() {
@@ -323,7 +334,10 @@ fn a_loop_that_no_launch_knows() {
         let ran = bench.run(&[verb]).ended(0);
         assert!(ran.stderr.contains(told), "{}", ran.stderr);
     }
+    let row = serde_json::json!([{ "repository": "svc-a", "pid": null }]);
+    assert_eq!(bench.status()["by_hand"], row);
     drop(lock);
+    assert_eq!(bench.status()["by_hand"], serde_json::json!([]));
     assert!(!bench.run(&["--status"]).ended(0).stderr.contains(told));
 }
 

@@ -204,3 +204,42 @@ fn an_engine_that_is_not_there_is_named_before_anything_is_claimed() {
     assert_eq!(repository.attempts().len(), 0);
     let _ = repository.ralph(&["loop", "--engine", "foo"]).ended(2);
 }
+
+/// What a loop needs is looked at where there is one.
+#[test]
+fn the_doctor_says_what_the_loop_needs() {
+    let repository = Repository::with_plan(&["- [ ] one", "- [x] two", "* [ ] three"]);
+    let found = |agent: &str| {
+        let mut command = repository.command(&["doctor", "--json"]);
+        let ran = Ran::of_command(command.env("RALPH_AGENT_COMMAND", agent));
+        let checks = ran.json()["checks"].as_array().cloned().unwrap_or_default();
+        let found = |what: &str| {
+            let check = checks.iter().find(|check| check["what"] == what);
+            let check = check.cloned().unwrap_or_default();
+            let word = |key: &str| check[key].as_str().unwrap_or_default().to_owned();
+            (word("verdict"), word("found"))
+        };
+        ["loop plan", "loop agent", "loop worktrees", "loop forge"].map(found)
+    };
+    let [plan, agent, worktrees, forge] = found("no-such-agent");
+    assert_eq!(forge.0, "", "nothing is delivered without a remote");
+    assert_eq!(plan.0, "warning");
+    assert!(plan.1.starts_with("2 tasks, 1 open; "), "{plan:?}");
+    assert_eq!(agent.0, "error");
+    assert!(agent.1.contains("no program no-such-agent"), "{agent:?}");
+    assert_eq!(worktrees.0, "ok");
+    assert!(worktrees.1.ends_with("project-worktrees"), "{worktrees:?}");
+    std::fs::remove_file(repository.root().join(".ralph/fix_plan.md")).expect("a file");
+    repository.git(&["remote", "add", "origin", "/nowhere"]);
+    let [plan, agent, _, forge] = found("true");
+    assert_ne!(forge.0, "");
+    assert_eq!(plan.0, "warning");
+    assert!(
+        plan.1.contains("expected a plan, found nothing"),
+        "{plan:?}"
+    );
+    assert!(
+        agent.0 == "ok" && agent.1.starts_with("command (/"),
+        "{agent:?}"
+    );
+}

@@ -99,10 +99,10 @@ pub struct Submit {
 /// `logs`.
 #[derive(Debug, Args)]
 pub struct Logs {
-    /// The run
+    /// The run: its id, or as much of it as no other has
     #[arg(value_name = "RUN_ID")]
     pub run: String,
-    /// The project, where several have a run of this id
+    /// The project, where runs of several may be meant
     #[arg(long, value_name = "SLUG")]
     pub project: Option<String>,
     /// Keep printing until the run has ended
@@ -119,10 +119,10 @@ pub struct Logs {
 /// `cancel`.
 #[derive(Debug, Args)]
 pub struct Cancel {
-    /// The run
+    /// The run: its id, or as much of it as no other has
     #[arg(value_name = "RUN_ID")]
     pub run: String,
-    /// The project, where several have a run of this id
+    /// The project, where runs of several may be meant
     #[arg(long, value_name = "SLUG")]
     pub project: Option<String>,
 }

@@ -16,10 +16,10 @@ pub(crate) fn run(global: &Global, arguments: &Cancel, output: &Output) -> Outco
     let dispatcher = workspace.dispatcher(output);
     let project = one_project(arguments.project.as_deref(), &dispatcher.slugs()?)?;
     let cancelled = block_on(dispatcher.cancel(project.as_ref(), &arguments.run))??;
-    let words = format!("{}: {}", arguments.run, cancelled.states.join(", "));
+    let words = format!("{}: {}", cancelled.run, cancelled.states.join(", "));
     let report = CancelReport {
         schema_version: SCHEMA_VERSION,
-        run_id: arguments.run.clone(),
+        run_id: cancelled.run,
         jobs: cancelled.jobs,
         states: cancelled.states,
         ended: cancelled.ended,

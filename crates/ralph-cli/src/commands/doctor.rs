@@ -12,7 +12,7 @@ use ralph_core::store::layout;
 use ralph_core::world::ProjectState;
 
 use crate::args::Global;
-use crate::commands::block_on;
+use crate::commands::{block_on, looping};
 use crate::env_vars;
 use crate::render::cluster::reached;
 use crate::render::doctor::{Check, DoctorReport, Verdict, human};
@@ -23,8 +23,10 @@ use ralph_front::programs::find;
 
 /// Looks at everything; exit 1 when something is an error.
 pub(crate) fn run(global: &Global, output: &Output) -> Outcome {
+    let git = version("git", Verdict::Error, "Install git.");
+    let of_loop = looping::doctor_checks(global, &git.found);
     let mut checks = vec![
-        version("git", Verdict::Error, "Install git."),
+        git,
         version(
             "bash",
             Verdict::Warning,
@@ -42,6 +44,7 @@ pub(crate) fn run(global: &Global, output: &Output) -> Outcome {
         }
         Err(failure) => checks.push(no_workspace(Verdict::Error, &failure)),
     }
+    checks.extend(of_loop);
     let report = DoctorReport::new(checks);
     output.answer(&report, &human(&report))?;
     Ok(report.has_errors().then_some(Code::Failed))

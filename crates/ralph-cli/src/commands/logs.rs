@@ -65,7 +65,7 @@ pub(crate) fn run(global: &Global, arguments: &Logs, output: &Output) -> Outcome
                 if piece.is_empty() {
                     break;
                 }
-                match show(&piece, arguments, output) {
+                match show(&piece, log.run(), arguments, output) {
                     // Nobody reads on: a log that is followed ends here.
                     Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(None),
                     shown => printed(shown)?,
@@ -83,13 +83,13 @@ pub(crate) fn run(global: &Global, arguments: &Logs, output: &Output) -> Outcome
     })?
 }
 
-fn show(piece: &[u8], arguments: &Logs, output: &Output) -> io::Result<()> {
+fn show(piece: &[u8], run: &str, arguments: &Logs, output: &Output) -> io::Result<()> {
     if !output.is_json() {
         return output.bytes(piece);
     }
     let piece = LogPiece {
         schema_version: SCHEMA_VERSION,
-        run_id: arguments.run.clone(),
+        run_id: run.to_owned(),
         stream: if arguments.err { "err" } else { "out" }.to_owned(),
         text: String::from_utf8_lossy(piece).into_owned(),
     };

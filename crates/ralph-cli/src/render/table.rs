@@ -28,9 +28,11 @@ pub(crate) fn plain(text: &str) -> Cell {
 }
 
 /// One line per row. All columns but the last are as wide as what they hold; the last one takes what remains of `width`
-/// and is cut there, so that no row is ever wrapped.
+/// and is cut there, so that no row is wrapped. Where too little remains the terminal wraps the rows itself, and each has
+/// all of the lines that it takes.
 pub(crate) fn list(header: &[&str], rows: Vec<Vec<Cell>>, width: usize) -> String {
-    let width = width.max(wide_enough(header, &rows));
+    let width = width.max(1);
+    let width = width * wide_enough(header, &rows).div_ceil(width).max(1);
     let mut table = table(rows);
     table.set_header(header.iter().map(|name| paint(DIM, name)));
     table.set_content_arrangement(ContentArrangement::Dynamic);
@@ -140,7 +142,7 @@ mod tests {
         let text = shown(&list(&["PROJECT", "NEXT"], rows, 16));
         insta::assert_snapshot!(text, @r"
         PROJECT        NEXT
-        matrix-shapes  a question…
+        matrix-shapes  a question t…
         ");
     }
 

@@ -9,11 +9,11 @@ use crate::backend::{FetchReport, FetchRequest, Stream};
 use crate::error::Code;
 use crate::id::{JobId, JobPart, QueueId, Slug};
 use crate::job::{Finality, JobQuery, JobReport, Observation, Sighting};
-use crate::pipeline::{RunStatus, RunView};
+use crate::pipeline::RunStatus;
 use crate::plan::{items, query};
 use crate::project;
 use crate::report::Problem;
-use crate::world::{Facts, ProjectState, jobs_of};
+use crate::world::{Facts, jobs_of};
 
 /// One request for a piece of a log asks for so many bytes.
 const PIECE: u64 = 1024 * 1024;
@@ -93,6 +93,12 @@ impl RunLog {
         }
     }
 
+    /// The run's whole id.
+    #[must_use]
+    pub fn run(&self) -> &str {
+        &self.run
+    }
+
     /// The task of an array whose log is read.
     #[must_use]
     pub fn task(&self) -> Option<u32> {
@@ -106,6 +112,8 @@ impl RunLog {
 /// What came of a cancel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cancelled {
+    /// The run's whole id.
+    pub run: String,
     /// The jobs that were asked to end.
     pub jobs: Vec<String>,
     /// `<job> <state>` of each, as last seen.
@@ -205,7 +213,7 @@ impl Dispatcher {
     /// Finds the log of a run, in the project that is named or in whichever has it.
     ///
     /// # Errors
-    /// No project has such a run, or several have.
+    /// No project has such a run, or several runs may be meant.
     pub fn log(
         &self,
         project: Option<&Slug>,
@@ -214,12 +222,13 @@ impl Dispatcher {
         stream: Stream,
     ) -> Result<RunLog, ActError> {
         let (slug, view) = self.find_run(project, run)?;
+        let run = view.key.run_id.clone().unwrap_or_default();
         let job = jobs_of(&view.jobs).and_then(|jobs| jobs.first().copied());
         let job = job.map(|job| task.map_or(job, |task| job.master().task(task)));
         let local = job.and_then(|job| self.local_copy(&slug, job, stream));
         Ok(RunLog {
             slug,
-            run: run.to_owned(),
+            run,
             wanted: task,
             is_found: false,
             job: job.map(|job| query(&view, job, &self.zone)),
@@ -284,9 +293,10 @@ impl Dispatcher {
     /// Cancels the jobs of a run and looks until they have ended, for at most half a minute.
     ///
     /// # Errors
-    /// No project has such a run, or several have, it names no job, or the cluster could not be asked.
+    /// No project has such a run, or several may be meant, it names no job, or the cluster could not be asked.
     pub async fn cancel(&self, project: Option<&Slug>, run: &str) -> Result<Cancelled, ActError> {
         let (_, view) = self.find_run(project, run)?;
+        let run = view.key.run_id.clone().unwrap_or_default();
         let backend = self.backend()?;
         let refused = |message: String| refused(Code::Failed, message, "See `ralph runs`.");
         if view.status != RunStatus::Live {
@@ -306,6 +316,7 @@ impl Dispatcher {
             .map(|job| query(&view, *job, &self.zone))
             .collect();
         let mut cancelled = Cancelled {
+            run,
             jobs: jobs.iter().map(ToString::to_string).collect(),
             states: Vec::new(),
             ended: false,
@@ -331,41 +342,6 @@ impl Dispatcher {
             }
         }
         Ok(cancelled)
-    }
-
-    /// The run of this id, in the project that is named or in whichever has it. Two projects whose items were submitted
-    /// in the same second have runs of the same id; which one is meant only a person knows.
-    fn find_run(&self, project: Option<&Slug>, run: &str) -> Result<(Slug, RunView), ActError> {
-        let slugs = match project {
-            Some(slug) => vec![slug.clone()],
-            None => self.slugs()?,
-        };
-        let mut found = Vec::new();
-        let mut unread = Vec::new();
-        for project in project::load_all(&self.root, &slugs).projects {
-            match &project.state {
-                ProjectState::Readable(facts) => {
-                    found.extend(run_of(facts, run).map(|view| (project.slug.clone(), view)));
-                }
-                ProjectState::Unreadable(_) => unread.push(project.slug.to_string()),
-            }
-        }
-        if found.len() > 1 {
-            let names: Vec<&str> = found.iter().map(|(slug, _)| slug.as_str()).collect();
-            return Err(refused(
-                Code::Usage,
-                format!("{run} is a run of several projects: {}", names.join(", ")),
-                "Name the one that is meant with --project SLUG.",
-            ));
-        }
-        found.pop().ok_or_else(|| {
-            let unread = match unread.as_slice() {
-                [] => String::new(),
-                names => format!(" ({} cannot be read)", names.join(", ")),
-            };
-            let message = format!("no project has a run {run:?}{unread}");
-            refused(Code::Failed, message, "See `ralph runs`.")
-        })
     }
 
     /// `slurm/logs/*_<job>.<stream>`: found by the job's id, because names are not reliable (incident 41).
@@ -402,15 +378,6 @@ fn task_of(path: &str, job: JobId) -> Option<u32> {
         .unwrap_or(rest.len());
     let task = rest.get(..digits)?.parse().ok();
     task.filter(|task| *task < NO_TASK)
-}
-
-/// The run of this id in one project, a live one first, else the newest.
-fn run_of(facts: &Facts, run: &str) -> Option<RunView> {
-    let ended = facts.view.completed_runs.iter().rev();
-    let mut views = facts.view.active_runs.iter().chain(ended);
-    views
-        .find(|view| view.key.run_id.as_deref() == Some(run))
-        .cloned()
 }
 
 pub(super) fn refused(code: Code, message: String, hint: &str) -> ActError {

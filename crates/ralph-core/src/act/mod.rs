@@ -15,6 +15,7 @@ mod limits;
 pub mod logs;
 mod look;
 mod manual;
+mod named_run;
 mod outbox;
 pub mod preflight;
 mod recovery;

@@ -1,7 +1,7 @@
 //! Waits for a worker, ends it when it has to end, and leaves nothing of it behind.
 //!
 //! Used inside a supervisor only: with the supervisor as subreaper, whatever a worker started, in whatever group or
-//! session, is still a descendant of this process.
+//! session, is still a descendant of this process. Only the jobs that it has submitted are none of its own.
 
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
@@ -27,7 +27,7 @@ const LAST_WAIT: Duration = Duration::from_secs(5);
 /// Which processes belong to a worker.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Reach {
-    /// Everything that descends from this process: it has this one worker.
+    /// Everything that descends from this process, but for jobs: it has this one worker.
     All(u32),
     /// The worker's group and its descendants: this process has other workers. What has left the group *and* lost
     /// its parents is found when the last worker ends.
@@ -146,7 +146,7 @@ impl Reach {
             Self::All(_) | Self::Rest => std::process::id(),
             Self::Branch(worker) => worker,
         };
-        let descendants = table.descendants(root);
+        let descendants = table.descendants_but(root, Record::is_of_lasting);
         let group = self.group();
         table
             .entries()

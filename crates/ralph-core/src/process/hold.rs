@@ -72,12 +72,12 @@ pub struct Hold {
 }
 
 impl Hold {
-    /// Begins an own session, takes the lock and writes the record.
+    /// Begins an own session, takes the lock and writes the record; see [`Record::outlives`].
     ///
     /// # Errors
     /// [`HoldError::Held`], [`HoldError::Used`] and [`HoldError::CalledOff`] when there is nothing to do; the others
     /// when it cannot be done.
-    pub fn take(directory: &Path, now: Timestamp) -> Result<Self, HoldError> {
+    pub fn take(directory: &Path, now: Timestamp, outlives: bool) -> Result<Self, HoldError> {
         begin_session()?;
         let storage = |name: &str| {
             let path = directory.join(name);
@@ -98,6 +98,7 @@ impl Hold {
             supervisor: Identity::of(std::process::id()).ok_or(HoldError::Identity)?,
             worker: None,
             started: now,
+            outlives,
         };
         let hold = Self {
             _lock: lock,

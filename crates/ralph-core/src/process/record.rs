@@ -80,6 +80,10 @@ pub struct Record {
     pub worker: Option<Identity>,
     /// When the supervisor started.
     pub started: Timestamp,
+    /// Whether it outlives whoever asked for it, as a job does that an agent or another job has submitted. The others end
+    /// with the attempt that they come from.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub outlives: bool,
 }
 
 /// Why a worker ended.

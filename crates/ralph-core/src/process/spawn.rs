@@ -128,6 +128,15 @@ pub fn spawn(
 /// # Errors
 /// See [`SpawnError`].
 pub fn launch(directory: &Path, supervisor: &Supervisor) -> Result<Spawned, SpawnError> {
+    launch_without(directory, supervisor, None)
+}
+
+/// The same, and keeps a variable of the caller from it.
+pub(crate) fn launch_without(
+    directory: &Path,
+    supervisor: &Supervisor,
+    variable: Option<&str>,
+) -> Result<Spawned, SpawnError> {
     let log = directory.join(SUPERVISOR_LOG);
     let storage = |path: &Path| {
         let path = path.to_owned();
@@ -140,7 +149,11 @@ pub fn launch(directory: &Path, supervisor: &Supervisor) -> Result<Spawned, Spaw
         .open(&log)
         .map_err(storage(&log))?;
     // Its folder is the record directory, so that it keeps nobody from unmounting or deleting another.
-    let mut child = Command::new(&supervisor.program)
+    let mut command = Command::new(&supervisor.program);
+    if let Some(variable) = variable {
+        command.env_remove(variable);
+    }
+    let mut child = command
         .args(&supervisor.args)
         .arg(&directory)
         .current_dir(&directory)

@@ -142,7 +142,7 @@ async fn run(
         .and_then(|found| found.ok_or_else(|| io::ErrorKind::NotFound.into()))
         .map_err(storage)?;
     let signals = Signals::install().map_err(SuperviseError::Wait)?;
-    let mut hold = Hold::take(directory, env.now())?;
+    let mut hold = Hold::take(directory, env.now(), false)?;
     let stop = listen(signals);
     let exit = match start(&request, &mut hold) {
         Ok(child) => {

@@ -109,12 +109,21 @@ impl ProcessTable {
     /// Children, their children and so on, dead ones included, without `root` itself.
     #[must_use]
     pub fn descendants(&self, root: u32) -> BTreeSet<u32> {
+        self.descendants_but(root, |_| false)
+    }
+
+    /// The same without those who have `left`, and whatever descends from them.
+    pub(crate) fn descendants_but(
+        &self,
+        root: u32,
+        left: impl Fn(&Entry) -> bool,
+    ) -> BTreeSet<u32> {
         let mut found = BTreeSet::new();
         let mut next = vec![root];
         while let Some(parent) = next.pop() {
             let children = self.entries().filter(|entry| entry.parent == parent);
             for child in children {
-                if child.pid != root && found.insert(child.pid) {
+                if child.pid != root && !left(child) && found.insert(child.pid) {
                     next.push(child.pid);
                 }
             }

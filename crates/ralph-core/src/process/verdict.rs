@@ -4,7 +4,7 @@
 
 use std::cell::OnceCell;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::lock;
 use super::record::{EXIT, ExitRecord, LOCK, RECORD, Record, read_record};
@@ -76,6 +76,22 @@ impl Facts {
 }
 
 impl Record {
+    /// Whether a process is the supervisor of a record that outlives whoever asked for it: it leads a session, works in
+    /// its record's folder, and has written itself down there.
+    pub(crate) fn is_of_lasting(entry: &Entry) -> bool {
+        if entry.session != entry.pid {
+            return false;
+        }
+        let path = PathBuf::from(format!("/proc/{}/cwd/{RECORD}", entry.pid));
+        let record: Option<Record> = read_record(&path).ok().flatten();
+        record.is_some_and(|record| {
+            let supervisor = &record.supervisor;
+            record.outlives
+                && (supervisor.pid, supervisor.start_ticks) == (entry.pid, entry.start_ticks)
+                && super::identity::boot_id() == Some(&*supervisor.boot_id)
+        })
+    }
+
     /// Whether the worker or anything that the supervisor started is alive. The session tells of a worker whose
     /// supervisor was killed before it could write down whom it had started.
     fn has_living_in(&self, processes: &OnceCell<ProcessTable>) -> bool {

@@ -45,13 +45,17 @@ mod armed {
     pub struct CrashPlan {
         /// The point, and on which pass of it, counted from one.
         pub at: Option<(String, u32)>,
+        /// Whether it is a bug that ends the process there, and not an abort.
+        pub panics: bool,
         /// One line `name:pass` is appended here for every pass.
         pub log: Option<PathBuf>,
     }
 
     /// A text that is not `name:pass`.
     #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-    #[error("{found:?} is not a crash point and a pass, such as `atomic.written:1`")]
+    #[error(
+        "{found:?} is not a crash point and a pass, such as `atomic.written:1` or `panic atomic.written:1`"
+    )]
     pub struct CrashPlanError {
         /// What was found.
         pub found: String,
@@ -64,13 +68,18 @@ mod armed {
             let fail = || CrashPlanError {
                 found: text.to_owned(),
             };
-            let (name, pass) = text.rsplit_once(':').ok_or_else(fail)?;
+            let panicking = text.strip_prefix("panic ");
+            let (name, pass) = panicking
+                .unwrap_or(text)
+                .rsplit_once(':')
+                .ok_or_else(fail)?;
             let pass: u32 = pass.parse().map_err(|_| fail())?;
             if name.is_empty() || pass == 0 {
                 return Err(fail());
             }
             Ok(Self {
                 at: Some((name.to_owned(), pass)),
+                panics: panicking.is_some(),
                 log: None,
             })
         }
@@ -101,6 +110,7 @@ mod armed {
             .as_ref()
             .is_some_and(|(at, on)| at == name && *on == pass)
         {
+            assert!(!plan.panics, "a bug at {name}, as it was asked for");
             std::process::abort();
         }
     }
@@ -177,6 +187,10 @@ mod tests {
     fn a_plan_is_a_name_and_a_pass() {
         let plan: CrashPlan = "journal.applied:3".parse().unwrap();
         assert_eq!(plan.at, Some(("journal.applied".to_owned(), 3)));
+        assert!(!plan.panics);
+        let plan: CrashPlan = "panic journal.applied:3".parse().unwrap();
+        assert_eq!(plan.at, Some(("journal.applied".to_owned(), 3)));
+        assert!(plan.panics);
         for bad in ["", "x", "x:", ":1", "x:0", "x:one"] {
             assert!(bad.parse::<CrashPlan>().is_err(), "{bad}");
         }

@@ -88,6 +88,7 @@ async fn submit_one(
         })),
         ..record.clone()
     };
+    record.write_submission(layout)?;
     record.write(layout)?;
     crash_point!("dispatch.job-intended");
     let receipt = cluster.submit(&request).await?;

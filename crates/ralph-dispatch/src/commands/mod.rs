@@ -16,6 +16,7 @@ use ralph_core::store::atomic;
 use ralph_front::explain::explain;
 use ralph_front::failure::{Failure, Outcome, printed};
 use ralph_front::machine;
+use ralph_front::manual::{completions, page};
 use ralph_front::output::Output;
 use ralph_loop::budget::{Budget, loop_name};
 
@@ -23,6 +24,9 @@ use crate::args::{Cli, Hidden};
 use crate::env_vars;
 use crate::layout;
 use crate::workbench::Workbench;
+
+/// What completions and the manual page call this program.
+const PROGRAM: &str = "wb-ralph-dispatch";
 
 /// Runs a command line; the exit code.
 pub(crate) fn run(cli: Cli) -> u8 {
@@ -49,6 +53,14 @@ fn dispatch(cli: Cli, output: &Output) -> Outcome {
     }
     if cli.act.link {
         return link::run(output);
+    }
+    if let Some(shell) = cli.act.completions {
+        printed(output.bytes(&completions(&crate::command(), PROGRAM, shell)))?;
+        return Ok(None);
+    }
+    if cli.act.man {
+        printed(page(&crate::command(), PROGRAM).and_then(|text| output.bytes(&text)))?;
+        return Ok(None);
     }
     let act = &cli.act;
     let is_named = cli.flags.repos.is_some() || cli.flags.exclude.is_some();

@@ -11,7 +11,7 @@ use crate::home::Fetching;
 use crate::probe;
 use crate::record::{LoopRecord, pid_file_paths};
 use crate::render;
-use crate::report::{ForeignRow, StatusReport};
+use crate::report::{ByHandRow, ForeignRow, StatusReport};
 use crate::standing::{JobStanding, Look, Standing, foreign_pid};
 use crate::workbench::Workbench;
 
@@ -35,14 +35,14 @@ pub(super) fn run(bench: &Workbench) -> Outcome {
     if report.loops.is_empty() && report.foreign.is_empty() {
         bench.output.note("nothing was launched here yet");
     }
-    for (name, pid) in by_hand(bench, &standings) {
-        bench.output.note(&render::by_hand(&name, pid));
+    for row in &report.by_hand {
+        bench.output.note(&render::by_hand(row));
     }
     Ok(None)
 }
 
 /// The registered repositories in which a loop runs that no launch here knows, and its process, if it says so.
-pub(super) fn by_hand(bench: &Workbench, standings: &[Standing]) -> Vec<(String, Option<u32>)> {
+fn by_hand(bench: &Workbench, standings: &[Standing]) -> Vec<ByHandRow> {
     let is_launched = |name: &str| {
         let mut known = standings.iter().filter(|one| one.record.job.is_none());
         known.any(|one| one.record.repository == name && !one.state.is_final())
@@ -51,7 +51,10 @@ pub(super) fn by_hand(bench: &Workbench, standings: &[Standing]) -> Vec<(String,
     let others = names.filter(|name| !is_launched(name));
     others
         .filter_map(|name| match probe::by_hand(&bench.layout, &name)? {
-            Running::ByHand { pid } => Some((name, pid)),
+            Running::ByHand { pid } => Some(ByHandRow {
+                repository: name,
+                pid,
+            }),
             _ => None,
         })
         .collect()
@@ -71,7 +74,7 @@ pub(super) fn look(
     ))
 }
 
-/// The report on loops, and on pidfiles that have no record.
+/// The report on loops, and on those that have no record.
 pub(super) fn report(
     bench: &Workbench,
     standings: &[Standing],
@@ -93,5 +96,6 @@ pub(super) fn report(
             });
         }
     }
-    StatusReport::new(standings, foreign, problems, layout)
+    let by_hand = by_hand(bench, standings);
+    StatusReport::new(standings, foreign, by_hand, problems, layout)
 }

@@ -70,7 +70,8 @@ fn left_running(bench: &Workbench, look: &Look<'_>, others: Vec<LoopRecord>, ori
 /// Says which loops are another launcher's: what ends them is not known here.
 fn left_to_others(bench: &Workbench, chosen: &Filter) -> Result<(), Failure> {
     let (standings, problems) = status::look(bench, &BTreeMap::new())?;
-    for row in status::report(bench, &standings, problems).foreign {
+    let report = status::report(bench, &standings, problems);
+    for row in report.foreign {
         let is_meant = Path::new(&row.file)
             .file_stem()
             .is_some_and(|name| chosen.means(&name.to_string_lossy()));
@@ -81,11 +82,10 @@ fn left_to_others(bench: &Workbench, chosen: &Filter) -> Result<(), Failure> {
             ));
         }
     }
-    for (name, pid) in status::by_hand(bench, &standings) {
-        if chosen.means(&name) {
-            bench
-                .output
-                .note(&format!("left running: {}", render::by_hand(&name, pid)));
+    for row in &report.by_hand {
+        if chosen.means(&row.repository) {
+            let told = render::by_hand(row);
+            bench.output.note(&format!("left running: {told}"));
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! What has to be there before a loop claims anything.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ralph_core::error::Code;
 use ralph_front::failure::Failure;
@@ -16,22 +16,24 @@ use crate::env_vars;
 /// Checks plan and agent.
 pub(super) fn check(here: &Here, resolved: &Resolved, output: &Output) -> Result<(), Failure> {
     plan(here, output)?;
-    agent(&here.root, &resolved.settings.agent)
+    agent(&here.root, &resolved.settings.agent).map(drop)
 }
 
 /// That there is a plan with something in it; and says what of it looks like a task and is none.
 pub(super) fn plan(here: &Here, output: &Output) -> Result<(), Failure> {
     let path = here.folder().join(PLAN);
-    let text = look(&path)?;
-    let found = match &text {
+    if let Some(words) = other_bullets(&planned(&path)?, here.flavour) {
+        output.note(&format!("{}: {words}", path.display()));
+    }
+    Ok(())
+}
+
+/// A plan with something in it.
+pub(super) fn planned(path: &Path) -> Result<String, Failure> {
+    let found = match look(path)? {
         None => "nothing",
         Some(text) if text.trim().is_empty() => "an empty file",
-        Some(text) => {
-            if let Some(words) = other_bullets(text, here.flavour) {
-                output.note(&format!("{}: {words}", path.display()));
-            }
-            return Ok(());
-        }
+        Some(text) => return Ok(text),
     };
     Err(Failure::new(
         Code::NoFixPlan,
@@ -40,19 +42,18 @@ pub(super) fn plan(here: &Here, output: &Output) -> Result<(), Failure> {
     .hint("Write tasks into it, one per line: `- [ ] What is to be done`."))
 }
 
-/// That the agent's program can be started.
-fn agent(root: &Path, settings: &AgentSettings) -> Result<(), Failure> {
+/// Where the agent's program is, if it can be started.
+pub(super) fn agent(root: &Path, settings: &AgentSettings) -> Result<PathBuf, Failure> {
     let engine = settings.engine.value;
     let program = match settings.command.value.first() {
         Some(program) => program.clone(),
         None => engine.as_str().to_owned(),
     };
-    if find(&program, root, &env_vars::search_path()).is_some() {
-        return Ok(());
-    }
-    Err(Failure::new(
-        Code::NoEngine,
-        format!("the agent `{engine}` cannot be started: there is no program {program}"),
-    )
-    .hint("Install it, put it on the PATH, or choose another with --engine or --agent-command."))
+    find(&program, root, &env_vars::search_path()).ok_or_else(|| {
+        let message =
+            format!("the agent `{engine}` cannot be started: there is no program {program}");
+        Failure::new(Code::NoEngine, message).hint(
+            "Install it, put it on the PATH, or choose another with --engine or --agent-command.",
+        )
+    })
 }

@@ -74,9 +74,17 @@ impl Here {
 
     /// The repository or workspace with a plan that holds the current folder, if any.
     pub(super) fn of_loop(global: &Global) -> Option<Self> {
+        Self::above(global, |folder| folder.join(FOLDER).join(PLAN).is_file())
+    }
+
+    /// The same, with a plan or without.
+    pub(super) fn of_loop_folder(global: &Global) -> Option<Self> {
+        Self::above(global, |folder| folder.join(FOLDER).is_dir())
+    }
+
+    fn above(global: &Global, is_it: impl Fn(&Path) -> bool) -> Option<Self> {
         let start = start(global).ok()?;
-        let has_plan = |folder: &&Path| folder.join(FOLDER).join(PLAN).is_file();
-        let root = start.ancestors().find(has_plan)?.to_owned();
+        let root = start.ancestors().find(|folder| is_it(folder))?.to_owned();
         let flavour = if root.join(".git").exists() {
             Flavour::Repository
         } else {

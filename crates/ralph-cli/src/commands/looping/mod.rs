@@ -1,5 +1,6 @@
 //! `ralph loop`: tasks in, reviewed commits out. Resolves, gates, runs, prints; the loop is `ralph_loop`'s.
 
+mod doctor;
 mod gate;
 mod here;
 mod old;
@@ -15,6 +16,7 @@ use ralph_loop::record::{AttemptLine, Records};
 use ralph_loop::settings::{CommandLine, Settings};
 
 use crate::args::{Global, Loop};
+pub(crate) use doctor::checks as doctor_checks;
 use here::Here;
 use ralph_front::failure::Outcome;
 pub(crate) use run::guard;

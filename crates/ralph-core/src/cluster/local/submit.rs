@@ -26,10 +26,11 @@ use crate::backend::{FoundBy, Receipt, SubmitRequest};
 use crate::crash_point;
 use crate::id::{JobId, Token};
 use crate::job::Finality;
+use crate::process::guard::ATTEMPT_ID;
 use crate::process::hold::{VOID, call_off};
 use crate::process::lock::LifeLock;
 use crate::process::record::{Keep, RECORD, read_record, read_unsynced, replace, write_record};
-use crate::process::spawn::{SpawnError, Spawned, Supervisor, launch};
+use crate::process::spawn::{SpawnError, Spawned, Supervisor, launch_without};
 use crate::time::Timestamp;
 
 /// A submission that has an id and may have a job.
@@ -190,7 +191,8 @@ impl Submission<'_> {
         .and_then(|()| write_record(&directory.join(PLAN), &plan, Keep::Durably))
         .map_err(at)?;
         crash_point!("local.planned");
-        match launch(&directory, self.supervisor) {
+        // A job is no part of the attempt in which it is submitted.
+        match launch_without(&directory, self.supervisor, Some(ATTEMPT_ID)) {
             Ok(spawned) => Ok((plan.job, Some(spawned))),
             // A start of an earlier submitter was still on its way and has come first.
             Err(_) if directory.join(RECORD).exists() => Ok((plan.job, None)),

@@ -203,7 +203,7 @@ fn end(status: ExitStatus, stopped: bool, left_running: usize, reach: Reach) -> 
         exit: exit_info(status),
         stopped,
         left_running,
-        remaining: if is_alone() {
+        remaining: if is_alone(reach) {
             Vec::new()
         } else {
             reach.living()
@@ -242,14 +242,14 @@ impl Stopping {
 
     /// Ends what the program left running; how many processes that were.
     async fn clear(&mut self, ears: &mut Ears) -> usize {
-        if is_alone() {
+        if is_alone(self.reach) {
             return 0;
         }
         let left = self.reach.living().len();
         if !self.stopped {
             self.begin(LEFTOVER_GRACE.min(ears.grace));
         }
-        while !is_alone() && self.kill_at.is_some() {
+        while !is_alone(self.reach) && self.kill_at.is_some() {
             tokio::select! {
                 grace = ears.told() => self.begin(grace),
                 () = at(self.kill_at) => self.kill_at = None,
@@ -257,7 +257,7 @@ impl Stopping {
             }
         }
         let deadline = Instant::now() + LAST_WAIT;
-        while !is_alone() && Instant::now() < deadline {
+        while !is_alone(self.reach) && Instant::now() < deadline {
             self.reach.signal(Signal::KILL);
             sleep(PAUSE).await;
         }
@@ -289,12 +289,13 @@ fn reap_adopted(worker: u32) {
 }
 
 /// Reaps whoever is dead and tells whether nobody is left. Everything that the program started is a child of ours or
-/// has a parent that is, so without children there is nothing: no look at all processes of the machine is needed.
-fn is_alone() -> bool {
+/// has a parent that is, so without children there is nothing: a look at all processes of the machine is needed only
+/// where somebody is left, who may be a job.
+fn is_alone(reach: Reach) -> bool {
     loop {
         match rustix::process::wait(WaitOptions::NOHANG) {
             Ok(Some(_)) => {}
-            Ok(None) => return false,
+            Ok(None) => return reach.living().is_empty(),
             Err(Errno::INTR) => {}
             Err(_) => return true,
         }

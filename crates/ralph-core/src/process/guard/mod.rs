@@ -10,6 +10,9 @@
 //! starting a program. Where a guard itself was killed, [`sweep`] ends what it left, found by a variable in its
 //! environment.
 //!
+//! A job that the program has submitted to the embedded cluster is not the program's: it goes on, as it would on SLURM.
+//! It is told by the record in which its supervisor has written itself down; nothing else gets away.
+//!
 //! What must never be here: a decision about when a program has run long enough, or a copy of its output.
 
 mod inside;

@@ -10,6 +10,7 @@ use rustix::process::{Signal, geteuid};
 
 use crate::process::Identity;
 use crate::process::identity::boot_id;
+use crate::process::record::Record;
 use crate::process::signal::send;
 use crate::process::table::{Entry, ProcessTable};
 
@@ -49,7 +50,7 @@ pub struct Leftovers<'a> {
     pub guards: &'a [Identity],
 }
 
-/// Ends them and all that descends from them: TERM, the grace, KILL. Own user's processes only, never this one or
+/// Ends them and all that descends from them, but for jobs: TERM, the grace, KILL. Own user's processes only, never this one or
 /// its ancestors. Blocks for the grace at most and a moment. The answer is what could not be ended, by pid.
 #[must_use]
 pub fn sweep(leftovers: &Leftovers<'_>, grace: Duration) -> Vec<u32> {
@@ -102,7 +103,7 @@ impl Leftovers<'_> {
             .collect();
         let children: Vec<u32> = meant
             .iter()
-            .flat_map(|pid| table.descendants(*pid))
+            .flat_map(|pid| table.descendants_but(*pid, Record::is_of_lasting))
             .collect();
         meant.extend(children);
         let spared = spared(&table);

@@ -76,7 +76,7 @@ async fn run(
     answer: &mut dyn Write,
 ) -> Result<(), SuperviseError> {
     let signals = Signals::install().map_err(SuperviseError::Wait)?;
-    let _hold = Hold::take(directory, env.now())?;
+    let _hold = Hold::take(directory, env.now(), true)?;
     let plan = read_plan(directory)
         .and_then(|plan| plan.ok_or_else(|| io::ErrorKind::NotFound.into()))
         .map_err(|source| SuperviseError::Storage {

@@ -1,6 +1,6 @@
 //! Whole lives of projects on the embedded cluster, through the real binary.
 
-use ralph_tests::Workspace;
+use ralph_tests::{Ran, Workspace};
 use serde_json::json;
 
 #[test]
@@ -135,6 +135,22 @@ fn one_broken_project_does_not_hide_the_others_and_is_never_written() {
     );
     let checked = workspace.ralph(&["validate", "projects/broken"]).ended(11);
     assert!(checked.stdout.contains(":4:"), "{}", checked.stdout);
+}
+
+/// A hook of git has variables by which every git below it asks the hook's repository.
+#[test]
+fn what_git_ignores_is_asked_of_the_projects_repository_from_a_hook_too() {
+    let workspace = Workspace::local();
+    workspace.project("toy", "RUN", &[("Q-001", "echo one")]);
+    workspace.write("hooked/README.md", "x\n");
+    let mut git = std::process::Command::new("git");
+    let git = git.arg("-C").arg(workspace.path("hooked"));
+    let _ = Ran::of_command(git.args(["init", "-q"])).ended(0);
+    let plain = workspace.ralph(&["validate", "projects/toy"]);
+    let mut command = workspace.command(&["validate", "projects/toy"]);
+    command.env("GIT_DIR", workspace.path("hooked/.git"));
+    let hooked = Ran::of_command(&mut command);
+    assert_eq!(hooked.stdout, plain.stdout);
 }
 
 #[test]

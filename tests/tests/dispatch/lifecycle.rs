@@ -154,6 +154,41 @@ fn what_git_ignores_is_asked_of_the_projects_repository_from_a_hook_too() {
 }
 
 #[test]
+fn a_script_whose_path_has_spaces_is_run_and_booked_by_it() {
+    let workspace = Workspace::local();
+    workspace.project(
+        "toy",
+        "RUN",
+        &[("Q-001", "echo wrong"), ("Q-002", "echo two")],
+    );
+    let script = "#!/bin/bash\nset -euo pipefail\necho from spaces\n";
+    workspace.write("projects/toy/slurm/jobs/my first run.sbatch", script);
+    let queue = "projects/toy/documentation/queue.md";
+    let text = workspace.read(queue).replacen(
+        "- Hypothesis: it works\n",
+        "- Script: \"my first run.sbatch\"\n",
+        1,
+    );
+    workspace.write(queue, &text);
+    let _ = workspace.ralph(&["dispatch", "--until-idle"]).ended(0);
+    let state = workspace.state("toy");
+    assert_eq!(state["phase"], "DONE");
+    let run = state["completed_runs"][0]["run_id"]
+        .as_str()
+        .expect("a run");
+    let submitted = workspace.read(&format!("projects/toy/runs/{run}/submit.json"));
+    let path = "slurm/jobs/my first run.sbatch";
+    assert!(submitted.contains(path), "{submitted}");
+    let logs = std::fs::read_dir(workspace.path("projects/toy/slurm/logs")).expect("logs");
+    let mut logs = logs
+        .flatten()
+        .map(|entry| std::fs::read_to_string(entry.path()));
+    assert!(logs.any(|log| log.is_ok_and(|log| log == "from spaces\n")));
+    let checked = workspace.ralph(&["validate", "projects/toy"]).ended(0);
+    assert!(!checked.stdout.contains("first run"), "{}", checked.stdout);
+}
+
+#[test]
 fn a_cancelled_run_is_seen_to_end_and_booked_as_cancelled() {
     let workspace = Workspace::local();
     workspace.project("toy", "RUN", &[("Q-001", "sleep 600")]);

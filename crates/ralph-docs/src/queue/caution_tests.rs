@@ -348,3 +348,34 @@ fn a_heading_that_is_almost_ready_is_told_where_nothing_is_ready() {
     assert_eq!(told("## Not ready", ""), [false; 0]);
     assert!(may_go("## [READY]\n### Q-001: a\n- Script: a.sbatch\n"));
 }
+
+/// Each of these was submitted once.
+#[test]
+fn an_item_is_put_off_in_the_words_of_a_tired_person() {
+    for body in [
+        "\nAlready ran this by hand last night, do not resubmit!",
+        "\nWait until Tuesday, the cluster is in maintenance.",
+        "\n**Hold off** on this one",
+        "- Ready: no",
+        "- Approved: not yet",
+        "- Approval: waiting for Bob",
+        "- Blocked? yes, by the disk quota",
+        "\n✅ done, see results/q001",
+        "- Repeat: 5 times",
+    ] {
+        let doc = under_ready(&format!("### Q-002: a\n- Script: a.sbatch\n{body}\n"));
+        assert!(!may_go(&doc), "{body}");
+    }
+    for body in [
+        "- Ready: yes",
+        "- Approved: 2026-01-02 by Ada",
+        "- Repeat: 1",
+        "\nWait for Q-000.",
+        "\nDo not resubmit the same seeds twice.",
+        "- Seeds: 0,1,2",
+        "\nThe jobs wait for a GPU.",
+    ] {
+        let doc = under_ready(&format!("### Q-002: a\n- Script: a.sbatch\n{body}\n"));
+        assert!(may_go(&doc), "{body}");
+    }
+}

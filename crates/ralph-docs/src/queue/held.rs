@@ -36,7 +36,19 @@ const HAPPENED: [&str; 5] = ["fix", "fixes", "fixing", "bugfix", "more"];
 
 /// Ways to forbid, and what is forbidden.
 const NEVER: [&str; 4] = ["do not", "don t", "must not", "never"];
-const SUBMITTED: [&str; 6] = ["run", "submit", "launch", "start", "be run", "be submitted"];
+const SUBMITTED: [&str; 11] = [
+    "run",
+    "submit",
+    "launch",
+    "start",
+    "execute",
+    "resubmit",
+    "rerun",
+    "re run",
+    "relaunch",
+    "be run",
+    "be submitted",
+];
 
 /// What follows a prohibition that is about the way of running: `do not run more than two at once`.
 const WAYS: [&str; 14] = [
@@ -94,8 +106,8 @@ const SIGNS: [char; 21] = [
 ];
 
 /// Words behind one that says how an item stands: `superseded by Q-002`, `running since Monday`.
-const STANDING: [&str; 9] = [
-    "by", "on", "until", "since", "for", "because", "due", "pending", "as",
+const STANDING: [&str; 12] = [
+    "by", "on", "until", "since", "for", "because", "due", "pending", "as", "off", "yes", "see",
 ];
 
 /// What a status may begin with for the item to be free.
@@ -220,7 +232,6 @@ fn is_told_aside(group: &str) -> bool {
         return false;
     };
     let pair = rest.first().map(|second| format!("{first} {second}"));
-    let names = |word: &str| crate::ids::split_numbered(word).is_some();
     let happened = ["after", "once"].contains(&first.as_str()) && has_word(group, &HAPPENED);
     let puts_off = DEFERS.contains(&first.as_str()) && !rest.is_empty() && !happened;
     let is_number = |word: &String| word.len() > 3 && is_count(word);
@@ -237,7 +248,21 @@ fn is_told_aside(group: &str) -> bool {
     is_told(first) && !describes
         || pair.is_some_and(|pair| ENDED_PAIRS.contains(&pair.as_str()))
         || first == "job" && rest.first().is_some_and(is_number)
-        || puts_off && !group.split(|c: char| !crate::ids::is_id_char(c)).any(names)
+        || puts_off && !names_item(group)
+}
+
+/// Whether a text has a word that may be the id of an item: what waits for one goes on when that is done.
+fn names_item(text: &str) -> bool {
+    let mut words = text.split(|c: char| !crate::ids::is_id_char(c));
+    words.any(|word| crate::ids::split_numbered(word).is_some())
+}
+
+/// Whether a text begins by putting the item off until something that is no item: `Wait until Tuesday`.
+fn waits(text: &str) -> bool {
+    let mut all = words::each(text);
+    let begins = all.next().is_some_and(|word| word == "wait");
+    let second = all.next().unwrap_or_default();
+    begins && ["until", "till", "for"].contains(&second.as_str()) && !names_item(text)
 }
 
 /// Whether a text begins by saying how the item stands: `superseded by Q-002`, `✅ DONE 2026-06-01`, `On hold`.
@@ -295,7 +320,7 @@ pub(super) fn forbids(text: &str) -> bool {
 /// The reason why what is written below the item's heading holds it back. `begins` is false for a line in the middle of a
 /// paragraph.
 pub(super) fn by_line(text: &str, begins: bool) -> Option<String> {
-    let holds = forbids(text) || begins && stands(text);
+    let holds = forbids(text) || begins && (stands(text) || waits(text));
     holds.then(|| format!("it says `{}`", plain(text, 60)))
 }
 

@@ -6,12 +6,12 @@
 use std::ops::Range;
 
 use super::QueueItem;
-use super::field::{Field, plain_key};
+use super::field::{Field, is_nothing, plain_key};
 use super::named::{command, is_option, is_same, is_sbatch, is_script, read, words};
 use crate::document::Document;
 use crate::key::LINE_MARK;
 use crate::lines::LineKind;
-use crate::quote::plain;
+use crate::quote::{plain, quoted};
 
 /// The keys that name the script of an item.
 pub(super) const KEYS: [&str; 12] = [
@@ -63,6 +63,9 @@ const PASSED: [&str; 10] = [
 /// The keys of variables that it would be given.
 const VARIABLES: [&str; 4] = ["env", "environment", "environment variables", "export"];
 
+/// The keys of how often it would be run.
+const REPEATS: [&str; 4] = ["repeat", "repeats", "repetitions", "times"];
+
 /// A script, and what stands beside it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Script {
@@ -110,7 +113,12 @@ pub(super) fn of(
         let mut words = words(&said).filter(|word| is_option(word) || is_set(word));
         words.next().map(str::to_owned)
     });
-    found.more = found.more.or(passed);
+    let mut repeats = fields.iter().filter(|field| field.is_one_of(&REPEATS));
+    let repeats =
+        repeats.find(|field| !["1", "no", "once"].contains(&field.text().to_lowercase().as_str()));
+    let repeats = repeats.filter(|field| !is_nothing(&field.text()));
+    let repeats = repeats.map(|field| format!("{}: {}", field.key, quoted(&field.all(), 60)));
+    found.more = found.more.or(passed).or(repeats);
     let is_batch = |word: &&str| word.ends_with(".sbatch") || word.ends_with(".slurm");
     if found.path.is_none() {
         let mut named = words(title).filter(is_batch);

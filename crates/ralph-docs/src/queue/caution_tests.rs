@@ -361,6 +361,8 @@ fn an_item_is_put_off_in_the_words_of_a_tired_person() {
         "- Approval: waiting for Bob",
         "- Blocked? yes, by the disk quota",
         "\n✅ done, see results/q001",
+        "✅ done, see results/q001",
+        "- To do: write the config first",
         "- Repeat: 5 times",
     ] {
         let doc = under_ready(&format!("### Q-002: a\n- Script: a.sbatch\n{body}\n"));
@@ -368,6 +370,7 @@ fn an_item_is_put_off_in_the_words_of_a_tired_person() {
     }
     for body in [
         "- Ready: yes",
+        "- To do: plot the results",
         "- Approved: 2026-01-02 by Ada",
         "- Repeat: 1",
         "\nWait for Q-000.",

@@ -360,7 +360,9 @@ pub(super) fn held(fields: &[Field]) -> Option<String> {
                 )
             });
         }
-        (field.is_one_of(&HOLDS) && !denied).then(|| match said == field.key {
+        let comes_first =
+            field.is_one_of(&["todo", "to do"]) && has_word(&said, &["first", "before"]);
+        (field.is_one_of(&HOLDS) && !denied || comes_first).then(|| match said == field.key {
             true => format!("it says `{said}`"),
             false => format!(
                 "it says `{}: {}`",

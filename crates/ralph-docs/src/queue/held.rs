@@ -100,7 +100,7 @@ const REPORTS: [&str; 11] = [
 ];
 
 /// Signs that people tick off, cross out or stop an item with.
-const SIGNS: [char; 21] = [
+pub(super) const SIGNS: [char; 21] = [
     '✓', '✔', '✅', '☑', '☒', '❌', '❎', '✕', '✗', '✘', '✖', '⏸', '⛔', '🚫', '🛑', '⏹', '🔒',
     '⏳', '⌛', '🔄', '🚧',
 ];

@@ -22,12 +22,14 @@ mod held;
 mod id;
 mod known;
 mod moves;
+mod named;
 mod outline;
 mod read;
 mod said;
 mod script;
 mod sections;
 mod stray;
+mod words;
 
 pub use moves::move_item;
 pub use sections::QueueSection;

@@ -14,6 +14,9 @@ fn the_demo_ends_as_it_says_and_leaves_nothing_running() {
     for name in ["GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"] {
         demo.env(name, "/dev/null");
     }
+    // As in a hook of git, by whose variables every git below it would make and commit in the hook's repository.
+    let foreign = place.path().join("foreign");
+    demo.env("GIT_DIR", &foreign);
     let shown = Ran::of_command(&mut demo).ended(0).stdout;
     for line in [
         "3 projects · 2 need you · 1 done",
@@ -25,6 +28,7 @@ fn the_demo_ends_as_it_says_and_leaves_nothing_running() {
     ] {
         assert!(shown.lines().any(|shown| shown == line), "{line}: {shown}");
     }
+    assert!(!foreign.exists() && folder.join(".git").is_dir());
     let merged = shown.matches("(HEAD -> main) ralph: ").count();
     assert_eq!(merged, 3, "{shown}");
     // The try that failed its check is kept, and named.

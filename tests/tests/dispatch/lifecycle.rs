@@ -137,6 +137,57 @@ fn one_broken_project_does_not_hide_the_others_and_is_never_written() {
     assert!(checked.stdout.contains(":4:"), "{}", checked.stdout);
 }
 
+/// A hook of git has variables by which every git below it asks the hook's repository.
+#[test]
+fn what_git_ignores_is_asked_of_the_projects_repository_from_a_hook_too() {
+    let workspace = Workspace::local();
+    workspace.project("toy", "RUN", &[("Q-001", "echo one")]);
+    workspace.write("hooked/README.md", "x\n");
+    let mut git = std::process::Command::new("git");
+    let git = git.arg("-C").arg(workspace.path("hooked"));
+    let _ = Ran::of_command(git.args(["init", "-q"])).ended(0);
+    let plain = workspace.ralph(&["validate", "projects/toy"]);
+    let mut command = workspace.command(&["validate", "projects/toy"]);
+    command.env("GIT_DIR", workspace.path("hooked/.git"));
+    let hooked = Ran::of_command(&mut command);
+    assert_eq!(hooked.stdout, plain.stdout);
+}
+
+#[test]
+fn a_script_whose_path_has_spaces_is_run_and_booked_by_it() {
+    let workspace = Workspace::local();
+    workspace.project(
+        "toy",
+        "RUN",
+        &[("Q-001", "echo wrong"), ("Q-002", "echo two")],
+    );
+    let script = "#!/bin/bash\nset -euo pipefail\necho from spaces\n";
+    workspace.write("projects/toy/slurm/jobs/my first run.sbatch", script);
+    let queue = "projects/toy/documentation/queue.md";
+    let text = workspace.read(queue).replacen(
+        "- Hypothesis: it works\n",
+        "- Script: \"my first run.sbatch\"\n",
+        1,
+    );
+    workspace.write(queue, &text);
+    let _ = workspace.ralph(&["dispatch", "--until-idle"]).ended(0);
+    let state = workspace.state("toy");
+    assert_eq!(state["phase"], "DONE");
+    let run = state["completed_runs"][0]["run_id"]
+        .as_str()
+        .expect("a run");
+    let submitted = workspace.read(&format!("projects/toy/runs/{run}/submit.json"));
+    let path = "slurm/jobs/my first run.sbatch";
+    assert!(submitted.contains(path), "{submitted}");
+    let logs = std::fs::read_dir(workspace.path("projects/toy/slurm/logs")).expect("logs");
+    let mut logs = logs
+        .flatten()
+        .map(|entry| std::fs::read_to_string(entry.path()));
+    assert!(logs.any(|log| log.is_ok_and(|log| log == "from spaces\n")));
+    let checked = workspace.ralph(&["validate", "projects/toy"]).ended(0);
+    assert!(!checked.stdout.contains("first run"), "{}", checked.stdout);
+}
+
 #[test]
 fn a_cancelled_run_is_seen_to_end_and_booked_as_cancelled() {
     let workspace = Workspace::local();

@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use ralph_core::error::Code;
 use ralph_core::id::Slug;
 use ralph_core::pipeline::repair_trailing_commas;
+use ralph_core::process::variable::FOREIGN;
 use ralph_core::project;
 use ralph_core::store::lock::{LockRequest, ProjectLock};
 use ralph_core::store::{atomic, layout};
@@ -129,14 +130,15 @@ fn names(folder: &Path) -> BTreeSet<String> {
 
 /// Whether git ignores the visible lock; `None` where there is no repository or no git.
 fn lock_ignored(folder: &Path) -> Option<bool> {
-    let status = Command::new("git")
+    let mut command = Command::new("git");
+    command
         .arg("-C")
         .arg(folder)
-        .args(["check-ignore", "--quiet", layout::LOCK])
-        .output()
-        .ok()?
-        .status;
-    match status.code() {
+        .args(["check-ignore", "--quiet", layout::LOCK]);
+    for name in FOREIGN {
+        command.env_remove(name);
+    }
+    match command.output().ok()?.status.code() {
         Some(0) => Some(true),
         Some(1) => Some(false),
         _ => None,

@@ -185,6 +185,16 @@ impl Log<'_> {
             if piece.bytes.is_empty() {
                 break;
             }
+            if piece.offset != at {
+                if at == 0 {
+                    // It does not begin where the log does: no piece of the copy.
+                    break;
+                }
+                // The log was begun anew since it was looked at.
+                append::keep_aside(copy)?;
+                at = 0;
+                continue;
+            }
             append::append_bytes(copy, &piece.bytes)?;
             at += piece.bytes.len() as u64;
         }

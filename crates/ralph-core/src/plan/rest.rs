@@ -38,6 +38,20 @@ pub(super) fn why_none_is_ready(facts: &Facts) -> String {
     )
 }
 
+/// The first item under READY and above this line that the queue holds back, and how many more there are: whoever goes
+/// on past them says so, since nothing else would before the project comes to rest.
+pub(super) fn held_back(facts: &Facts, line: usize) -> Option<String> {
+    let mut held = facts.queue.iter().filter(|item| {
+        item.section == QueueSection::Ready && item.held.is_some() && item.line < line
+    });
+    let first = why(facts, held.next()?);
+    Some(match held.count() {
+        0 => first,
+        1 => format!("{first}, and so is 1 more"),
+        more => format!("{first}, and so are {more} more"),
+    })
+}
+
 fn why(facts: &Facts, item: &QueueItem) -> String {
     match (&item.held, waits_for(facts, item)) {
         (Some(held), _) => format!("{} is held back, {held}", item.id),

@@ -118,8 +118,20 @@ impl Rule<'_> {
         }
     }
 
+    /// Who leaves the queue says what stays behind in it, and where it has just been the reason, not twice.
     fn advance(&self, to: Phase, because: &str) -> ProjectStep {
+        let is_said = matches!(to, Phase::Run | Phase::Check) || because.contains("is held back");
+        let line = if is_said { 0 } else { usize::MAX };
+        let because = self.past_held(because, line);
         self.step(Precedence::Idle, because, Step::Advance { to })
+    }
+
+    /// The reason for a step that goes past items which the queue holds back, above this line.
+    fn past_held(&self, because: &str, line: usize) -> String {
+        match rest::held_back(self.facts, line) {
+            Some(held) => format!("{because}; {held}"),
+            None => because.to_owned(),
+        }
     }
 
     /// Input that a person owes pauses stepping, not verification. What the machine asked about an item is looked at
@@ -326,6 +338,7 @@ impl Rule<'_> {
             return Ok(self.step(Precedence::Recheck, because, submit));
         }
         let because = format!("{} is the first READY item", item.id);
+        let because = self.past_held(&because, item.line);
         Ok(self.step(Precedence::Run, because, submit))
     }
 

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use super::guard::{
     ATTEMPT_ID, Guard, GuardEnd, GuardError, GuardRequest, Guarded, Inherit, sweep_attempts,
 };
+use super::variable::FOREIGN;
 use crate::job::ExitInfo;
 
 /// How long a program and all that it started may take to end after it was asked to.
@@ -30,7 +31,7 @@ pub struct Program<'a> {
     pub argv: &'a [String],
     /// Working folder.
     pub folder: &'a Path,
-    /// Variables on top of the inherited ones. With `RALPH_ATTEMPT_ID` among them, what is left is found even when the
+    /// Variables on top of the inherited ones, which are all but those of a surrounding git. With `RALPH_ATTEMPT_ID` among them, what is left is found even when the
     /// guard was killed.
     pub variables: &'a [(String, String)],
     /// What it reads on standard input.
@@ -131,7 +132,8 @@ fn request(program: &Program<'_>) -> Result<GuardRequest, GuardError> {
         program: name.into(),
         args: arguments.to_vec(),
         workdir: program.folder.to_owned(),
-        inherit: Inherit::All,
+        // A git that the program runs is to ask the repository of its folder, not that of a hook which started us.
+        inherit: Inherit::Without(FOREIGN.map(str::to_owned).into()),
         variables: program.variables.iter().cloned().collect(),
         stdin: program.input.to_vec(),
         grace: GRACE,
@@ -216,6 +218,29 @@ pub(crate) mod tests {
         };
         let guard = Guard::start(&guard_program()).unwrap();
         run(guard, &program).await.unwrap()
+    }
+
+    /// As from a hook of git, for which everything below asks the hook's repository.
+    #[tokio::test]
+    async fn the_repository_of_a_surrounding_git_is_not_inherited() {
+        let inner = guard_program();
+        let set = FOREIGN.map(|name| format!("{name}=/foreign"));
+        let own = [inner.program.display().to_string()];
+        let outer = GuardProgram {
+            program: "env".into(),
+            args: set.into_iter().chain(own).chain(inner.args).collect(),
+        };
+        let argv = ["sh", "-c", "env | grep /foreign"].map(str::to_owned);
+        let program = Program {
+            argv: &argv,
+            folder: Path::new("/"),
+            variables: &[("GIT_DIR".to_owned(), "/foreign/wanted".to_owned())],
+            input: b"",
+            limit: Duration::from_secs(60),
+        };
+        let ended = run(Guard::start(&outer).unwrap(), &program).await.unwrap();
+        let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+        assert_eq!(said, "GIT_DIR=/foreign/wanted\n");
     }
 
     fn pids(ended: &Ended) -> Vec<u32> {

@@ -1,4 +1,19 @@
-//! What of a text can be the value of an environment variable. Pure; nothing here starts a program.
+//! Environment variables: what of a text can be the value of one, and which ones no program inherits. Pure; nothing here
+//! starts a program.
+
+/// Variables of a surrounding git, as in a hook, that turn every git below it to another repository (git(1)).
+pub const FOREIGN: [&str; 10] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_COMMON_DIR",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+    "GIT_CEILING_DIRECTORIES",
+    "GIT_QUARANTINE_PATH",
+];
 
 /// As much of a text as stands in a variable, in bytes. Linux starts no program with a variable of 128 KiB or more
 /// (execve(2), `MAX_ARG_STRLEN`).

@@ -27,17 +27,14 @@ pub(super) fn bare_path(text: &str) -> String {
 /// The script that an item names; `None` where it names none.
 #[must_use]
 pub fn named_script(item: &QueueItem) -> Option<String> {
-    named(item.script.as_deref())
+    item.script.clone().filter(|path| !path.is_empty())
 }
 
 /// The configuration that an item names; `None` where it names none.
 #[must_use]
 pub fn named_config(item: &QueueItem) -> Option<String> {
-    named(item.config.as_deref())
-}
-
-fn named(text: Option<&str>) -> Option<String> {
-    text.map(bare_path).filter(|path| !path.is_empty())
+    let path = item.config.as_deref().map(bare_path);
+    path.filter(|path| !path.is_empty())
 }
 
 /// The items of a queue, as [`below_project`] names what is in them.

@@ -287,3 +287,98 @@ fn an_item_does_not_wait_for_those_that_wait_for_it() {
         assert_eq!(afters(&doc), wanted, "{doc}");
     }
 }
+
+#[test]
+fn a_remark_on_a_script_that_asks_for_more_is_not_dropped() {
+    for script in [
+        "a.sbatch x3",
+        "`a.sbatch` (twice)",
+        "a.sbatch with seed 1..5",
+        "a.sbatch (needs the new loader)",
+        "modified a.sbatch",
+    ] {
+        let doc = under_ready(&format!("### Q-002: a\n- Script: {script}\n"));
+        assert!(!may_go(&doc), "{script}");
+    }
+    for script in [
+        "`my run.sbatch`",
+        "a.sbatch (2 h)",
+        "a.sbatch: the baseline, 3 seeds",
+    ] {
+        let doc = under_ready(&format!("### Q-002: a\n- Script: {script}\n"));
+        assert!(may_go(&doc), "{script}");
+    }
+}
+
+#[test]
+fn a_heading_about_results_alone_is_no_work() {
+    for title in [
+        "Q-002 results",
+        "Q-002: Results (2026-01-02)",
+        "Q-002 (results)",
+        "Q-002 - final results",
+    ] {
+        let doc = under_ready(&format!("### {title}\n\nThe loss fell to 0.1.\n"));
+        assert!(!may_go(&doc), "{title}");
+        let doc = under_ready(&format!("### {title}\n- Script: a.sbatch\n"));
+        assert!(may_go(&doc), "{title}");
+    }
+    let doc = under_ready("### Q-002: reproduce the published results\n\nAs in the paper.\n");
+    assert!(may_go(&doc));
+}
+
+#[test]
+fn a_heading_that_is_almost_ready_is_told_where_nothing_is_ready() {
+    let told = |heading: &str, more: &str| {
+        let doc = format!("{heading}\n### Q-001: a\n- Script: a.sbatch\n\n## DONE\n(none)\n{more}");
+        assert!(!may_go(&doc), "{heading}");
+        let found = strays(&doc);
+        found
+            .iter()
+            .map(|stray| stray.is_outside)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(told("## READY for review", ""), [true]);
+    assert_eq!(told("## Ready when Ada says so", ""), [true]);
+    // Where something is, the rest was put aside on purpose.
+    assert_eq!(
+        told("## READY for review", "## READY\n### Q-002 (done): b\n"),
+        [false; 0]
+    );
+    assert_eq!(told("## Not ready", ""), [false; 0]);
+    assert!(may_go("## [READY]\n### Q-001: a\n- Script: a.sbatch\n"));
+}
+
+/// Each of these was submitted once.
+#[test]
+fn an_item_is_put_off_in_the_words_of_a_tired_person() {
+    for body in [
+        "\nAlready ran this by hand last night, do not resubmit!",
+        "\nWait until Tuesday, the cluster is in maintenance.",
+        "\n**Hold off** on this one",
+        "- Ready: no",
+        "- Approved: not yet",
+        "- Approval: waiting for Bob",
+        "- Blocked? yes, by the disk quota",
+        "\n✅ done, see results/q001",
+        "✅ done, see results/q001",
+        "- To do: write the config first",
+        "- Repeat: 5 times",
+    ] {
+        let doc = under_ready(&format!("### Q-002: a\n- Script: a.sbatch\n{body}\n"));
+        assert!(!may_go(&doc), "{body}");
+    }
+    for body in [
+        "- Ready: yes",
+        "- To do: plot the results",
+        "- Approved: 2026-01-02 by Ada",
+        "- Repeat: 1",
+        "\nWait for Q-000.",
+        "\nDo not resubmit the same seeds twice.",
+        "- Seeds: 0,1,2",
+        "\nThe jobs wait for a GPU.",
+    ] {
+        let doc = under_ready(&format!("### Q-002: a\n- Script: a.sbatch\n{body}\n"));
+        assert!(may_go(&doc), "{body}");
+    }
+}

@@ -5,9 +5,9 @@
 
 use std::collections::HashMap;
 
-use super::held::without_groups;
 use super::id::is_dash;
 use super::known::{Known, parts, same};
+use super::words::without_groups;
 use crate::ids::{is_id_char, split_numbered};
 
 /// The keys, in lower case, whose value says what has to be done first.

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::field::{Field, plain_key};
+use super::words::{self, CONDITIONS, HOLDING, has_word};
 use super::{depend, held, id, script};
 use crate::blocks::ItemBlock;
 use crate::document::Document;
@@ -64,6 +65,16 @@ const HOLDS: [&str; 19] = [
 
 /// Keys of a status that is the cluster's: it holds an item back where it says that the item has run.
 const OF_THE_JOB: [&str; 3] = ["slurm status", "job status", "run status"];
+
+/// Keys that let an item go, unless their value is a no.
+const LETS_GO: [&str; 6] = [
+    "ready",
+    "ready to run",
+    "ready to submit",
+    "approved",
+    "approval",
+    "go ahead",
+];
 
 /// The fields of an item whose lines these are, in the order of their lines.
 pub(super) fn of(document: &Document<'_>, host: &Host) -> Vec<Field> {
@@ -336,12 +347,22 @@ pub(super) fn held(fields: &[Field]) -> Option<String> {
         }
         // The reason may be listed below the key.
         let said = field.all();
-        let first = said
-            .split(|c: char| !c.is_alphanumeric())
-            .find(|word| !word.is_empty());
+        let first = words::each(&said).next();
         let no = ["no", "none", "false", "n", "not"];
-        let denied = first.is_none_or(|word| no.contains(&word.to_lowercase().as_str()));
-        (field.is_one_of(&HOLDS) && !denied).then(|| match said == field.key {
+        let denied = first.is_none_or(|word| no.contains(&word.as_str()));
+        if field.is_one_of(&LETS_GO) {
+            let is_no = denied || has_word(&said, &HOLDING) || has_word(&said, &CONDITIONS);
+            return is_no.then(|| {
+                format!(
+                    "it says `{}: {}`",
+                    field.key,
+                    crate::quote::plain(&said, 60)
+                )
+            });
+        }
+        let comes_first =
+            field.is_one_of(&["todo", "to do"]) && has_word(&said, &["first", "before"]);
+        (field.is_one_of(&HOLDS) && !denied || comes_first).then(|| match said == field.key {
             true => format!("it says `{said}`"),
             false => format!(
                 "it says `{}: {}`",

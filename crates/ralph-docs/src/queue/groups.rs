@@ -3,9 +3,9 @@
 //!
 //! A heading that is not known to group is never taken for one: what stands below it may be put off.
 
-use super::held::{self, CONDITIONS, HOLDING, has_word, is_count, words};
 use super::sections::NOUNS;
-use super::{QueueSection, id};
+use super::words::{CONDITIONS, HOLDING, PUT_OFF, has_word, is_count};
+use super::{QueueSection, held, id, words};
 use crate::quote::plain;
 
 /// Headings that only group items.
@@ -49,36 +49,8 @@ const GROUPED: [&str; 20] = [
     "next",
 ];
 
-/// Words of a heading that put off what is below it, or make it none of the work.
-const PUT_OFF: [&str; 27] = [
-    "not",
-    "no",
-    "never",
-    "backlog",
-    "later",
-    "idea",
-    "ideas",
-    "draft",
-    "drafts",
-    "note",
-    "notes",
-    "maybe",
-    "someday",
-    "future",
-    "old",
-    "archive",
-    "archived",
-    "previous",
-    "past",
-    "rejected",
-    "template",
-    "templates",
-    "example",
-    "examples",
-    "optional",
-    "if",
-    "after",
-];
+/// More words of a heading that may put off what is below it, or that make it none of the work.
+const NO_GROUP: [&str; 7] = ["not", "no", "never", "note", "notes", "if", "after"];
 
 /// Headings below which people explain, and list nothing that runs.
 const EXPLAINING: [&str; 8] = [
@@ -128,27 +100,16 @@ pub(super) fn is_crossed(title: &str) -> bool {
         true => results.ends_with("results") && !results.contains(':'),
         false => has(&["results"]),
     };
-    (is_group(title) || named || id::leading(title).is_some()) && !has(&PUT_OFF) && !is_past
+    (is_group(title) || named || id::leading(title).is_some())
+        && !has(&PUT_OFF)
+        && !has(&NO_GROUP)
+        && !is_past
 }
 
-/// Words beside READY that make it no list of what is to run now.
-const NO_LIST: [&str; 26] = [
-    "template",
-    "templates",
-    "example",
-    "examples",
+/// More words beside READY that make it no list of what is to run now.
+const NO_LIST: [&str; 11] = [
     "sample",
     "format",
-    "draft",
-    "drafts",
-    "old",
-    "archive",
-    "archived",
-    "later",
-    "someday",
-    "maybe",
-    "idea",
-    "ideas",
     "frozen",
     "stop",
     "stopped",
@@ -156,7 +117,6 @@ const NO_LIST: [&str; 26] = [
     "proposed",
     "review",
     "approval",
-    "deprecated",
     "do",
     "ask",
 ];
@@ -184,7 +144,7 @@ pub(super) fn by_outer(title: &str, is_document: bool) -> Option<String> {
 /// The reason why the heading of the section holds back everything below it: `READY (pending user go-ahead)`. "Pending"
 /// and "queued" may mean anything, so every word beside them holds.
 pub(super) fn by_section(title: &str) -> Option<String> {
-    let all: Vec<String> = words(title).collect();
+    let all: Vec<String> = words::each(title).collect();
     let is_ready = QueueSection::from_title(title) == Some(QueueSection::Ready);
     let vague = is_ready
         && !all.iter().any(|word| word == "ready")
@@ -195,7 +155,7 @@ pub(super) fn by_section(title: &str) -> Option<String> {
         // The first word is the section's own, which may be PENDING.
         let holds = at > 0 && (HOLDING.contains(&word) || CONDITIONS.contains(&word));
         let holds = if vague { !known } else { holds };
-        holds || (is_ready && NO_LIST.contains(&word))
+        holds || (is_ready && (PUT_OFF.contains(&word) || NO_LIST.contains(&word)))
     });
     let asks = is_ready && title.contains('?');
     (waits || asks).then(|| format!("it stands under `{}`", plain(title, 80)))

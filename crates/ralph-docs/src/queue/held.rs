@@ -5,70 +5,14 @@
 //! the reason quotes the words, so that a person sees at once what to change.
 
 use super::id;
+use super::words::{
+    self, CONDITIONS, ENDED, ENDED_PAIRS, HOLDING, has_word, is_capital, is_count, is_told,
+    without_groups,
+};
 use crate::quote::plain;
 
-/// Words that hold work back wherever they stand in a remark.
-pub(super) const HOLDING: [&str; 16] = [
-    "block",
-    "blocked",
-    "hold",
-    "held",
-    "paused",
-    "parked",
-    "cancelled",
-    "canceled",
-    "killed",
-    "obsolete",
-    "superseded",
-    "deferred",
-    "postponed",
-    "skip",
-    "skipped",
-    "abandoned",
-];
-
-/// Words that make a "ready" depend on something.
-pub(super) const CONDITIONS: [&str; 17] = [
-    "pending", "wait", "waits", "waiting", "await", "awaiting", "awaits", "until", "once", "when",
-    "after", "if", "unless", "but", "not", "needs", "except",
-];
-
-/// Words in capitals, in parentheses or behind a dash that say in a title that the item is not to be submitted.
-const ENDED: [&str; 27] = [
-    "done",
-    "completed",
-    "complete",
-    "finished",
-    "failed",
-    "running",
-    "submitted",
-    "resubmitted",
-    "successful",
-    "success",
-    "passed",
-    "aborted",
-    "stopped",
-    "retired",
-    "rejected",
-    "deprecated",
-    "archived",
-    "duplicate",
-    "blocked",
-    "waiting",
-    "awaiting",
-    "wip",
-    "dropped",
-    "draft",
-    "template",
-    "example",
-    "tbd",
-];
-
-/// Two words that say the same.
-const ENDED_PAIRS: [&str; 3] = ["in progress", "in flight", "on hold"];
-
 /// What a remark in parentheses begins with that puts the item off, where it names no other item to wait for.
-const PUT_OFF: [&str; 6] = ["pending", "after", "once", "until", "wait", "depends"];
+const DEFERS: [&str; 6] = ["pending", "after", "once", "until", "wait", "depends"];
 
 /// Words of both kinds that also describe what is behind them: `(failed seeds)`, `(draft model)`, `(after the fix)`.
 const DESCRIBING: [&str; 6] = [
@@ -92,7 +36,19 @@ const HAPPENED: [&str; 5] = ["fix", "fixes", "fixing", "bugfix", "more"];
 
 /// Ways to forbid, and what is forbidden.
 const NEVER: [&str; 4] = ["do not", "don t", "must not", "never"];
-const SUBMITTED: [&str; 6] = ["run", "submit", "launch", "start", "be run", "be submitted"];
+const SUBMITTED: [&str; 11] = [
+    "run",
+    "submit",
+    "launch",
+    "start",
+    "execute",
+    "resubmit",
+    "rerun",
+    "re run",
+    "relaunch",
+    "be run",
+    "be submitted",
+];
 
 /// What follows a prohibition that is about the way of running: `do not run more than two at once`.
 const WAYS: [&str; 14] = [
@@ -128,15 +84,30 @@ const TOLD_AS: [&str; 9] = [
 /// Words behind one in capitals that make it an aim: `DONE when the loss is below 0.01`.
 const AIMS: [&str; 5] = ["when", "if", "criteria", "criterion", "out"];
 
+/// What a heading about an item that has run ends with.
+const REPORTS: [&str; 11] = [
+    "result",
+    "results",
+    "finding",
+    "findings",
+    "outcome",
+    "outcomes",
+    "summary",
+    "notes",
+    "discussion",
+    "conclusion",
+    "conclusions",
+];
+
 /// Signs that people tick off, cross out or stop an item with.
-const SIGNS: [char; 21] = [
+pub(super) const SIGNS: [char; 21] = [
     '✓', '✔', '✅', '☑', '☒', '❌', '❎', '✕', '✗', '✘', '✖', '⏸', '⛔', '🚫', '🛑', '⏹', '🔒',
     '⏳', '⌛', '🔄', '🚧',
 ];
 
 /// Words behind one that says how an item stands: `superseded by Q-002`, `running since Monday`.
-const STANDING: [&str; 9] = [
-    "by", "on", "until", "since", "for", "because", "due", "pending", "as",
+const STANDING: [&str; 12] = [
+    "by", "on", "until", "since", "for", "because", "due", "pending", "as", "off", "yes", "see",
 ];
 
 /// What a status may begin with for the item to be free.
@@ -162,34 +133,10 @@ const FREE: [&str; 19] = [
     "to be submitted",
 ];
 
-pub(super) fn words(text: &str) -> impl Iterator<Item = String> + '_ {
-    text.split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(str::to_lowercase)
-}
-
-pub(super) fn has_word(text: &str, known: &[&str]) -> bool {
-    words(text).any(|word| known.contains(&word.as_str()))
-}
-
-/// A text without what stands in parentheses.
-pub(super) fn without_groups(text: &str) -> String {
-    let mut depth = 0_usize;
-    let kept = text.chars().filter(|c| {
-        match c {
-            '(' | '[' => depth += 1,
-            ')' | ']' => depth = depth.saturating_sub(1),
-            _ => return depth == 0,
-        }
-        false
-    });
-    kept.collect()
-}
-
 /// Whether a status says that the item may go: empty, `READY`, `queued (waiting for a slot)`, `not started`.
 fn is_free(status: &str) -> bool {
     let outside = without_groups(status);
-    let outside = words(&outside).collect::<Vec<_>>().join(" ");
+    let outside = words::each(&outside).collect::<Vec<_>>().join(" ");
     if has_word(status, &HOLDING) {
         return false;
     }
@@ -252,30 +199,41 @@ pub(super) fn by_heading(text: &str, title: &str) -> Option<String> {
     word.map(|word| format!("its heading says `{}`", plain(&word, 60)))
 }
 
+/// The reason why a title below which nothing says what is to run holds the item back: `Q-001 results`.
+pub(super) fn by_report(title: &str) -> Option<String> {
+    let outside = without_groups(title);
+    let said = [outside.as_str(), title];
+    let mut said = said
+        .into_iter()
+        .map(|text| words::each(text).collect::<Vec<_>>());
+    let said = said.find(|words| !words.is_empty())?;
+    let is_report = said.len() <= 2
+        && said
+            .last()
+            .is_some_and(|word| REPORTS.contains(&word.as_str()));
+    is_report.then(|| {
+        format!(
+            "its heading says `{}`, and nothing below it what to run",
+            plain(title, 60)
+        )
+    })
+}
+
 /// The parts of a title between dashes and colons.
 fn parts(title: &str) -> impl Iterator<Item = &str> {
     let parts = title.split([':', '—', '–']);
     parts.flat_map(|part| part.split(" - ")).map(str::trim)
 }
 
-fn is_capital(word: &str) -> bool {
-    word.len() > 2 && word.bytes().all(|b| b.is_ascii_uppercase())
-}
-
-fn is_told(word: &str) -> bool {
-    ENDED.contains(&word) || HOLDING.contains(&word)
-}
-
 /// Whether what stands in parentheses says how the item stands.
 fn is_told_aside(group: &str) -> bool {
-    let all: Vec<String> = words(group).collect();
+    let all: Vec<String> = words::each(group).collect();
     let Some((first, rest)) = all.split_first() else {
         return false;
     };
     let pair = rest.first().map(|second| format!("{first} {second}"));
-    let names = |word: &str| crate::ids::split_numbered(word).is_some();
     let happened = ["after", "once"].contains(&first.as_str()) && has_word(group, &HAPPENED);
-    let puts_off = PUT_OFF.contains(&first.as_str()) && !rest.is_empty() && !happened;
+    let puts_off = DEFERS.contains(&first.as_str()) && !rest.is_empty() && !happened;
     let is_number = |word: &String| word.len() > 3 && is_count(word);
     // `failed seeds` are what is run; `failed: OOM` and `failed again` are not.
     let behind = group.trim_start().get(first.len()..).unwrap_or("");
@@ -290,7 +248,21 @@ fn is_told_aside(group: &str) -> bool {
     is_told(first) && !describes
         || pair.is_some_and(|pair| ENDED_PAIRS.contains(&pair.as_str()))
         || first == "job" && rest.first().is_some_and(is_number)
-        || puts_off && !group.split(|c: char| !crate::ids::is_id_char(c)).any(names)
+        || puts_off && !names_item(group)
+}
+
+/// Whether a text has a word that may be the id of an item: what waits for one goes on when that is done.
+fn names_item(text: &str) -> bool {
+    let mut words = text.split(|c: char| !crate::ids::is_id_char(c));
+    words.any(|word| crate::ids::split_numbered(word).is_some())
+}
+
+/// Whether a text begins by putting the item off until something that is no item: `Wait until Tuesday`.
+fn waits(text: &str) -> bool {
+    let mut all = words::each(text);
+    let begins = all.next().is_some_and(|word| word == "wait");
+    let second = all.next().unwrap_or_default();
+    begins && ["until", "till", "for"].contains(&second.as_str()) && !names_item(text)
 }
 
 /// Whether a text begins by saying how the item stands: `superseded by Q-002`, `✅ DONE 2026-06-01`, `On hold`.
@@ -331,7 +303,7 @@ pub(super) fn forbids(text: &str) -> bool {
     {
         return false;
     }
-    let all = format!(" {} ", words(&lower).collect::<Vec<_>>().join(" "));
+    let all = format!(" {} ", words::each(&lower).collect::<Vec<_>>().join(" "));
     let has = |phrase: &str| all.contains(&format!(" {phrase} "));
     let forbidden = |phrase: &str| {
         let phrase = format!(" {phrase} ");
@@ -348,12 +320,8 @@ pub(super) fn forbids(text: &str) -> bool {
 /// The reason why what is written below the item's heading holds it back. `begins` is false for a line in the middle of a
 /// paragraph.
 pub(super) fn by_line(text: &str, begins: bool) -> Option<String> {
-    let holds = forbids(text) || begins && stands(text);
+    let holds = forbids(text) || begins && (stands(text) || waits(text));
     holds.then(|| format!("it says `{}`", plain(text, 60)))
-}
-
-pub(super) fn is_count(word: &str) -> bool {
-    word.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// What stands in parentheses or brackets at the end of a title.

@@ -105,7 +105,7 @@ fn bold_title(text: &str, blocks: &Blocks, line: usize) -> Option<QueueSection> 
     let (inner, behind) = ["**", "__"]
         .iter()
         .find_map(|mark| marked.strip_prefix(*mark)?.split_once(*mark))?;
-    let outside = super::held::without_groups(behind);
+    let outside = super::words::without_groups(behind);
     QueueSection::from_title(inner).filter(|_| !outside.contains(char::is_alphanumeric))
 }
 

@@ -356,6 +356,7 @@ fn build(
         false => Vec::new(),
     };
     let script = script::of(&fields, leading.title, document, own);
+    let held = held.or_else(|| (!describes(&fields)).then(|| held::by_report(leading.title))?);
     let held_below = fields::held(&fields).or_else(|| {
         said.iter()
             .find_map(|(text, begins)| held::by_line(text, *begins))

@@ -44,7 +44,9 @@ pub(super) fn statements(
         }
         let Some((_, item)) = document.item_at(line) else {
             let above = line.checked_sub(1).and_then(|above| document.line(above));
-            let goes_on = above.is_some_and(|above| above.kind == LineKind::Text);
+            // A sign begins a statement, also where the line is the rest of a bullet for Markdown.
+            let goes_on = above.is_some_and(|above| above.kind == LineKind::Text)
+                && !text.starts_with(held::SIGNS);
             let key = split_field(text).is_some();
             all.push((text.to_owned(), !goes_on && !key));
             continue;

@@ -7,10 +7,11 @@ use std::ops::Range;
 
 use super::QueueItem;
 use super::field::{Field, is_nothing, plain_key};
+use super::named::{command, is_option, is_same, is_sbatch, is_script, read, words};
 use crate::document::Document;
 use crate::key::LINE_MARK;
 use crate::lines::LineKind;
-use crate::quote::plain;
+use crate::quote::{plain, quoted};
 
 /// The keys that name the script of an item.
 pub(super) const KEYS: [&str; 12] = [
@@ -62,6 +63,9 @@ const PASSED: [&str; 10] = [
 /// The keys of variables that it would be given.
 const VARIABLES: [&str; 4] = ["env", "environment", "environment variables", "export"];
 
+/// The keys of how often it would be run.
+const REPEATS: [&str; 4] = ["repeat", "repeats", "repetitions", "times"];
+
 /// A script, and what stands beside it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Script {
@@ -109,7 +113,12 @@ pub(super) fn of(
         let mut words = words(&said).filter(|word| is_option(word) || is_set(word));
         words.next().map(str::to_owned)
     });
-    found.more = found.more.or(passed);
+    let mut repeats = fields.iter().filter(|field| field.is_one_of(&REPEATS));
+    let repeats =
+        repeats.find(|field| !["1", "no", "once"].contains(&field.text().to_lowercase().as_str()));
+    let repeats = repeats.filter(|field| !is_nothing(&field.text()));
+    let repeats = repeats.map(|field| format!("{}: {}", field.key, quoted(&field.all(), 60)));
+    found.more = found.more.or(passed).or(repeats);
     let is_batch = |word: &&str| word.ends_with(".sbatch") || word.ends_with(".slurm");
     if found.path.is_none() {
         let mut named = words(title).filter(is_batch);
@@ -212,10 +221,6 @@ fn is_assignment(word: &str) -> bool {
     })
 }
 
-fn is_sbatch(word: &str) -> bool {
-    word == "sbatch" || word.ends_with("/sbatch")
-}
-
 /// The lines of code, each with the lines that it goes on in behind a `\`, without remarks.
 fn commands(document: &Document<'_>, lines: Range<usize>) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
@@ -255,161 +260,4 @@ pub(super) fn is_in_a_field(item: &QueueItem) -> bool {
         is_key && value.contains(name)
     };
     item.fields.iter().any(names_it)
-}
-
-/// Whether two paths may be one file: `a.sbatch` and `slurm/jobs/a.sbatch`.
-fn is_same(one: &str, other: &str) -> bool {
-    let ends = |long: &str, short: &str| {
-        long.strip_suffix(short)
-            .is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
-    };
-    ends(one, other) || ends(other, one)
-}
-
-/// What a command submits; nothing where it names no script.
-fn command(text: &str) -> Script {
-    let script = read(text, true);
-    if script.path.as_deref().is_some_and(is_script) {
-        script
-    } else {
-        Script::default()
-    }
-}
-
-/// The first script that a text names, or the text's first word where nothing in it looks like one.
-fn read(text: &str, is_command: bool) -> Script {
-    if is_nothing(text) {
-        return Script::default();
-    }
-    let all: Vec<&str> = words(text).collect();
-    let at = all.iter().position(|word| is_script(word));
-    let first = at.and_then(|at| all.get(at)).copied();
-    // A link has the file's name and its path.
-    let same = all
-        .iter()
-        .filter(|word| is_script(word) && first.is_some_and(|first| is_same(first, word)));
-    let path = same.max_by_key(|word| word.len()).copied();
-    let named = path.or_else(|| all.first().copied());
-    let before = all.get(..at.unwrap_or(0)).unwrap_or(&[]).iter();
-    let behind = all.get(at.map_or(1, |at| at + 1)..).unwrap_or(&[]).iter();
-    let is_more = |word: &&&str| {
-        is_option(word)
-            || is_variable(word)
-            || (is_script(word) && !path.is_some_and(|path| is_same(path, word)))
-    };
-    // Behind a script, a command has arguments where prose has a remark.
-    let argument = behind.clone().find(|word| is_more(word));
-    let argument = argument.or_else(|| {
-        let outside = super::held::without_groups(text.split('#').next().unwrap_or(""));
-        let is_argument = |word: &&&str| {
-            outside
-                .split_whitespace()
-                .any(|part| part.trim_matches(['`', ';', '"', '\'']) == **word)
-                && word.contains(char::is_alphanumeric)
-        };
-        behind
-            .clone()
-            .next()
-            .filter(|word| is_command && is_argument(word))
-    });
-    // `q001 final.sbatch` is one name, which nothing here can take.
-    let is_name = text.starts_with('`') && !before.clone().any(|word| is_sbatch(word));
-    let parted = before.clone().next().filter(|_| is_name && !is_command);
-    let more = before.clone().find(is_more).or(argument).or(parted);
-    Script {
-        path: named.map(|path| path.trim_start_matches("./").to_owned()),
-        more: more.map(|word| (*word).to_owned()),
-    }
-}
-
-/// The words of a value, without code marks, brackets and commas.
-fn words(text: &str) -> impl Iterator<Item = &str> {
-    let apart = |c: char| c.is_whitespace() || ",;()[]`\"'<>|".contains(c);
-    text.split(apart)
-        .map(|word| word.trim_matches(['*', '_']).trim_end_matches(['.', ':']))
-        .filter(|word| !word.is_empty())
-}
-
-fn is_script(word: &str) -> bool {
-    [".sbatch", ".slurm", ".sh", ".job"]
-        .iter()
-        .any(|end| word.len() > end.len() && word.ends_with(end))
-}
-
-fn is_option(word: &str) -> bool {
-    let name = word.trim_start_matches('-');
-    let dashes = word.len() - name.len();
-    let is_named = name.starts_with(|c: char| c.is_ascii_alphabetic());
-    is_named && (dashes == 2 || (dashes == 1 && (name.len() == 1 || word.contains('='))))
-}
-
-/// `SEED=3` in front of a command.
-fn is_variable(word: &str) -> bool {
-    let Some((name, _)) = word.split_once('=') else {
-        return false;
-    };
-    let capital = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
-    !name.is_empty() && name.chars().all(capital)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn shown(script: &Script) -> String {
-        let part = |part: &Option<String>| part.clone().unwrap_or_else(|| "-".to_owned());
-        format!("{} + {}", part(&script.path), part(&script.more))
-    }
-
-    #[test]
-    fn one_script_and_what_stands_beside_it() {
-        for (text, wanted) in [
-            ("slurm/jobs/a.sbatch", "slurm/jobs/a.sbatch + -"),
-            ("`./a.sbatch`", "a.sbatch + -"),
-            ("[a](slurm/jobs/a.sbatch)", "slurm/jobs/a.sbatch + -"),
-            (
-                "[`a.sbatch`](slurm/jobs/a.sbatch)",
-                "slurm/jobs/a.sbatch + -",
-            ),
-            (
-                "slurm/ba.sbatch (see a.sbatch)",
-                "slurm/ba.sbatch + a.sbatch",
-            ),
-            ("`a.sbatch` (2 h on the small card)", "a.sbatch + -"),
-            ("a.sbatch - the baseline, 3 seeds", "a.sbatch + -"),
-            ("`a.sbatch and b.sbatch`", "a.sbatch + b.sbatch"),
-            ("`a.sbatch` and `b.sbatch`", "a.sbatch + b.sbatch"),
-            ("a.sbatch, b.sbatch", "a.sbatch + b.sbatch"),
-            ("a.sbatch, then a.sbatch again", "a.sbatch + -"),
-            ("`a.sbatch --seed 3`", "a.sbatch + --seed"),
-            ("sbatch --array=0-3 a.sbatch", "a.sbatch + --array=0-3"),
-            ("sbatch -p gpu a.sbatch", "a.sbatch + -p"),
-            ("SEED=3 sbatch a.sbatch", "a.sbatch + SEED=3"),
-            ("sbatch a.sbatch", "a.sbatch + -"),
-            ("train", "train + -"),
-            ("`q001 final.sbatch`", "final.sbatch + q001"),
-            ("(none)", "- + -"),
-            ("TBD", "- + -"),
-        ] {
-            assert_eq!(shown(&read(text, false)), wanted, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_command_has_arguments() {
-        for (text, wanted) in [
-            ("`sbatch slurm/jobs/a.sbatch`", "slurm/jobs/a.sbatch + -"),
-            ("`sbatch a.sbatch 3`", "a.sbatch + 3"),
-            (
-                "sbatch a.sbatch configs/b.json",
-                "a.sbatch + configs/b.json",
-            ),
-            ("cd projects/x && sbatch a.sbatch", "a.sbatch + -"),
-            ("sbatch a.sbatch  # two hours", "a.sbatch + -"),
-            ("sbatch a.sbatch (two hours)", "a.sbatch + -"),
-            ("python train.py --lr 1", "- + -"),
-        ] {
-            assert_eq!(shown(&command(text)), wanted, "{text}");
-        }
-    }
 }

@@ -1,5 +1,6 @@
 //! The four sections of a queue, and which titles mean them.
 
+use super::words::{self, without_groups};
 use crate::section::normalise;
 
 /// Where an item stands.
@@ -38,6 +39,13 @@ impl QueueSection {
         if !may_name(title) {
             return None;
         }
+        // `[READY]`, with perhaps a remark behind it.
+        let title = title.trim_matches(['*', '_', ' ']);
+        let boxed = title
+            .strip_prefix('[')
+            .and_then(|rest| rest.split_once(']'));
+        let boxed = boxed.filter(|(_, rest)| without_groups(rest).trim().is_empty());
+        let title = boxed.map_or(title, |(inner, _)| inner);
         if let Some(section) = Self::named(&title.to_lowercase().replace('_', " ")) {
             return Some(section);
         }
@@ -56,6 +64,12 @@ impl QueueSection {
         Self::of_parts(title)
             .or_else(|| Self::of_parts(if prefixed { tail } else { head }))
             .filter(|section| *section != Self::Ready || !is_of_a_scheduler(title))
+    }
+
+    /// Whether a heading that means no section begins as if it meant READY: `READY for review`.
+    pub(super) fn is_near_ready(title: &str) -> bool {
+        let first = words::each(title).next();
+        first.as_deref() == Some("ready") && Self::from_title(title).is_none()
     }
 
     fn of_parts(title: &str) -> Option<Self> {
@@ -256,6 +270,9 @@ mod tests {
                     "Experiments — Ready",
                     "_Ready_ ✅",
                     "Runs to submit",
+                    "[READY]",
+                    "[READY] (2)",
+                    "**[Ready]**",
                 ][..],
             ),
             (
@@ -304,6 +321,7 @@ mod tests {
         }
         for none in [
             "READY / RUNNING",
+            "READY for review",
             "Done and failed",
             "BLOCKED",
             "PARKED",

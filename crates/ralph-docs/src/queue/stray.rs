@@ -6,10 +6,11 @@
 use std::ops::Range;
 
 use super::QueueSection;
-use super::held::{self, without_groups};
+
 use super::known::Known;
 use super::read::Found;
-use super::{fields, groups, id};
+use super::words::without_groups;
+use super::{fields, groups, held, id};
 use crate::document::Document;
 use crate::items::{TaskMark, item_text};
 use crate::lines::LineKind;
@@ -176,7 +177,9 @@ impl<'a> Look<'a, '_> {
             .collect();
         let has_ready = sections.contains(&QueueSection::Ready);
         let is_next = |title: &str| {
-            let may = sections.is_empty() || NEXT.contains(&normalise(title).as_str());
+            let may = sections.is_empty()
+                || NEXT.contains(&normalise(title).as_str())
+                || QueueSection::is_near_ready(title);
             QueueSection::is_mixed(title) || (may && !has_ready)
         };
         let items = self.items.iter().filter(|found| {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
+pub use ralph_core::process::variable::FOREIGN;
 use rustix::process::{Pid, Signal, getpriority_process, kill_process_group, setpriority_process};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Child;
@@ -35,20 +36,6 @@ const WORDS: usize = 2000;
 /// How often a call is repeated that met a worktree which was just being made, and the pause between.
 const ATTEMPTS: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(5);
-
-/// Variables of a surrounding git, as in a hook, that turn every git below it to another repository (git(1)).
-pub const FOREIGN: [&str; 10] = [
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_COMMON_DIR",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_NAMESPACE",
-    "GIT_PREFIX",
-    "GIT_CEILING_DIRECTORIES",
-    "GIT_QUARANTINE_PATH",
-];
 
 /// Settings of every call: no collection of garbage at a random moment, no daemon that outlives the call, no way into
 /// submodules, which no new worktree has yet, and no relative paths, by which a worktree would not be found again.

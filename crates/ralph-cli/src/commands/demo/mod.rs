@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use ralph_core::error::Code;
+use ralph_core::process::variable::FOREIGN;
 use ralph_core::store::{atomic, layout};
 use ralph_core::time::compact;
 
@@ -162,12 +163,11 @@ fn commit(root: &Path) {
 /// What git answers in a folder; nothing when it fails.
 fn git(folder: &Path, arguments: &[&str]) -> Option<String> {
     let mut command = Command::new("git");
-    let output = command
-        .arg("-C")
-        .arg(folder)
-        .args(arguments)
-        .output()
-        .ok()?;
+    command.arg("-C").arg(folder).args(arguments);
+    for name in FOREIGN {
+        command.env_remove(name);
+    }
+    let output = command.output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     output.status.success().then_some(text)
 }

@@ -73,6 +73,24 @@ async fn a_log_is_fetched_from_where_its_copy_ends_and_a_new_one_keeps_the_old_a
 }
 
 #[tokio::test]
+async fn a_log_that_is_begun_anew_while_it_is_fetched_is_no_part_of_the_old_copy() {
+    let bed = Bed::new();
+    bed.write("projects/p/.state/pipeline.json", "{}");
+    let script = JobScript::of([(0, "RUNNING"), (90, "COMPLETED")]);
+    let script = script.prints(1, "one\n").prints(30, "two\n");
+    let job = bed.cluster.add_foreign("train", script);
+    bed.wait(40);
+    let out = local_name("train", job, Stream::Out);
+    collected(&bed, job, true).await;
+    // It is looked at when it is long, and fetched when it is short.
+    bed.cluster.fault(Method::Fetch, Fault::Pass);
+    bed.cluster.fault(Method::Fetch, Fault::ShorterLog);
+    collected(&bed, job, true).await;
+    assert_eq!(bed.read(&format!("projects/p/{out}")), "one\ntwo\n");
+    assert_eq!(bed.read(&format!("projects/p/{out}.1")), "one\ntwo\n");
+}
+
+#[tokio::test]
 async fn a_dry_run_reads_the_end_and_copies_nothing() {
     let bed = Bed::new();
     let script = JobScript::of([(0, "RUNNING"), (5, "FAILED")]).complains(1, "Traceback\n");

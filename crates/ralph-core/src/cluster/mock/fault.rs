@@ -85,6 +85,8 @@ pub enum Fault {
     /// The call is carried out, the reply is cut in the middle. A cut list of observations leaves the second
     /// half unknown, a cut log is shorter; anything else cannot be read.
     HalfReply,
+    /// The log was begun anew and is half as long as before.
+    ShorterLog,
     /// `jobs` prints every row twice. The other replies carry one answer per question, so nothing shows.
     DuplicateRows,
     /// The queue does not answer, and accounting answers as of so long ago (AiiDA issue 4646).

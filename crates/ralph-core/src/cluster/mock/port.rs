@@ -228,7 +228,10 @@ fn fetched(state: &MockState, request: &FetchRequest, ask: &Ask) -> FetchReport 
     let Some((path, text)) = log else {
         return nothing;
     };
-    let size = text.len() as u64;
+    let size = match ask.fault {
+        Fault::ShorterLog => text.len() as u64 / 2,
+        _ => text.len() as u64,
+    };
     // A log that is shorter than what was read was begun anew.
     let start = if request.offset > size {
         0

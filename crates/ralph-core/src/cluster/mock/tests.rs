@@ -696,7 +696,7 @@ fn a_scenario_that_cannot_be_read_is_named_by_its_place() {
     line 1, column 13: expected a scenario of the mock cluster: missing field `format` at line 1 column 13
     line 2, column 8: expected a scenario of the mock cluster: unknown field `rulez`, expected one of `format`, `settings`, `rules`, `faults`, `standing`, `simulation`, `files`, `next_id`, `jobs`, `markers`, `calls` at line 2 column 8
     line 1, column 29: expected a scenario of the mock cluster: "0" is not a job id (`123`, `123_4` or `123+1`; at most ten digits) at line 1 column 29
-    line 1, column 53: expected a scenario of the mock cluster: unknown variant `flood`, expected one of `pass`, `before_send`, `lost_reply`, `unclear_reply`, `socket_timeout`, `claimed_and_dead`, `refused`, `slow`, `garbage`, `half_reply`, `duplicate_rows`, `stale_accounting`, `unknown_state`, `clock_skew`, `no_session`, `no_scheduler`, `ignored` at line 1 column 53
+    line 1, column 53: expected a scenario of the mock cluster: unknown variant `flood`, expected one of `pass`, `before_send`, `lost_reply`, `unclear_reply`, `socket_timeout`, `claimed_and_dead`, `refused`, `slow`, `garbage`, `half_reply`, `shorter_log`, `duplicate_rows`, `stale_accounting`, `unknown_state`, `clock_skew`, `no_session`, `no_scheduler`, `ignored` at line 1 column 53
     "#);
 }
 

@@ -421,7 +421,7 @@ fn work_that_is_done_or_must_wait_is_not_submitted() {
     };
     insta::assert_snapshot!(queue("- [x] **Q-001**: finished by hand\n"), @"p: -> IDLE [Idle] no READY item can be submitted: Q-001 is held back, its box is ticked");
     insta::assert_snapshot!(queue("### ~~Q-001~~: x\n"), @"p: -> IDLE [Idle] no READY item can be submitted: Q-001 is held back, it is struck out");
-    insta::assert_snapshot!(queue("### Q-001: x\n**Status**: on hold\n\n### Q-002: y\n"), @"p: submit Q-002 #1 [Run] Q-002 is the first READY item");
+    insta::assert_snapshot!(queue("### Q-001: x\n**Status**: on hold\n\n### Q-002: y\n"), @"p: submit Q-002 #1 [Run] Q-002 is the first READY item; Q-001 is held back, its status is `on hold`");
     insta::assert_snapshot!(queue("### Q-001: x\n- Status: BLOCKED on the disk\n"), @"p: -> IDLE [Idle] no READY item can be submitted: Q-001 is held back, its status is `BLOCKED on the disk`");
     for key in [
         "Dependencies",
@@ -443,6 +443,26 @@ fn work_that_is_done_or_must_wait_is_not_submitted() {
         assert!(done.starts_with("p: submit Q-002"), "{done}");
     }
     insta::assert_snapshot!(queue("### Q-001: x\n- Dependencies: after the data has arrived\n"), @"p: - NeedsInput: documentation/queue.md:3: Q-001 depends on `after the data has arrived`, which names no item of the queue; write the id of one, or remove it when it is so");
+}
+
+/// Without a word, what the queue holds back would be known only when everything else has been done.
+#[test]
+fn who_goes_on_past_a_held_item_names_it() {
+    let of = |phase: &str, queue: &str| {
+        let todo = "## Ready\n\n- [ ] (T1) write it\n";
+        check_plan(&format!(
+            "//- p/.state/pipeline.json\n{{\"phase\": \"{phase}\"}}\n//- p/documentation/queue.md\n{queue}\
+             //- p/documentation/implementation-todo.md\n{todo}"
+        ))
+    };
+    let held = "## READY\n\n### Q-001: x (draft)\n\n### Q-002: y (blocked)\n";
+    insta::assert_snapshot!(of("CHECK", held), @"p: -> IMPLEMENT [Idle] no finished run is left to check; Q-001 is held back, its heading says `draft`, and so is 1 more");
+    insta::assert_snapshot!(of("RUN", held), @"p: -> IMPLEMENT [Idle] no READY item can be submitted: Q-001 is held back, its heading says `draft`");
+    let with_free = format!("{held}\n### Q-003: z\n\n### Q-004: a (draft)\n");
+    insta::assert_snapshot!(of("CHECK", &with_free), @"p: -> RUN [Idle] no finished run is left to check");
+    insta::assert_snapshot!(of("RUN", &with_free), @"p: submit Q-003 #1 [Run] Q-003 is the first READY item; Q-001 is held back, its heading says `draft`, and so is 1 more");
+    let behind = "## READY\n\n### Q-001: x\n\n### Q-002: y (blocked)\n";
+    insta::assert_snapshot!(of("RUN", behind), @"p: submit Q-001 #1 [Run] Q-001 is the first READY item");
 }
 
 #[test]

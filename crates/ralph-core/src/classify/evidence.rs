@@ -195,8 +195,8 @@ fn hits(
     let tracebacks = traceback::find(log);
     let candidate = |hit: signatures::Hit| {
         let signature = SIGNATURES.get(hit.row)?;
-        let passed = signature.weight == Weight::Passing
-            && (last_traceback > Some(hit.line) || went_on(log, signature));
+        let answered = last_traceback > Some(hit.line) && raised.is_none_or(|end| !end.is_wrapper);
+        let passed = signature.weight == Weight::Passing && (answered || went_on(log, signature));
         let proves = match success {
             Success::No => true,
             Success::Claimed => {

@@ -320,5 +320,6 @@ const OF_JOBS: &[Signature] = &[
     ),
     passing(GitAccess, &["fatal: Authentication failed for"]),
     // What a server of large files answers.
-    passing(GitAccess, &["batch response: "]).unless(&["ate limit"]),
+    passing(GitAccess, &["Smudge error: ", "batch response: "]).unless(&["ate limit"]),
+    passing(GitAccess, &["batch response: ", "/info/lfs/"]).unless(&["ate limit"]),
 ];

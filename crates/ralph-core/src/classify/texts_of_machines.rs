@@ -97,13 +97,36 @@ pub(super) const OF_MACHINES: &[Signature] = &[
     passing(Network, &["The requested URL returned error: 5"]),
     passing(Network, &["error: RPC failed"]),
     passing(Network, &["fatal: unable to access '"]),
-    passing(Network, &["batch response: ", "ate limit"]),
+    passing(Network, &["batch response: ", "ate limit", "/info/lfs/"]),
     passing(Network, &["pull rate limit"]),
     passing(Network, &["error sending request for url "]),
     passing(Network, &["Network is unreachable"]),
-    // A job that was submitted from this one may run all the same: nobody should submit it again.
-    passing(Network, &["Unable to contact slurm controller"]).unless(&["submission failed"]),
-    passing(Network, &["Socket timed out on send/recv operation"]).unless(&["submission failed"]),
+    // A step that did not start. A question that was not answered says nothing, and a job that was submitted in vain
+    // may run all the same.
+    passing(
+        Network,
+        &[
+            "Unable to c",
+            " job ",
+            ": Unable to contact slurm controller",
+        ],
+    ),
+    passing(
+        Network,
+        &[
+            "Unable to c",
+            " job ",
+            ": Socket timed out on send/recv operation",
+        ],
+    ),
+    passing(
+        Network,
+        &[
+            "aunch ",
+            "failed",
+            ": Socket timed out on send/recv operation",
+        ],
+    ),
     // Memory of the GPU; many programs catch this and go on with a smaller batch.
     tells(CudaOom, &["CUDA out of memory"]),
     tells(CudaOom, &["Cuda failure ", "'out of memory'"]),

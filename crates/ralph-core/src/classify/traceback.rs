@@ -48,6 +48,7 @@ const OF_A_PEER: &[&str] = &[
     "the client socket has ",
     "gloo/transport",
     "see root cause above",
+    "nccl error",
 ];
 
 /// Endings of the names of exceptions; other names are only believed directly below a frame.

@@ -340,6 +340,7 @@ const SETS: &[(&str, &str)] = &[
     ("seventh", include_str!("written/seventh.logs")),
     ("eighth", include_str!("written/eighth.logs")),
     ("ninth", include_str!("written/ninth.logs")),
+    ("tenth", include_str!("written/tenth.logs")),
 ];
 
 #[test]

@@ -19,6 +19,11 @@ const KEYS: &[(&str, &[&str])] = &[
     ("slurm_wait", &["an object"]),
     ("events", &["a list"]),
 ];
+/// Lists of runs that the contract does not ask for; in another form their runs are passed over, and none is moved there.
+const OPTIONAL: &[(&str, &[&str])] = &[
+    ("completed_runs", &["a list", "null"]),
+    ("cancelled_runs", &["a list", "null"]),
+];
 
 pub(super) fn check(
     project: &ProjectFiles,
@@ -40,8 +45,11 @@ pub(super) fn check(
 
 /// Keys that are missing are warnings only, because nearly all real files miss some and are read all the same.
 fn keys(document: &Document<'_>, findings: &mut Vec<Finding>) {
-    for (key, expected) in KEYS {
+    for (key, expected) in KEYS.iter().chain(OPTIONAL) {
         let Some(value) = document.root().member(key) else {
+            if OPTIONAL.iter().any(|(optional, _)| optional == key) {
+                continue;
+            }
             let message = format!("the key `{key}` is missing");
             let fix = "Add it; `ralph new` shows a complete file.";
             findings.push(Finding::warning(document.path, "missing_key", message, fix));

@@ -162,6 +162,22 @@ impl fmt::Display for Hint {
     }
 }
 
+/// The message of an error with those of its causes, each once: for whoever reads nothing else.
+#[must_use]
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let words = cause.to_string();
+        // A transparent error repeats its source.
+        if !message.ends_with(&words) {
+            message = format!("{message}: {words}");
+        }
+        next = cause.source();
+    }
+    message
+}
+
 /// An error that says which branch to take and what to do next.
 pub trait Coded: std::error::Error {
     /// The class of the failure.
@@ -176,6 +192,26 @@ pub trait Coded: std::error::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn causes_are_told_once_each() {
+        #[derive(Debug, thiserror::Error)]
+        enum Told {
+            #[error("the disk is full")]
+            Cause,
+            #[error("failed to write a.json")]
+            Write(#[source] Box<Self>),
+            #[error(transparent)]
+            Same(Box<Self>),
+        }
+        let told = Told::Same(Box::new(Told::Write(Box::new(Told::Same(Box::new(
+            Told::Cause,
+        ))))));
+        assert_eq!(
+            with_causes(&told),
+            "failed to write a.json: the disk is full"
+        );
+    }
 
     #[test]
     fn numbers_and_names_are_unique_and_ascending() {

@@ -71,7 +71,7 @@ impl Problem {
     pub fn of(error: &impl crate::error::Coded) -> Self {
         Self::new(
             error.code(),
-            error.to_string(),
+            crate::error::with_causes(error),
             error.hint().map(|hint| hint.0),
         )
     }

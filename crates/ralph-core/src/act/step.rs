@@ -7,6 +7,7 @@ use crate::act::submit::Wanted;
 use crate::act::view::step_report;
 use crate::act::{ActError, Dispatcher, agent};
 use crate::change::ChangeSet;
+use crate::error::with_causes;
 use crate::job::{JobState, Sighting};
 use crate::ledger::ResultLedger;
 use crate::order::{OrderOutcome, WorkOrder};
@@ -67,7 +68,7 @@ impl Dispatcher {
             Err(error) => {
                 self.recover_after(&planned.slug, &error);
                 report.problem = Some(Problem::of(&error));
-                report.outcome = error.to_string();
+                report.outcome = with_causes(&error);
                 if let ActError::Preflight { files, op, .. } = error {
                     report.files = files;
                     report.op = op.map(|op| op.to_string());

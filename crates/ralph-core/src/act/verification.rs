@@ -13,7 +13,7 @@ use crate::act::target::Target;
 use crate::act::{ActError, Dispatcher, Options};
 use crate::backend::BackendError;
 use crate::change::ChangeSet;
-use crate::error::{Code, Coded as _};
+use crate::error::{Code, Coded as _, with_causes};
 use crate::id::Slug;
 use crate::phase::Phase;
 use crate::pipeline::{RunKey, RunView};
@@ -409,7 +409,7 @@ pub(super) fn failed(slug: &Slug, error: &ActError) -> Verified {
         run: String::new(),
         job: None,
         finding: word.to_owned(),
-        detail: error.to_string(),
+        detail: with_causes(error),
         files: Vec::new(),
         op: None,
         problem: Some(Problem::of(error)),

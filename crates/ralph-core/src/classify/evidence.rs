@@ -15,6 +15,8 @@ const LAST_LINES: usize = 50;
 const STEPS_UNTIL_IDLE: usize = 5;
 /// How many lines of progress show that a script had all that its program needs.
 const STEPS_OF_WORK: usize = 20;
+/// How many lines above the report of its failure a program's own words may begin.
+const ABOVE_WRAPPER: usize = 10;
 /// How many lines from an error on may say that it was survived.
 const SURVIVED_WITHIN: usize = 3;
 
@@ -195,8 +197,9 @@ fn hits(
     let tracebacks = traceback::find(log);
     let candidate = |hit: signatures::Hit| {
         let signature = SIGNATURES.get(hit.row)?;
-        let passed = signature.weight == Weight::Passing
-            && (last_traceback > Some(hit.line) || went_on(log, signature));
+        let of_wrapped = raised.is_some_and(|end| wraps(end, index, hit.line));
+        let answered = last_traceback > Some(hit.line) && !of_wrapped;
+        let passed = signature.weight == Weight::Passing && (answered || went_on(log, signature));
         let proves = match success {
             Success::No => true,
             Success::Claimed => {
@@ -257,6 +260,11 @@ fn is_mention(
         && found.log == index
         && line < found.start
         && log.line(line).is_some_and(|line| is_quoted(line.text))
+}
+
+/// Whether a text stands where the program speaks of whose failure an exception only reports.
+fn wraps(end: &python::Verdict, index: usize, line: usize) -> bool {
+    end.is_wrapper && end.log == index && (line..=line + ABOVE_WRAPPER).contains(&end.start)
 }
 
 /// Whether a program went on after the line of a text, until another exception ended it: a batch that was too large

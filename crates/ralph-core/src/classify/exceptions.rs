@@ -109,6 +109,8 @@ pub(super) const RULES: &[Rule] = &[
         &[
             "may indicate binary incompatibility",
             "not compiled with cuda enabled",
+            "the version torch was compiled with",
+            "the version that was used to compile",
             "numpy is not available",
             "compiled using numpy 1.x",
         ],
@@ -136,7 +138,12 @@ pub(super) const RULES: &[Rule] = &[
     ),
     rule(
         &[],
-        &["dataloader worker (pid"],
+        &[
+            "dataloader worker (pid",
+            "items of ancdata",
+            "file </torch_",
+            "object </torch_",
+        ],
         FailureClass::DataloaderWorker,
     ),
     rule(
@@ -191,6 +198,10 @@ pub(super) const RULES: &[Rule] = &[
             "barrier timed out",
             "deadline_exceeded",
             "heartbeat timeout",
+            "nccl*unhandled system error",
+            "nccl*unhandled cuda error",
+            "nccl*remote process exited",
+            "timeout waiting for key",
         ],
         FailureClass::NcclWatchdog,
     ),
@@ -215,6 +226,11 @@ pub(super) const RULES: &[Rule] = &[
     rule(&["PermissionError"], &[], FailureClass::PermissionDenied),
     rule(&["GatedRepoError"], &[], FailureClass::PermissionDenied),
     rule(
+        &["CommError"],
+        &["permission"],
+        FailureClass::PermissionDenied,
+    ),
+    rule(
         &[],
         &[
             "gated repo",
@@ -222,6 +238,11 @@ pub(super) const RULES: &[Rule] = &[
             "403 client error",
             "http error 401",
             "http error 403",
+            "401 unauthorized",
+            "403 forbidden",
+            "(accessdenied)",
+            "(expiredtoken)",
+            "permission_denied:",
         ],
         FailureClass::PermissionDenied,
     ),
@@ -262,6 +283,9 @@ pub(super) const RULES: &[Rule] = &[
             "[errno 110]",
             "[errno 111]",
             "[errno 113]",
+            "connection refused",
+            "connection timed out",
+            "timed out trying to connect",
             "couldn't connect to 'http",
             "too many requests",
             "429 client error",

@@ -62,6 +62,7 @@ const FORMS: &[&[&str]] = &[
     &["panic: "],
     &["Can't locate ", " in @INC"],
     &["not enough slots available"],
+    &["lost communication with"],
     &["Unable to create step"],
     &["Fatal error:"],
     &["NaN detected"],
@@ -202,7 +203,8 @@ fn voice(text: &str, onward: &str) -> Option<Voice> {
     } else if any(LAUNCHERS) {
         Some(Voice::Launcher)
     } else {
-        (any(WORDS) || begins_as_error(&lower)).then_some(Voice::Words)
+        let is_said = any(WORDS) || begins_as_error(&lower) || lower.ends_with(" error");
+        is_said.then_some(Voice::Words)
     }
 }
 

@@ -21,12 +21,13 @@ const SIGNALS: &[(&str, &str, FailureClass)] = &[
 /// report below a traceback torchrun's.
 const BEFORE_SIGNAL: &[&str] = &["<signals.", "with signal "];
 const BEFORE_SIGNAL_BELOW: &[&str] = &["(", "<signals.", "with signal "];
-/// What stands before a signal's number: torchrun's, DeepSpeed's and Intel MPI's words.
+/// What stands before a signal's number: torchrun's, DeepSpeed's, Intel MPI's and Open MPI's words.
 const BEFORE_NUMBER: &[&str] = &[
     "(exitcode: -",
     "exitcode  : -",
     "return code = -",
     "killed by signal: ",
+    "exited on signal ",
 ];
 /// How many lines of a launcher's report are read; the first failure that was observed is the last one it names.
 const REPORT: usize = 200;

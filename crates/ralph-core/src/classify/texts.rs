@@ -240,11 +240,25 @@ const OF_JOBS: &[Signature] = &[
         EnvSetupFailed,
         &["Fatal Error: Cannot open module file '", ": No such file"],
     ),
-    // Containers.
-    passing(EnvSetupFailed, &["FATAL: ", "could not open image "]),
-    passing(EnvSetupFailed, &["FATAL: ", "container creation failed"]),
-    passing(EnvSetupFailed, &["pyxis: failed to import"]),
-    passing(EnvSetupFailed, &["pyxis: container start failed"]),
+    passing(EnvSetupFailed, &["NotWritableError: "]),
+    passing(EnvSetupFailed, &["CondaVerificationError: "]),
+    passing(EnvSetupFailed, &["CondaError: "]),
+    passing(EnvSetupFailed, &["UnsatisfiableError: "]),
+    passing(EnvSetupFailed, &["CreateCondaEnvironmentException:"]),
+    passing(EnvSetupFailed, &["ERROR: ", " failed for package "]),
+    passing(
+        EnvSetupFailed,
+        &["ERROR: dependenc", " available for package "],
+    ),
+    // Containers. Apptainer and Singularity pad the level of their messages.
+    passing(EnvSetupFailed, &["FATAL:   "]).unless(&[
+        "o space left on device",
+        "isk quota exceeded",
+        "dial tcp",
+        "executable file not found",
+        "pull rate limit",
+    ]),
+    passing(EnvSetupFailed, &["error: pyxis: "]),
     passing(EnvCommandNotFound, &[": command not found"]),
     passing(EnvCommandNotFound, &["command not found: "]),
     passing(EnvCommandNotFound, &["executable file not found in $PATH"]),
@@ -265,6 +279,10 @@ const OF_JOBS: &[Signature] = &[
     passing(EnvCommandNotFound, &["slurm_script: ", ": not found"]),
     passing(EnvCommandNotFound, &["sh: 1: ", ": not found"]),
     passing(LibraryMismatch, &["error while loading shared libraries"]),
+    passing(LibraryMismatch, &["unable to load shared object '"]),
+    passing(LibraryMismatch, &["FATAL: kernel too old"]),
+    tells(LibraryMismatch, &["HIP error: invalid device function"]),
+    tells(LibraryMismatch, &["hipErrorNoBinaryForGpu"]),
     tells(LibraryMismatch, &["version `", "' not found (required by"]),
     tells(
         LibraryMismatch,
@@ -301,4 +319,7 @@ const OF_JOBS: &[Signature] = &[
         &["Support for password authentication was removed"],
     ),
     passing(GitAccess, &["fatal: Authentication failed for"]),
+    // What a server of large files answers.
+    passing(GitAccess, &["Smudge error: ", "batch response: "]).unless(&["ate limit"]),
+    passing(GitAccess, &["batch response: ", "/info/lfs/"]).unless(&["ate limit"]),
 ];

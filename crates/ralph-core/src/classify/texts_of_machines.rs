@@ -7,7 +7,8 @@ pub(super) const OF_MACHINES: &[Signature] = &[
     // Storage. Data may be lost even when the script reports success.
     // Go and TensorFlow write them with a small letter.
     fatal(DiskQuota, &["isk quota exceeded"]),
-    fatal(DiskQuota, &["o space left on device"]),
+    // The kernel has no room for a control group: that is no disk.
+    fatal(DiskQuota, &["o space left on device"]).unless(&["cgroup"]),
     fatal(DiskQuota, &["database or disk is full"]),
     fatal(WriteFailed, &["PytorchStreamWriter failed writing file"]),
     fatal(WriteFailed, &["RuntimeError: File ", " cannot be opened"]),
@@ -25,6 +26,7 @@ pub(super) const OF_MACHINES: &[Signature] = &[
     ),
     // Node, GPU and network. A caught error and a fatal one read the same, so nothing here is proof.
     tells(GpuErrState, &["uncorrectable ECC error"]),
+    tells(GpuErrState, &["uncorrectable NVLink error"]),
     tells(GpuErrState, &["Unable to determine the device handle for"]),
     tells(GpuErrState, &["GPU has fallen off the bus"]),
     tells(GpuErrState, &["| ", "ERR!", "|"]),
@@ -37,20 +39,23 @@ pub(super) const OF_MACHINES: &[Signature] = &[
         CudaIllegalAccess,
         &["an illegal memory access was encountered"],
     ),
+    tells(CudaIllegalAccess, &["error: unspecified launch failure"]),
+    tells(CudaIllegalAccess, &["error: misaligned address"]),
     tells(
         CudaIllegalAccess,
-        &["CUDA error: unspecified launch failure"],
-    ),
-    tells(CudaIllegalAccess, &["CUDA error: misaligned address"]),
-    tells(
-        CudaIllegalAccess,
-        &["CUDA error: an illegal instruction was encountered"],
+        &["error: an illegal instruction was encountered"],
     ),
     tells(CudaDriverInit, &["CUDA driver initialization failed"]).even_as_warning(),
     tells(CudaDriverInit, &["CUDA error: initialization error"]),
     tells(CudaDriverInit, &["CUDA unknown error - this may be due to"]),
     tells(CudaDriverInit, &["Error 802: system not yet initialized"]).even_as_warning(),
+    tells(CudaDriverInit, &["CUDA error: unknown error"]),
     tells(CudaDriverInit, &["No CUDA GPUs are available"]),
+    tells(CudaDriverInit, &["No HIP GPUs are available"]),
+    tells(
+        CudaDriverInit,
+        &["no supported devices found for platform "],
+    ),
     // TensorFlow says so of every node without a GPU, and goes on.
     tells(CudaDriverInit, &["no CUDA-capable device is detected"])
         .unless(&["failed call to cuInit"]),
@@ -70,6 +75,7 @@ pub(super) const OF_MACHINES: &[Signature] = &[
         &["Watchdog caught collective operation timeout"],
     ),
     tells(NcclWatchdog, &["NCCL watchdog thread terminated"]),
+    tells(NcclWatchdog, &["ProcessGroupNCCL", "collective timeout"]),
     tells(NcclWatchdog, &["NCCL ", "watchdog timeout"]),
     tells(NcclWatchdog, &["NCCL", "watchdog got stuck"]),
     tells(NcclWatchdog, &["NCCL", "watchdog hang"]),
@@ -90,8 +96,37 @@ pub(super) const OF_MACHINES: &[Signature] = &[
     passing(Network, &[": connect to host ", " port "]),
     passing(Network, &["The requested URL returned error: 5"]),
     passing(Network, &["error: RPC failed"]),
-    passing(Network, &["fatal: early EOF"]),
-    passing(Network, &["fatal: the remote end hung up unexpectedly"]),
+    passing(Network, &["fatal: unable to access '"]),
+    passing(Network, &["batch response: ", "ate limit", "/info/lfs/"]),
+    passing(Network, &["pull rate limit"]),
+    passing(Network, &["error sending request for url "]),
+    passing(Network, &["Network is unreachable"]),
+    // A step that did not start. A question that was not answered says nothing, and a job that was submitted in vain
+    // may run all the same.
+    passing(
+        Network,
+        &[
+            "Unable to c",
+            " job ",
+            ": Unable to contact slurm controller",
+        ],
+    ),
+    passing(
+        Network,
+        &[
+            "Unable to c",
+            " job ",
+            ": Socket timed out on send/recv operation",
+        ],
+    ),
+    passing(
+        Network,
+        &[
+            "aunch ",
+            "failed",
+            ": Socket timed out on send/recv operation",
+        ],
+    ),
     // Memory of the GPU; many programs catch this and go on with a smaller batch.
     tells(CudaOom, &["CUDA out of memory"]),
     tells(CudaOom, &["Cuda failure ", "'out of memory'"]),
@@ -107,6 +142,9 @@ pub(super) const OF_MACHINES: &[Signature] = &[
     tells(CudaOom, &["cudaErrorMemoryAllocation"]),
     tells(CudaOom, &["OOM when allocating tensor"]),
     tells(CudaOom, &["No available memory for the cache blocks"]),
+    tells(CudaOom, &["is less than desired GPU memory utilization"]),
+    tells(CudaOom, &["Out of memory error on GPU "]),
+    tells(CudaOom, &["bfc_arena", "Failed to allocate memory"]),
     tells(CudaOom, &["CUBLAS_STATUS_ALLOC_FAILED"]),
     tells(CudaOom, &["RESOURCE_EXHAUSTED: ", "allocat"]),
     // Python without a traceback.
@@ -154,6 +192,11 @@ pub(super) const OF_MACHINES: &[Signature] = &[
     tells(HostMemory, &["array exceeds maximum array size"]),
     tells(HostMemory, &["fork: ", "Cannot allocate memory"]),
     tells(HostMemory, &["virtual memory exhausted"]),
+    tells(HostMemory, &["insufficient virtual memory"]),
+    tells(
+        HostMemory,
+        &["insufficient memory for the Java Runtime Environment"],
+    ),
     // What explains only what nothing else explains: healthy jobs print these too.
     // First the program's own words, then the shell's.
     tells(CrashSignal, &[": Assertion `", "' failed."]),

@@ -47,6 +47,8 @@ const OF_A_PEER: &[&str] = &[
     "store based barrier",
     "the client socket has ",
     "gloo/transport",
+    "see root cause above",
+    "nccl error",
 ];
 
 /// Endings of the names of exceptions; other names are only believed directly below a frame.
@@ -197,7 +199,7 @@ fn read(log: &LogText, start: usize) -> Option<Traceback<'_>> {
             } else {
                 message
             };
-            if WRAPPERS.contains(&name) || is_of_a_peer(found.message) {
+            if is_wrapper(name) || is_of_a_peer(found.message) {
                 found.standing = found.standing.min(Standing::Wrapper);
             }
             break;
@@ -249,7 +251,18 @@ fn is_own(path: &str) -> bool {
         && !INSTALLED.iter().any(|folder| path.contains(folder))
 }
 
+fn is_wrapper(name: &str) -> bool {
+    WRAPPERS.contains(&name)
+}
+
 fn is_of_a_peer(message: &str) -> bool {
+    // A compiler of kernels hands on what it caught, with its name.
+    if message
+        .split_once(": ")
+        .is_some_and(|(name, _)| is_wrapper(name))
+    {
+        return true;
+    }
     let message = message.to_ascii_lowercase();
     OF_A_PEER.iter().any(|text| message.contains(text))
         || message.starts_with("connection reset by peer")

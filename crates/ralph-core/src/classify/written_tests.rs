@@ -338,6 +338,9 @@ const SETS: &[(&str, &str)] = &[
     ("fifth", include_str!("written/fifth.logs")),
     ("sixth", include_str!("written/sixth.logs")),
     ("seventh", include_str!("written/seventh.logs")),
+    ("eighth", include_str!("written/eighth.logs")),
+    ("ninth", include_str!("written/ninth.logs")),
+    ("tenth", include_str!("written/tenth.logs")),
 ];
 
 #[test]

@@ -8,6 +8,7 @@ mod generate;
 mod grammar;
 mod laws;
 mod reading;
+mod variations;
 
 use serde_json::{Map, Value};
 

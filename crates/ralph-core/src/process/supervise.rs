@@ -109,15 +109,9 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, SuperviseError> {
         .map_err(SuperviseError::Wait)
 }
 
-/// The reason on one line, sources included, because whoever reads it has nothing else. It goes nowhere when
-/// nobody listens any more.
+/// The reason with its causes, on one line. It goes nowhere when nobody listens any more.
 pub(crate) fn say_failed(answer: &mut dyn Write, error: &dyn std::error::Error) {
-    let mut reason = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        reason = format!("{reason}: {source}");
-        next = source.source();
-    }
+    let reason = crate::error::with_causes(error);
     let _ = writeln!(answer, "failed {}", reason.replace('\n', " "));
     let _ = answer.flush();
 }

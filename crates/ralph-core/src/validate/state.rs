@@ -7,6 +7,7 @@ use super::json::{Document, Value};
 use super::runs::{self, KnownRuns, Status};
 use super::{Finding, ProjectFiles};
 use crate::phase::Phase;
+use crate::pipeline::FORMAT;
 
 /// The keys of the contract and what they should be.
 const KEYS: &[(&str, &[&str])] = &[
@@ -18,6 +19,11 @@ const KEYS: &[(&str, &[&str])] = &[
     ("slurm_wait", &["an object"]),
     ("events", &["a list"]),
 ];
+/// Lists of runs that the contract does not ask for; in another form their runs are passed over, and none is moved there.
+const OPTIONAL: &[(&str, &[&str])] = &[
+    ("completed_runs", &["a list", "null"]),
+    ("cancelled_runs", &["a list", "null"]),
+];
 
 pub(super) fn check(
     project: &ProjectFiles,
@@ -25,6 +31,7 @@ pub(super) fn check(
     findings: &mut Vec<Finding>,
 ) -> KnownRuns {
     keys(document, findings);
+    format(document, findings);
     project_name(project, document, findings);
     waiting(project, document, findings);
     events(project, document, findings);
@@ -38,8 +45,11 @@ pub(super) fn check(
 
 /// Keys that are missing are warnings only, because nearly all real files miss some and are read all the same.
 fn keys(document: &Document<'_>, findings: &mut Vec<Finding>) {
-    for (key, expected) in KEYS {
+    for (key, expected) in KEYS.iter().chain(OPTIONAL) {
         let Some(value) = document.root().member(key) else {
+            if OPTIONAL.iter().any(|(optional, _)| optional == key) {
+                continue;
+            }
             let message = format!("the key `{key}` is missing");
             let fix = "Add it; `ralph new` shows a complete file.";
             findings.push(Finding::warning(document.path, "missing_key", message, fix));
@@ -61,6 +71,27 @@ fn keys(document: &Document<'_>, findings: &mut Vec<Finding>) {
             Finding::error
         };
         findings.push(finding(document.path, "wrong_type", message, fix).at(value.place()));
+    }
+}
+
+/// A file of a newer version is read and never written, so that no step of the project can be recorded.
+fn format(document: &Document<'_>, findings: &mut Vec<Finding>) {
+    let nested = document.root().member("ralph");
+    let named = [
+        document.root().member("schema_version"),
+        nested.and_then(|ralph| ralph.member("format")),
+    ];
+    for value in named.into_iter().flatten() {
+        let number = value.scalar().filter(|_| value.kind() == "a number");
+        let is_newer = |number: &str| number.parse().is_ok_and(|found: f64| found > FORMAT as f64);
+        let Some(number) = number.filter(|number| is_newer(number)) else {
+            continue;
+        };
+        let message = format!("expected format {FORMAT} or older, found format {number}");
+        let fix =
+            "Use the newer version of ralph that wrote the file; this one does not change it.";
+        findings
+            .push(Finding::error(document.path, "newer_format", message, fix).at(value.place()));
     }
 }
 

@@ -105,6 +105,38 @@ fn a_project_that_keeps_the_contract_has_no_findings() {
 }
 
 #[test]
+fn a_list_of_runs_in_another_form_is_named_and_may_be_missing() {
+    let without = CLEAN.replacen("  \"completed_runs\": [],\n", "", 1);
+    assert_eq!(codes(&without), [""; 0]);
+    for list in ["completed_runs", "cancelled_runs"] {
+        let with =
+            |value: &str| without.replacen("{\n", &format!("{{\n  \"{list}\": {value},\n"), 1);
+        assert_eq!(codes(&with("null")), [""; 0], "{list}");
+        assert_eq!(codes(&with("\"none yet\"")), ["wrong_type"], "{list}");
+        assert_eq!(codes(&with("{}")), ["wrong_type"], "{list}");
+    }
+}
+
+#[test]
+fn a_file_of_a_newer_version_is_named_because_no_step_of_it_can_be_recorded() {
+    let with = |member: &str| CLEAN.replacen("{\n", &format!("{{\n  {member},\n"), 1);
+    for newer in [
+        "\"schema_version\": 2",
+        "\"ralph\": {\"format\": 1.5}",
+        "\"schema_version\": 1, \"ralph\": {\"format\": 9}",
+    ] {
+        assert_eq!(codes(&with(newer)), ["newer_format"], "{newer}");
+    }
+    for ours in [
+        "\"schema_version\": 1",
+        "\"schema_version\": \"9\"",
+        "\"ralph\": 9",
+    ] {
+        assert_eq!(codes(&with(ours)), [""; 0], "{ours}");
+    }
+}
+
+#[test]
 fn the_state_file_and_its_runs() {
     let fixture = r#"//- .state/pipeline.json
 {

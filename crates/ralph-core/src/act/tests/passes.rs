@@ -36,6 +36,21 @@ async fn a_project_goes_from_run_to_done() {
 }
 
 #[tokio::test]
+async fn a_step_that_cannot_be_recorded_tells_what_stands_in_the_way() {
+    let bed = Bed::new();
+    bed.project("p", "RUN", &[]);
+    let state = "projects/p/.state/pipeline.json";
+    let text = bed.read(state);
+    let text = text.replace("\"events\": []", "\"events\": \"none yet\"");
+    bed.write(state, &text);
+    insta::assert_snapshot!(told(&bed.dispatch().await), @r#"
+    p advance RUN->RUN !13: failed to edit .state/pipeline.json: events: expected a list or null, found `"none yet"`
+    exit 13
+    "#);
+    assert_eq!(bed.read(state), text);
+}
+
+#[tokio::test]
 async fn a_dry_run_tells_the_plan_of_the_dispatch_and_writes_nothing() {
     let bed = Bed::new();
     bed.project("p", "RUN", &[("Q-001", "")]);

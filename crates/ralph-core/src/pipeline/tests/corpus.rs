@@ -31,7 +31,7 @@ fn corpus() -> Option<PathBuf> {
 }
 
 /// The real files with their names, in order. None, said aloud, where they are absent.
-fn real_files() -> Vec<(String, String)> {
+pub(super) fn real_files() -> Vec<(String, String)> {
     let Some(folder) = corpus() else {
         eprintln!("SKIPPED: no corpus of state files; set RALPH_CORPUS");
         return Vec::new();
@@ -173,7 +173,7 @@ fn completing_a_run_of_a_real_file_touches_its_own_lines_and_no_others() {
 }
 
 /// Edits that every real file has to take.
-fn edits(file: &PipelineFile) -> Vec<PipelineEdit> {
+pub(super) fn edits(file: &PipelineFile) -> Vec<PipelineEdit> {
     let mut edits = vec![
         set(&["phase"], "CHECK"),
         set(

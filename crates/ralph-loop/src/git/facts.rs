@@ -149,6 +149,33 @@ impl Git {
         Ok(chosen.or_else(only).map(|name| (*name).to_owned()))
     }
 
+    /// The remote that work for `branch` is pushed to, which git takes from `followed`: `branch.<name>.pushRemote`, else
+    /// `remote.pushDefault`, as where a fork is pushed to (git-config(1)), else `followed`.
+    ///
+    /// # Errors
+    /// Git gives no answer.
+    pub async fn push_remote(&self, branch: &str, followed: &str) -> Result<String, GitError> {
+        let listed = self.call(&["remote"]).run().await?.text();
+        let own = format!("branch.{branch}.pushRemote");
+        for key in [own.as_str(), "remote.pushDefault"] {
+            let call = self.call(&["config", "--get", key]);
+            let named = call.accepting(&[0, 1]).await?.text();
+            if listed.lines().any(|remote| remote == named) {
+                return Ok(named);
+            }
+        }
+        Ok(followed.to_owned())
+    }
+
+    /// The address of a remote, as git would fetch from it.
+    ///
+    /// # Errors
+    /// There is no such remote.
+    pub async fn fetch_url(&self, remote: &str) -> Result<String, GitError> {
+        let call = self.call(&["remote", "get-url", "--", remote]);
+        Ok(call.run().await?.text())
+    }
+
     /// The address of a remote, as git would push to it.
     ///
     /// # Errors
@@ -359,6 +386,14 @@ mod tests {
             git.remote(Some("main")).await.unwrap().as_deref(),
             Some("far")
         );
+        let push = || git.push_remote("main", "far");
+        assert_eq!(push().await.unwrap(), "far");
+        sandbox.git(&["config", "remote.pushDefault", "origin"]);
+        assert_eq!(push().await.unwrap(), "origin");
+        sandbox.git(&["config", "branch.main.pushRemote", "gone"]);
+        assert_eq!(push().await.unwrap(), "origin");
+        sandbox.git(&["config", "branch.main.pushRemote", "far"]);
+        assert_eq!(push().await.unwrap(), "far");
         assert_eq!(git.default_branch("origin").await.unwrap(), None);
         assert_eq!(git.push_url("far").await.unwrap(), "/nowhere");
     }

@@ -44,7 +44,7 @@ fn a_commit_that_an_agent_puts_on_the_base_is_told() {
 fn settings_that_hide_the_work_tree_are_set_back() {
     for (key, value, was) in [
         ("core.bare", "true", "false"),
-        ("core.worktree", "/nowhere", "nothing"),
+        ("core.worktree", "/nowhere", "unset"),
     ] {
         let (repository, said) = misused(&format!("config {key} {value}"));
         assert!(

@@ -10,6 +10,9 @@ use super::{Git, GitError, Signature};
 /// The line above what [`Git::exclude`] has written, for whoever opens the file.
 const EXCLUDE_TITLE: &str = "# State of ralph's loop:";
 
+/// Why a repository is refused whose paths no answer of git can be read with, and no order to an agent be written with.
+pub(super) const ODD_PATH: &str = "its path has a line break, or is not UTF-8";
+
 /// The top of the work tree, its git folder, the folder that all work trees share.
 pub(super) async fn locate(
     git: &Git,
@@ -23,7 +26,6 @@ pub(super) async fn locate(
         "--git-common-dir",
     ];
     let call = git.call(&question).at(folder);
-    let command = call.shown();
     let output = call.accepting(&[0, 128]).await?;
     if output.code != 0 {
         return Err(GitError::NotARepository {
@@ -31,24 +33,23 @@ pub(super) async fn locate(
             reason: output.words(),
         });
     }
-    let text = output.text();
-    let mut lines = text.lines().map(PathBuf::from);
-    match (lines.next(), lines.next(), lines.next()) {
-        (Some(top), Some(git_dir), Some(common_dir)) => match passed_over(folder, &top) {
-            None => Ok((top, git_dir, common_dir)),
-            Some(damaged) => Err(GitError::NotARepository {
-                reason: format!(
-                    "git cannot use {} and answers for {}",
-                    damaged.join(".git").display(),
-                    top.display()
-                ),
-                folder: damaged,
-            }),
-        },
-        _ => Err(GitError::Answer {
-            command,
-            found: text,
-            expected: "three paths",
+    let text = String::from_utf8(output.stdout).unwrap_or_default();
+    let lines: Vec<PathBuf> = text.lines().map(PathBuf::from).collect();
+    let [top, git_dir, common_dir] = &lines[..] else {
+        return Err(GitError::NotARepository {
+            folder: folder.to_owned(),
+            reason: ODD_PATH.to_owned(),
+        });
+    };
+    match passed_over(folder, top) {
+        None => Ok((top.clone(), git_dir.clone(), common_dir.clone())),
+        Some(damaged) => Err(GitError::NotARepository {
+            reason: format!(
+                "git cannot use {} and answers for {}",
+                damaged.join(".git").display(),
+                top.display()
+            ),
+            folder: damaged,
         }),
     }
 }
@@ -318,6 +319,20 @@ mod tests {
         assert_eq!(git.current_branch().await.unwrap().as_deref(), Some("main"));
         let outside = sandbox.open_at(sandbox.folder()).await;
         assert!(matches!(outside, Err(GitError::NotARepository { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_path_that_cannot_be_handed_on_is_refused_in_words() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt as _;
+        let sandbox = Sandbox::new();
+        for name in [&b"a\nb"[..], b"a\xffb"] {
+            let odd = sandbox.folder().join(OsStr::from_bytes(name));
+            std::fs::create_dir(&odd).unwrap();
+            sandbox.git_at(&odd, &["init", "--quiet"]);
+            let refused = sandbox.open_at(&odd).await.unwrap_err().to_string();
+            assert!(refused.ends_with(ODD_PATH), "{refused}");
+        }
     }
 
     #[tokio::test]

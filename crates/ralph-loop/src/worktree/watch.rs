@@ -161,7 +161,7 @@ impl Worktrees {
                 None => call.arg("--unset-all").arg(key),
             };
             call.run().await?;
-            let text = |value: Option<String>| value.unwrap_or_else(|| "nothing".to_owned());
+            let text = |value: Option<String>| value.unwrap_or_else(|| "unset".to_owned());
             self.watch.state().notes.push(format!(
                 "an agent has set {key} to {} in {}, with which git does not find your files; it is {} again",
                 text(has),

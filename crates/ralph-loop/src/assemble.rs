@@ -236,7 +236,7 @@ async fn site(
     };
     let wished = work.base.value.as_deref();
     let remote = if work.pull_requests.value {
-        git.remote(wished).await?
+        remote(&git, wished).await?
     } else {
         None
     };
@@ -247,13 +247,10 @@ async fn site(
     };
     let strategy = work.merge_strategy.value;
     let lock = ralph.join(STATE).join("merge.lock");
-    let delivery = remote.as_deref().map(|remote| {
-        let settings = DeliverySettings {
-            draft: work.draft.value,
-            ..DeliverySettings::new(remote, &base.branch, assembly.guard.clone())
-        };
-        Deliverer::new(&git, settings)
-    });
+    let delivery = match remote.as_deref() {
+        Some(remote) => Some(delivery(assembly, &git, &base.branch, remote).await?),
+        None => None,
+    };
     let gates = gates_of(git.top(), assembly.settings, assembly.guard.clone());
     gates.check(git.top()).await?;
     Ok(Site {
@@ -271,6 +268,34 @@ async fn site(
         git,
         base,
     })
+}
+
+/// The remote that has the base. Where no base is wished it is that of the default branch, which follows another remote
+/// than `origin` where that is a fork.
+async fn remote(git: &Git, wished: Option<&str>) -> Result<Option<String>, GitError> {
+    let first = git.remote(wished).await?;
+    let (None, Some(remote)) = (wished, &first) else {
+        return Ok(first);
+    };
+    let default = git.default_branch(remote).await?;
+    let default = default.as_deref().unwrap_or("main");
+    git.remote(Some(default)).await
+}
+
+/// Delivery to a remote, or to the fork of it that the user pushes to.
+async fn delivery(
+    assembly: &Assembly<'_>,
+    git: &Git,
+    base: &str,
+    remote: &str,
+) -> Result<Deliverer, GitError> {
+    let onto = git.push_remote(base, remote).await?;
+    let settings = DeliverySettings {
+        draft: assembly.settings.work.draft.value,
+        base_remote: remote.to_owned(),
+        ..DeliverySettings::new(&onto, base, assembly.guard.clone())
+    };
+    Ok(Deliverer::new(git, settings))
 }
 
 /// The plan of a repository, from its top, where git tracks it.

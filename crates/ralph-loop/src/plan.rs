@@ -36,6 +36,7 @@ use crate::task::{Task, TaskKey};
 
 pub use bullets::other_bullets;
 pub use error::PlanError;
+pub(crate) use error::{held_by, stopped};
 pub use lift::LiftedMarks;
 pub use record::{Claimant, Delivered, Life, Owner};
 pub use recover::{Recovered, RecoveredClaim};

@@ -138,6 +138,10 @@ async fn sweep_worktrees(shop: &Shop) -> Result<(), PoolError> {
             };
             shop.tell(&Event::Recovered { what });
         }
+        site.worktrees
+            .take_notes()
+            .into_iter()
+            .for_each(|note| shop.note(note));
         for branch in site.worktrees.take_asides(None) {
             let what = format!("commits that an agent left are on {branch}");
             shop.tell(&Event::Recovered { what });

@@ -13,7 +13,7 @@ use ralph_core::env::Env;
 use ralph_core::error::Code;
 use ralph_core::process::Identity;
 use ralph_core::process::guard::GuardProgram;
-use ralph_core::process::lock::LifeLock;
+use ralph_core::process::lock::{Holder, LifeLock, holder};
 use ralph_core::store::atomic;
 use tokio::sync::watch;
 
@@ -24,6 +24,11 @@ use crate::pool::{self, LoopEnd, PoolError, Stop};
 use crate::recovery::recover;
 use crate::redact::Redactor;
 use crate::settings::Settings;
+
+/// The process whose loop runs in a folder, where that can be seen.
+pub(crate) fn running(root: &Path) -> Option<Holder> {
+    holder(&root.join(FOLDER).join(STATE).join(LOCK))
+}
 
 /// The right to run the loop of a folder, held until it is dropped or its process ends.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! An agent that does what its task says after `::`, one step after the other, separated by `;`:
 //! `write FILE WORDS`, `append FILE WORDS`, `remove PATH`, `commit WORDS`, `sleep MILLISECONDS`, `print WORDS`,
-//! `error WORDS`, `exit CODE`, `abort`, `hang`, `child SECONDS` (one that ignores TERM), `orphan SECONDS` (one with an
+//! `git WORDS`, `error WORDS`, `exit CODE`, `abort`, `hang`, `child SECONDS` (one that ignores TERM), `orphan SECONDS` (one with an
 //! empty environment), `unguard SIGNAL` (for its parent, the guard), `flood MEGABYTES`, `wait FILE`, `token` (says one wherever it can say something),
 //! `limit FILE SECONDS` and `throttle FILE SECONDS` (refused for so long, once: when there is no such file yet).
 //!
@@ -71,6 +71,10 @@ fn perform(word: &str, rest: &str) {
             };
         }
         "commit" => commit(rest),
+        "git" => {
+            let words = rest.split(' ');
+            Command::new("git").args(words).status().expect("git");
+        }
         "sleep" => sleep(Duration::from_millis(rest.parse().expect("milliseconds"))),
         "print" => println!("{rest}"),
         "error" => eprintln!("{rest}"),

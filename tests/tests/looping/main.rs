@@ -16,4 +16,5 @@ mod recovery;
 mod repositories;
 mod selection;
 mod selftest;
+mod shared;
 mod workspaces;

@@ -326,3 +326,55 @@ fn success_elsewhere_is_progress() {
     let circuit = repository.read(".ralph/.circuit_breaker_state");
     assert!(circuit.contains("CLOSED"), "{circuit}");
 }
+
+/// Work is based on the repository that `main` follows, and pushed to the fork that git pushes to.
+#[test]
+fn a_branch_is_pushed_to_the_fork_and_starts_from_the_repository_above_it() {
+    let (repository, forge) = with_origin(&[TASK]);
+    let upstream = repository.home().join("upstream.git");
+    let upstream = upstream.display().to_string();
+    repository.git(&["clone", "-q", "--bare", ".", &upstream]);
+    repository.git(&["remote", "add", "upstream", &upstream]);
+    // The fork is behind.
+    repository.write("newer.txt", "theirs");
+    repository.git(&["add", "-A"]);
+    repository.git(&["commit", "-qm", "Newer"]);
+    repository.git(&["push", "-q", "upstream", "main"]);
+    repository.git(&["reset", "-q", "--hard", "HEAD~1"]);
+    repository.git(&["config", "branch.main.remote", "upstream"]);
+    repository.git(&["config", "remote.pushDefault", "origin"]);
+    let _ = forge.ralph(&repository, &RUN).ended(0);
+    let branches = |remote: &str| repository.git(&["ls-remote", "--heads", remote]);
+    assert_eq!(branches("upstream").lines().count(), 1);
+    let pushed = pushed(&repository).pop().expect("a branch at the fork");
+    let newer = format!("origin/{pushed}:newer.txt");
+    assert_eq!(repository.git(&["show", &newer]), "theirs");
+}
+
+/// A push of a loop that was killed does not go on beside that of the next one.
+#[test]
+fn a_push_ends_with_its_loop() {
+    let (repository, forge) = with_origin(&[TASK]);
+    let place = repository.home().join("pushing");
+    let hook = format!(
+        "#!/bin/sh\necho $$ >{0}.new\nmv {0}.new {0}\nsleep 1000\n",
+        place.display()
+    );
+    repository.write(".git/hooks/pre-push", &hook);
+    let mode = std::fs::Permissions::from_mode(0o755);
+    let file = repository.root().join(".git/hooks/pre-push");
+    std::fs::set_permissions(&file, mode).expect("a hook");
+    let mut command = repository.command(&RUN);
+    let mut running = forge.put_before(&mut command).spawn().expect("ralph");
+    wait_until("a push is at work", || place.exists());
+    let pid = std::fs::read_to_string(&place).expect("a process");
+    running.kill().expect("killed");
+    running.wait().expect("its end");
+    wait_until("the push has ended", || {
+        !std::path::Path::new("/proc").join(pid.trim()).exists()
+    });
+    std::fs::remove_file(file).expect("a hook");
+    let ran = forge.ralph(&repository, &RUN).ended(0);
+    assert_eq!(pushed(&repository).len(), 1, "{}", ran.stderr);
+    assert_eq!(repository.agents().len(), 1);
+}

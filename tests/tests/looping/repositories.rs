@@ -99,30 +99,27 @@ fn a_worktree_that_cannot_go_is_named_until_it_can_and_the_others_go_on() {
     left_nothing(&repository);
 }
 
-/// The second one is left in the middle of the loop: settings are shared by all worktrees of a repository.
+/// Settings are shared by all worktrees of a repository: they are set back. Whose are such before a loop begins are the
+/// user's, who is told.
 #[test]
 fn agents_that_remove_their_worktree_or_break_the_repository_leave_nothing_and_lose_nothing() {
     let repository = Repository::with_plan(&["- [ ] One", "- [ ] Two"]);
     let script = "cat >/dev/null; echo x >file
         case $RALPH_TASK_ID in one*) cd .. && rm -rf \"$RALPH_WORKTREE\";;
         *) git config core.bare true;; esac";
-    let ran = Ran::of_command(&mut with_agent(&repository, &LOOP, script)).ended(1);
+    let ran = Ran::of_command(&mut with_agent(&repository, &LOOP, script)).ended(3);
+    let told = "an agent has set core.bare to true";
+    assert!(ran.stderr.contains(told), "{}", ran.stderr);
+    assert_eq!(repository.outcomes(), ["crashed", "done"]);
+    assert_eq!(repository.read("file"), "x\n");
+    left_nothing(&repository);
+    repository.git(&["config", "core.bare", "true"]);
+    let other = || Ran::of_command(&mut with_agent(&repository, &LOOP, "echo y >other"));
+    let ran = other().ended(1);
     assert!(ran.stderr.contains("hint: Somebody"), "{}", ran.stderr);
     repository.git(&["config", "core.bare", "false"]);
-    assert_eq!(repository.outcomes(), ["crashed"]);
-    let branches = repository.branches();
-    assert!(
-        branches.len() == 1 && branches[0].contains("/two-"),
-        "{branches:?}"
-    );
-    let ran = Ran::of_command(&mut with_agent(&repository, &LOOP, "echo y >other")).ended(0);
-    assert!(
-        ran.stderr.contains("recovered: two: done"),
-        "{}",
-        ran.stderr
-    );
+    let _ = other().ended(0);
     left_nothing(&repository);
-    assert_eq!(repository.read("file"), "x\n");
     assert_eq!(repository.read("other"), "y\n");
     assert_eq!(repository.branches(), Vec::<String>::new());
 }

@@ -73,6 +73,12 @@ impl Ended {
         }
     }
 
+    /// Whether its time was over before it ended by itself.
+    #[must_use]
+    pub fn is_time_limit(&self) -> bool {
+        self.cause == Cause::TimeLimit
+    }
+
     /// Whether it exited with zero.
     #[must_use]
     pub fn success(&self) -> bool {
@@ -86,13 +92,24 @@ impl Ended {
 /// # Errors
 /// It was not started.
 pub async fn run(guard: Guard, program: &Program<'_>) -> Result<Ended, GuardError> {
-    let request = request(program)?;
+    run_request(guard, &request(program)?, program.limit).await
+}
+
+/// The same for an order that was put together elsewhere.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_request(
+    guard: Guard,
+    request: &GuardRequest,
+    limit: Duration,
+) -> Result<Ended, GuardError> {
     let waiting = guard.identity().cloned();
-    let mut guarded = match guard.run(&request).await {
+    let mut guarded = match guard.run(request).await {
         Ok(guarded) => guarded,
         // The guard was killed before it could say whether the program runs, so it may.
         Err(GuardError::Lost { .. }) => {
-            sweep_attempts(attempts(program), waiting.into_iter().collect(), GRACE).await;
+            sweep_attempts(attempts(request), waiting.into_iter().collect(), GRACE).await;
             return Ok(Ended {
                 cause: Cause::Unguarded,
                 stdout: Vec::new(),
@@ -103,11 +120,11 @@ pub async fn run(guard: Guard, program: &Program<'_>) -> Result<Ended, GuardErro
     };
     let stdout = tokio::spawn(tail_of(guarded.stdout.take()));
     let stderr = tokio::spawn(tail_of(guarded.stderr.take()));
-    let cause = match attend(&mut guarded, program.limit).await {
+    let cause = match attend(&mut guarded, limit).await {
         Ok(cause) => cause,
         Err(GuardError::Lost { .. }) => {
             let guards = guarded.guard_identity().cloned().into_iter().collect();
-            sweep_attempts(attempts(program), guards, GRACE).await;
+            sweep_attempts(attempts(request), guards, GRACE).await;
             Cause::Unguarded
         }
         Err(error) => return Err(error),
@@ -140,12 +157,9 @@ fn request(program: &Program<'_>) -> Result<GuardRequest, GuardError> {
     })
 }
 
-fn attempts(program: &Program<'_>) -> BTreeSet<String> {
-    let variables = program.variables.iter();
-    variables
-        .filter(|(name, _)| name == ATTEMPT_ID)
-        .map(|(_, value)| value.clone())
-        .collect()
+fn attempts(request: &GuardRequest) -> BTreeSet<String> {
+    let attempt = request.variables.get(ATTEMPT_ID);
+    attempt.cloned().into_iter().collect()
 }
 
 /// Waits for the end, which is brought about after the limit.

@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::table::Entry;
 use crate::time::{SignedDuration, Timestamp};
@@ -92,6 +93,29 @@ pub fn boot_id() -> Option<&'static str> {
         Some(text.trim().to_owned()).filter(|id| !id.is_empty())
     })
     .as_deref()
+}
+
+/// Which machine this is, however often it boots, where the system says so. A name made of machine-id(5), which asks that
+/// the id itself is told to nobody.
+#[must_use]
+pub fn machine() -> Option<&'static str> {
+    static MACHINE: OnceLock<Option<String>> = OnceLock::new();
+    MACHINE
+        .get_or_init(|| {
+            let id = fs::read_to_string("/etc/machine-id").ok()?;
+            let id = id.trim();
+            // Empty or a word where it is given at the first boot.
+            let is_one = id.len() == 32 && id.bytes().all(|digit| digit.is_ascii_hexdigit());
+            let digest = Sha256::digest(format!("ralph {id}"));
+            is_one.then(|| {
+                digest
+                    .iter()
+                    .take(8)
+                    .map(|byte| format!("{byte:02x}"))
+                    .collect()
+            })
+        })
+        .as_deref()
 }
 
 /// The space in which process ids have their meaning; a sandbox or a container has its own.

@@ -5,10 +5,14 @@
 //! flock may be local to one machine, which is enough: a supervisor and its observers share one. A look takes a
 //! *shared* lock for a moment, so looks do not disturb each other.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fmt;
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
+
+use super::table::Entry;
 
 /// How often an exclusive attempt is repeated. A look holds its shared lock for microseconds, and a process that is
 /// being started holds a copy of every lock of its parent until it runs.
@@ -94,6 +98,62 @@ pub fn is_held(path: &Path) -> io::Result<bool> {
     }
 }
 
+/// A process that holds a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holder {
+    /// Its process id.
+    pub pid: u32,
+    /// Whether it is stopped, as by Ctrl-Z or SIGSTOP, and gives back nothing until it goes on.
+    pub is_stopped: bool,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "process {}", self.pid)?;
+        f.write_str(if self.is_stopped {
+            ", which is stopped"
+        } else {
+            ""
+        })
+    }
+}
+
+/// Which process holds a lock, as far as the kernel tells (proc_locks(5)); `None` for one of another machine, of another
+/// container, and where nobody does.
+#[must_use]
+pub fn holder(path: &Path) -> Option<Holder> {
+    let inode = fs::metadata(path).ok()?.ino();
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    // Waiters have an arrow before the kind.
+    let lines = locks
+        .lines()
+        .map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
+    let held = lines.filter(|fields| fields.get(1) == Some(&"FLOCK"));
+    let of_file = held.filter(|fields| {
+        let file = fields.get(5).and_then(|file| file.rsplit_once(':'));
+        file.is_some_and(|(_, found)| found.parse() == Ok(inode))
+    });
+    let pids = of_file.filter_map(|fields| fields.get(4)?.parse::<u32>().ok());
+    // The number of a file is unique on its disk only, and that of a disk is not the same everywhere.
+    let mut pids = pids.filter(|pid| has_open(*pid, path));
+    let pid = pids.next()?;
+    let is_stopped = matches!(Entry::read(pid)?.state, 'T' | 't');
+    Some(Holder { pid, is_stopped })
+}
+
+fn has_open(pid: u32, path: &Path) -> bool {
+    let Ok(path) = path.canonicalize() else {
+        return false;
+    };
+    match fs::read_dir(format!("/proc/{pid}/fd")) {
+        Ok(open) => open
+            .flatten()
+            .any(|file| fs::read_link(file.path()).is_ok_and(|file| file == path)),
+        // Of another user: it cannot be seen, and the number of the file says enough.
+        Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
+    }
+}
+
 /// Returns when nobody holds the lock any more.
 ///
 /// # Errors
@@ -157,9 +217,15 @@ mod tests {
         assert!(!is_held(&path).unwrap());
         let lock = LifeLock::try_take(&path).unwrap().unwrap();
         assert!(is_held(&path).unwrap());
+        let this = Holder {
+            pid: std::process::id(),
+            is_stopped: false,
+        };
+        assert_eq!(holder(&path), Some(this));
         assert!(LifeLock::try_take_once(&path).unwrap().is_none());
         drop(lock);
         assert!(!is_held(&path).unwrap());
+        assert_eq!(holder(&path), None);
         wait_until_free(&path).unwrap();
     }
 }

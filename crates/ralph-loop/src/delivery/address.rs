@@ -82,6 +82,29 @@ impl Address {
         is_owned.then(|| format!("{}/{}", self.host, self.path))
     }
 
+    /// Who owns the repository: what stands before its name.
+    pub(super) fn owner(&self) -> &str {
+        self.path.rsplit_once('/').map_or("", |(owner, _)| owner)
+    }
+
+    /// Whether this is another repository at the same forge, as a fork is. Forges take names for the same whatever their case.
+    pub(super) fn is_fork_of(&self, other: &Self) -> bool {
+        self.host.eq_ignore_ascii_case(&other.host) && !self.path.eq_ignore_ascii_case(&other.path)
+    }
+
+    /// The page on which a person makes a pull request from the branch of a fork.
+    pub(super) fn compare_fork(&self, base: &str, fork: &Self, branch: &str) -> Option<String> {
+        if self.host.contains("gitlab") || self.host.contains("bitbucket") {
+            // Theirs is asked for at the fork.
+            return fork.compare(base, branch);
+        }
+        let (host, path, owner) = (&self.host, &self.path, encoded(fork.owner()));
+        let (base, branch) = (encoded(base), encoded(branch));
+        Some(format!(
+            "https://{host}/{path}/compare/{base}...{owner}:{branch}?expand=1"
+        ))
+    }
+
     /// The page on which a person makes a pull request from the branch.
     #[must_use]
     pub fn compare(&self, base: &str, branch: &str) -> Option<String> {
@@ -154,6 +177,20 @@ mod tests {
         for unclear in ["", "hostname 10.0.0.7\n", "hostname ::1\n"] {
             assert_eq!(host(unclear), "github.com-work");
         }
+    }
+
+    #[test]
+    fn a_fork_is_another_repository_at_the_same_forge() {
+        let read = |url: &str| Address::parse(url).unwrap();
+        let upstream = read("https://github.com/Their/name");
+        let fork = read("git@github.com:mine/name.git");
+        assert!(fork.is_fork_of(&upstream));
+        assert!(!read("git@github.com:their/Name").is_fork_of(&upstream));
+        assert!(!read("git@elsewhere.org:mine/name").is_fork_of(&upstream));
+        assert_eq!(
+            upstream.compare_fork("main", &fork, "x/a b").as_deref(),
+            Some("https://github.com/Their/name/compare/main...mine:x/a%20b?expand=1")
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@ use ralph_core::time::Timestamp;
 use serde::Deserialize;
 
 use super::error::{Retry, without_passwords};
-use super::{Address, Delivered, DeliveryError, DeliverySettings, Parcel};
+use super::{Address, Delivered, DeliveryError, DeliverySettings, Parcel, Target};
 
 /// How long one call may take.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -20,6 +20,9 @@ const SECONDARY_LIMIT: Duration = Duration::from_secs(90);
 
 /// The wait after any other failure that may pass.
 const SOON: Duration = Duration::from_secs(30);
+
+/// What is asked of pull requests.
+const MEMBERS: &str = "url,state,createdAt,headRefOid,isCrossRepository,headRepositoryOwner";
 
 /// Words of a limit on how often things are made.
 const LIMITS: [&str; 5] = [
@@ -54,6 +57,8 @@ pub(super) struct Program {
 pub(super) struct Forge {
     program: Program,
     repository: Option<String>,
+    /// Who owns the fork that is pushed to; `None` where that is the repository which gets the pull request.
+    fork_owner: Option<String>,
 }
 
 /// A call that did not do what it should.
@@ -72,6 +77,16 @@ struct Listed {
     head_ref_oid: String,
     #[serde(default)]
     created_at: String,
+    #[serde(default)]
+    is_cross_repository: bool,
+    /// Not there for an old program, or where the fork is gone.
+    head_repository_owner: Option<Owner>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Owner {
+    #[serde(default)]
+    login: String,
 }
 
 impl Listed {
@@ -81,6 +96,15 @@ impl Listed {
         let created: Option<Timestamp> = self.created_at.parse().ok();
         self.head_ref_oid == parcel.commit.as_str()
             || created.is_some_and(|created| created >= parcel.started)
+    }
+
+    /// Whether its branch may be the one that we push: a fork of somebody else may have one of the same name.
+    fn may_be_from(&self, fork_owner: Option<&str>) -> bool {
+        match (fork_owner, &self.head_repository_owner) {
+            (None, _) => !self.is_cross_repository,
+            (Some(owner), Some(found)) => found.login.eq_ignore_ascii_case(owner),
+            (Some(_), None) => true,
+        }
     }
 }
 
@@ -154,9 +178,10 @@ impl Forge {
     /// Asks whether the program is there and logged in; the error says what is missing.
     pub(super) async fn find_program(
         program: Program,
-        address: Option<&Address>,
+        target: Option<&Target>,
     ) -> Result<Self, String> {
         let name = program.name();
+        let address = target.map(|target| &target.into);
         if let Err(failure) = program.run(&["--version"], "").await {
             tracing::debug!(failure.message, "no forge");
             return Err(format!("`{name}` is not there: no pull request was made"));
@@ -176,6 +201,7 @@ impl Forge {
         Ok(Self {
             program,
             repository: address.and_then(Address::repository),
+            fork_owner: target.and_then(|target| Some(target.fork.as_ref()?.owner().to_owned())),
         })
     }
 
@@ -191,15 +217,16 @@ impl Forge {
     /// meanwhile. Any other that is closed is of an earlier attempt, whose branch of the same name is gone.
     pub(super) async fn find(&self, parcel: &Parcel<'_>) -> Result<Option<String>, Failure> {
         let branch = parcel.branch;
-        let answer = match self.list(branch, "url,state,createdAt,headRefOid").await {
+        let answer = match self.list(branch, MEMBERS).await {
             // An old one cannot tell of which commit they are.
             Err(failure) if failure.message.contains("Unknown JSON field") => {
                 self.list(branch, "url,state,createdAt").await?
             }
             answer => answer?,
         };
-        let listed: Vec<Listed> = serde_json::from_str(answer.trim())
+        let mut listed: Vec<Listed> = serde_json::from_str(answer.trim())
             .map_err(|error| Failure::of(&format!("the list of pull requests: {error}")))?;
+        listed.retain(|one| one.may_be_from(self.fork_owner.as_deref()));
         let open = listed.iter().find(|one| one.state == "OPEN");
         let ours = || listed.iter().find(|one| one.is_of(parcel));
         Ok(open.or_else(ours).map(|one| one.url.clone()))
@@ -219,14 +246,12 @@ impl Forge {
         parcel: &Parcel<'_>,
         settings: &DeliverySettings,
     ) -> Result<String, Failure> {
-        let mut order = self.with_repository(&[
-            "pr",
-            "create",
-            "--head",
-            parcel.branch,
-            "--base",
-            &settings.base,
-        ]);
+        let head = match &self.fork_owner {
+            Some(owner) => format!("{owner}:{}", parcel.branch),
+            None => parcel.branch.to_owned(),
+        };
+        let mut order =
+            self.with_repository(&["pr", "create", "--head", &head, "--base", &settings.base]);
         order.extend(["--title", parcel.title, "--body-file", "-"]);
         if settings.draft {
             order.push("--draft");

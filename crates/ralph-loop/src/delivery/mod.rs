@@ -36,6 +36,8 @@ const PUSH_LIMIT: Duration = Duration::from_secs(900);
 pub struct DeliverySettings {
     /// The remote that branches are pushed to.
     pub remote: String,
+    /// The remote that has the base, and gets the pull requests; another one where work is pushed to a fork.
+    pub base_remote: String,
     /// The branch that pull requests are for.
     pub base: String,
     /// Whether they are drafts.
@@ -58,6 +60,7 @@ impl DeliverySettings {
     pub fn new(remote: &str, base: &str, guard: GuardProgram) -> Self {
         Self {
             remote: remote.to_owned(),
+            base_remote: remote.to_owned(),
             base: base.to_owned(),
             draft: false,
             interval: Duration::from_secs(2),
@@ -99,12 +102,31 @@ pub struct Delivered {
     pub notes: Vec<String>,
 }
 
+/// Which repositories a pull request is about.
+#[derive(Debug, Clone)]
+struct Target {
+    /// The one that has the base.
+    into: Address,
+    /// The one that has the branch, where that is another one.
+    fork: Option<Address>,
+}
+
+impl Target {
+    /// Where a person makes a pull request.
+    fn compare(&self, base: &str, branch: &str) -> Option<String> {
+        match &self.fork {
+            Some(fork) => self.into.compare_fork(base, fork, branch),
+            None => self.into.compare(base, branch),
+        }
+    }
+}
+
 /// Delivers the work of one repository's attempts.
 #[derive(Debug)]
 pub struct Deliverer {
     git: Git,
     settings: DeliverySettings,
-    address: OnceCell<Option<Address>>,
+    target: OnceCell<Option<Target>>,
     forge: OnceCell<Result<Forge, String>>,
     pace: Pace,
 }
@@ -116,7 +138,7 @@ impl Deliverer {
         Self {
             git: git.clone(),
             settings,
-            address: OnceCell::new(),
+            target: OnceCell::new(),
             forge: OnceCell::new(),
             pace: Pace::default(),
         }
@@ -172,17 +194,16 @@ impl Deliverer {
             self.push(parcel, delivered.pushed.as_ref()).await?;
             delivered.pushed = Some(parcel.commit.clone());
         }
-        let address = self.address().await;
-        match self.forge(address.as_ref()).await {
+        let target = self.target().await;
+        match self.forge(target.as_ref()).await {
             Ok(forge) => {
                 let made = self.pull_request(forge, parcel, delivered).await;
                 made.map_err(|failure| failure.with(delivered.clone()))?;
                 delivered.compare = None;
             }
             Err(reason) => {
-                let compare =
-                    address.and_then(|address| address.compare(&self.settings.base, parcel.branch));
-                delivered.compare = compare;
+                let (base, branch) = (&self.settings.base, parcel.branch);
+                delivered.compare = target.and_then(|target| target.compare(base, branch));
                 delivered.notes.push(reason.clone());
             }
         }
@@ -203,7 +224,9 @@ impl Deliverer {
         let lease = ours.map(|tip| format!("--force-with-lease={target}:{tip}"));
         arguments.extend(lease.as_deref());
         arguments.extend(["--", remote.as_str(), refspec.as_str()]);
-        let pushed = self.git.call(&arguments).limit(PUSH_LIMIT).run().await;
+        // Of a loop that was killed it would still be at work beside the push of the next one.
+        let call = self.git.call(&arguments).limit(PUSH_LIMIT);
+        let pushed = call.guarded(&self.settings.guard).await;
         match pushed {
             Ok(_) => Ok(()),
             Err(GitError::Failed { stderr, .. }) => {
@@ -245,24 +268,40 @@ impl Deliverer {
         }
     }
 
-    async fn address(&self) -> Option<Address> {
+    /// A pull request goes to the repository that has the base, as far as both are seen to be at one forge; else to the one
+    /// that is pushed to.
+    async fn target(&self) -> Option<Target> {
         let ask = || async {
-            let url = self.git.push_url(&self.settings.remote).await.ok()?;
-            let address = Address::parse(&url)?;
-            if !Address::is_ssh(&url) {
-                return Some(address);
-            }
-            let program = self.program(&self.settings.ssh_program);
-            let shown = program.run(&["-G", "--", &address.host], "").await;
-            Some(address.at(&shown.unwrap_or_default()))
+            let pushed = self.git.push_url(&self.settings.remote).await.ok()?;
+            let fetched = self.git.fetch_url(&self.settings.base_remote).await.ok()?;
+            let head = self.address(&pushed).await?;
+            let base = match fetched == pushed {
+                true => None,
+                false => self.address(&fetched).await,
+            };
+            let (into, fork) = match base.filter(|base| head.is_fork_of(base)) {
+                Some(base) => (base, Some(head)),
+                None => (head, None),
+            };
+            Some(Target { into, fork })
         };
-        self.address.get_or_init(ask).await.clone()
+        self.target.get_or_init(ask).await.clone()
+    }
+
+    async fn address(&self, url: &str) -> Option<Address> {
+        let address = Address::parse(url)?;
+        if !Address::is_ssh(url) {
+            return Some(address);
+        }
+        let program = self.program(&self.settings.ssh_program);
+        let shown = program.run(&["-G", "--", &address.host], "").await;
+        Some(address.at(&shown.unwrap_or_default()))
     }
 
     /// The forge's program, looked for once; or why there is none.
-    async fn forge(&self, address: Option<&Address>) -> Result<&Forge, &String> {
+    async fn forge(&self, target: Option<&Target>) -> Result<&Forge, &String> {
         let program = || self.program(&self.settings.forge_program);
-        let find = || Forge::find_program(program(), address);
+        let find = || Forge::find_program(program(), target);
         self.forge.get_or_init(find).await.as_ref()
     }
 

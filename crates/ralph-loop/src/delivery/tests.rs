@@ -1,5 +1,7 @@
 //! Delivery to a real bare repository, with a `gh` that keeps its pull requests in files.
 
+mod forks;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;

@@ -3,6 +3,8 @@
 //! Every run has a process group of its own, so that a Ctrl-C meant for us does not cut a commit in two, and reads
 //! nothing from a terminal. A run that is no longer waited for gets TERM, on which git removes its lock files.
 
+mod guarded;
+
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};

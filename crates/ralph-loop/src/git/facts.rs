@@ -10,6 +10,9 @@ use super::{Git, GitError, Signature};
 /// The line above what [`Git::exclude`] has written, for whoever opens the file.
 const EXCLUDE_TITLE: &str = "# State of ralph's loop:";
 
+/// Why a repository is refused whose paths no answer of git can be read with, and no order to an agent be written with.
+pub(super) const ODD_PATH: &str = "its path has a line break, or is not UTF-8";
+
 /// The top of the work tree, its git folder, the folder that all work trees share.
 pub(super) async fn locate(
     git: &Git,
@@ -23,7 +26,6 @@ pub(super) async fn locate(
         "--git-common-dir",
     ];
     let call = git.call(&question).at(folder);
-    let command = call.shown();
     let output = call.accepting(&[0, 128]).await?;
     if output.code != 0 {
         return Err(GitError::NotARepository {
@@ -31,24 +33,23 @@ pub(super) async fn locate(
             reason: output.words(),
         });
     }
-    let text = output.text();
-    let mut lines = text.lines().map(PathBuf::from);
-    match (lines.next(), lines.next(), lines.next()) {
-        (Some(top), Some(git_dir), Some(common_dir)) => match passed_over(folder, &top) {
-            None => Ok((top, git_dir, common_dir)),
-            Some(damaged) => Err(GitError::NotARepository {
-                reason: format!(
-                    "git cannot use {} and answers for {}",
-                    damaged.join(".git").display(),
-                    top.display()
-                ),
-                folder: damaged,
-            }),
-        },
-        _ => Err(GitError::Answer {
-            command,
-            found: text,
-            expected: "three paths",
+    let text = String::from_utf8(output.stdout).unwrap_or_default();
+    let lines: Vec<PathBuf> = text.lines().map(PathBuf::from).collect();
+    let [top, git_dir, common_dir] = &lines[..] else {
+        return Err(GitError::NotARepository {
+            folder: folder.to_owned(),
+            reason: ODD_PATH.to_owned(),
+        });
+    };
+    match passed_over(folder, top) {
+        None => Ok((top.clone(), git_dir.clone(), common_dir.clone())),
+        Some(damaged) => Err(GitError::NotARepository {
+            reason: format!(
+                "git cannot use {} and answers for {}",
+                damaged.join(".git").display(),
+                top.display()
+            ),
+            folder: damaged,
         }),
     }
 }
@@ -147,6 +148,33 @@ impl Git {
         let chosen = remotes.iter().find(|name| **name == "origin");
         let only = || remotes.first().filter(|_| remotes.len() == 1);
         Ok(chosen.or_else(only).map(|name| (*name).to_owned()))
+    }
+
+    /// The remote that work for `branch` is pushed to, which git takes from `followed`: `branch.<name>.pushRemote`, else
+    /// `remote.pushDefault`, as where a fork is pushed to (git-config(1)), else `followed`.
+    ///
+    /// # Errors
+    /// Git gives no answer.
+    pub async fn push_remote(&self, branch: &str, followed: &str) -> Result<String, GitError> {
+        let listed = self.call(&["remote"]).run().await?.text();
+        let own = format!("branch.{branch}.pushRemote");
+        for key in [own.as_str(), "remote.pushDefault"] {
+            let call = self.call(&["config", "--get", key]);
+            let named = call.accepting(&[0, 1]).await?.text();
+            if listed.lines().any(|remote| remote == named) {
+                return Ok(named);
+            }
+        }
+        Ok(followed.to_owned())
+    }
+
+    /// The address of a remote, as git would fetch from it.
+    ///
+    /// # Errors
+    /// There is no such remote.
+    pub async fn fetch_url(&self, remote: &str) -> Result<String, GitError> {
+        let call = self.call(&["remote", "get-url", "--", remote]);
+        Ok(call.run().await?.text())
     }
 
     /// The address of a remote, as git would push to it.
@@ -294,6 +322,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_path_that_cannot_be_handed_on_is_refused_in_words() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt as _;
+        let sandbox = Sandbox::new();
+        for name in [&b"a\nb"[..], b"a\xffb"] {
+            let odd = sandbox.folder().join(OsStr::from_bytes(name));
+            std::fs::create_dir(&odd).unwrap();
+            sandbox.git_at(&odd, &["init", "--quiet"]);
+            let refused = sandbox.open_at(&odd).await.unwrap_err().to_string();
+            assert!(refused.ends_with(ODD_PATH), "{refused}");
+        }
+    }
+
+    #[tokio::test]
     async fn tracked_changes_make_a_checkout_dirty_and_other_files_do_not() {
         let sandbox = Sandbox::new();
         let git = sandbox.open().await;
@@ -359,6 +401,14 @@ mod tests {
             git.remote(Some("main")).await.unwrap().as_deref(),
             Some("far")
         );
+        let push = || git.push_remote("main", "far");
+        assert_eq!(push().await.unwrap(), "far");
+        sandbox.git(&["config", "remote.pushDefault", "origin"]);
+        assert_eq!(push().await.unwrap(), "origin");
+        sandbox.git(&["config", "branch.main.pushRemote", "gone"]);
+        assert_eq!(push().await.unwrap(), "origin");
+        sandbox.git(&["config", "branch.main.pushRemote", "far"]);
+        assert_eq!(push().await.unwrap(), "far");
         assert_eq!(git.default_branch("origin").await.unwrap(), None);
         assert_eq!(git.push_url("far").await.unwrap(), "/nowhere");
     }

@@ -246,6 +246,9 @@ impl Coded for GitError {
             Self::NotARepository { reason, .. } if reason.contains("safe.directory") => {
                 "Trust the repository with the command that git names, or be its owner."
             }
+            Self::NotARepository { reason, .. } if reason == facts::ODD_PATH => {
+                "Move it to a path of one line in UTF-8."
+            }
             Self::NotARepository { .. } => "Run this in a git repository, or `git init` first.",
             Self::NoCommit { .. } => {
                 "Make a first commit. Where the branch was renamed or removed, check out the one that the work is meant for and start again: work that is under way is taken up there."

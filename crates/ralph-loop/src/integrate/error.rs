@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ralph_core::error::{Code, Coded, Hint};
+use ralph_core::process::lock::Holder;
 
 use crate::git::GitError;
+use crate::plan::{held_by, stopped};
 use crate::worktree::WorktreeError;
 
 /// A step of integration that was not done. The work is where it was.
@@ -27,10 +29,12 @@ pub enum IntegrateError {
         source: std::io::Error,
     },
     /// Another process integrates and does not come to an end.
-    #[error("{} is held by another process; waited {} s", path.display(), waited.as_secs())]
+    #[error("{} is held by {}; waited {} s", path.display(), held_by(*holder), waited.as_secs())]
     Locked {
         /// The lock.
         path: PathBuf,
+        /// Who holds it, where that can be seen.
+        holder: Option<Holder>,
         /// How long was waited.
         waited: Duration,
     },
@@ -53,9 +57,11 @@ impl Coded for IntegrateError {
             Self::Lock { .. } => Some(Hint::new(
                 "Check that you may write the folder `.ralph/state` of the repository.",
             )),
-            Self::Locked { .. } => Some(Hint::new(
-                "See which ralph runs in this repository; the work stays on its branch meanwhile.",
-            )),
+            Self::Locked { holder, .. } => Some(stopped(*holder).unwrap_or_else(|| {
+                Hint::new(
+                    "See which ralph runs in this repository; the work stays on its branch meanwhile.",
+                )
+            })),
         }
     }
 }

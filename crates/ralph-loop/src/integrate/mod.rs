@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ralph_core::id::IdError;
-use ralph_core::process::lock::LifeLock;
+use ralph_core::process::lock::{LifeLock, holder};
 use ralph_core::time::Timestamp;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::{Instant, sleep};
@@ -174,6 +174,7 @@ impl Integrator {
             if Instant::now() >= deadline {
                 return Err(IntegrateError::Locked {
                     path: self.lock.clone(),
+                    holder: holder(&self.lock),
                     waited: PATIENCE,
                 });
             }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ralph_core::error::{Code, Coded, Hint};
+use ralph_core::process::lock::Holder;
 use ralph_core::store::StoreError;
 use ralph_core::time::span_text;
 use ralph_docs::fix_plan::SelectError;
@@ -20,10 +21,12 @@ pub enum PlanError {
         path: PathBuf,
     },
     /// Another process holds the plan's lock, and the time to wait is over.
-    #[error("{} is held by another process; waited {}", path.display(), span_text(*waited))]
+    #[error("{} is held by {}; waited {}", path.display(), held_by(*holder), span_text(*waited))]
     Locked {
         /// The lock.
         path: PathBuf,
+        /// Who holds it, where that can be seen.
+        holder: Option<Holder>,
         /// How long was waited.
         waited: Duration,
     },
@@ -82,6 +85,20 @@ pub enum PlanError {
     Store(#[from] StoreError),
 }
 
+/// Who holds a lock.
+pub(crate) fn held_by(holder: Option<Holder>) -> String {
+    holder.map_or_else(|| "another process".to_owned(), |holder| holder.to_string())
+}
+
+/// What to do about a holder that will not go on by itself.
+pub(crate) fn stopped(holder: Option<Holder>) -> Option<Hint> {
+    let holder = holder.filter(|holder| holder.is_stopped)?;
+    let pid = holder.pid;
+    Some(Hint::new(format!(
+        "Let it go on with `kill -CONT {pid}`, or end it with `kill -KILL {pid}`: what it was at is taken up by the next loop."
+    )))
+}
+
 impl Coded for PlanError {
     fn code(&self) -> Code {
         match self {
@@ -101,7 +118,11 @@ impl Coded for PlanError {
                     path.display()
                 )));
             }
-            Self::Locked { .. } => "Run it again; if it persists, look for a `ralph` that hangs.",
+            Self::Locked { holder, .. } => {
+                return Some(stopped(*holder).unwrap_or_else(|| {
+                    Hint::new("Run it again; if it persists, look for a `ralph` that hangs.")
+                }));
+            }
             Self::Changing { .. } => "Run it again when the other program is done with the plan.",
             Self::NotFound { .. } => {
                 "Give a task's number in the plan, counted over all states, or its id."

@@ -6,7 +6,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ralph_core::process::lock::LifeLock;
+use ralph_core::process::lock::{LifeLock, holder};
 use ralph_core::store::{StoreError, atomic};
 
 use super::record::{CLAIMS, DELIVERED};
@@ -95,6 +95,7 @@ impl PlanFile {
         if waited.timed_out() {
             return Err(PlanError::Locked {
                 path: self.path.clone(),
+                holder: None,
                 waited: patience,
             });
         }
@@ -132,7 +133,12 @@ impl PlanFile {
                 return Ok(lock);
             }
             if waited >= self.lock_timeout {
-                return Err(PlanError::Locked { path, waited });
+                let holder = holder(&path);
+                return Err(PlanError::Locked {
+                    path,
+                    holder,
+                    waited,
+                });
             }
             let length = pause.min(self.lock_timeout - waited);
             std::thread::sleep(length);

@@ -50,6 +50,7 @@ impl PlanFile {
         if turn.lifted() {
             return Err(PlanError::Locked {
                 path: self.path.clone(),
+                holder: None,
                 waited: std::time::Duration::ZERO,
             });
         }

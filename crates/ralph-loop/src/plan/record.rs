@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ralph_core::process::Identity;
-use ralph_core::process::identity::{boot_id, pid_namespace};
+use ralph_core::process::identity::{boot_id, machine, pid_namespace};
 use ralph_core::store::{StoreError, atomic};
 use ralph_core::time::{Timestamp, stamp};
 use serde::de::DeserializeOwned;
@@ -35,6 +35,9 @@ pub struct Owner {
     pub host: String,
     /// The space in which its process id has its meaning, where the system names it.
     pub pid_namespace: Option<String>,
+    /// Its machine, where that says which it is: two may have one name, and a repository in common.
+    #[serde(default)]
+    pub machine: Option<String>,
 }
 
 impl Owner {
@@ -45,6 +48,7 @@ impl Owner {
             process,
             host: host.to_owned(),
             pid_namespace: pid_namespace().map(str::to_owned),
+            machine: machine().map(str::to_owned),
         }
     }
 
@@ -56,7 +60,9 @@ impl Owner {
             return Life::Alive;
         }
         if boot_id().is_some_and(|now| now != self.process.boot_id) {
-            let rebooted = self.host == here.host;
+            let is_another =
+                self.machine.is_some() && here.machine.is_some() && self.machine != here.machine;
+            let rebooted = self.host == here.host && !is_another;
             return if rebooted { Life::Gone } else { Life::Unknown };
         }
         if self.pid_namespace != here.pid_namespace {

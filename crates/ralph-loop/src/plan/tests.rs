@@ -294,6 +294,38 @@ fn a_twin_is_not_taken_for_a_task_that_was_deleted() {
 }
 
 #[test]
+fn of_a_claimed_row_and_its_copy_above_it_the_one_with_the_mark_is_settled() {
+    for (settled, marks) in [("complete", " x"), ("revert", "  ")] {
+        let place = Place::new("- [ ] one\n- [ ] two\n");
+        let plan = place.plan();
+        let one = take(&plan, &any(), "a1").unwrap();
+        place.edit("- [ ] one\n- [~] one\n");
+        assert_eq!(place.standings(), ".c");
+        // The copy is a task of its own, which somebody may take meanwhile.
+        let copy = take(&plan, &any(), "a2").unwrap();
+        assert_ne!(copy.key, one.key);
+        assert_eq!(place.standings(), "cc");
+        plan.revert(&copy, &attempt("a2")).unwrap();
+        place.edit("- [ ] one\n- [~] one\n");
+        let done = match settled {
+            "complete" => plan.complete(&one, &attempt("a1")).unwrap(),
+            _ => plan.revert(&one, &attempt("a1")).unwrap(),
+        };
+        assert_eq!((done, &*place.marks()), (Settled::Changed, marks));
+    }
+    // Copied with its mark, either is the one; the other stays somebody's.
+    let place = Place::new("- [ ] one\n");
+    let plan = place.plan();
+    let one = take(&plan, &any(), "a1").unwrap();
+    place.edit("- [~] one\n- [~] one\n");
+    plan.complete(&one, &attempt("a1")).unwrap();
+    assert_eq!(
+        (place.marks(), place.standings()),
+        ("x~".into(), "x?".into())
+    );
+}
+
+#[test]
 fn what_was_delivered_is_not_open() {
     let place = Place::new("- [ ] one\n- [ ] two\n");
     let plan = place.plan();

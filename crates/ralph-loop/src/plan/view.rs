@@ -137,6 +137,7 @@ pub(super) fn view(known: &Known, records: &Records, here: &Owner) -> Plan {
         // A task that was moved took its mark with it.
         |twins, row| twins == 0 || row.mark == Mark::Claimed,
     )
+    .with_copied(known)
     .with_reworded(known, &records.claims);
     let delivered = Matching::new(
         known,
@@ -149,6 +150,8 @@ pub(super) fn view(known: &Known, records: &Records, here: &Owner) -> Plan {
         let claim = claims.of(index);
         let delivery = delivered.of(index);
         let key = claim.map(|(key, _)| key).or(delivery.map(|(key, _)| key));
+        let original = || Some(&known.tasks.get(*claims.copies.get(&index)?)?.key);
+        let key = key.or_else(original);
         Planned {
             task: under(task, key),
             mark: row.mark,
@@ -217,6 +220,8 @@ fn claimant(found: &Found<ClaimRecord>, here: &Owner) -> Claimant {
 /// Which record belongs to which row.
 struct Matching<'a, T> {
     by_row: BTreeMap<usize, (&'a TaskKey, &'a Found<T>)>,
+    /// Copies of a claimed row that stand before it, and so have its key, and where the row is.
+    copies: BTreeMap<usize, usize>,
 }
 
 impl<'a, T> Matching<'a, T> {
@@ -265,7 +270,10 @@ impl<'a, T> Matching<'a, T> {
                 by_row.insert(index, (*key, *found));
             }
         }
-        Self { by_row }
+        Self {
+            by_row,
+            copies: BTreeMap::new(),
+        }
     }
 
     fn matched(&self) -> BTreeSet<&'a TaskKey> {
@@ -278,6 +286,34 @@ impl<'a, T> Matching<'a, T> {
 }
 
 impl<'a> Matching<'a, ClaimRecord> {
+    /// A row that somebody has copied above itself since it was claimed, and whose copy is open, is the one with the mark.
+    /// The two change their keys, so that each has one.
+    fn with_copied(mut self, known: &Known) -> Self {
+        let rows = known.reading.rows();
+        let open = self.by_row.iter().filter(|(index, (_, found))| {
+            let had_twins = found.record.as_ref().is_none_or(|claim| claim.twins > 0);
+            rows[**index].mark == Mark::Open && !had_twins
+        });
+        let open: Vec<usize> = open.map(|(index, _)| *index).collect();
+        for copy in open {
+            let (text, section) = (&rows[copy].key.text, &rows[copy].key.section);
+            let mut marked = rows.iter().enumerate().filter(|(index, row)| {
+                row.key.text == *text
+                    && row.key.section == *section
+                    && row.mark == Mark::Claimed
+                    && !self.by_row.contains_key(index)
+            });
+            let only = marked.next().filter(|_| marked.next().is_none());
+            if let Some((index, _)) = only
+                && let Some(found) = self.by_row.remove(&copy)
+            {
+                self.by_row.insert(index, found);
+                self.copies.insert(copy, index);
+            }
+        }
+        self
+    }
+
     /// A claim whose row somebody has reworded belongs to the only row of its section whose `[~]` no record explains,
     /// where there was none such when the claim was made, and no other claim of the section has lost its row.
     fn with_reworded(

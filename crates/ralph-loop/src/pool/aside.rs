@@ -107,6 +107,10 @@ pub(super) async fn tell_of(
     release: Option<&Release>,
 ) -> Result<(), PoolError> {
     let (worktrees, assigned) = (&attempt.site.worktrees, &attempt.assigned);
+    worktrees
+        .take_notes()
+        .into_iter()
+        .for_each(|note| shop.note(note));
     let asides = if attempt.is_resumed {
         worktrees.find_asides(assigned).await?
     } else {

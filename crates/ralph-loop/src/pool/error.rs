@@ -16,8 +16,9 @@ use crate::gates::GatesError;
 use crate::git::GitError;
 use crate::integrate::IntegrateError;
 use crate::outcome::AttemptId;
-use crate::plan::PlanError;
+use crate::plan::{PlanError, held_by, stopped};
 use crate::record::RecordError;
+use crate::run::running;
 use crate::worktree::WorktreeError;
 
 /// Why a loop cannot begin or go on, or why an attempt of it could not be brought to its end.
@@ -72,7 +73,7 @@ pub enum PoolError {
     #[error("{0}: there is no remote to push it to any more")]
     NoRemote(String),
     /// Another loop works in a repository.
-    #[error("{}: a loop is already running here", .0.display())]
+    #[error("{}: a loop is already running here ({})", .0.display(), held_by(running(.0)))]
     Busy(PathBuf),
     /// The lock of a repository cannot be taken.
     #[error("{}: cannot be locked", path.display())]
@@ -133,9 +134,9 @@ impl Coded for PoolError {
                 "Clone it beside the others, or move the task to a section that names a repository.",
             )),
             Self::NoRemote(_) => Some(Hint::new("Add the remote, or merge the branch by hand.")),
-            Self::Busy(_) => Some(Hint::new(
+            Self::Busy(root) => stopped(running(root)).or(Some(Hint::new(
                 "`ralph status` there shows it; stop it with Ctrl-C or `kill` and its pid, or in a workspace leave the repository out with --exclude.",
-            )),
+            ))),
             Self::Lock { .. } => Some(Hint::new("Check the permissions of the folder.")),
             Self::Id(_) | Self::AttemptTwice(_) | Self::Panic(_) => Some(Hint::new(
                 "This is a bug in ralph. The attempts are safe: start the loop again.",

@@ -231,7 +231,7 @@ fn left_words(left: &Left) -> String {
         Left::BaseMoved => "the base branch keeps moving".to_owned(),
         Left::PlanIsCommitted => "the plan keeps changing".to_owned(),
         Left::Dirty { checkout, files } => format!(
-            "{} has changes of yours ({})",
+            "{} has changes that no commit has ({})",
             checkout.display(),
             files.join(", ")
         ),

@@ -49,7 +49,11 @@ pub(super) enum Mark {
         branch: Option<String>,
     },
     /// Its work is safe, and it holds repositories with something in them that is nowhere else: it is the user's.
-    Stays,
+    Stays {
+        /// The branch of the attempt that had it, which goes once the base has what is on it.
+        #[serde(default)]
+        branch: Option<String>,
+    },
 }
 
 /// What is found.
@@ -82,7 +86,7 @@ impl Mark {
         match self {
             Self::Assigned { branch, .. } | Self::Committing { branch, .. } => Some(branch),
             Self::Released { branch } => branch.as_deref(),
-            Self::Stays => None,
+            Self::Stays { .. } => None,
         }
     }
 

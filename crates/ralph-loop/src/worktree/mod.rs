@@ -25,6 +25,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod unfinished;
+mod watch;
 mod went_back;
 mod work;
 
@@ -121,6 +122,7 @@ pub struct Worktrees {
     names: Mutex<Names>,
     /// Branches that commits were put aside on, and nobody has been told of.
     asides: Mutex<Vec<String>>,
+    watch: watch::Watch,
 }
 
 /// Names that are in use, so that a new one costs no run of git.
@@ -155,6 +157,7 @@ impl Worktrees {
             control: ControlFiles::find(git.top()),
             names: Mutex::new(names),
             asides: Mutex::default(),
+            watch: watch::Watch::begin(git, base).await?,
         })
     }
 

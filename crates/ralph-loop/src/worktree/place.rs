@@ -35,7 +35,7 @@ pub(super) async fn place(git: &Git) -> Result<PathBuf, WorktreeError> {
 /// checks may be run there.
 pub(crate) fn check_top(git: &Git) -> Result<(), WorktreeError> {
     match Mark::read(git.git_dir()) {
-        Found::Nothing | Found::Mark(Mark::Stays) => Ok(()),
+        Found::Nothing | Found::Mark(Mark::Stays { .. }) => Ok(()),
         Found::Mark(_) | Found::Unreadable => Err(WorktreeError::OfAnAttempt {
             path: git.top().to_owned(),
         }),

@@ -23,7 +23,6 @@ impl Worktrees {
         safe: Safe<'_>,
         branch: Option<ObjectId>,
     ) -> Result<Option<Prepared>, WorktreeError> {
-        Mark::Stays.write(&assigned.git_dir)?;
         let prepared = Prepared {
             path: assigned.path.clone(),
             git_dir: assigned.git_dir.clone(),
@@ -33,6 +32,9 @@ impl Worktrees {
         // What git ignores goes as it does with any other worktree: what is there later is the user's. Forced once only,
         // which leaves repositories alone (git-clean(1)).
         self.within(&prepared, &["clean", "-fdXq"]).run().await?;
+        // Not before: a loop that is killed meanwhile leaves an attempt, and the next start comes here again.
+        let name = Some(assigned.branch.clone());
+        Mark::Stays { branch: name }.write(&assigned.git_dir)?;
         if let (Safe::Merged(_), Some(tip)) = (safe, branch) {
             self.git.remove_ref(&assigned.reference(), &tip).await?;
         }
@@ -40,12 +42,16 @@ impl Worktrees {
     }
 
     /// Of a worktree that stays: it goes once what is in it is elsewhere. Somebody may have worked there meanwhile: commits
-    /// that no branch has get one, and any file that no commit has keeps the worktree.
+    /// that no branch has get one, and any file that no commit has keeps the worktree. The branch of the attempt goes with
+    /// what is merged, as far as it is not checked out there.
     pub(super) async fn look_again(
         &self,
         assigned: &Assigned,
         branch: Option<&String>,
     ) -> Result<Option<Kept>, WorktreeError> {
+        if let Some(branch) = branch.filter(|branch| **branch != assigned.branch) {
+            self.remove_if_merged(branch).await?;
+        }
         let inside = self.inside(assigned).await;
         if !inside.embedded.is_empty() {
             return Err(embedded(&assigned.path, &inside.embedded));
@@ -60,8 +66,9 @@ impl Worktrees {
         let kept = self.rescue(assigned).await?;
         let call = self.git.call(&["worktree", "remove"]).arg(&assigned.path);
         call.limit(CHECKOUT_LIMIT).run().await?;
-        if let Some(branch) = branch {
-            self.remove_if_merged(branch).await?;
+        let prefix = format!("{}/", self.prefix);
+        if assigned.branch.starts_with(&prefix) {
+            self.remove_if_merged(&assigned.branch).await?;
         }
         Ok(kept)
     }
@@ -117,8 +124,8 @@ mod tests {
     }
 
     impl Bench {
-        /// A worktree that stayed for a repository in it which is elsewhere now.
-        async fn new() -> Self {
+        /// A worktree with work, and with a repository in it.
+        async fn assigned() -> Self {
             let sandbox = Sandbox::new();
             sandbox.write(".gitignore", "ignored/\n");
             sandbox.commit_all("Ignore");
@@ -137,6 +144,13 @@ mod tests {
             bench.write("nested/file");
             let nested = bench.assigned.path.join("nested");
             bench.sandbox.git_at(&nested, &["init", "-q"]);
+            bench
+        }
+
+        /// One that stayed for the repository in it, which is elsewhere now.
+        async fn new() -> Self {
+            let bench = Self::assigned().await;
+            let nested = bench.assigned.path.join("nested");
             let kept = bench.worktrees.keep(&bench.assigned, "m", NOW).await;
             assert!(matches!(kept, Err(WorktreeError::Embedded { .. })));
             let swept = bench.worktrees.sweep(&[], NOW).await.unwrap();
@@ -156,6 +170,38 @@ mod tests {
 
         fn branches(&self) -> String {
             self.sandbox.git(&["branch", "--format=%(refname:short)"])
+        }
+    }
+
+    /// Killed at any moment between the merge of its work and the end of the attempt.
+    #[tokio::test]
+    async fn its_branch_goes_once_the_base_has_it_wherever_the_loop_was_killed() {
+        for is_left in [false, true] {
+            let bench = Bench::assigned().await;
+            let (worktrees, assigned) = (&bench.worktrees, &bench.assigned);
+            let work = worktrees.capture(assigned).await.unwrap();
+            let made = worktrees.commit(assigned, &work, "Work", Vec::new(), NOW);
+            let commit = made.await.unwrap();
+            bench
+                .sandbox
+                .git(&["merge", "-q", "--ff-only", commit.as_str()]);
+            if is_left {
+                bench.at(&["checkout", "-q", "--force", "--detach", commit.as_str()]);
+            }
+            for _ in 0..2 {
+                let swept = worktrees.sweep(&[], NOW).await.unwrap();
+                let problem = swept[0].problem.as_ref();
+                assert!(
+                    matches!(problem, Some(WorktreeError::Embedded { .. })),
+                    "{problem:?}"
+                );
+            }
+            assert_eq!(bench.branches().replace("(HEAD detached at ", ""), "main");
+            bench.at(&["status"]);
+            std::fs::remove_dir_all(assigned.path.join("nested")).unwrap();
+            let swept = worktrees.sweep(&[], NOW).await.unwrap();
+            assert!(swept[0].problem.is_none(), "{swept:?}");
+            assert!(!assigned.path.exists());
         }
     }
 

@@ -116,7 +116,7 @@ impl Worktrees {
             Found::Mark(
                 Mark::Assigned { branch, start } | Mark::Committing { branch, start, .. },
             ) => (branch, Some(start)),
-            Found::Mark(Mark::Stays) => {
+            Found::Mark(Mark::Stays { branch }) => {
                 let start = entry.head.clone().ok_or_else(gone)?;
                 let assigned = Assigned {
                     path: entry.path.clone(),
@@ -124,7 +124,7 @@ impl Worktrees {
                     branch: entry.branch.clone().unwrap_or_default(),
                     start,
                 };
-                return self.look_again(&assigned, on_ours).await;
+                return self.look_again(&assigned, branch.as_ref()).await;
             }
             Found::Nothing if on_ours.is_none() => {
                 self.remove(&entry.path, None).await?;

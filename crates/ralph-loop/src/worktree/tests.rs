@@ -822,7 +822,9 @@ async fn an_agent_begins_no_loop_in_its_worktree() {
     let refused = check_top(&git).unwrap_err();
     assert!(matches!(&refused, WorktreeError::OfAnAttempt { path } if *path == assigned.path));
     // One that was left to the user is the user's, and so is the repository.
-    Mark::Stays.write(&assigned.git_dir).unwrap();
+    Mark::Stays { branch: None }
+        .write(&assigned.git_dir)
+        .unwrap();
     for git in [git, sandbox.open().await] {
         check_top(&git).unwrap();
     }

@@ -53,23 +53,34 @@ impl Worktrees {
 }
 
 /// Whether the log of a worktree's HEAD shows that nothing but commits were made since the start, which is the usual
-/// case and costs no run of git. "No" is always a safe answer. Lines are `OLD NEW NAME <EMAIL> TIME ZONE TAB MESSAGE`.
+/// case and costs no run of git. "No" is always a safe answer.
 fn stands_on(log: &str, head: &ObjectId, start: &ObjectId) -> bool {
-    let mut at = head.as_str();
+    let is_commit = |message: &str| COMMITS.iter().any(|word| message.starts_with(word));
+    leads(log, start, head, is_commit)
+}
+
+/// Whether a log shows how a reference came from one commit to another by nothing but such steps. Lines are
+/// `OLD NEW NAME <EMAIL> TIME ZONE TAB MESSAGE`.
+pub(super) fn leads(
+    log: &str,
+    from: &ObjectId,
+    to: &ObjectId,
+    is_step: impl Fn(&str) -> bool,
+) -> bool {
+    let mut at = to.as_str();
     for line in log.lines().rev() {
-        if at == start.as_str() {
+        if at == from.as_str() {
             return true;
         }
-        let is_commit = |message: &str| COMMITS.iter().any(|word| message.starts_with(word));
         let Some((ids, message)) = line.split_once('\t') else {
             return false;
         };
         match ids.split(' ').collect::<Vec<_>>()[..] {
-            [old, new, ..] if new == at && is_commit(message) => at = old,
+            [old, new, ..] if new == at && is_step(message) => at = old,
             _ => return false,
         }
     }
-    at == start.as_str()
+    at == from.as_str()
 }
 
 #[cfg(test)]

@@ -84,6 +84,7 @@ impl Worktrees {
     /// # Errors
     /// [`WorktreeError::Gone`]; git gives no answer.
     pub async fn capture(&self, assigned: &Assigned) -> Result<Work, WorktreeError> {
+        self.look_around(assigned).await?;
         if !self.has(assigned) {
             let tip = self.git.tip(&assigned.reference()).await?;
             let is_own = tip.is_some_and(|tip| tip != assigned.start);

@@ -172,3 +172,26 @@ fn a_half_written_file_is_cleaned_away() {
     assert!(!place.folder.path().join(".ralph-abc.tmp").exists());
     assert!(!place.state().join("claims/.ralph-abc.tmp").exists());
 }
+
+/// Two machines of one name that share a repository: what the other one does is not over because its boot is another.
+#[test]
+fn of_a_machine_with_the_name_of_this_one_nothing_is_known() {
+    let here = Owner {
+        machine: Some("here".to_owned()),
+        ..this_process()
+    };
+    let mut there = Owner {
+        machine: Some("there".to_owned()),
+        ..here.clone()
+    };
+    there.process.boot_id = "another".to_owned();
+    assert_eq!(there.life(&here), Life::Unknown);
+    for machine in [here.machine.clone(), None] {
+        // Booted since, or written down by a version that did not say which machine it is.
+        let before = Owner {
+            machine,
+            ..there.clone()
+        };
+        assert_eq!(before.life(&here), Life::Gone);
+    }
+}

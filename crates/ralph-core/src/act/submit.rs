@@ -305,7 +305,11 @@ impl Dispatcher {
                     problem: None,
                 }
             }
-            Receipt::Absent | Receipt::Claimed { .. } | Receipt::Unclear { .. } => unsettled(
+            Receipt::Absent
+            | Receipt::Claimed { .. }
+            | Receipt::Unproven { .. }
+            | Receipt::Nameless { .. }
+            | Receipt::Unreadable { .. } => unsettled(
                 submission::unsettled(facts, now),
                 format!(
                     "{}: it is not known yet whether there is a job; the next dispatch looks",

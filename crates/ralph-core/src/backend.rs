@@ -241,6 +241,8 @@ pub enum Receipt {
     Claimed {
         /// Since when, by the cluster's clock.
         since: Timestamp,
+        /// When this was found, by the cluster's clock.
+        at: Timestamp,
     },
     /// There is a job.
     Accepted {
@@ -260,9 +262,22 @@ pub enum Receipt {
         /// Whether waiting helps: a QOS or association limit (incident 37), not a mistake.
         limit: bool,
     },
-    /// Failed in a way that proves nothing, such as `Socket timed out`.
-    Unclear {
+    /// The scheduler's command failed in a way that proves nothing, such as `Socket timed out`: there may be a job.
+    Unproven {
         /// The message.
+        message: String,
+        /// When this was found, by the cluster's clock.
+        at: Timestamp,
+    },
+    /// The scheduler's command succeeded and named no job, as behind a site's filter: there is one, or was.
+    Nameless {
+        /// What it said.
+        message: String,
+    },
+    /// What the submission left cannot be seen or read, as while a file system is not mounted. It says nothing about the
+    /// submission.
+    Unreadable {
+        /// Why.
         message: String,
     },
     /// Nothing was submitted: a job of an earlier submission of the same item lives.

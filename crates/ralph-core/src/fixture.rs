@@ -166,9 +166,19 @@ fn receipt(words: &[&str], now: Timestamp) -> Option<Receipt> {
             remarks: String::new(),
         },
         ["absent"] => Receipt::Absent,
-        ["claimed"] => Receipt::Claimed { since: now },
-        ["unclear"] => Receipt::Unclear {
+        ["claimed"] => Receipt::Claimed {
+            since: now,
+            at: now,
+        },
+        ["unproven"] => Receipt::Unproven {
             message: "Socket timed out".to_owned(),
+            at: now,
+        },
+        ["nameless"] => Receipt::Nameless {
+            message: "no id".to_owned(),
+        },
+        ["unreadable"] => Receipt::Unreadable {
+            message: "not mounted".to_owned(),
         },
         ["refused", message @ ..] => Receipt::Refused {
             message: message.join(" "),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::classify::FailureClass;
 use crate::sbatch;
 
 /// Everything that `dispatch`, `verify` and `hook stop` can be told by the workspace.
@@ -166,17 +167,32 @@ impl Reader {
             "lost_after_seconds" => self.seconds(key, value, &mut settings.lost_after),
             "poll" => self.poll(&mut settings.poll, value),
             "retry" => {
-                settings.retry = self
-                    .counts(key, value)
-                    .into_iter()
-                    .map(|(k, n)| (k, n as u32))
-                    .collect();
+                for (class, budget) in self.counts(key, value) {
+                    self.retry(settings, class, budget as u32);
+                }
             }
             "partitions" => self.partitions(&mut settings.partitions, value),
             _ => self.problem(
                 key,
                 "a key that ralph does not know; it is kept and ignored",
             ),
+        }
+    }
+
+    fn retry(&mut self, settings: &mut Settings, class: String, budget: u32) {
+        let known = FailureClass::from_name(&class);
+        match known.map(|class| class.scope().takes_a_retry_budget()) {
+            None => self.problem(
+                &format!("retry.{class}"),
+                "no class of failures; `failure_class` of a run names its own",
+            ),
+            Some(false) if budget > 0 => self.problem(
+                &format!("retry.{class}"),
+                "failures of this class are for a person to look into; none is tried again by itself",
+            ),
+            Some(_) => {
+                settings.retry.insert(class, budget);
+            }
         }
     }
 
@@ -358,6 +374,23 @@ mod tests {
             "colour: a key that ralph does not know; it is kept and ignored",
         ]
         "#);
+    }
+
+    #[test]
+    fn a_retry_budget_that_does_nothing_is_named() {
+        let text = r#"{"retry": {"slurm_timeout": 2, "disk_quota": 1, "lost": 0, "dsik": 1}}"#;
+        let (found, problems) = settings(text);
+        let set: Vec<_> = found.retry.into_iter().collect();
+        assert_eq!(
+            set,
+            [("lost".to_owned(), 0), ("slurm_timeout".to_owned(), 2)]
+        );
+        assert_eq!(problems.len(), 2, "{problems:?}");
+        assert!(
+            problems
+                .iter()
+                .any(|problem| problem.starts_with("retry.disk_quota: failures"))
+        );
     }
 
     #[test]

@@ -146,6 +146,9 @@ impl Default for Sightings {
 pub struct Sighted {
     /// First pass that saw it.
     pub since: Timestamp,
+    /// The same by the cluster's clock, where that counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub there: Option<Timestamp>,
     /// Last pass that saw it.
     pub last: Timestamp,
     /// Passes that saw it, all successful.
@@ -162,8 +165,11 @@ pub enum SightedAs {
     Absent,
     /// An end that a requeue may still undo.
     Provisional,
-    /// A submission that was claimed or unclear, and of which no source knows a job.
-    Unsettled,
+    /// A submission that was begun and not ended, and of which no source knows a job.
+    #[serde(alias = "unsettled")]
+    Claimed,
+    /// A submission that ended in a way that proves nothing, and of which no source knows a job.
+    Unproven,
     /// An item that a limit of the scheduler, or of the workspace's policy, refused.
     Limit,
     /// A run whose results are recorded though its queue item could not be moved.

@@ -21,7 +21,7 @@ use tokio::sync::OnceCell;
 use crate::budget::{Budget, Rate};
 use crate::remote::Remote;
 use crate::settings::ClusterSettings;
-use crate::sync::{self, Excludes};
+use crate::sync::{self, Excludes, Sent};
 use crate::transport::Transport;
 use crate::{capabilities, fetch, observe, submit};
 
@@ -85,18 +85,22 @@ impl SlurmBackend {
     /// The cluster could not be asked, or a file could not be read or written.
     pub async fn synchronise(&self, project: &Slug) -> Result<Vec<String>, BackendError> {
         let mut sent = self.send(&BTreeSet::from([project])).await?;
-        sent.remove(project).unwrap_or_else(|| Ok(Vec::new()))
+        let sent = sent.remove(project).transpose()?;
+        Ok(sent.map(|sent| sent.paths).unwrap_or_default())
     }
 
     async fn send(
         &self,
         projects: &BTreeSet<&Slug>,
-    ) -> Result<BTreeMap<Slug, Result<Vec<String>, BackendError>>, BackendError> {
+    ) -> Result<BTreeMap<Slug, Result<Sent, BackendError>>, BackendError> {
         sync::synchronise(&self.remote, &self.workspace, projects, &self.excludes).await
     }
 
-    /// Sends the files of the projects that need it; those whose files could not be sent, and why.
-    async fn send_files(&self, requests: &[SubmitRequest]) -> BTreeMap<Slug, BackendError> {
+    /// Sends the files of the projects that need it.
+    async fn send_files(
+        &self,
+        requests: &[SubmitRequest],
+    ) -> BTreeMap<Slug, Result<Sent, BackendError>> {
         let projects: BTreeSet<&Slug> = requests
             .iter()
             .filter(|request| self.sends_files && request.git.is_none())
@@ -106,13 +110,10 @@ impl SlurmBackend {
             return BTreeMap::new();
         }
         match self.send(&projects).await {
-            Ok(sent) => sent
-                .into_iter()
-                .filter_map(|(project, sent)| Some((project, sent.err()?)))
-                .collect(),
+            Ok(sent) => sent,
             Err(error) => projects
                 .into_iter()
-                .map(|project| (project.clone(), error.clone()))
+                .map(|project| (project.clone(), Err(error.clone())))
                 .collect(),
         }
     }
@@ -149,15 +150,26 @@ impl ClusterBackend for SlurmBackend {
         requests: &[SubmitRequest],
         recorded: &mut (dyn FnMut(usize, Result<Receipt, BackendError>) + Send),
     ) {
-        let failed = self.send_files(requests).await;
+        let files = self.send_files(requests).await;
+        let files_of = |request: &SubmitRequest| {
+            let sent = files.get(&request.project);
+            sent.filter(|_| request.git.is_none())
+        };
         let mut ready = Vec::new();
         for (index, request) in requests.iter().enumerate() {
-            match failed.get(&request.project) {
-                Some(error) if request.git.is_none() => recorded(index, Err(error.clone())),
+            match files_of(request) {
+                Some(Err(error)) => recorded(index, Err(error.clone())),
                 _ => ready.push((index, request)),
             }
         }
-        submit::submit_all(&self.remote, &ready, recorded).await;
+        let mut with_omissions = |index: usize, mut receipt: Result<Receipt, BackendError>| {
+            let sent = requests.get(index).and_then(files_of);
+            if let (Ok(Receipt::Accepted { remarks, .. }), Some(Ok(sent))) = (&mut receipt, sent) {
+                sent.remark(remarks);
+            }
+            recorded(index, receipt);
+        };
+        submit::submit_all(&self.remote, &ready, &mut with_omissions).await;
     }
 
     async fn receipt(&self, token: &Token, since: Timestamp) -> Result<Receipt, BackendError> {

@@ -3,7 +3,9 @@
 //! Every line that counts starts with `@ralph`, the id of the request and a word: `begin`, `part NAME`,
 //! `done NAME CODE`, `end CODE`. Between `part` and `done` stands the output of one remote command, byte for byte.
 //! Everything else is noise and is dropped. A reply without `end` is incomplete, and its finished parts still count.
-//! Nothing here knows what a part means.
+//! Nothing here knows what a part means, but that the first one is the cluster's clock.
+
+use ralph_core::time::Timestamp;
 
 /// The output of one remote command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +23,12 @@ impl Part {
     #[must_use]
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The cluster's time, where this is the part that says it.
+    pub(crate) fn clock(&self) -> Option<Timestamp> {
+        let seconds = (self.name == "clock").then(|| self.text().trim().parse().ok());
+        Timestamp::from_second(seconds.flatten()?).ok()
     }
 }
 

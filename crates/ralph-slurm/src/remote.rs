@@ -84,9 +84,13 @@ impl Reply {
 
     /// How far the cluster's clock is ahead of ours, in seconds.
     pub(crate) fn skew_seconds(&self) -> i64 {
-        self.part("clock")
-            .and_then(|part| part.text().trim().parse::<i64>().ok())
-            .map_or(0, |theirs| theirs - self.received.as_second())
+        self.cluster_time().as_second() - self.received.as_second()
+    }
+
+    /// When it was answered, by the cluster's clock; by ours where that is not said.
+    pub(crate) fn cluster_time(&self) -> Timestamp {
+        let clock = self.parts.iter().find_map(Part::clock);
+        clock.unwrap_or(self.received)
     }
 
     /// Fails for a reply that broke off.

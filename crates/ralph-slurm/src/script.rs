@@ -46,6 +46,8 @@ scripts! {
     LISTING = "listing",
     /// Unpacks synchronised files.
     RECEIVE = "receive",
+    /// Adds a piece to a large file.
+    PIECE = "piece",
 }
 
 const PRELUDE: &str = include_str!("scripts/prelude.sh");
@@ -75,7 +77,10 @@ impl RemoteScript {
     /// Whether it asks the scheduler, and so spends the host's budget; files alone are no burden to a scheduler. A log
     /// asks only where the number of an array task is wanted.
     pub(crate) fn asks_scheduler(&self) -> bool {
-        !matches!(self.name, "tail" | "existing" | "listing" | "receive")
+        !matches!(
+            self.name,
+            "tail" | "existing" | "listing" | "receive" | "piece"
+        )
     }
 
     /// Puts the script, its arguments and its data into an envelope for one request.

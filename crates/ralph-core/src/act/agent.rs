@@ -230,7 +230,8 @@ mod tests {
             done_when: String::new(),
         };
         let argv = ["sh", "-c", script].map(str::to_owned);
-        let mut attempt = dispatcher.attempt(&order.project, "implement T1").unwrap();
+        let attempt = dispatcher.attempt(&order.project, "implement T1").await;
+        let mut attempt = attempt.unwrap();
         let guard = Guard::start(&dispatcher.guard_program).unwrap();
         let limit = Duration::from_secs(20);
         perform(&order, &argv, &folder, &mut attempt, guard, limit)

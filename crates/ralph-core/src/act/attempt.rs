@@ -121,7 +121,7 @@ impl Dispatcher {
     ///
     /// # Errors
     /// [`LockError::Held`] while another works, [`ActError::Leftover`].
-    pub(super) fn attempt(&self, slug: &Slug, work: &str) -> Result<Attempt, ActError> {
+    pub(super) async fn attempt(&self, slug: &Slug, work: &str) -> Result<Attempt, ActError> {
         let path = project::folder(&self.root, slug).join(layout::LOCK_ATTEMPT);
         let now = self.env.now();
         let found = look(&path).map_err(|source| StoreError::io("open", &path, source))?;
@@ -135,7 +135,9 @@ impl Dispatcher {
                 .into());
             }
             Found::Free(file, record) => {
-                record.map_or(Ok(()), |record| self.end_leftovers(slug, &record))?;
+                if let Some(record) = record {
+                    self.end_leftovers(slug, &record).await?;
+                }
                 file
             }
         };
@@ -156,23 +158,23 @@ impl Dispatcher {
 
     /// Ends what a killed dispatch has left of the agent or the tests of a project, and says so there: interrupted,
     /// which is no attempt that failed.
-    pub(super) fn end_interrupted(&self, slug: &Slug) -> Option<Verified> {
+    pub(super) async fn end_interrupted(&self, slug: &Slug) -> Option<Verified> {
         let path = project::folder(&self.root, slug).join(layout::LOCK_ATTEMPT);
         // Most projects have never had one.
         if !std::fs::metadata(&path).is_ok_and(|found| found.len() > 0) {
             return None;
         }
-        let ended = self.take_up(slug, path).transpose()?;
+        let ended = self.take_up(slug, path).await.transpose()?;
         Some(ended.unwrap_or_else(|error| failed(slug, &error)))
     }
 
-    fn take_up(&self, slug: &Slug, path: PathBuf) -> Result<Option<Verified>, ActError> {
+    async fn take_up(&self, slug: &Slug, path: PathBuf) -> Result<Option<Verified>, ActError> {
         let found = look(&path).map_err(|source| StoreError::io("open", &path, source))?;
         let Found::Free(file, Some(record)) = found else {
             return Ok(None);
         };
         self.say(&format!("{slug}: {} was interrupted", record.work));
-        self.end_leftovers(slug, &record)?;
+        self.end_leftovers(slug, &record).await?;
         let _lock = self.lock(slug, "recover")?;
         let (files, op) = if record.work == TESTS {
             (Vec::new(), None)
@@ -205,16 +207,21 @@ impl Dispatcher {
         }))
     }
 
-    fn end_leftovers(&self, slug: &Slug, record: &Record) -> Result<(), ActError> {
+    /// Waiting for the guard of another machine, and for what ends in its own time, keeps no other project waiting.
+    async fn end_leftovers(&self, slug: &Slug, record: &Record) -> Result<(), ActError> {
         if record.host != self.env.host {
-            std::thread::sleep(ELSEWHERE);
+            tokio::time::sleep(ELSEWHERE).await;
         }
-        let leftovers = Leftovers {
-            variable: ATTEMPT_ID,
-            values: &[record.attempt.clone()].into(),
-            guards: record.guard.as_slice(),
-        };
-        let pids = sweep(&leftovers, GRACE);
+        let own = record.clone();
+        let sweeping = tokio::task::spawn_blocking(move || {
+            let leftovers = Leftovers {
+                variable: ATTEMPT_ID,
+                values: &[own.attempt].into(),
+                guards: own.guard.as_slice(),
+            };
+            sweep(&leftovers, GRACE)
+        });
+        let pids = sweeping.await.map_err(|_| ActError::panicked(slug))?;
         if pids.is_empty() {
             return Ok(());
         }

@@ -50,7 +50,7 @@ impl Dispatcher {
             true => Vec::new(),
             false => {
                 self.sweep_leftovers();
-                self.finish_interrupted(&slugs)
+                self.finish_interrupted(&slugs).await
             }
         };
         let mut world = project::load_all(&self.root, &slugs);

@@ -25,7 +25,7 @@ impl Dispatcher {
     }
 
     /// Finishes operations that a crash interrupted, and ends what it left running, in every project that has any.
-    pub(super) fn finish_interrupted(&self, slugs: &[Slug]) -> Vec<Verified> {
+    pub(super) async fn finish_interrupted(&self, slugs: &[Slug]) -> Vec<Verified> {
         let mut found = Vec::new();
         for slug in slugs {
             let journal = Journal::open(&project::folder(&self.root, slug));
@@ -34,7 +34,7 @@ impl Dispatcher {
                 Ok(true) => found.extend(self.recover(slug, &journal)),
                 Err(error) => found.push(failed(slug, &error.into())),
             }
-            found.extend(self.end_interrupted(slug));
+            found.extend(self.end_interrupted(slug).await);
         }
         found
     }

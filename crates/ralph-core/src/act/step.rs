@@ -188,7 +188,7 @@ impl Dispatcher {
         command: &CommandLine,
         lock: ProjectLock,
     ) -> Result<Taken, ActError> {
-        let mut attempt = self.attempt(&facts.slug, TESTS)?;
+        let mut attempt = self.attempt(&facts.slug, TESTS).await?;
         drop(lock);
         let argv = command.argv();
         let folder = project::folder(&self.root, &facts.slug);
@@ -256,7 +256,7 @@ impl Dispatcher {
             }
         };
         let work = format!("{} {}", asked.kind.as_str(), asked.target);
-        let mut attempt = self.attempt(&facts.slug, &work)?;
+        let mut attempt = self.attempt(&facts.slug, &work).await?;
         drop(lock);
         let folder = project::folder(&self.root, &facts.slug);
         let guard = Guard::start(&self.guard_program)?;

@@ -266,9 +266,12 @@ impl Dispatcher {
         let now = self.env.now();
         let item = &intent.queue_id;
         match receipt {
-            Receipt::Accepted { job, .. } => Settlement {
+            Receipt::Accepted { job, remarks, .. } => Settlement {
                 changes: submission::accepted(facts, intent, receipt, &self.settings.poll, now),
-                outcome: format!("{item} is job {job}"),
+                outcome: match remarks.trim() {
+                    "" => format!("{item} is job {job}"),
+                    remarks => format!("{item} is job {job}; {}", words::one_line(remarks)),
+                },
                 job: Some(*job),
                 problem: None,
             },
@@ -305,7 +308,11 @@ impl Dispatcher {
                     problem: None,
                 }
             }
-            Receipt::Absent | Receipt::Claimed { .. } | Receipt::Unclear { .. } => unsettled(
+            Receipt::Absent
+            | Receipt::Claimed { .. }
+            | Receipt::Unproven { .. }
+            | Receipt::Nameless { .. }
+            | Receipt::Unreadable { .. } => unsettled(
                 submission::unsettled(facts, now),
                 format!(
                     "{}: it is not known yet whether there is a job; the next dispatch looks",

@@ -18,8 +18,9 @@ use crate::id::Slug;
 use crate::phase::Phase;
 use crate::pipeline::{RunKey, RunView};
 use crate::plan::items;
+use crate::plan::unsettled::{self, IntentVerdict};
 use crate::plan::untracked::{Untracked, blocking, untracked};
-use crate::plan::verify::{self, IntentVerdict, RunFinding, RunVerdict};
+use crate::plan::verify::{self, RunFinding, RunVerdict};
 use crate::report::{Problem, Verified};
 use crate::settle::{ending, entry, finish, submission};
 use crate::world::{ClusterReach, Facts, Forgotten, Intent, Observations, ProjectState, World};
@@ -214,7 +215,7 @@ impl Dispatcher {
     ) -> Result<Verified, ActError> {
         let run = intent.request.run.to_string();
         let now = self.env.now();
-        let (verdict, sighted) = verify::intent(intent, facts, seen, now);
+        let (verdict, sighted) = unsettled::intent(intent, facts, seen, now);
         if let Some(sighted) = sighted {
             let mut sightings = facts.sightings.clone();
             let key = intent.request.token.to_string();
@@ -226,7 +227,7 @@ impl Dispatcher {
             ..found(facts, &run, finding)
         };
         Ok(match verdict {
-            IntentVerdict::Wait { why } => unsettled(found("unsettled", why)),
+            IntentVerdict::Wait { why } => not_settled(found("unsettled", why)),
             IntentVerdict::Abandon => {
                 let committed = self.apply(target, submission::abandoned(facts, intent, now))?;
                 let detail = "there is no job of this submission; the item may be submitted again";
@@ -390,7 +391,7 @@ pub(super) fn with(found: Verified, committed: Committed) -> Verified {
     }
 }
 
-fn unsettled(found: Verified) -> Verified {
+fn not_settled(found: Verified) -> Verified {
     let hint = Some(NOTHING_IS_LOST.to_owned());
     Verified {
         problem: Some(Problem::new(Code::Unclear, found.detail.clone(), hint)),

@@ -36,6 +36,23 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// Whether a workspace may let failures of this scope be tried again by themselves. Where the same would only fail
+    /// again, where a person is to look first (storage: incident 70), and where a job may still live (unknown), no
+    /// setting answers for that person.
+    #[must_use]
+    pub fn takes_a_retry_budget(self) -> bool {
+        match self {
+            Self::Environment | Self::Resource | Self::Node | Self::Infrastructure => true,
+            Self::None
+            | Self::Submission
+            | Self::Storage
+            | Self::Code
+            | Self::Science
+            | Self::Operator
+            | Self::Unknown => false,
+        }
+    }
+
     /// The word that stands in the documents.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -27,7 +27,10 @@ fn times(facts: &Facts, context: &Context<'_>) -> Vec<Timestamp> {
         let planned = planned.filter(|at| *at > context.now);
         times.push(planned.unwrap_or_else(|| later(poll.base.min(poll.cap))));
     }
-    let open = |what: SightedAs| matches!(what, SightedAs::Provisional | SightedAs::Unsettled);
+    let open = |what: SightedAs| match what {
+        SightedAs::Provisional | SightedAs::Claimed | SightedAs::Unproven => true,
+        SightedAs::Absent | SightedAs::Limit | SightedAs::Checked => false,
+    };
     if facts.unsettled() > 0 || facts.sightings.entries.values().any(|seen| open(seen.what)) {
         times.push(later(poll.first));
     }

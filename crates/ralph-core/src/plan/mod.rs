@@ -9,6 +9,7 @@ pub mod items;
 mod orders;
 mod rest;
 pub mod rules;
+pub mod unsettled;
 pub mod untracked;
 pub mod verify;
 

@@ -1,4 +1,4 @@
-//! Verification: what the cluster's answers mean for the runs and submissions that are said to be alive.
+//! Verification: what the cluster's answers mean for the runs that are said to be alive.
 //!
 //! Three-valued throughout: only a successful answer may change a state, absence is confirmed over time, and
 //! what could not be asked changes nothing (behaviours 4 and 5 of the scheduler study).
@@ -7,21 +7,15 @@ use std::time::Duration;
 
 use ralph_docs::queue::QueueSection;
 
-use crate::backend::Receipt;
 use crate::id::JobId;
 use crate::job::{Finality, JobReport, JobState, Sighting};
 use crate::pipeline::{RunKey, RunStatus, RunView};
 use crate::plan::{Context, items};
 use crate::time::{Timestamp, elapsed};
-use crate::world::{Facts, Intent, Observations, Sighted, SightedAs, Sightings, jobs_of};
+use crate::world::{Facts, Observations, Sighted, SightedAs, Sightings, jobs_of};
 
 /// An end that a requeue may undo is believed after so long.
 const SETTLE: Duration = Duration::from_secs(60);
-/// An unsettled submission of which no source knows a job is given up after so long (two passes).
-const ABANDON_AFTER: Duration = Duration::from_secs(120);
-/// And so long after it was seen to be claimed and not ended: `sbatch` sleeps for two minutes in all between its own
-/// attempts, and each of them takes as long as a busy controller lets it.
-const ABANDON_CLAIMED_AFTER: Duration = Duration::from_secs(600);
 
 /// What verification found about one run.
 #[derive(Debug, Clone, PartialEq)]
@@ -150,7 +144,7 @@ fn kept(facts: &Facts) -> Sightings {
         SightedAs::Limit => key
             .strip_prefix(&items::limit_key(""))
             .is_some_and(|id| in_section(id, &QueueSection::Ready)),
-        SightedAs::Unsettled => facts
+        SightedAs::Claimed | SightedAs::Unproven => facts
             .intents
             .iter()
             .any(|intent| intent.request.token.as_str() == key),
@@ -197,6 +191,7 @@ pub fn note(before: Option<&Sighted>, what: SightedAs, now: Timestamp) -> Sighte
         },
         None => Sighted {
             since: now,
+            there: None,
             last: now,
             passes: 1,
             what,
@@ -314,78 +309,6 @@ fn judge(
         }
     }
     RunVerdict::Ended { reports }
-}
-
-/// What to do about a submission that is not settled.
-#[derive(Debug, Clone, PartialEq)]
-pub enum IntentVerdict {
-    /// There is a job: take it into the books.
-    Adopt(Receipt),
-    /// The cluster has never heard of it: send it again, with the same token.
-    Resend,
-    /// It was not taken, and that proves that it has no job.
-    Refused(Receipt),
-    /// Claimed or unclear, and no source knows a job: wait, or when it has lasted long enough, give up.
-    Wait {
-        /// Why, for people.
-        why: String,
-    },
-    /// Provably without a job for long enough: a new submission may be made.
-    Abandon,
-}
-
-/// Judges one unsettled submission; the second part is what to remember.
-#[must_use]
-pub fn intent(
-    intent: &Intent,
-    facts: &Facts,
-    seen: &Observations,
-    now: Timestamp,
-) -> (IntentVerdict, Option<Sighted>) {
-    let key = intent.request.token.as_str();
-    let wait = |why: String, patience: Duration| {
-        let sighted = note(facts.sightings.entries.get(key), SightedAs::Unsettled, now);
-        let long = elapsed(sighted.since, now) >= patience && sighted.passes > 1;
-        (
-            if long {
-                IntentVerdict::Abandon
-            } else {
-                IntentVerdict::Wait { why }
-            },
-            Some(sighted),
-        )
-    };
-    match seen.receipts.get(&intent.request.token) {
-        Some(Ok(receipt @ Receipt::Accepted { .. })) => {
-            (IntentVerdict::Adopt(receipt.clone()), None)
-        }
-        // Nothing was sent, so nothing is lost if the item was taken back meanwhile.
-        Some(Ok(Receipt::Absent)) => match facts.item(intent.queue_id.as_str()) {
-            Some(item) if item.section == QueueSection::Ready => (IntentVerdict::Resend, None),
-            _ => (IntentVerdict::Abandon, None),
-        },
-        Some(Ok(receipt @ (Receipt::Refused { .. } | Receipt::Earlier { .. }))) => {
-            (IntentVerdict::Refused(receipt.clone()), None)
-        }
-        Some(Ok(Receipt::Claimed { .. })) => wait(
-            "the submission was begun on the cluster; no job is known yet".to_owned(),
-            ABANDON_CLAIMED_AFTER,
-        ),
-        Some(Ok(Receipt::Unclear { message })) => wait(
-            format!("it is not known whether the job exists: {message}"),
-            ABANDON_AFTER,
-        ),
-        Some(Err(why)) => (
-            IntentVerdict::Wait { why: why.clone() },
-            facts.sightings.entries.get(key).cloned(),
-        ),
-        None => (
-            IntentVerdict::Wait {
-                why: "the cluster could not be asked".to_owned(),
-            },
-            facts.sightings.entries.get(key).cloned(),
-        ),
-    }
 }
 
 /// The status word of the books (AGENTS vocabulary, contradiction 6) for an ended run.

@@ -138,16 +138,14 @@ fn consequence(
     }
 }
 
-/// Within the budget of its class: the policy allows one, the configuration may say otherwise. The same class
-/// again asks a person (incident 70).
+/// Within the budget of its class: the policy allows one, the configuration may say otherwise where that is not for a
+/// person to decide. The same class again asks one (incident 70).
 fn may_retry(facts: &Facts, ending: &Ending<'_>, context: &Context<'_>) -> bool {
     let class = ending.diagnosis.class.name();
     let by_policy = u32::from(matches!(ending.diagnosis.retry, RetryPolicy::Once { .. }));
-    let budget = context
-        .settings
-        .retry
-        .get(class)
-        .copied()
+    let set = context.settings.retry.get(class).copied();
+    let budget = set
+        .filter(|_| ending.diagnosis.scope.takes_a_retry_budget())
         .unwrap_or(by_policy);
     let Some(item) = own_item(facts, ending.run) else {
         return false;

@@ -182,7 +182,9 @@ fn named(job: &mut Job, receipt: Receipt) -> Result<(), JobStanding> {
         Receipt::Claimed { .. } | Receipt::Earlier { .. } => {
             Err(unknown("it is being submitted".to_owned()))
         }
-        Receipt::Unclear { message } => Err(unknown(message)),
+        Receipt::Unproven { message, .. }
+        | Receipt::Nameless { message }
+        | Receipt::Unreadable { message } => Err(unknown(message)),
     }
 }
 

@@ -55,13 +55,15 @@ END
 }
 
 # Whether something of the item stands against its submission: a job of an earlier token that lives, or that may.
-# SLURM is asked only where there is an earlier token, and once for all of a bundle.
+# SLURM is asked only where there is an earlier token, and once for all of a bundle that was submitted well before.
 earlier_stands() {
-  read -r mine rest <"$root/.ralph/items/$item/$token"
-  for entry in "$root/.ralph/items/$item"/*; do
+  read -r mine rest <"$items/$token"
+  for entry in "$items"/*; do
     other=${entry##*/}
     [ "$other" != "$token" ] && [ -e "$receipts/$other/claim" ] && read -r theirs rest <"$entry" || continue
-    if [ -z "$queue" ] && ! queue=$(within 30 squeue --me -h -t all -o "%i$us%T$us%k$us%o" 2>&1; code=$?; printf .; exit "$code"); then
+    # Read before the queue is: who ends in between counts as one that has not.
+    ran=$(cat "$receipts/$other/rc" 2>/dev/null)
+    if ! answered_since "$other" && ! ask_queue; then
       said='' complained="whether a job of it lives, submitted as $other, cannot be asked: ${queue%.}" queue=''
       answer item
       return
@@ -76,14 +78,68 @@ earlier_stands() {
       return
     fi
     # Somebody may be submitting it at this moment. So long after a claim no job comes of it any more.
-    since=$(stat -c %Y "$receipts/$other/claim" 2>/dev/null || printf 0)
-    if [ ! -e "$receipts/$other/rc" ] && [ $(($(date +%s) - since)) -lt 600 ]; then
+    if [ -z "$ran" ] && is_young "$receipts/$other/claim" 600; then
       said='' complained="it is being submitted already, as $other"
+      answer item
+      return
+    fi
+    # The controller may yet work off what it did not answer.
+    if [ "${ran:-0}" != 0 ] && is_young "$receipts/$other/rc" 120 && is_doubtful "$receipts/$other/err"; then
+      said='' complained="it is not known yet whether there is a job of its submission as $other"
       answer item
       return
     fi
   done
   return 1
+}
+
+ask_queue() {
+  asked=$(date +%s)
+  queue=$(within 30 squeue --me -h -t all -o "%i$us%T$us%k$us%o" 2>&1; code=$?; printf .; exit "$code")
+}
+
+# answered_since TOKEN: the queue was asked after its submission had ended. A minute is for clocks that differ.
+answered_since() {
+  [ -n "$queue" ] || return
+  [ -z "$ran" ] || [ $((asked - $(stat -c %Y "$receipts/$1/rc" 2>/dev/null || printf '%s' "$asked"))) -gt 60 ]
+}
+
+is_young() { # FILE SECONDS
+  [ $(($(date +%s) - $(stat -c %Y "$1" 2>/dev/null || printf 0))) -lt "$2" ]
+}
+
+is_doubtful() { # FILE: what `sbatch` complained of
+  case $(cat "$1" 2>/dev/null) in
+    *'imed out'* | *'nable to contact'* | *'ero bytes'* | *'ommunication '* | *'onnection refused'*) ;;
+    *) return 1 ;;
+  esac
+}
+
+# Whether it is this token's turn to submit the item; what is in the way is answered. The turns are files that one caller
+# makes and nobody removes, and the last of them names who may claim. Who takes one looks again whether something
+# stands, and who has claimed looks again whether the turn is still its own: of two that know nothing of each other, one
+# sees the other, wherever they stop in between.
+is_its_turn() {
+  while :; do
+    turn=0 holder=$token
+    while [ -e "$items/.turn.$((turn + 1))" ]; do
+      turn=$((turn + 1)) holder=''
+      read -r holder <"$items/.turn.$turn"
+    done
+    ! earlier_stands || return
+    if [ "$holder" = "$token" ] && [ "$turn" -gt 0 ]; then return 0; fi
+    if [ "$holder" != "$token" ] && [ ! -e "$receipts/$holder/claim" ] && is_young "$items/.turn.$turn" 600; then
+      said='' complained="it is being submitted already, as ${holder:-another}"
+      answer item
+      return 1
+    fi
+    turn=$((turn + 1))
+    if ! complained=$({ printf '%s\n' "$token" >"$items/.turn.$turn"; } 2>&1) && [ ! -e "$items/.turn.$turn" ]; then
+      said=''
+      answer storage
+      return 1
+    fi
+  done
 }
 
 # The folders that the job's logs go to; without them a job dies at once and without a word.
@@ -118,7 +174,7 @@ submit_one() {
   while read -r key value; do
     case $key in
       workdir) workdir=$value ;;
-      item) item=$value ;;
+      item) item=$value items=$root/.ralph/items/$value ;;
       folder) folders=$folders$value$newline ;;
       sha256) sha256=$value ;;
       preflight) preflight=$value ;;
@@ -154,9 +210,15 @@ submit_one() {
     [ -n "$item" ] && earlier_stands || answer preflight
     return
   fi
-  if [ -n "$item" ] && earlier_stands; then return; fi
+  if [ -n "$item" ] && ! is_its_turn; then return; fi
   if ! { printf '%s\n' "$bundle" >"$folder/claim"; } 2>/dev/null; then
     read_marker
+    return
+  fi
+  if [ -n "$item" ] && [ -e "$items/.turn.$((turn + 1))" ]; then
+    rm -f "$folder/claim"
+    said='' complained='another submission of it has come in between'
+    answer item
     return
   fi
   complained=''
@@ -215,7 +277,7 @@ if ! sums=$(write_jobs "$@"); then
   part storage printf 'the scripts could not be written below %s\n' "$receipts"
   finish 0
 fi
-sums_differ='' queue=''
+sums_differ='' queue='' asked=0
 if command -v sha256sum >/dev/null 2>&1; then
   printf '%s\n' "$sums" | sha256sum --status -c 2>/dev/null || sums_differ=yes
 fi

@@ -120,6 +120,7 @@ fn judged(remote: &Remote, reply: &Reply, token: &Token) -> Result<Receipt, Back
             })?;
     receipt::conclude(&Findings {
         marker: Marker::parse(&marker),
+        at: reply.cluster_time(),
         queue: reply
             .answer("queue")
             .and_then(|text| receipt::jobs_of(token, &text)),
@@ -165,10 +166,14 @@ async fn submit_bundle(
         let indices = open.get(token).cloned().unwrap_or_default();
         for index in indices {
             match receipt {
-                Receipt::Unclear { .. } | Receipt::Claimed { .. } => {
-                    doubtful.push((index, receipt.clone()));
-                }
-                _ => recorded(index, receipt.clone()),
+                Receipt::Claimed { .. }
+                | Receipt::Unproven { .. }
+                | Receipt::Nameless { .. }
+                | Receipt::Unreadable { .. } => doubtful.push((index, receipt.clone())),
+                Receipt::Absent
+                | Receipt::Accepted { .. }
+                | Receipt::Refused { .. }
+                | Receipt::Earlier { .. } => recorded(index, receipt.clone()),
             }
         }
     })
@@ -217,6 +222,7 @@ async fn send(
                 detail: error.to_string(),
             }
         })?;
+    let mut there = remote.now();
     let mut arguments = vec![bundle.as_str()];
     arguments.extend(open.keys().map(String::as_str));
     let reply = remote
@@ -229,8 +235,9 @@ async fn send(
                 limit: Duration::from_secs(180 + 2 * orders.len() as u64),
             },
             &mut |part: &Part| {
+                there = part.clock().unwrap_or(there);
                 if let Some(token) = part.name.strip_prefix("receipt.") {
-                    arrived(token, &Marker::parse(&part.text()).receipt());
+                    arrived(token, &Marker::parse(&part.text()).receipt(there));
                 }
             },
         )

@@ -58,16 +58,16 @@ impl Marker {
         }
     }
 
-    /// What it says by itself, without a look at the queue.
-    pub(super) fn receipt(&self) -> Receipt {
+    /// What it says by itself, without a look at the queue, at this time of the cluster's clock.
+    pub(super) fn receipt(&self, at: Timestamp) -> Receipt {
         let message = || self.complained.trim().to_owned();
         match &self.state {
             State::Absent => Receipt::Absent,
-            State::Rootless => Receipt::Unclear {
+            State::Rootless => Receipt::Unreadable {
                 message: "the repository's folder is not on the cluster, so no receipt can be seen"
                     .to_owned(),
             },
-            State::Claimed(since) => Receipt::Claimed { since: *since },
+            State::Claimed(since) => Receipt::Claimed { since: *since, at },
             State::Ran(0) => match accepted_job(&self.said) {
                 Some((job, cluster)) => Receipt::Accepted {
                     job,
@@ -75,7 +75,7 @@ impl Marker {
                     how: FoundBy::Marker,
                     remarks: message(),
                 },
-                None => Receipt::Unclear {
+                None => Receipt::Nameless {
                     message: format!(
                         "sbatch reported success without a job id: `{}` {}",
                         self.said.trim(),
@@ -92,8 +92,9 @@ impl Marker {
                     message: message(),
                     limit: true,
                 },
-                Verdict::Unclear => Receipt::Unclear {
+                Verdict::Unclear => Receipt::Unproven {
                     message: format!("sbatch ended with {code}: {}", message()),
+                    at,
                 },
             },
             State::Waits => Receipt::Refused {
@@ -110,7 +111,7 @@ impl Marker {
                 limit: judge(&self.complained) != Verdict::Refused,
                 message: message(),
             },
-            State::Unreadable(word) => Receipt::Unclear {
+            State::Unreadable(word) => Receipt::Unreadable {
                 message: format!("the receipt on the cluster cannot be read: `{word}`"),
             },
         }
@@ -158,6 +159,8 @@ fn earlier(line: &str) -> Option<Receipt> {
 #[derive(Debug)]
 pub(super) struct Findings {
     pub(super) marker: Marker,
+    /// When it was found, by the cluster's clock.
+    pub(super) at: Timestamp,
     /// Jobs of the queue that carry the token, or why the queue cannot be known.
     pub(super) queue: Result<Vec<JobId>, String>,
     /// Jobs of accounting that carry the token, or why accounting cannot be known.
@@ -192,11 +195,16 @@ pub(super) fn jobs_of(token: &Token, text: &str) -> Result<Vec<JobId>, String> {
 /// The verdict about a token. The marker is believed where it proves something; where it does not, the queue and
 /// accounting are, and only both together prove that there is no job.
 pub(super) fn conclude(findings: &Findings) -> Result<Receipt, BackendError> {
-    let own = findings.marker.receipt();
-    if matches!(
-        own,
-        Receipt::Accepted { .. } | Receipt::Refused { .. } | Receipt::Earlier { .. }
-    ) {
+    let own = findings.marker.receipt(findings.at);
+    let is_proof = match &own {
+        Receipt::Accepted { .. } | Receipt::Refused { .. } | Receipt::Earlier { .. } => true,
+        Receipt::Absent
+        | Receipt::Claimed { .. }
+        | Receipt::Unproven { .. }
+        | Receipt::Nameless { .. }
+        | Receipt::Unreadable { .. } => false,
+    };
+    if is_proof {
         return Ok(own);
     }
     let queued = findings.queue.iter().flatten().copied();
@@ -254,6 +262,7 @@ mod tests {
         };
         let found = conclude(&Findings {
             marker: Marker::parse(marker),
+            at: Timestamp::UNIX_EPOCH,
             queue: jobs(queue),
             accounting: jobs(accounting),
         });
@@ -261,7 +270,9 @@ mod tests {
             Ok(Receipt::Accepted { job, how, .. }) => format!("accepted {job} {how:?}"),
             Ok(Receipt::Refused { limit, .. }) => format!("refused limit={limit}"),
             Ok(Receipt::Claimed { .. }) => "claimed".to_owned(),
-            Ok(Receipt::Unclear { .. }) => "unclear".to_owned(),
+            Ok(Receipt::Unproven { .. }) => "unproven".to_owned(),
+            Ok(Receipt::Nameless { .. }) => "nameless".to_owned(),
+            Ok(Receipt::Unreadable { .. }) => "unreadable".to_owned(),
             Ok(Receipt::Earlier { job, run, same, .. }) => {
                 format!("earlier {job} {run} same={same}")
             }
@@ -282,14 +293,14 @@ mod tests {
             ("absent", none, down, "absent"),
             ("absent", down, none, "could not ask"),
             ("absent", Ok(&[7][..]), none, "accepted 7 Queue"),
-            ("rootless", none, none, "unclear"),
+            ("rootless", none, none, "unreadable"),
             ("rootless", none, down, "could not ask"),
             ("rootless", none, Ok(&[7][..]), "accepted 7 Accounting"),
             ("ran 0\nout 7", down, down, "accepted 7 Marker"),
-            ("ran 0\nout no id here", none, none, "unclear"),
+            ("ran 0\nout no id here", none, none, "nameless"),
             (refused, down, down, "refused limit=false"),
             (limit, down, down, "refused limit=true"),
-            (timed_out, none, none, "unclear"),
+            (timed_out, none, none, "unproven"),
             (timed_out, none, down, "could not ask"),
             (timed_out, down, none, "could not ask"),
             (timed_out, down, Ok(&[7][..]), "accepted 7 Accounting"),
@@ -340,14 +351,14 @@ mod tests {
                 down,
                 "earlier 77 r1 same=false",
             ),
-            ("earlier 77", none, none, "unclear"),
+            ("earlier 77", none, none, "unreadable"),
             (
                 "item\nerr it is being submitted already, as t-9",
                 none,
                 none,
                 "refused limit=true",
             ),
-            ("quantum", none, none, "unclear"),
+            ("quantum", none, none, "unreadable"),
         ];
         for (marker, queue, accounting, expected) in table {
             assert_eq!(

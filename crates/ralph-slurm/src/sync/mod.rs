@@ -1,15 +1,15 @@
 //! The files of a project that are sent when jobs do not clone: `experiments/`, `configs/`, `slurm/jobs/`.
 //!
-//! Only what differs in size or time travels, as one archive. Nothing is ever deleted there: a file that is gone here
-//! stays (incidents 31, 32 and 72).
+//! Only what differs in size or time travels, in archives of bounded size; what is larger than one travels in pieces.
+//! Nothing is ever deleted there: a file that is gone here stays (incidents 31, 32 and 72). What cannot be sent although
+//! nobody excluded it is said.
 
+mod local;
 mod pattern;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::Metadata;
-use std::io;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::io::{self, Read as _};
+use std::path::Path;
 use std::time::Duration;
 
 use ralph_core::backend::BackendError;
@@ -17,14 +17,40 @@ use ralph_core::id::Slug;
 
 use crate::capabilities::no_root;
 use crate::remote::{Call, Remote};
-use crate::script::{LISTING, RECEIVE};
+use crate::script::{LISTING, PIECE, RECEIVE, RemoteScript};
+use local::{LocalFile, LocalFiles};
 pub(crate) use pattern::Excludes;
 
 /// The folders that are sent, relative to the project's.
 const FOLDERS: [&str; 3] = ["experiments", "configs", "slurm/jobs"];
 
-/// Brings the cluster's copies of these projects' files up to date, in two calls however many there are. Gives what
-/// was sent of each project, or why its files could not be read here.
+/// Bytes of one call, and so about what is held in memory, however much is sent.
+const AT_ONCE: u64 = 8 << 20;
+
+/// What became of a project's files.
+#[derive(Debug, Default)]
+pub(crate) struct Sent {
+    /// What was sent, relative to the project's folder.
+    pub(crate) paths: Vec<String>,
+    /// What was not, though nobody excluded it: the path, and why.
+    pub(crate) left_out: Vec<String>,
+}
+
+impl Sent {
+    /// Adds what was not sent to the remarks about a job.
+    pub(crate) fn remark(&self, remarks: &mut String) {
+        for left_out in &self.left_out {
+            if !remarks.is_empty() {
+                remarks.push('\n');
+            }
+            remarks.push_str("not sent to the cluster: ");
+            remarks.push_str(left_out);
+        }
+    }
+}
+
+/// Brings the cluster's copies of these projects' files up to date, in two calls however many there are, and in as many
+/// more as the bytes need. Gives what was sent of each project, or why its files could not be read here.
 ///
 /// # Errors
 /// The cluster could not be asked, or could not keep the files.
@@ -33,17 +59,21 @@ pub(crate) async fn synchronise(
     workspace: &Path,
     projects: &BTreeSet<&Slug>,
     excludes: &Excludes,
-) -> Result<BTreeMap<Slug, Result<Vec<String>, BackendError>>, BackendError> {
+) -> Result<BTreeMap<Slug, Result<Sent, BackendError>>, BackendError> {
     let mut sent = BTreeMap::new();
     let mut local = BTreeMap::new();
     for project in projects {
         let folder = workspace.join("projects").join(project.as_str());
-        match local_files(&folder, excludes) {
-            Ok(files) if files.is_empty() => {
-                sent.insert((*project).clone(), Ok(Vec::new()));
-            }
-            Ok(files) => {
-                local.insert(*project, files);
+        match LocalFiles::of(&folder, excludes) {
+            Ok(found) => {
+                let outcome = Sent {
+                    left_out: found.left_out,
+                    ..Sent::default()
+                };
+                sent.insert((*project).clone(), Ok(outcome));
+                if !found.files.is_empty() {
+                    local.insert(*project, found.files);
+                }
             }
             Err((path, error)) => {
                 sent.insert((*project).clone(), Err(unreadable(&path, &error)));
@@ -54,30 +84,116 @@ pub(crate) async fn synchronise(
         return Ok(sent);
     }
     let there = listing(remote, local.keys().copied()).await?;
-    let mut archive = tar::Builder::new(Vec::new());
-    let mut anything = false;
+    let mut outgoing = Outgoing::new(remote);
     for (project, files) in local {
-        let is_new = |path: &str, file: &LocalFile| {
-            there.get(&format!("{project}/{path}")) != Some(&file.stamp)
-        };
-        let changed: BTreeMap<&String, &LocalFile> = files
-            .iter()
-            .filter(|(path, file)| is_new(path, file))
-            .collect();
-        let result = match pack(&mut archive, project, &changed) {
-            Ok(()) => Ok(changed.keys().map(|path| (*path).clone()).collect()),
-            Err((path, error)) => Err(unreadable(&path, &error)),
-        };
-        anything |= !changed.is_empty();
-        sent.insert(project.clone(), result);
+        for (relative, file) in files {
+            let below = format!("{project}/{relative}");
+            if there.get(&below) == Some(&file.stamp) {
+                continue;
+            }
+            let Some(Ok(outcome)) = sent.get_mut(project) else {
+                break;
+            };
+            match outgoing.add(&format!("projects/{below}"), &file).await? {
+                Ok(()) => outcome.paths.push(relative),
+                Err(error) => {
+                    sent.insert(project.clone(), Err(unreadable(&file.path, &error)));
+                }
+            }
+        }
     }
-    if anything {
+    outgoing.send().await?;
+    Ok(sent)
+}
+
+/// An archive that grows until it is sent.
+struct Outgoing<'a> {
+    remote: &'a Remote,
+    archive: tar::Builder<Vec<u8>>,
+}
+
+impl<'a> Outgoing<'a> {
+    fn new(remote: &'a Remote) -> Self {
+        Self {
+            remote,
+            archive: tar::Builder::new(Vec::new()),
+        }
+    }
+
+    /// Takes a file; the inner error is about the file, the outer one about the cluster.
+    async fn add(
+        &mut self,
+        path: &str,
+        file: &LocalFile,
+    ) -> Result<Result<(), io::Error>, BackendError> {
+        if file.stamp.size > AT_ONCE {
+            return self.add_in_pieces(path, file).await;
+        }
+        let held = self.archive.get_ref().len() as u64;
+        if held > 0 && held + file.stamp.size > AT_ONCE {
+            self.send().await?;
+        }
+        Ok(self.append(path, file))
+    }
+
+    fn append(&mut self, path: &str, file: &LocalFile) -> io::Result<()> {
+        let bytes = std::fs::read(&file.path)?;
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(file.mode);
+        header.set_mtime(file.seconds());
+        self.archive
+            .append_data(&mut header, path, bytes.as_slice())
+    }
+
+    /// A file that is larger than a call: its pieces are put together beside the receipts, and the whole takes its place
+    /// in one step.
+    async fn add_in_pieces(
+        &self,
+        path: &str,
+        file: &LocalFile,
+    ) -> Result<Result<(), io::Error>, BackendError> {
+        let mut open = match std::fs::File::open(&file.path) {
+            Ok(open) => open,
+            Err(error) => return Ok(Err(error)),
+        };
+        let part = self.remote.fresh_id();
+        let (mode, seconds) = (format!("{:o}", file.mode), file.seconds().to_string());
+        let mut offset: u64 = 0;
+        let mut piece = Vec::new();
+        loop {
+            piece.clear();
+            if let Err(error) = open.by_ref().take(AT_ONCE).read_to_end(&mut piece) {
+                return Ok(Err(error));
+            }
+            let is_last = (piece.len() as u64) < AT_ONCE;
+            let (before, place) = (offset.to_string(), if is_last { path } else { "" });
+            let arguments = [&*part, &*before, place, &*mode, &*seconds];
+            give(self.remote, &PIECE, &arguments, &piece).await?;
+            offset += piece.len() as u64;
+            if is_last {
+                return Ok(Ok(()));
+            }
+        }
+    }
+
+    /// Sends what was taken.
+    async fn send(&mut self) -> Result<(), BackendError> {
+        let archive = std::mem::replace(&mut self.archive, tar::Builder::new(Vec::new()));
+        if archive.get_ref().is_empty() {
+            return Ok(());
+        }
         let archive = archive
             .into_inner()
-            .map_err(|error| unreadable(workspace, &error))?;
-        send(remote, &archive).await?;
+            .map_err(|error| unreadable(Path::new("the archive of files"), &error))?;
+        give(self.remote, &RECEIVE, &[], &archive).await
     }
-    Ok(sent)
+}
+
+impl LocalFile {
+    fn seconds(&self) -> u64 {
+        u64::try_from(self.stamp.seconds).unwrap_or(0)
+    }
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> BackendError {
@@ -92,13 +208,6 @@ fn unreadable(path: &Path, error: &io::Error) -> BackendError {
 struct Stamp {
     size: u64,
     seconds: i64,
-}
-
-#[derive(Debug)]
-struct LocalFile {
-    path: PathBuf,
-    stamp: Stamp,
-    mode: u32,
 }
 
 /// Files that are there, by their path relative to `projects/`.
@@ -132,100 +241,29 @@ fn listed(line: &str) -> Option<(String, Stamp)> {
     Some((words.next()?.to_owned(), Stamp { size, seconds }))
 }
 
-async fn send(remote: &Remote, archive: &[u8]) -> Result<(), BackendError> {
+/// Hands bytes to a script that keeps them; its part with the answer has the script's name.
+async fn give(
+    remote: &Remote,
+    script: &'static RemoteScript,
+    arguments: &[&str],
+    data: &[u8],
+) -> Result<(), BackendError> {
     let reply = remote
         .call(Call {
-            script: &RECEIVE,
-            arguments: &[],
-            data: archive,
+            script,
+            arguments,
+            data,
             // A slow line carries 100 kB a second.
-            limit: Duration::from_secs(60 + archive.len() as u64 / 100_000),
+            limit: Duration::from_secs(60 + data.len() as u64 / 100_000),
         })
         .await?
         .whole()?;
     if let Some(missing) = reply.part("missing") {
         return Err(no_root(remote, missing));
     }
-    reply
-        .answer("receive")
-        .map(drop)
-        .map_err(|detail| BackendError::Storage {
-            path: remote.root().to_owned(),
-            detail,
-        })
-}
-
-/// The files to be there, by their path relative to the project's folder.
-fn local_files(
-    folder: &Path,
-    excludes: &Excludes,
-) -> Result<BTreeMap<String, LocalFile>, (PathBuf, io::Error)> {
-    let mut files = BTreeMap::new();
-    let mut open: Vec<String> = FOLDERS.iter().map(|&name| name.to_owned()).collect();
-    while let Some(relative) = open.pop() {
-        let path = folder.join(&relative);
-        let fail = |error| (path.clone(), error);
-        let entries = match std::fs::read_dir(&path) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(fail(error)),
-        };
-        for entry in entries {
-            let entry = entry.map_err(fail)?;
-            // A name that is not text, or holds a line break, cannot be told from another in the listing.
-            let Some(name) = entry
-                .file_name()
-                .to_str()
-                .filter(|name| !name.contains('\n'))
-                .map(str::to_owned)
-            else {
-                continue;
-            };
-            let relative = format!("{relative}/{name}");
-            let is_folder = entry.file_type().map_err(fail)?.is_dir();
-            if excludes.leaves_out(&relative, is_folder) {
-                continue;
-            }
-            if is_folder {
-                open.push(relative);
-            } else if let Some(file) = regular(&entry.path()) {
-                files.insert(relative, file);
-            }
-        }
-    }
-    Ok(files)
-}
-
-/// A regular file, also behind a link; a link to a folder or to nothing is left out.
-fn regular(path: &Path) -> Option<LocalFile> {
-    let metadata: Metadata = std::fs::metadata(path).ok().filter(Metadata::is_file)?;
-    Some(LocalFile {
-        path: path.to_owned(),
-        stamp: Stamp {
-            size: metadata.len(),
-            seconds: metadata.mtime(),
-        },
-        mode: metadata.mode() & 0o777,
+    let kept = reply.answer(script.name).map(drop);
+    kept.map_err(|detail| BackendError::Storage {
+        path: remote.root().to_owned(),
+        detail,
     })
-}
-
-/// Adds files of a project to an archive.
-fn pack(
-    archive: &mut tar::Builder<Vec<u8>>,
-    project: &Slug,
-    files: &BTreeMap<&String, &LocalFile>,
-) -> Result<(), (PathBuf, io::Error)> {
-    for (relative, file) in files {
-        let fail = |error| (file.path.clone(), error);
-        let bytes = std::fs::read(&file.path).map_err(fail)?;
-        let mut header = tar::Header::new_gnu();
-        header.set_size(bytes.len() as u64);
-        header.set_mode(file.mode);
-        header.set_mtime(u64::try_from(file.stamp.seconds).unwrap_or(0));
-        let path = format!("projects/{project}/{relative}");
-        archive
-            .append_data(&mut header, path, bytes.as_slice())
-            .map_err(fail)?;
-    }
-    Ok(())
 }

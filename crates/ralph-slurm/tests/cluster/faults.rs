@@ -821,6 +821,46 @@ async fn eight_processes_with_one_item_start_one_job() {
     }
 }
 
+/// Clones of one workspace know nothing of each other's intents: what tells them of one another is the cluster.
+#[tokio::test(flavor = "multi_thread")]
+async fn clones_that_submit_one_item_at_the_same_moment_start_one_job() {
+    const ROUNDS: usize = 10;
+    let Some(cluster) = cluster(false) else {
+        return;
+    };
+    let site = cluster.openssh().await;
+    let clones = [site.backend(), site.backend()];
+    let mut doubles = Vec::new();
+    for round in 0..ROUNDS {
+        let item = Some(format!("Q-{round:03}").parse().unwrap());
+        let requests = clones.each_ref().map(|_| SubmitRequest {
+            item: item.clone(),
+            ..request(&site.env, "#!/bin/sh\n#SBATCH --time=5\nsleep 200\n")
+        });
+        let submit = |at: usize| clones[at].submit(&requests[at]);
+        let (first, second) = tokio::join!(submit(0), submit(1));
+        let answers = [first.unwrap(), second.unwrap()];
+        let jobs: Vec<JobId> = answers
+            .iter()
+            .filter_map(|answer| match answer {
+                Receipt::Accepted { job, .. } => Some(*job),
+                _ => None,
+            })
+            .collect();
+        let tokens = requests.iter().map(|request| request.token.as_str());
+        let ever = tokens
+            .map(|token| site.jobs_ever(token).len())
+            .sum::<usize>();
+        clones[0].cancel(&jobs).await.unwrap();
+        assert!(ever > 0, "nobody submitted: {answers:?}");
+        if ever > 1 {
+            doubles.push((round, answers));
+        }
+    }
+    eprintln!("{} doubles in {ROUNDS} rounds", doubles.len());
+    assert!(doubles.is_empty(), "{doubles:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn arrays_and_heterogeneous_jobs_end_when_all_parts_have() {
     let Some(cluster) = cluster(false) else {

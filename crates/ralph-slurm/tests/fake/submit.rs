@@ -106,12 +106,12 @@ async fn what_cannot_be_proven_is_said_to_be_unclear_and_never_tried_again() {
     let request = request(&cluster.env, SCRIPT);
     assert!(matches!(
         backend.submit(&request).await.unwrap(),
-        Receipt::Unclear { .. }
+        Receipt::Unproven { .. }
     ));
     cluster.unset("sbatch.refuse");
     assert!(matches!(
         backend.submit(&request).await.unwrap(),
-        Receipt::Unclear { .. }
+        Receipt::Unproven { .. }
     ));
     // A job that has ended, and is in accounting without its command line, may be the one.
     cluster.set("accounting.half", "");
@@ -156,7 +156,7 @@ async fn any_number_of_submissions_is_looked_for_in_one_call() {
             how: FoundBy::Queue,
             ..
         }),
-        Ok(Receipt::Unclear { .. }),
+        Ok(Receipt::Unproven { .. }),
         Ok(Receipt::Absent),
     ] = found.as_slice()
     else {
@@ -465,7 +465,7 @@ async fn a_repository_folder_that_is_not_there_is_made_where_it_should_stand() {
     let request = request(&cluster.env, SCRIPT);
     // Nobody can tell what was claimed in a folder that is gone.
     let found = backend.receipt(&request.token, request.intent_at).await;
-    assert!(matches!(found, Ok(Receipt::Unclear { .. })), "{found:?}");
+    assert!(matches!(found, Ok(Receipt::Unreadable { .. })), "{found:?}");
     assert!(!cluster.root().exists());
     accepted(&backend.submit(&request).await.unwrap());
     assert_eq!(cluster.jobs(), 1);

@@ -240,7 +240,7 @@ pub(super) fn receipt(
     // Tried more than once: a process that another thread is just starting holds a copy until it runs.
     let Some(_lock) = LifeLock::try_take(&folder.join(TOKEN_LOCK)).map_err(at(&folder))? else {
         let since = claim.map_or(now, |claim| claim.since);
-        return Ok(Receipt::Claimed { since });
+        return Ok(Receipt::Claimed { since, at: now });
     };
     // Between the first look and the lock, somebody may have finished.
     if let Some(answer) = answer(&folder)? {
@@ -256,7 +256,10 @@ pub(super) fn receipt(
     if directory.join(RECORD).exists() {
         return Ok(accepted(claim.job, FoundBy::Queue, String::new()));
     }
-    Ok(Receipt::Claimed { since: claim.since })
+    Ok(Receipt::Claimed {
+        since: claim.since,
+        at: now,
+    })
 }
 
 /// What was answered. An answer that was lost or spoilt is found again from the claim.

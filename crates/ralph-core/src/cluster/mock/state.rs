@@ -191,10 +191,11 @@ impl MockState {
             (_, Some(job)) => Marker::Accepted { job },
         };
         let reply = match &ask.fault {
-            Fault::UnclearReply => Receipt::Unclear {
+            Fault::UnclearReply => Receipt::Unproven {
                 message: "the connection closed before the reply ended".to_owned(),
+                at: self.cluster_time(ask),
             },
-            _ => marker_receipt(&marker),
+            _ => marker_receipt(&marker, self.cluster_time(ask)),
         };
         self.markers.insert(request.token.clone(), marker);
         reply
@@ -292,7 +293,7 @@ impl MockState {
         {
             return found;
         }
-        marker_receipt(marker)
+        marker_receipt(marker, self.cluster_time(ask))
     }
 
     fn find_by_token(&self, token: &Token, since: Timestamp, ask: &Ask) -> Option<Receipt> {
@@ -410,10 +411,10 @@ impl MockState {
     }
 }
 
-/// What a marker alone says.
-fn marker_receipt(marker: &Marker) -> Receipt {
+/// What a marker alone says, at this time of the cluster's clock.
+fn marker_receipt(marker: &Marker, at: Timestamp) -> Receipt {
     match marker {
-        Marker::Claimed { since } => Receipt::Claimed { since: *since },
+        Marker::Claimed { since } => Receipt::Claimed { since: *since, at },
         Marker::Accepted { job } => Receipt::Accepted {
             job: *job,
             cluster: None,
@@ -424,8 +425,9 @@ fn marker_receipt(marker: &Marker) -> Receipt {
             message: message.clone(),
             limit: *limit,
         },
-        Marker::Unclear { message } => Receipt::Unclear {
+        Marker::Unclear { message } => Receipt::Unproven {
             message: message.clone(),
+            at,
         },
     }
 }

@@ -206,7 +206,9 @@ fn told(answer: &Result<Receipt, BackendError>) -> String {
         Ok(Receipt::Claimed { .. }) => "claimed".to_owned(),
         Ok(Receipt::Refused { limit: true, .. }) => "refused, wait".to_owned(),
         Ok(Receipt::Refused { .. }) => "refused".to_owned(),
-        Ok(Receipt::Unclear { .. }) => "unclear".to_owned(),
+        Ok(Receipt::Unproven { .. } | Receipt::Nameless { .. } | Receipt::Unreadable { .. }) => {
+            "unclear".to_owned()
+        }
         Ok(Receipt::Earlier { job, same, .. }) => format!("earlier {job}, same: {same}"),
         Err(error) => error.code().to_string(),
     }

@@ -1,7 +1,11 @@
 //! What the cluster's answers mean, one pass after the other.
 
+use std::time::Duration;
+
+use crate::backend::Receipt;
 use crate::fixture::Fixture;
 use crate::id::Token;
+use crate::plan::unsettled;
 use crate::plan::verify::{self, RunVerdict};
 use crate::time::SignedDuration;
 use crate::world::{Facts, Intent, Observations};
@@ -188,6 +192,11 @@ fn submission(queue: &str, minutes: i64, answers: &[&str]) -> String {
     let mut shown = Vec::new();
     for answer in answers {
         fixture.seen = Fixture::parse(&format!("//- cluster\n{answer}\n")).seen;
+        for receipt in fixture.seen.receipts.values_mut() {
+            if let Ok(Receipt::Claimed { at, .. } | Receipt::Unproven { at, .. }) = receipt {
+                *at = fixture.now;
+            }
+        }
         shown.push(judged(&intent, &mut facts, &fixture.seen, &fixture));
         fixture.now += SignedDuration::from_mins(minutes);
     }
@@ -196,7 +205,7 @@ fn submission(queue: &str, minutes: i64, answers: &[&str]) -> String {
 
 fn judged(intent: &Intent, facts: &mut Facts, seen: &Observations, fixture: &Fixture) -> String {
     let token: &Token = &intent.request.token;
-    let (verdict, sighted) = verify::intent(intent, facts, seen, fixture.now);
+    let (verdict, sighted) = unsettled::intent(intent, facts, seen, fixture.now);
     facts.sightings.entries.remove(token.as_str());
     facts
         .sightings
@@ -207,6 +216,79 @@ fn judged(intent: &Intent, facts: &mut Facts, seen: &Observations, fixture: &Fix
         .next()
         .unwrap()
         .to_owned()
+}
+
+#[test]
+fn a_submission_is_given_up_after_two_passes_that_both_clocks_hold_apart() {
+    use unsettled::{Absence, Doubt, is_given_up};
+    let table = [
+        (Doubt::Unproven, 2, 120, 120, true),
+        (Doubt::Unproven, 2, 119, 120, false),
+        (Doubt::Unproven, 2, 120, 119, false),
+        (Doubt::Unproven, 1, 9999, 9999, false),
+        (Doubt::Unproven, 9, 9999, 3, false),
+        (Doubt::Unproven, 9, 3, 9999, false),
+        (Doubt::Claimed, 2, 599, 9999, false),
+        (Doubt::Claimed, 2, 9999, 599, false),
+        (Doubt::Claimed, 2, 600, 600, true),
+        (Doubt::Claimed, 1, 600, 600, false),
+    ];
+    for (doubt, passes, here, there, expected) in table {
+        let absence = Absence {
+            passes,
+            here: Duration::from_secs(here),
+            there: Duration::from_secs(there),
+        };
+        assert_eq!(
+            is_given_up(doubt, absence),
+            expected,
+            "{doubt:?} {absence:?}"
+        );
+    }
+}
+
+/// Seconds by this machine's clock and by the cluster's, of passes that see an unproven submission.
+#[test]
+fn a_clock_that_is_set_shortens_no_wait() {
+    let shown = |passes: &[(i64, i64)]| {
+        let mut fixture = Fixture::parse("//- p/.state/pipeline.json\n{\"phase\": \"RUN\"}\n");
+        let intent = crate::settle::tests::intent("Q-001");
+        let mut facts = fixture.facts();
+        let start = fixture.now;
+        let mut shown = Vec::new();
+        for (here, there) in passes {
+            fixture.now = start + SignedDuration::from_secs(*here);
+            let receipt = Receipt::Unproven {
+                message: "Socket timed out".to_owned(),
+                at: start + SignedDuration::from_secs(*there),
+            };
+            let mut seen = Observations::none();
+            seen.receipts
+                .insert(intent.request.token.clone(), Ok(receipt));
+            shown.push(judged(&intent, &mut facts, &seen, &fixture));
+        }
+        shown.join(" ")
+    };
+    assert_eq!(shown(&[(0, 7), (60, 67), (120, 127)]), "Wait Wait Abandon");
+    // Ours is set forward by an hour, theirs is, ours back and then right again.
+    assert_eq!(
+        shown(&[(0, 0), (3600, 2), (3718, 120)]),
+        "Wait Wait Abandon"
+    );
+    assert_eq!(
+        shown(&[(0, 0), (2, 3600), (120, 3718)]),
+        "Wait Wait Abandon"
+    );
+    assert_eq!(
+        shown(&[(3600, 0), (60, 60), (120, 120), (180, 180)]),
+        "Wait Wait Wait Abandon"
+    );
+    assert_eq!(
+        shown(&[(0, 3600), (60, 60), (120, 120), (180, 180)]),
+        "Wait Wait Wait Abandon"
+    );
+    // A machine that slept has waited.
+    assert_eq!(shown(&[(0, 0), (7200, 7200)]), "Wait Abandon");
 }
 
 #[test]
@@ -225,7 +307,7 @@ fn a_submission_is_adopted_sent_again_or_given_up_for_a_reason() {
     assert_eq!(with(&["absent"]), "Resend");
     assert_eq!(with(&["refused invalid account"]), "Refused");
     assert_eq!(
-        with(&["unclear", "unclear", "unclear"]),
+        with(&["unproven", "unproven", "unproven"]),
         "Wait | Wait | Abandon"
     );
     // `sbatch` may be at work on what is claimed, for two minutes of its own retries and as long as its calls take.
@@ -238,6 +320,15 @@ fn a_submission_is_adopted_sent_again_or_given_up_for_a_reason() {
         with(&["none", "none", "none", "none"]),
         "Wait | Wait | Wait | Wait"
     );
+    // The scheduler has taken it, or nothing can be seen of it: no length of time proves that there is no job.
+    for answer in ["nameless", "unreadable"] {
+        assert_eq!(with(&[answer; 30]), ["Wait"; 30].join(" | "), "{answer}");
+    }
+    // What had been claimed for ten minutes has ended this moment: its own wait begins.
+    claimed.fill("claimed");
+    let mut late = claimed[..10].to_vec();
+    late.extend(["unproven"; 3]);
+    assert_eq!(with(&late), waits(12));
     // Nothing was sent, and the person took the item back: it is not sent after all.
     let parked = "## PARKED\n\n### Q-001: a\n";
     assert_eq!(submission(parked, 1, &["ralph-q001-t1 absent"]), "Abandon");

@@ -442,6 +442,37 @@ fn a_node_failure_is_retried_once_and_then_asked_about() {
     }
 }
 
+/// A workspace may let a time limit be tried again, which only costs time; where a person is asked because a retry does
+/// harm, or because a job may live, its setting is no answer.
+#[test]
+fn a_setting_answers_no_question_that_is_for_a_person() {
+    for (class, report, log, word) in [
+        ("slurm_timeout", "1001 TIMEOUT 0:0", "epoch 3\n", "READY"),
+        (
+            "disk_quota",
+            "1001 FAILED 1:0",
+            "OSError: [Errno 122] Disk quota exceeded\n",
+            "FAILED",
+        ),
+        ("unknown", "1001 FAILED 120:0", "", "FAILED"),
+    ] {
+        let mut fixture = running("");
+        fixture.settings.retry.insert(class.to_owned(), 9);
+        ended(&mut fixture, report, log, &[]);
+        let facts = fixture.facts();
+        let found = facts.view.completed_runs.iter();
+        let classes: Vec<_> = found
+            .filter_map(|run| run.failure_class.as_deref())
+            .collect();
+        assert!(classes.contains(&class), "{classes:?}");
+        assert_eq!(
+            facts.item("Q-001").unwrap().section.title(),
+            word,
+            "{class}"
+        );
+    }
+}
+
 #[test]
 fn cancelled_timeout_and_suspicious_runs_are_called_what_they_are() {
     let mut cancelled = running("");

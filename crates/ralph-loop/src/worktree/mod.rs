@@ -11,6 +11,7 @@
 mod alone;
 mod aside;
 mod assign;
+mod capture;
 mod error;
 mod gone;
 mod index;

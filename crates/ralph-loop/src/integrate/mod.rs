@@ -14,6 +14,7 @@ mod error;
 mod fast_forward;
 mod fit;
 mod line;
+mod merge;
 mod rebase;
 #[cfg(test)]
 mod tests;
@@ -259,42 +260,6 @@ impl Integrator {
         Ok(is_on_tip && self.git.is_ancestor(&order.work.base, tip).await?)
     }
 
-    async fn on_merged(
-        &self,
-        worktrees: &Worktrees,
-        order: &Order<'_>,
-        tip: &ObjectId,
-    ) -> Result<Integrated, IntegrateError> {
-        let commit = self.plain_commit(worktrees, order).await?;
-        let base = &order.work.base;
-        // An agent that amends a commit of the base may have taken something out of it, which is its work.
-        let stands_on_base = order.work.head == *base;
-        let is_common =
-            !stands_on_base && self.git.merge_base(tip, &commit).await?.as_ref() == Some(base);
-        let has_left = !is_common && !self.git.is_ancestor(base, tip).await?;
-        let is_amended =
-            !is_common && !stands_on_base && !self.git.is_ancestor(base, &commit).await?;
-        let Merged { tree, conflicts } = if has_left || is_amended {
-            self.git.merged_since(base, tip, &commit).await?
-        } else {
-            self.git.merged(tip, &commit).await?
-        };
-        if !conflicts.is_empty()
-            && !self
-                .is_only_our_tick(worktrees, order, tip, &conflicts)
-                .await?
-        {
-            let paths = conflicts;
-            return Ok(Integrated::Conflict { commit, paths });
-        }
-        let parents = match self.strategy {
-            Strategy::Merge if !has_left => vec![tip, &commit],
-            _ => vec![tip],
-        };
-        let made = self.finish(worktrees, order, parents, Some(&tree), tip);
-        Ok(Integrated::Made(made.await?))
-    }
-
     /// Commits the work on its branch with the tick of its row, for a pull request. The base is not looked at.
     ///
     /// # Errors
@@ -415,23 +380,6 @@ impl Integrator {
             onto: tip.clone(),
             is_ticked,
         })
-    }
-
-    /// Whether nothing conflicts but the plan, and that by the tick alone that a commit of ours has made on a base
-    /// that has moved since: a row beside it was ticked meanwhile. What the agent did to the plan is not in its work.
-    async fn is_only_our_tick(
-        &self,
-        worktrees: &Worktrees,
-        order: &Order<'_>,
-        tip: &ObjectId,
-        conflicts: &[String],
-    ) -> Result<bool, IntegrateError> {
-        let Some(tick) = order.tick.filter(|tick| worktrees.is_protected(tick.path)) else {
-            return Ok(false);
-        };
-        let is_possible = order.work.is_committed && conflicts.iter().all(|path| path == tick.path);
-        let plan = self.plans.read(&self.git, tip, tick.path);
-        Ok(is_possible && plan.await?.is_some())
     }
 }
 

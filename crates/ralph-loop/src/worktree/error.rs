@@ -1,6 +1,6 @@
 //! What can be wrong with a worktree.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ralph_core::error::{Code, Coded, Hint};
 use ralph_core::store::atomic::StoreError;
@@ -72,6 +72,17 @@ pub enum WorktreeError {
         /// The first of them.
         name: String,
     },
+}
+
+impl WorktreeError {
+    /// Git says that it made a worktree, and there is none.
+    pub(super) fn no_git_dir(path: &Path) -> Self {
+        Self::Git(GitError::Answer {
+            command: "git worktree add".to_owned(),
+            found: format!("no git folder for {}", path.display()),
+            expected: "one below `worktrees/` in the repository's git folder",
+        })
+    }
 }
 
 impl Coded for WorktreeError {

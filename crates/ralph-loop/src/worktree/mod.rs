@@ -1,8 +1,8 @@
 //! One git worktree and branch per attempt; what a crash left of them.
 //!
-//! A worktree is *prepared* (made, without any files, or taken over from an attempt that has ended), *assigned* to an
-//! attempt (one run of git, which brings the files), its work is *captured* ([`Work`]) and *committed* on the branch, and it is *released*: removed once its work
-//! is in the base or on a branch. [`Worktrees::sweep`] does the same for what a killed loop left behind.
+//! A worktree is *prepared* (made, without files, or taken over from an attempt that has ended), *assigned* to an attempt
+//! (one run of git brings the files), its work is *captured* ([`Work`]) and *committed* on the branch, and it is
+//! *released*: removed once its work is in the base or on a branch. [`Worktrees::sweep`] does it after a killed loop.
 //!
 //! Worktrees lie beside the repository, in `<repository>-worktrees/`, or in `.ralph/worktrees/` where nothing may be
 //! written beside it. What must never be here: a removal of what is on no branch, a branch deleted or moved over
@@ -11,6 +11,7 @@
 mod alone;
 mod aside;
 mod assign;
+mod capture;
 mod error;
 mod gone;
 mod index;
@@ -208,7 +209,9 @@ impl Worktrees {
         let arguments = ["worktree", "add", "--quiet", "--detach", "--no-checkout"];
         let call = self.git.call(&arguments).without_hooks();
         let made = match call.arg(&path).arg(commit.as_str()).run().await {
-            Ok(_) => self.git_dir_of(&path).ok_or_else(|| no_git_dir(&path)),
+            Ok(_) => self
+                .git_dir_of(&path)
+                .ok_or_else(|| WorktreeError::no_git_dir(&path)),
             Err(error) => Err(error.into()),
         };
         let marked = made.and_then(|git_dir| {
@@ -441,12 +444,4 @@ fn embedded(path: &Path, folders: &[String]) -> WorktreeError {
         path: path.to_owned(),
         folders: folders.to_owned(),
     }
-}
-
-fn no_git_dir(path: &Path) -> WorktreeError {
-    WorktreeError::Git(GitError::Answer {
-        command: "git worktree add".to_owned(),
-        found: format!("no git folder for {}", path.display()),
-        expected: "one below `worktrees/` in the repository's git folder",
-    })
 }

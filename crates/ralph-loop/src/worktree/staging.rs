@@ -33,6 +33,9 @@ impl Worktrees {
         assigned: &Assigned,
         others: &[Change],
     ) -> Result<(), WorktreeError> {
+        if others.is_empty() {
+            return Ok(());
+        }
         let mut input = Vec::new();
         for change in others {
             // Mode 0 takes the entry out (git-update-index(1)).

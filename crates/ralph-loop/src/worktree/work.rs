@@ -1,26 +1,17 @@
-//! What an agent has done in its worktree: found, cleaned of what is not its business, committed on its branch.
+//! The work of an attempt ([`Work`], as it is captured), and its commit on the branch of the attempt.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use ralph_core::store::atomic;
 use ralph_core::time::Timestamp;
 
-use super::index::{Index, START_INDEX};
-use super::mark::{Found, Mark};
-use super::notes::is_note;
+use super::mark::Mark;
 use super::{Assigned, WorktreeError, Worktrees};
-use crate::git::changes::{Change, raw_changes};
+use crate::git::changes::Change;
 use crate::git::import::{FileChange, NewCommit, Parent};
 use crate::git::lineage::Touched;
-use crate::git::refs::loose;
 use crate::git::{GitError, ObjectId};
 
-/// How long a lock may be held by a git command of a loop that was killed, and the pause between two looks.
-const LOCK_PATIENCE: Duration = Duration::from_millis(500);
-const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// The work of an attempt, all of it in the object store of the repository. Nothing refers to it yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Work {
@@ -78,109 +69,6 @@ pub(crate) fn touched(changes: &[Change]) -> Touched {
 }
 
 impl Worktrees {
-    /// Finds what was done. The agent and all that it started have ended. One run of git, one more where the agent
-    /// has made commits, and one where files of the loop were changed.
-    ///
-    /// # Errors
-    /// [`WorktreeError::Gone`]; git gives no answer.
-    pub async fn capture(&self, assigned: &Assigned) -> Result<Work, WorktreeError> {
-        self.look_around(assigned).await?;
-        if !self.has(assigned) {
-            let tip = self.git.tip(&assigned.reference()).await?;
-            let is_own = tip.is_some_and(|tip| tip != assigned.start);
-            return Err(WorktreeError::Gone {
-                path: assigned.path.clone(),
-                branch: is_own.then(|| assigned.branch.clone()),
-            });
-        }
-        self.break_locks(assigned).await?;
-        if let Some((tip, base)) = self.committed(assigned).await? {
-            return self.recall(assigned, tip, base).await;
-        }
-        let unfinished = self.unfinished(assigned).await?;
-        let mut head = self.head(assigned).await?;
-        let inside = self.inside(assigned).await;
-        self.add_all(assigned, &inside).await?;
-        let mut all = self.changes(assigned).await?;
-        let mut base = assigned.start.clone();
-        if let Some(common) = self.parted_at(assigned, &head, &all).await? {
-            all = self.changes_since(assigned, &common).await?;
-            base = common;
-        }
-        let (changes, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|change| {
-            let is_linked = || inside.linked.contains(&change.raw_path);
-            self.is_work(change) && (!change.is_new_repository() || is_linked())
-        });
-        if !others.is_empty() {
-            self.put_back(assigned, &others).await?;
-        }
-        let tree = if changes.is_empty() || head == assigned.start {
-            None
-        } else {
-            Some(self.write_tree(assigned).await?)
-        };
-        let paths = others.iter().map(|change| &change.path);
-        let protected = paths
-            .filter(|path| self.is_protected(path))
-            .cloned()
-            .collect();
-        // Only gone back: the branch stays where it was.
-        let went_back =
-            (changes.is_empty() && head == base && head != assigned.start).then_some(head.clone());
-        if went_back.is_some() {
-            head = assigned.start.clone();
-            base = head.clone();
-        }
-        Ok(Work {
-            head,
-            base,
-            went_back,
-            changes,
-            tree,
-            protected,
-            embedded: inside.embedded,
-            submodules: inside.submodules,
-            worktrees: inside.worktrees,
-            unfinished,
-            is_committed: false,
-        })
-    }
-
-    /// What differs between the start and the index of a worktree: seen in the index as it was at the start, and asked
-    /// of git where that is not there or nothing usual.
-    async fn changes(&self, assigned: &Assigned) -> Result<Vec<Change>, WorktreeError> {
-        let (digits, git_dir) = (assigned.start.as_str().len(), assigned.git_dir.clone());
-        let seen = tokio::task::spawn_blocking(move || {
-            let before = Index::read(&git_dir.join(START_INDEX), digits)?;
-            Some(Index::read(&git_dir.join("index"), digits)?.since(&before))
-        });
-        if let Ok(Some(changes)) = seen.await {
-            return Ok(changes);
-        }
-        Ok(self.changes_since(assigned, &assigned.start).await?)
-    }
-
-    /// What differs between a commit and the index of a worktree.
-    async fn changes_since(
-        &self,
-        assigned: &Assigned,
-        commit: &ObjectId,
-    ) -> Result<Vec<Change>, GitError> {
-        let question = [
-            "diff-index",
-            "--cached",
-            "--raw",
-            "-z",
-            "--no-abbrev",
-            "--no-renames",
-            "--ignore-submodules=none",
-            commit.as_str(),
-        ];
-        let call = self.git.call(&question);
-        let call = call.within(&assigned.path, &assigned.git_dir);
-        Ok(raw_changes(&call.run().await?.stdout))
-    }
-
     /// How many files the work deletes where those are all that there were but for those of the loop, and nothing comes
     /// instead. Such a commit is more often a mistake, an agent's or git's, than what somebody wants; of a single file
     /// it is just that file.
@@ -202,98 +90,6 @@ impl Worktrees {
             deleted.contains(path) || self.is_protected(&String::from_utf8_lossy(path))
         };
         Ok(files.all(is_gone).then_some(deleted.len()))
-    }
-
-    /// The commit on the branch that holds the work already, made before a crash, and what it was made on.
-    async fn committed(
-        &self,
-        assigned: &Assigned,
-    ) -> Result<Option<(ObjectId, ObjectId)>, WorktreeError> {
-        let Found::Mark(Mark::Committing { head, onto, .. }) = Mark::read(&assigned.git_dir) else {
-            return Ok(None);
-        };
-        let tip = self.git.tip(&assigned.reference()).await?;
-        let base = onto.unwrap_or_else(|| assigned.start.clone());
-        Ok(tip.filter(|tip| *tip != head).map(|tip| (tip, base)))
-    }
-
-    /// The work as it was committed.
-    async fn recall(
-        &self,
-        assigned: &Assigned,
-        tip: ObjectId,
-        base: ObjectId,
-    ) -> Result<Work, WorktreeError> {
-        let start = &assigned.start;
-        let is_older = base != *start && self.git.is_ancestor(&base, start).await?;
-        let since = if is_older { &base } else { start };
-        let changes = self.git.changes_between(since, &tip).await?;
-        let tree = self.tree_of(&tip).await?;
-        let inside = self.inside(assigned).await;
-        Ok(Work {
-            head: tip,
-            base,
-            went_back: None,
-            tree: Some(tree).filter(|_| !changes.is_empty()),
-            changes,
-            protected: Vec::new(),
-            embedded: inside.embedded,
-            submodules: inside.submodules,
-            worktrees: inside.worktrees,
-            unfinished: self.unfinished(assigned).await?,
-            is_committed: true,
-        })
-    }
-
-    /// Whether a change belongs into the commit. A note that the user keeps out of git stays out of it.
-    pub(super) fn is_work(&self, change: &Change) -> bool {
-        let is_users_own = || {
-            change.status == 'A'
-                && is_note(&change.path)
-                && self.git.top().join(&change.path).exists()
-        };
-        !self.is_protected(&change.path) && !is_users_own()
-    }
-
-    /// The commit that the worktree is at, without a run of git as long as its files say so.
-    async fn head(&self, assigned: &Assigned) -> Result<ObjectId, WorktreeError> {
-        let text = fs::read_to_string(assigned.git_dir.join("HEAD")).unwrap_or_default();
-        let known = match text.trim_end().strip_prefix("ref: ") {
-            Some(reference) => loose(self.git.common_dir(), reference),
-            None => text.trim_end().parse().ok(),
-        };
-        if let Some(head) = known {
-            return Ok(head);
-        }
-        let call = self
-            .git
-            .call(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]);
-        let call = call.within(&assigned.path, &assigned.git_dir);
-        let output = call.accepting(&[0, 1, 128]).await?;
-        // A branch without a commit yet: the work is what lies in the folder.
-        Ok(output
-            .text()
-            .parse()
-            .unwrap_or_else(|_| assigned.start.clone()))
-    }
-
-    /// Removes the locks of a git command that was killed: those of this worktree and of its branch, and no others. The
-    /// agent and all that it started are dead; a git command of a killed loop may live for a moment, and is waited for.
-    async fn break_locks(&self, assigned: &Assigned) -> Result<(), WorktreeError> {
-        let common = self.git.common_dir();
-        let locks = [
-            assigned.git_dir.join("index.lock"),
-            assigned.git_dir.join("HEAD.lock"),
-            common.join(format!("{}.lock", assigned.reference())),
-        ];
-        let deadline = tokio::time::Instant::now() + LOCK_PATIENCE;
-        for lock in locks {
-            while lock.exists() && tokio::time::Instant::now() < deadline {
-                tokio::time::sleep(LOCK_PAUSE).await;
-            }
-            atomic::remove_unsynced(&lock)?;
-        }
-        Ok(())
     }
 
     pub(super) fn id(&self, command: &str, found: &str) -> Result<ObjectId, GitError> {

@@ -50,7 +50,7 @@ pub(crate) use work::touched;
 use self::mark::Mark;
 use self::place::{beside, check_prefix, place, plain};
 use crate::git::refs::Base;
-use crate::git::{Call, Git, GitError, ObjectId};
+use crate::git::{Call, Git, ObjectId};
 
 /// Worktrees are called by this letter and a number. The folder may hold others, which are not ours.
 const PREFIX_OF_NAMES: &str = "w";

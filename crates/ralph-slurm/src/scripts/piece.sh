@@ -5,8 +5,9 @@ parts=$root/.ralph/parts
 add() { # NAME OFFSET PATH MODE SECONDS
   if [ "$2" = 0 ]; then
     mkdir -p "$parts" || return
-    # What a broken connection left of others; nobody comes back for it.
-    find "$parts" -type f -mmin +1440 -exec rm -f {} +
+    # What a broken connection left, and nobody comes back for, becomes this one: it takes no room for ever.
+    left=$(find "$parts" -type f -mmin +1440 | head -n 1)
+    [ -z "$left" ] || mv -f "$left" "$parts/$1" || return
     : >"$parts/$1" || return
   fi
   [ "$(stat -c %s "$parts/$1")" = "$2" ] || { printf 'a piece at %s does not follow what has arrived\n' "$2" >&2 && return 1; }

@@ -216,7 +216,7 @@ submit_one() {
     return
   fi
   if [ -n "$item" ] && [ -e "$items/.turn.$((turn + 1))" ]; then
-    rm -f "$folder/claim"
+    mv -f "$folder/claim" "$folder/returned.$bundle"
     said='' complained='another submission of it has come in between'
     answer item
     return

@@ -1,48 +1,41 @@
 //! Work that does not go on, and worktrees that do not go: kept where they are, and named in the attempt's record.
 
 use super::PoolError;
-use super::finish::{End, Finishing, Release};
+use super::attempt_end::{End, SafeWork, Undelivered};
+use super::finish::Finishing;
 use super::ready::words;
 use super::schedule::Ended;
 use super::shop::Shop;
-use crate::attempt::{Closing, ForTask};
 use crate::git::GitError;
 use crate::integrate::IntegrateError;
 use crate::outcome::Outcome;
-use crate::worktree::{Prepared, Safe, Work, WorktreeError};
+use crate::worktree::{Safe, Work, WorktreeError};
 
 /// Work that does not go on is kept on its branch and named. One that was put aside before is found there. What cannot
 /// be put aside stays in its worktree, which is named then.
 pub(super) async fn put_aside(
     shop: &Shop,
     attempt: &Finishing,
-    mut closing: Closing,
-    ended: Ended,
+    mut why: Undelivered,
 ) -> Result<End, PoolError> {
     let (worktrees, assigned) = (&attempt.site.worktrees, &attempt.assigned);
-    let kept = if assigned.path.is_dir() {
-        let message = format!(
-            "ralph: unfinished work on {} ({})",
-            attempt.record.task.id, closing.outcome
-        );
-        match worktrees.keep(assigned, &message, shop.env.now()).await {
-            Ok((found, spare)) => {
-                attempt.site.put_by(spare);
-                found
-            }
-            Err(error) => {
-                add(&mut closing, &stays(attempt, &error));
-                worktrees.kept_before(assigned).await?
-            }
-        }
-    } else {
-        worktrees.kept_before(assigned).await?
-    };
-    if let Some(kept) = kept {
-        closing.branch = Some(kept.branch);
-        closing.commit = Some(kept.commit.to_string());
+    if !assigned.path.is_dir() {
+        return as_it_was_kept(attempt, why).await;
     }
-    Ok(End::new(closing, ended))
+    let message = format!(
+        "ralph: unfinished work on {} ({})",
+        attempt.record.task.id, why.outcome
+    );
+    match worktrees.keep(assigned, &message, shop.env.now()).await {
+        Ok((kept, spare)) => {
+            attempt.site.put_by(spare);
+            Ok(End::undelivered(why, kept))
+        }
+        Err(error) => {
+            why.reason = joined(Some(why.reason), &stays(attempt, &error));
+            as_it_was_kept(attempt, why).await
+        }
+    }
 }
 
 /// The end of an attempt whose work git does not take down, such as for a file that cannot be read. It stays in its
@@ -51,14 +44,13 @@ pub(super) async fn uncaptured(
     attempt: &Finishing,
     error: &WorktreeError,
 ) -> Result<End, PoolError> {
-    let reason = Some(stays(attempt, error));
-    let mut closing = Closing::new(Outcome::Crashed, reason, ForTask::Open);
-    let worktrees = &attempt.site.worktrees;
-    if let Some(kept) = worktrees.kept_before(&attempt.assigned).await? {
-        closing.branch = Some(kept.branch);
-        closing.commit = Some(kept.commit.to_string());
-    }
-    Ok(End::new(closing, Ended::Tried))
+    let why = Undelivered::new(Outcome::Crashed, stays(attempt, error), Ended::Tried);
+    as_it_was_kept(attempt, why).await
+}
+
+async fn as_it_was_kept(attempt: &Finishing, why: Undelivered) -> Result<End, PoolError> {
+    let kept = attempt.site.worktrees.kept_before(&attempt.assigned);
+    Ok(End::undelivered(why, kept.await?))
 }
 
 /// Whether git has said no, and would say so again.
@@ -103,14 +95,14 @@ fn unfinished(work: &Work) -> Option<String> {
 pub(super) async fn tell_of(
     shop: &Shop,
     attempt: &Finishing,
-    closing: &mut Closing,
-    release: Option<&Release>,
+    end: &mut End,
 ) -> Result<(), PoolError> {
     let (worktrees, assigned) = (&attempt.site.worktrees, &attempt.assigned);
     worktrees
         .take_notes()
         .into_iter()
         .for_each(|note| shop.note(note));
+    let reason = &mut end.closing.reason;
     let asides = if attempt.is_resumed {
         worktrees.find_asides(assigned).await?
     } else {
@@ -119,12 +111,12 @@ pub(super) async fn tell_of(
     if !asides.is_empty() {
         let words = format!("commits that the agent left are on {}", asides.join(", "));
         shop.note(format!("{}: {words}", attempt.record.task.id));
-        add(closing, &words);
+        *reason = Some(joined(reason.take(), &words));
     }
-    if let Some(Release::Merged(_, work) | Release::OnBranch(_, work)) = release
+    if let Some(SafeWork { work, .. }) = &end.safe
         && let Some(error) = held(attempt, work)
     {
-        add(closing, &words(&error));
+        *reason = Some(joined(reason.take(), &words(&error)));
     }
     Ok(())
 }
@@ -138,22 +130,19 @@ fn held(attempt: &Finishing, work: &Work) -> Option<WorktreeError> {
 
 /// Gives the worktree of an attempt back. Its work is safe, so that a worktree which does not go is no failure of the
 /// attempt: it is named, and the next start looks at it again.
-pub(super) async fn release(
-    shop: &Shop,
-    attempt: &Finishing,
-    release: &Release,
-) -> Option<Prepared> {
-    let (safe, work) = match release {
-        Release::Merged(commit, work) => (Safe::Merged(commit), work),
-        Release::OnBranch(commit, work) => (Safe::OnBranch(commit), work),
+pub(super) async fn release(shop: &Shop, attempt: &Finishing, safe: &SafeWork, is_merged: bool) {
+    let SafeWork { commit, work } = safe;
+    let safe = if is_merged {
+        Safe::Merged(commit)
+    } else {
+        Safe::OnBranch(commit)
     };
     let worktrees = &attempt.site.worktrees;
     match worktrees.release(&attempt.assigned, work, safe).await {
-        Ok(spare) => spare,
+        Ok(spare) => attempt.site.put_by(spare),
         Err(error) => {
             let what = stays(attempt, &error);
             shop.note(format!("{}: {what}", attempt.record.task.id));
-            None
         }
     }
 }
@@ -168,12 +157,12 @@ fn stays(attempt: &Finishing, error: &WorktreeError) -> String {
     format!("{why}; the worktree {path} was left as it is")
 }
 
-/// Adds words to the reason of an end.
-fn add(closing: &mut Closing, words: &str) {
-    closing.reason = Some(match closing.reason.take() {
+/// The reason of an end, with more words.
+fn joined(reason: Option<String>, words: &str) -> String {
+    match reason {
         // After a crash it was said before.
         Some(reason) if reason.contains(words) => reason,
         Some(reason) => format!("{reason}; {words}"),
         None => words.to_owned(),
-    });
+    }
 }

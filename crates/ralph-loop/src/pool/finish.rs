@@ -1,25 +1,30 @@
-//! From an agent's end to a record: its work is checked, delivered or kept; its task is settled. Runs beside the next
-//! agent, and again after a crash ([`crate::recovery`]): every step finds what it did before.
+//! From an agent's end to a record, beside the next agent. One line of steps: the work is taken down, checked, delivered
+//! or put aside, and how that ended is written down ([`super::close`]).
+//!
+//! After a crash ([`crate::recovery`]) the line is entered again where the record says: every step finds what it did
+//! before.
 
 use std::rc::Rc;
 use std::sync::Arc;
 
 use super::PoolError;
 use super::aside::{self, put_aside};
+use super::attempt_end::{End, Undelivered};
 use super::checks;
+use super::close::close;
 use super::judge::Judgement;
 use super::line::Shipment;
+use super::merge::integrate;
+use super::message::message;
+use super::push::{push, send};
 use super::ready::words;
 use super::schedule::Ended;
 use super::shop::{Shop, Site};
 use crate::agent::Ending;
-use crate::attempt::{AttemptRecord, Closing, ForTask, Phase};
-use crate::budget::Settlement;
+use crate::attempt::{AttemptRecord, Closing, Phase};
 use crate::git::ObjectId;
 use crate::outcome::Outcome;
-use crate::plan::Settled;
-use crate::record::{AttemptLine, SCHEMA_VERSION};
-use crate::task::Task;
+use crate::record::AttemptLine;
 use crate::worktree::{Assigned, Work};
 
 /// An attempt whose agent has ended.
@@ -42,36 +47,36 @@ pub(crate) struct Finished {
     pub(crate) is_misconfigured: bool,
 }
 
-/// How an attempt ends, and what is still to be done about its worktree.
-pub(super) struct End {
-    closing: Closing,
-    ended: Ended,
-    halt: Option<String>,
-    is_misconfigured: bool,
-    release: Option<Release>,
+/// Where the line of steps is entered.
+#[derive(Debug)]
+enum Step {
+    /// Its work is checked, then delivered.
+    Check,
+    /// Its work has passed.
+    Deliver,
+    /// Its work is a commit on its branch, and its worktree is gone.
+    Send(ObjectId),
+    /// Nothing of it is delivered.
+    PutAside(Undelivered),
+    /// How it ends is known.
+    Close(Closing),
 }
 
-/// A worktree whose work is safe.
-pub(super) enum Release {
-    Merged(ObjectId, Work),
-    OnBranch(ObjectId, Work),
-}
-
-impl End {
-    pub(super) fn new(closing: Closing, ended: Ended) -> Self {
-        Self {
-            closing,
-            ended,
-            halt: None,
-            is_misconfigured: false,
-            release: None,
+impl Step {
+    fn after_crash(record: &AttemptRecord, has_worktree: bool) -> Self {
+        if let Some(closing) = &record.closing {
+            return Self::Close(closing.clone());
         }
-    }
-
-    pub(super) fn releasing(self, release: Release) -> Self {
-        Self {
-            release: Some(release),
-            ..self
+        match (record.phase, has_worktree, &record.commit) {
+            (Phase::Checking, true, _) => Self::Check,
+            (Phase::Delivering, true, _) => Self::Deliver,
+            (Phase::Delivering, false, Some(commit)) => Self::Send(commit.clone()),
+            // While its agent ran, or before its end was known.
+            _ => Self::PutAside(Undelivered::new(
+                Outcome::Interrupted,
+                "the loop was killed",
+                Ended::Untried,
+            )),
         }
     }
 }
@@ -87,120 +92,105 @@ pub(crate) async fn finish(
         // It may have been in the middle of a commit.
         attempt.site.git.break_abandoned_locks(shop.env.now())?;
     }
-    let end = match judgement {
+    let step = match judgement {
         Judgement::Check => {
             attempt.record.phase = Phase::Checking;
             shop.attempts.write_durably(&attempt.record).await?;
-            check(&shop, &mut attempt).await?
+            Step::Check
         }
         Judgement::Over {
             outcome,
             reason,
             ended,
             halt,
-        } => {
-            let closing = Closing::new(outcome, Some(reason), ForTask::Open);
-            let end = Box::pin(put_aside(&shop, &attempt, closing, ended)).await?;
-            End { halt, ..end }
-        }
+        } => Step::PutAside(Undelivered {
+            halt,
+            ..Undelivered::new(outcome, reason, ended)
+        }),
     };
+    let end = go_on(&shop, &mut attempt, step).await?;
     close(&shop, attempt, end).await
 }
 
 /// Goes on with an attempt that a crash cut off, where it was. What git has refused a second time is not tried for
 /// ever.
 pub(crate) async fn resume(shop: Rc<Shop>, mut attempt: Finishing) -> Result<Finished, PoolError> {
-    let end = match go_on(&shop, &mut attempt).await {
+    let has_worktree = attempt.site.worktrees.has(&attempt.assigned);
+    let step = Step::after_crash(&attempt.record, has_worktree);
+    let end = match go_on(&shop, &mut attempt, step).await {
         Err(error) if aside::is_refused(&error) => {
-            let reason = Some(words(&error));
-            let closing = Closing::new(Outcome::Crashed, reason, ForTask::Open);
-            put_aside(&shop, &attempt, closing, Ended::Tried).await?
+            let why = Undelivered::new(Outcome::Crashed, words(&error), Ended::Tried);
+            Box::pin(put_aside(&shop, &attempt, why)).await?
         }
         end => end?,
     };
     close(&shop, attempt, end).await
 }
 
-async fn go_on(shop: &Shop, attempt: &mut Finishing) -> Result<End, PoolError> {
-    let is_there = attempt.site.worktrees.has(&attempt.assigned);
-    match (attempt.record.closing.take(), attempt.record.phase) {
-        (Some(closing), _) => Ok(End::new(closing, Ended::Settled)),
-        (None, Phase::Checking) if is_there => check(shop, attempt).await,
-        (None, Phase::Delivering) if !is_there => match attempt.record.commit.clone() {
-            Some(commit) => super::push::send(shop, attempt, commit).await,
-            None => lost(shop, attempt).await,
-        },
-        (None, Phase::Delivering) => {
-            match attempt.site.worktrees.capture(&attempt.assigned).await {
-                Ok(work) => deliver(shop, attempt, work).await,
-                Err(error) => aside::uncaptured(attempt, &error).await,
-            }
-        }
-        (None, _) => lost(shop, attempt).await,
-    }
-}
-
-/// The loop was killed while its agent ran, or before its end was known.
-async fn lost(shop: &Shop, attempt: &Finishing) -> Result<End, PoolError> {
-    let reason = Some("the loop was killed".to_owned());
-    let closing = Closing::new(Outcome::Interrupted, reason, ForTask::Open);
-    put_aside(shop, attempt, closing, Ended::Untried).await
-}
-
-/// The repository's own checks, then delivery.
-async fn check(shop: &Shop, attempt: &mut Finishing) -> Result<End, PoolError> {
+/// From a step to how the attempt ends. What is large and not the usual way is set apart: there is such a future for
+/// each attempt that ends.
+async fn go_on(shop: &Shop, attempt: &mut Finishing, step: Step) -> Result<End, PoolError> {
+    let is_checked = match step {
+        Step::Close(closing) => return Ok(End::known(closing)),
+        Step::PutAside(why) => return Box::pin(put_aside(shop, attempt, why)).await,
+        Step::Send(commit) => return Box::pin(send(shop, attempt, commit)).await,
+        Step::Check => false,
+        Step::Deliver => true,
+    };
     let work = match attempt.site.worktrees.capture(&attempt.assigned).await {
         Ok(work) => work,
         Err(error) => return aside::uncaptured(attempt, &error).await,
     };
-    if let Some(reason) = aside::unfit(attempt, &work).await? {
-        let closing = Closing::new(Outcome::GatesFailed, Some(reason), ForTask::Open);
-        return put_aside(shop, attempt, closing, Ended::Tried).await;
+    if !is_checked && let Some(why) = check(shop, attempt, &work).await? {
+        return Box::pin(put_aside(shop, attempt, why)).await;
+    }
+    // Checks may have written files; what is delivered is what the agent left.
+    deliver(shop, attempt, work).await
+}
+
+/// The repository's own checks, where there is something to check; the answer is why the work is not delivered.
+async fn check(
+    shop: &Shop,
+    attempt: &mut Finishing,
+    work: &Work,
+) -> Result<Option<Undelivered>, PoolError> {
+    let failed = |reason| Undelivered::new(Outcome::GatesFailed, reason, Ended::Tried);
+    if let Some(reason) = aside::unfit(attempt, work).await? {
+        return Ok(Some(failed(reason)));
     }
     if work.is_empty() {
-        let (outcome, reason) = nothing_done(&attempt.record.denials, &work);
-        let closing = Closing::new(outcome, Some(reason), ForTask::Open);
-        return put_aside(shop, attempt, closing, Ended::Tried).await;
+        return Ok(Some(nothing_done(&attempt.record.denials, work)));
     }
-    // Set apart, as whatever is large and not the usual way: there is such a future for each attempt that ends.
     let Some(report) = Box::pin(checks::run(shop, attempt, &work.base)).await? else {
-        let reason = Some("stopped while its checks ran".to_owned());
-        let closing = Closing::new(Outcome::Interrupted, reason, ForTask::Open);
-        return put_aside(shop, attempt, closing, Ended::Untried).await;
+        let reason = "stopped while its checks ran";
+        let why = Undelivered::new(Outcome::Interrupted, reason, Ended::Untried);
+        return Ok(Some(why));
     };
     checks::tell(shop, attempt, &report);
     if let Some(gate) = report.unusable() {
         let reason = format!("the check `{}` {gate}", gate.command);
-        let closing = Closing::new(Outcome::ConfigError, Some(reason.clone()), ForTask::Open);
-        let end = put_aside(shop, attempt, closing, Ended::Untried).await?;
-        return Ok(End {
-            halt: Some(reason),
+        return Ok(Some(Undelivered {
+            halt: Some(reason.clone()),
             is_misconfigured: true,
-            ..end
-        });
+            ..Undelivered::new(Outcome::ConfigError, reason, Ended::Untried)
+        }));
     }
     if !report.has_passed() {
-        let closing = Closing::new(
-            Outcome::GatesFailed,
-            Some(checks::words(&report)),
-            ForTask::Open,
-        );
-        return put_aside(shop, attempt, closing, Ended::Tried).await;
+        return Ok(Some(failed(checks::words(&report))));
     }
     attempt.record.phase = Phase::Delivering;
     if !report.gates.is_empty() {
         // After a crash no check is run again. Where there are none, that is so in any case.
         shop.attempts.write_durably(&attempt.record).await?;
     }
-    // Checks may have written files; what is delivered is what the agent left.
-    deliver(shop, attempt, work).await
+    Ok(None)
 }
 
 /// Without a change, a tool that was refused is why.
-fn nothing_done(denials: &[String], work: &Work) -> (Outcome, String) {
+fn nothing_done(denials: &[String], work: &Work) -> Undelivered {
     if !denials.is_empty() {
         let reason = format!("refused: {}", denials.join(", "));
-        return (Outcome::PermissionDenied, reason);
+        return Undelivered::new(Outcome::PermissionDenied, reason, Ended::Tried);
     }
     let reason = match &work.went_back {
         Some(commit) => format!(
@@ -209,7 +199,7 @@ fn nothing_done(denials: &[String], work: &Work) -> (Outcome, String) {
         ),
         None => "the agent changed nothing".to_owned(),
     };
-    (Outcome::NoChange, reason)
+    Undelivered::new(Outcome::NoChange, reason, Ended::Tried)
 }
 
 async fn deliver(shop: &Shop, attempt: &mut Finishing, work: Work) -> Result<End, PoolError> {
@@ -223,169 +213,61 @@ async fn deliver(shop: &Shop, attempt: &mut Finishing, work: Work) -> Result<End
     });
     if attempt.site.delivery.is_some() {
         let order = shipment.order();
-        Box::pin(super::push::push(shop, attempt, &order)).await
+        Box::pin(push(shop, attempt, &order)).await
     } else {
-        super::merge::integrate(shop, attempt, &shipment).await
-    }
-}
-
-/// The longest first line of a commit's message, in characters.
-const LONGEST_SUBJECT: usize = 100;
-
-fn message(record: &AttemptRecord) -> String {
-    let text = crate::event::one_line(&record.task.row.text);
-    let summary = record.summary.as_deref().unwrap_or("").trim();
-    let trailers = format!(
-        "Ralph-Task: {}\nRalph-Attempt: {}\n",
-        record.task.id, record.attempt
-    );
-    commit_message(&text, summary, &trailers)
-}
-
-/// The task, whole in the body where the first line cannot hold it, then what the agent says of it.
-fn commit_message(task: &str, summary: &str, trailers: &str) -> String {
-    let whole = format!("ralph: {task}");
-    let (subject, task) = if whole.chars().count() > LONGEST_SUBJECT {
-        let cut: String = whole.chars().take(LONGEST_SUBJECT - 1).collect();
-        (format!("{}…", cut.trim_end()), task)
-    } else {
-        (whole, "")
-    };
-    let body = [task, summary].into_iter().filter(|part| !part.is_empty());
-    let body: String = body.map(|part| format!("{part}\n\n")).collect();
-    format!("{subject}\n\n{body}{trailers}")
-}
-
-/// Writes down how it ended, then does what follows from that. After a crash in between, all of it is done again.
-async fn close(shop: &Shop, mut attempt: Finishing, mut end: End) -> Result<Finished, PoolError> {
-    aside::tell_of(shop, &attempt, &mut end.closing, end.release.as_ref()).await?;
-    // A delivery that failed is not over: its record stays as it is, and the next start sends it again.
-    let is_over = end.closing.outcome != Outcome::DeliveryFailed;
-    if is_over {
-        attempt.record.closing = Some(end.closing.clone());
-        shop.attempts.write_durably(&attempt.record).await?;
-    }
-    if let Some(release) = &end.release {
-        let spare = aside::release(shop, &attempt, release).await;
-        attempt.site.put_by(spare);
-    }
-    let line = line(shop, &attempt.record, &end.closing);
-    settle(shop, &attempt, &end.closing, &line).await?;
-    shop.remember(&line, attempt.record.printed.take());
-    Ok(Finished {
-        line,
-        ended: end.ended,
-        halt: end.halt,
-        is_misconfigured: end.is_misconfigured,
-    })
-}
-
-/// The budget, the history, the plan; then the attempt is forgotten.
-async fn settle(
-    shop: &Shop,
-    attempt: &Finishing,
-    closing: &Closing,
-    line: &AttemptLine,
-) -> Result<(), PoolError> {
-    let record = &attempt.record;
-    let settlement = if line.spent {
-        Settlement::Spent
-    } else {
-        Settlement::Returned
-    };
-    shop.budget.settle(&record.attempt, settlement)?;
-    if !(attempt.is_resumed && is_recorded(shop, line)?) {
-        shop.records.append(line).await?;
-    }
-    let plan = Arc::clone(&shop.plan);
-    let (task, id, what) = (
-        record.task.clone(),
-        record.attempt.clone(),
-        closing.task.clone(),
-    );
-    let told = tokio::task::spawn_blocking(move || match what {
-        ForTask::Open => plan.revert(&task, &id),
-        ForTask::Done => plan.complete(&task, &id),
-        ForTask::Delivered(delivered) => plan.record_delivered(&task, &id, &delivered),
-    });
-    if told.await?? == Settled::Gone {
-        shop.note(gone(&record.task));
-    }
-    if closing.outcome != Outcome::DeliveryFailed {
-        shop.attempts.close(&record.attempt)?;
-    }
-    Ok(())
-}
-
-fn gone(task: &Task) -> String {
-    format!(
-        "{}: its row is not in the plan any more, so no mark is set: {}. A `[~]` that is left of it is to be changed by hand",
-        task.id, task.row.text
-    )
-}
-
-fn is_recorded(shop: &Shop, line: &AttemptLine) -> Result<bool, PoolError> {
-    let same = |known: &AttemptLine| known.attempt == line.attempt && known.outcome == line.outcome;
-    Ok(shop.records.attempts()?.iter().any(same))
-}
-
-fn line(shop: &Shop, record: &AttemptRecord, closing: &Closing) -> AttemptLine {
-    AttemptLine {
-        schema_version: SCHEMA_VERSION,
-        attempt: record.attempt.clone(),
-        task_id: record.task.id.clone(),
-        task_key: record.task.key.clone(),
-        task: record.task.row.text.clone(),
-        repository: record.task.repository.clone(),
-        number: record.number,
-        engine: record.engine.clone(),
-        started: record.started,
-        ended: shop.env.now(),
-        agent_seconds: record.agent_seconds,
-        outcome: closing.outcome,
-        spent: closing.outcome.spends(),
-        reason: closing.reason.clone(),
-        branch: closing.branch.clone(),
-        commit: closing.commit.clone(),
-        merged: closing.merged,
-        pushed: closing.pushed,
-        pull_request: closing.pull_request.clone(),
-        compare_url: closing.compare_url.clone(),
-        checks: record.checks.clone(),
-        usage: record.usage,
-        session_id: record.session_id.clone(),
-        log: record.log.clone(),
+        integrate(shop, attempt, &shipment).await
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attempt::ForTask;
+    use crate::task::{Task, TaskKey};
+    use ralph_core::process::Identity;
+    use ralph_core::time::Timestamp;
+    use ralph_docs::fix_plan::RowKey;
 
-    #[test]
-    fn a_task_that_is_longer_than_a_first_line_is_whole_in_the_body() {
-        assert_eq!(
-            commit_message("Short", "Did it.", "Ralph-Task: x\n"),
-            "ralph: Short\n\nDid it.\n\nRalph-Task: x\n"
-        );
-        let fits = "ä".repeat(LONGEST_SUBJECT - "ralph: ".len());
-        assert_eq!(commit_message(&fits, "", ""), format!("ralph: {fits}\n\n"));
-        let long = format!("{fits} word");
-        let message = commit_message(&long, "Did it.", "");
-        let (subject, body) = message.split_once("\n\n").unwrap_or_default();
-        assert_eq!(subject.chars().count(), LONGEST_SUBJECT);
-        assert!(subject.ends_with("ä…"));
-        assert_eq!(body, format!("{long}\n\nDid it.\n\n"));
+    fn record(phase: Phase) -> AttemptRecord {
+        let row = RowKey {
+            section: String::new(),
+            text: "do it".to_owned(),
+            occurrence: 0,
+        };
+        let task = Task {
+            key: TaskKey::of(None, &row),
+            id: "do-it".to_owned(),
+            row,
+            repository: None,
+            line: 3,
+        };
+        let owner = Identity::of(std::process::id()).expect("an identity");
+        let (id, folder, now) = ("1".parse(), "/r".as_ref(), Timestamp::UNIX_EPOCH);
+        let record = AttemptRecord::new(id.expect("an id"), task, 1, "x", owner, folder, now);
+        AttemptRecord { phase, ..record }
     }
 
     #[test]
-    fn the_words_of_a_failure_are_one_line() {
-        let error = crate::git::GitError::Failed {
-            command: "git add".to_owned(),
-            how: "exit 128".to_owned(),
-            stderr: "error: filter\nfatal: a.x".to_owned(),
-        };
-        let text = words(&error);
-        assert!(text.ends_with("error: filter fatal: a.x"), "{text}");
+    fn after_a_crash_the_line_is_entered_where_the_record_says() {
+        let commit = "1".repeat(40).parse::<ObjectId>().expect("an id");
+        for (phase, has_worktree, has_commit, expected) in [
+            (Phase::Preparing, true, false, "PutAside"),
+            (Phase::Running, true, false, "PutAside"),
+            (Phase::Checking, true, false, "Check"),
+            (Phase::Checking, false, false, "PutAside"),
+            (Phase::Delivering, true, false, "Deliver"),
+            (Phase::Delivering, true, true, "Deliver"),
+            (Phase::Delivering, false, true, "Send"),
+            (Phase::Delivering, false, false, "PutAside"),
+        ] {
+            let mut record = record(phase);
+            record.commit = has_commit.then(|| commit.clone());
+            let step = format!("{:?}", Step::after_crash(&record, has_worktree));
+            assert!(step.starts_with(expected), "{phase:?}: {step}");
+            // What is known of its end goes before everything else.
+            record.closing = Some(Closing::new(Outcome::Done, None, ForTask::Done));
+            let step = Step::after_crash(&record, has_worktree);
+            assert!(matches!(step, Step::Close(_)), "{phase:?}: {step:?}");
+        }
     }
 }

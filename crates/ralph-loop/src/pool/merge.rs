@@ -3,17 +3,13 @@
 use std::sync::Arc;
 
 use super::PoolError;
-use super::finish::{End, Finishing, Release};
+use super::attempt_end::End;
+use super::finish::Finishing;
 use super::line::Shipment;
-use super::schedule::Ended;
 use super::shop::{Shop, Site};
 use super::tracked::{Marked, PlanState, Tracked};
-use crate::attempt::{Closing, ForTask};
 use crate::gathering::Waiting;
-use crate::git::ObjectId;
 use crate::integrate::{Forwarded, Integrated, Left, Made, Order, Turn};
-use crate::outcome::Outcome;
-use crate::plan::Delivered;
 
 /// How often work is put on top of a base that moves meanwhile.
 const TRIES: u32 = 10;
@@ -27,9 +23,8 @@ pub(super) async fn integrate(
     attempt: &Finishing,
     shipment: &Arc<Shipment>,
 ) -> Result<End, PoolError> {
-    let order = shipment.order();
     match together(shop, &attempt.site, shipment).await? {
-        Some(made) => Ok(merged(&order, made)),
+        Some(made) => Ok(End::merged(made.commit, &shipment.work)),
         // Set apart: it is much larger than the usual way, and rare.
         None => Box::pin(alone(shop, attempt, shipment)).await,
     }
@@ -102,7 +97,7 @@ async fn lead(
 }
 
 async fn alone(shop: &Shop, attempt: &Finishing, shipment: &Shipment) -> Result<End, PoolError> {
-    let site = &attempt.site;
+    let (site, work) = (&attempt.site, &shipment.work);
     let mut turn = site.integrator.turn().await?;
     for remaining in (0..TRIES).rev() {
         let plan = tracked(shop, site).await?;
@@ -111,7 +106,7 @@ async fn alone(shop: &Shop, attempt: &Finishing, shipment: &Shipment) -> Result<
         let made = match onto.await? {
             Integrated::Made(made) => made,
             Integrated::Conflict { commit, paths } => {
-                return Ok(conflict(attempt, &order, commit, &paths));
+                return Ok(End::conflict(attempt, commit, work, &paths));
             }
         };
         let forwarded;
@@ -127,8 +122,11 @@ async fn alone(shop: &Shop, attempt: &Finishing, shipment: &Shipment) -> Result<
                 let back = integrator.step_back(&turn, worktrees, &orders, &made);
                 back.await?;
             }
-            Forwarded::Left(left) => return Ok(waiting(shop, attempt, &order, made, &left)),
-            Forwarded::Moved => return Ok(merged(&order, made)),
+            Forwarded::Left(left) => {
+                let now = shop.env.now();
+                return Ok(End::waiting(attempt, made.commit, work, &left, now));
+            }
+            Forwarded::Moved => return Ok(End::merged(made.commit, work)),
         }
     }
     unreachable!("the last round returns")
@@ -198,56 +196,4 @@ async fn forward(
         site.set_plan_state(PlanState::Committed);
     }
     Ok((forwarded, turn))
-}
-
-fn merged(order: &Order<'_>, made: Made) -> End {
-    let closing = Closing {
-        commit: Some(made.commit.to_string()),
-        merged: true,
-        ..Closing::new(Outcome::Done, None, ForTask::Done)
-    };
-    End::new(closing, Ended::Settled).releasing(Release::Merged(made.commit, order.work.clone()))
-}
-
-fn waiting(shop: &Shop, attempt: &Finishing, order: &Order<'_>, made: Made, left: &Left) -> End {
-    let branch = attempt.assigned.branch.clone();
-    let delivered = Delivered {
-        branch: branch.clone(),
-        commit: made.commit.to_string(),
-        pull_request: None,
-        delivered_at: shop.env.now(),
-    };
-    let reason = Some(format!("not merged: {}", left_words(left)));
-    let closing = Closing {
-        branch: Some(branch),
-        commit: Some(made.commit.to_string()),
-        ..Closing::new(Outcome::Done, reason, ForTask::Delivered(delivered))
-    };
-    End::new(closing, Ended::Settled).releasing(Release::OnBranch(made.commit, order.work.clone()))
-}
-
-fn left_words(left: &Left) -> String {
-    match left {
-        Left::BaseMoved => "the base branch keeps moving".to_owned(),
-        Left::PlanIsCommitted => "the plan keeps changing".to_owned(),
-        Left::Dirty { checkout, files } => format!(
-            "{} has changes that no commit has ({})",
-            checkout.display(),
-            files.join(", ")
-        ),
-        Left::Busy { checkout } => format!("{} is being rebased", checkout.display()),
-        Left::Refused { reason } => reason.clone(),
-    }
-}
-
-/// To fit is one of the checks: the task needs the agent again, on the base as it is now.
-fn conflict(attempt: &Finishing, order: &Order<'_>, commit: ObjectId, paths: &[String]) -> End {
-    let base = &attempt.site.base.branch;
-    let reason = Some(format!("conflicts with {base} in {}", paths.join(", ")));
-    let closing = Closing {
-        branch: Some(attempt.assigned.branch.clone()),
-        commit: Some(commit.to_string()),
-        ..Closing::new(Outcome::GatesFailed, reason, ForTask::Open)
-    };
-    End::new(closing, Ended::Tried).releasing(Release::OnBranch(commit, order.work.clone()))
 }

@@ -7,9 +7,11 @@
 //! that is ready.
 
 mod aside;
+mod attempt_end;
 mod board;
 mod brakes;
 mod checks;
+mod close;
 mod end;
 mod error;
 mod finish;
@@ -17,6 +19,7 @@ mod happened;
 pub mod judge;
 mod line;
 mod merge;
+mod message;
 mod permit;
 mod push;
 mod ready;
@@ -359,12 +362,9 @@ impl Pool {
         if pause.is_zero() {
             self.schedule.freed(worker);
         } else {
-            let mut stop = self.stop.clone();
+            let pause = told::pause(pause, self.stop.clone());
             self.tasks.spawn_local(async move {
-                tokio::select! {
-                    () = tokio::time::sleep(pause) => {}
-                    () = told(&mut stop, Stop::Drain) => {}
-                }
+                pause.await;
                 Happened::Freed(worker)
             });
         }

@@ -5,17 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::PoolError;
-use super::finish::{End, Finishing, Release};
-use super::schedule::{Ended, Stop};
+use super::attempt_end::End;
+use super::finish::Finishing;
+use super::schedule::Stop;
 use super::shop::{Shop, Site};
-use super::told::told;
-use crate::attempt::{Closing, ForTask};
+use super::told::{self, told};
 use crate::delivery::text::{Summary, body, footer, title};
-use crate::delivery::{Delivered as Sent, DeliveryError, Parcel, Retry};
+use crate::delivery::{Parcel, Retry};
 use crate::git::ObjectId;
 use crate::integrate::Order;
-use crate::outcome::Outcome;
-use crate::plan::Delivered;
 
 /// Puts the work on its branch and sends it.
 pub(super) async fn push(
@@ -29,7 +27,7 @@ pub(super) async fn push(
     attempt.record.protected.clone_from(&order.work.protected);
     shop.attempts.write_durably(&attempt.record).await?;
     let end = send(shop, attempt, commit.clone()).await?;
-    Ok(end.releasing(Release::OnBranch(commit, order.work.clone())))
+    Ok(end.releasing(commit, order.work))
 }
 
 /// Sends a commit that is on the attempt's branch. Everything that was done before is found, not done again.
@@ -58,7 +56,12 @@ pub(super) async fn send(
         let sent =
             delivery.deliver_until(&parcel, &attempt.record.sent, told(&mut stop, Stop::Now));
         let failure = match sent.await {
-            Ok(sent) => return Ok(sent_off(shop, attempt, &commit, sent)),
+            Ok(sent) => {
+                for note in &sent.notes {
+                    shop.note(format!("{}: {note}", task.id));
+                }
+                return Ok(End::sent(attempt, &commit, sent, shop.env.now()));
+            }
             Err(failure) => failure,
         };
         if let Some(known) = failure.delivered() {
@@ -68,7 +71,7 @@ pub(super) async fn send(
         let is_stopping = *shop.stop.borrow() > Stop::Run;
         let pause = match (failure.retry(), pauses.next()) {
             (Retry::After(least), Some(pause)) if !is_stopping => (*pause).max(least.min(LONGEST)),
-            _ => return Ok(not_sent(shop, attempt, &commit, &failure)),
+            _ => return Ok(End::not_sent(attempt, &commit, &failure, shop.env.now())),
         };
         let reason = crate::event::one_line(&failure.to_string());
         shop.note(format!(
@@ -76,11 +79,7 @@ pub(super) async fn send(
             task.id,
             pause.as_secs()
         ));
-        let mut stop = shop.stop.clone();
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = told(&mut stop, Stop::Drain) => {}
-        }
+        told::pause(pause, shop.stop.clone()).await;
     }
 }
 
@@ -101,50 +100,4 @@ fn text(shop: &Shop, site: &Site, attempt: &Finishing) -> Result<String, PoolErr
         now: shop.env.now(),
         footer: footer.as_deref(),
     }))
-}
-
-/// Where the work waits to be merged.
-fn delivered(
-    shop: &Shop,
-    attempt: &Finishing,
-    commit: &ObjectId,
-    pull_request: Option<String>,
-) -> Delivered {
-    Delivered {
-        branch: attempt.assigned.branch.clone(),
-        commit: commit.to_string(),
-        pull_request,
-        delivered_at: shop.env.now(),
-    }
-}
-
-fn sent_off(shop: &Shop, attempt: &Finishing, commit: &ObjectId, sent: Sent) -> End {
-    for note in &sent.notes {
-        shop.note(format!("{}: {note}", attempt.record.task.id));
-    }
-    let task = match &attempt.site.tracked_plan {
-        // The tick comes with the merge; until then the task is neither open nor done.
-        Some(_) => ForTask::Delivered(delivered(shop, attempt, commit, sent.pull_request.clone())),
-        None => ForTask::Done,
-    };
-    let closing = Closing {
-        branch: Some(attempt.assigned.branch.clone()),
-        commit: Some(commit.to_string()),
-        pushed: true,
-        pull_request: sent.pull_request,
-        compare_url: sent.compare,
-        ..Closing::new(Outcome::Done, None, task)
-    };
-    End::new(closing, Ended::Settled)
-}
-
-/// The work is good and safe on its branch. The attempt is not over: its record stays for the next start.
-fn not_sent(shop: &Shop, attempt: &Finishing, commit: &ObjectId, failure: &DeliveryError) -> End {
-    let task = ForTask::Delivered(delivered(shop, attempt, commit, None));
-    let closing = Closing {
-        branch: Some(attempt.assigned.branch.clone()),
-        commit: Some(commit.to_string()),
-        ..Closing::new(Outcome::DeliveryFailed, Some(failure.to_string()), task)
-    };
-    End::new(closing, Ended::Settled)
 }

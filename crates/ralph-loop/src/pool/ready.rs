@@ -314,3 +314,19 @@ pub(super) fn is_final(error: &PoolError) -> bool {
             Code::CorruptState | Code::NoFixPlan | Code::NewerFormat | Code::Usage
         )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_a_failure_are_one_line() {
+        let error = crate::git::GitError::Failed {
+            command: "git add".to_owned(),
+            how: "exit 128".to_owned(),
+            stderr: "error: filter\nfatal: a.x".to_owned(),
+        };
+        let text = words(&error);
+        assert!(text.ends_with("error: filter fatal: a.x"), "{text}");
+    }
+}

@@ -1,5 +1,7 @@
 //! Waiting for the word to stop.
 
+use std::time::Duration;
+
 use tokio::sync::watch;
 
 use super::schedule::Stop;
@@ -12,10 +14,16 @@ pub(super) async fn told(stop: &mut watch::Receiver<Stop>, least: Stop) {
     }
 }
 
+/// A pause, as long as the loop goes on.
+pub(super) async fn pause(time: Duration, mut stop: watch::Receiver<Stop>) {
+    tokio::select! {
+        () = tokio::time::sleep(time) => {}
+        () = told(&mut stop, Stop::Drain) => {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const LONG: Duration = Duration::from_secs(3600);

@@ -4,14 +4,14 @@
 //! nothing from a terminal. A run that is no longer waited for gets TERM, on which git removes its lock files.
 
 mod guarded;
+mod waited;
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 pub use ralph_core::process::variable::FOREIGN;
@@ -30,7 +30,7 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// By how much a run steps back behind whoever waits for the processor too (setpriority(2)): most runs make the next
 /// attempt ready or put the last one's work away, and the loop itself has an agent to start meanwhile.
-const NICENESS: i32 = 5;
+const NICENESS: i32 = 10;
 
 /// How much of git's words an error carries, in bytes: the end of them.
 const WORDS: usize = 2000;
@@ -323,32 +323,15 @@ impl<'a> Call<'a> {
     }
 
     fn finish_blocking(&self) -> Result<Output, GitError> {
-        let mut child = self
+        let ended = self
             .command()
             .spawn()
-            .map_err(|source| self.started(source))?;
-        let mut group = Group::of(Some(child.id()));
-        if let Some(mut stdin) = child.stdin.take() {
-            let input = Arc::clone(&self.input);
-            std::thread::spawn(move || {
-                let _ = stdin.write_all(&input);
-            });
+            .and_then(|child| waited::output(child, &self.input, self.limit));
+        match ended {
+            Ok(Some(output)) => Ok(Output::of(output)),
+            Ok(None) => Err(self.too_long()),
+            Err(source) => Err(self.started(source)),
         }
-        let (tell, told) = mpsc::channel();
-        std::thread::spawn(move || tell.send(child.wait_with_output()));
-        let output = match told.recv_timeout(self.limit) {
-            Ok(output) => output.map_err(|source| self.started(source))?,
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                group.signal(Signal::TERM);
-                if told.recv_timeout(GRACE).is_err() {
-                    group.signal(Signal::KILL);
-                }
-                group.is_done();
-                return Err(self.too_long());
-            }
-        };
-        group.is_done();
-        Ok(Output::of(output))
     }
 }
 

@@ -82,8 +82,8 @@ impl Git {
     ///
     /// # Errors
     /// Git refuses; then neither the commit nor the move is visible.
-    pub async fn commit(&self, commit: &NewCommit<'_>) -> Result<ObjectId, GitError> {
-        let made = self.commits(std::slice::from_ref(commit)).await?;
+    pub async fn commit(&self, commit: NewCommit<'_>) -> Result<ObjectId, GitError> {
+        let made = self.commits(vec![commit]).await?;
         made.into_iter().next().ok_or_else(|| answer(""))
     }
 
@@ -91,7 +91,7 @@ impl Git {
     ///
     /// # Errors
     /// Git refuses. References that were set before it was cut off stay set.
-    pub async fn commits(&self, commits: &[NewCommit<'_>]) -> Result<Vec<ObjectId>, GitError> {
+    pub async fn commits(&self, commits: Vec<NewCommit<'_>>) -> Result<Vec<ObjectId>, GitError> {
         let arguments = [
             "fast-import",
             "--quiet",
@@ -102,11 +102,14 @@ impl Git {
         // Else it takes two names that differ in their case for one, and a file that is renamed so keeps its old one.
         let call = self.call(&arguments).without_hooks();
         let call = call.setting("core.ignorecase=false");
-        let output = call.input(stream(commits, self.signature())).run().await?;
+        let (count, input) = (commits.len(), stream(&commits, self.signature()));
+        // Each may carry a whole plan, which is in the input now.
+        drop(commits);
+        let output = call.input(input).run().await?;
         let text = output.text();
         let made: Result<Vec<ObjectId>, _> = text.lines().map(str::parse).collect();
         match made {
-            Ok(made) if made.len() == commits.len() => Ok(made),
+            Ok(made) if made.len() == count => Ok(made),
             _ => Err(answer(&text)),
         }
     }
@@ -240,7 +243,7 @@ mod tests {
             message: "Title\n\nBody: ä\n\n",
             when: "2026-01-02T03:04:05Z".parse().unwrap(),
         };
-        let made = git.commit(&commit).await.unwrap();
+        let made = git.commit(commit.clone()).await.unwrap();
         assert_eq!(sandbox.git(&["rev-parse", "made"]), made.as_str());
         let shown = sandbox.git(&["log", "-1", "--format=%P%n%an %ae %aI%n%B", "made"]);
         let expected =
@@ -253,7 +256,7 @@ mod tests {
         assert_eq!(sandbox.git(&["show", "made:a file"]), "a");
         // Neither checkout nor index has moved, and doing it again gives the same commit.
         assert_eq!(sandbox.git(&["status", "--porcelain"]), "");
-        assert_eq!(git.commit(&commit).await.unwrap(), made);
+        assert_eq!(git.commit(commit).await.unwrap(), made);
         assert_eq!(sandbox.git(&["fsck", "--strict", "--no-dangling"]), "");
     }
 
@@ -304,7 +307,7 @@ mod tests {
             ),
         ];
         let before = git.calls();
-        let made = git.commits(&line).await.unwrap();
+        let made = git.commits(line.to_vec()).await.unwrap();
         assert_eq!(git.calls() - before, 1);
         for (name, commit) in ["a", "b"].into_iter().zip(&made) {
             assert_eq!(sandbox.git(&["rev-parse", name]), commit.as_str());
@@ -337,7 +340,7 @@ mod tests {
             message: "Rename",
             when: Timestamp::UNIX_EPOCH,
         };
-        git.commit(&commit).await.unwrap();
+        git.commit(commit).await.unwrap();
         let listed = sandbox.git(&["ls-tree", "-r", "--name-only", "made"]);
         assert_eq!(listed, "Readme.md");
     }
@@ -355,7 +358,7 @@ mod tests {
             message: "x",
             when: Timestamp::UNIX_EPOCH,
         };
-        assert!(git.commit(&commit).await.is_err());
+        assert!(git.commit(commit).await.is_err());
         assert_eq!(git.tip("refs/heads/made").await.unwrap(), None);
     }
 }

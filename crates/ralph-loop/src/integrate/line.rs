@@ -59,8 +59,7 @@ impl Integrator {
         let commits: Vec<NewCommit<'_>> = parts
             .map(|((place, parent), changes)| place.commit(parent, changes))
             .collect();
-        let made = self.git.commits(&commits).await?;
-        drop(commits);
+        let made = self.git.commits(commits).await?;
         if let (Some(last), Some(plan)) = (made.last(), plan) {
             self.plans.made(last, plan);
         }

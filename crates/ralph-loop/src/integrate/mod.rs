@@ -370,7 +370,7 @@ impl Integrator {
             message: order.message,
             when: order.now,
         };
-        let commit = self.git.commit(&commit).await?;
+        let commit = self.git.commit(commit).await?;
         let is_ticked = ticked.is_some();
         if let Some(plan) = ticked {
             self.plans.made(&commit, plan);

@@ -78,7 +78,7 @@ pub(super) fn named<'p>(
             path,
             id,
             line,
-            by: Box::new(claimant.clone()),
+            by: claimant.clone(),
         }),
         Standing::Delivered(delivered) => Err(PlanError::Delivered {
             path,

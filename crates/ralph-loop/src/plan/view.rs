@@ -16,12 +16,12 @@ use crate::task::{Task, TaskKey};
 pub enum Standing {
     /// It can be taken.
     Open,
-    /// Somebody has it.
-    Claimed(Claimant),
+    /// Somebody has it. Boxed, as most rows of a long plan are open or done.
+    Claimed(Box<Claimant>),
     /// It carries a `[~]` that nobody we know has made: an older loop, or a person. It is left alone.
     ClaimedByNobodyKnown,
     /// Its work waits on a branch to be merged; `None` where that record cannot be read.
-    Delivered(Option<Delivered>),
+    Delivered(Option<Box<Delivered>>),
     /// It is done.
     Done,
 }
@@ -193,10 +193,10 @@ fn standing(
     }
     if let Some((_, found)) = delivered {
         let record = found.record.as_ref();
-        return Standing::Delivered(record.map(|record| record.delivered.clone()));
+        return Standing::Delivered(record.map(|record| Box::new(record.delivered.clone())));
     }
     match claim {
-        Some((_, found)) => Standing::Claimed(claimant(found, here)),
+        Some((_, found)) => Standing::Claimed(Box::new(claimant(found, here))),
         None if row.mark == Mark::Claimed => Standing::ClaimedByNobodyKnown,
         None => Standing::Open,
     }

@@ -245,7 +245,7 @@ impl Pool {
             Rc::clone(&self.shop),
             Rc::clone(&self.board),
             worker,
-            *ready,
+            ready,
             *permit,
             self.stop.clone(),
         ));

@@ -37,7 +37,7 @@ pub(super) async fn work(
     shop: Rc<Shop>,
     board: Rc<RefCell<Board>>,
     worker: usize,
-    mut ready: Ready,
+    mut ready: Box<Ready>,
     permit: Permit,
     stop: watch::Receiver<Stop>,
 ) -> Worked {
@@ -61,7 +61,7 @@ pub(super) async fn work(
         order,
         guard,
         ..
-    } = ready;
+    } = *ready;
     let mut told = stop.clone();
     let mut heard = Heard {
         shop: &shop,

@@ -147,7 +147,7 @@ impl Worktrees {
             message,
             when: now,
         };
-        Ok(self.git.commit(&commit).await?)
+        Ok(self.git.commit(commit).await?)
     }
 
     /// Writes down that the branch is going to be replaced by a commit that holds the work on top of `onto`.

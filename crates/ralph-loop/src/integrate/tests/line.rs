@@ -435,7 +435,7 @@ proptest! {
                 new("refs/heads/theirs", Parent::Known(&base), &theirs),
                 new("refs/heads/both", Parent::Previous, &ours),
             ];
-            git.commits(&commits).await.unwrap();
+            git.commits(commits.to_vec()).await.unwrap();
             let merged = sandbox.git(&["merge-tree", "--write-tree", "theirs", "ours"]);
             (sandbox.git(&["rev-parse", "both^{tree}"]), merged)
         });

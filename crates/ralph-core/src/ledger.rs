@@ -9,10 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::backend::SubmitRequest;
-use crate::classify::Diagnosis;
 use crate::id::{JobId, RunId};
 use crate::job::JobReport;
-use crate::time::{Timestamp, elapsed, span_text, stamp};
+use crate::time::{elapsed, span_text, stamp};
 use crate::world::Intent;
 use ralph_docs::queue::QueueItem;
 
@@ -269,27 +268,4 @@ fn exit_text(report: &JobReport) -> String {
     report
         .exit
         .map_or_else(String::new, |exit| format!(" (exit {exit})"))
-}
-
-/// The ledger of an ended run.
-#[must_use]
-pub fn result_of(
-    run: &str,
-    status: &str,
-    reports: &[JobReport],
-    diagnosis: &Diagnosis,
-    logs: &[String],
-    now: Timestamp,
-) -> ResultLedger {
-    ResultLedger {
-        version: VERSION,
-        run_id: run.to_owned(),
-        status: status.to_owned(),
-        reports: reports.to_vec(),
-        failure_class: diagnosis.class.name().to_owned(),
-        suspicious: diagnosis.suspicious,
-        summary: crate::settle::words::headline(diagnosis),
-        logs: logs.to_vec(),
-        recorded_at: stamp(now),
-    }
 }

@@ -22,7 +22,7 @@ pub fn checked(
 ) -> ChangeSet {
     let mut draft = Draft::new(facts, context.now);
     for (run, result) in runs {
-        check_one(&mut draft, facts, run, result.as_ref());
+        check_one(&mut draft, run, result.as_ref());
     }
     let names: Vec<&str> = runs
         .iter()
@@ -43,20 +43,18 @@ pub fn checked(
     draft.finish(format!("check {}", names.join(", ")))
 }
 
-fn check_one(draft: &mut Draft<'_>, facts: &Facts, run: &RunView, result: Option<&ResultLedger>) {
+fn check_one(draft: &mut Draft<'_>, run: &RunView, result: Option<&ResultLedger>) {
     let success =
         run.status == RunStatus::Completed && result.is_none_or(|result| !result.suspicious);
-    let item = run.queue_id.as_deref().and_then(|id| facts.item(id));
+    let item = run.queue_id.as_deref().and_then(|id| draft.facts.item(id));
     if let (Some(id), Some(result)) = (
         run.key.run_id.as_deref().and_then(|id| id.parse().ok()),
         result,
     ) {
         let artifacts = item.map(|item| item.artifacts.clone()).unwrap_or_default();
-        draft.file(
+        draft.replace(
             ledger::path(&id, "results.md"),
-            FileEdit::Replace {
-                text: ledger::results(result, &artifacts),
-            },
+            ledger::results(result, &artifacts),
         );
         draft.file(layout::RESULTS_SUMMARY, summary_row(run, result));
     }

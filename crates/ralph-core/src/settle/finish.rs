@@ -95,14 +95,14 @@ pub fn ended(facts: &Facts, ending: &Ending<'_>, context: &Context<'_>) -> Chang
     let result = result_ledger(ending, status, context.now);
     write_ledger(&mut draft, ending, &result);
     if consequence != Consequence::Success {
-        write_documents(&mut draft, facts, ending, consequence, &result, context.now);
+        write_documents(&mut draft, ending, consequence, &result);
     }
     let set = run_members(ending, status, context.now);
     draft.pipeline(PipelineEdit::CompleteRun {
         run: ending.run.key.clone(),
         set,
     });
-    next_phase(&mut draft, facts, ending, consequence);
+    next_phase(&mut draft, ending, consequence);
     let what = format!("{}: {}", name(&ending.run.key), headline(ending.diagnosis));
     draft.event(
         if consequence == Consequence::Success {
@@ -196,25 +196,23 @@ fn has_other_script(item: &QueueItem, failed: &QueueItem) -> bool {
 }
 
 fn result_ledger(ending: &Ending<'_>, status: &str, now: Timestamp) -> ResultLedger {
-    let run = ending.run.key.run_id.as_deref().unwrap_or("");
-    ledger::result_of(
-        run,
-        status,
-        ending.reports,
-        ending.diagnosis,
-        ending.logs,
-        now,
-    )
+    let (run, diagnosis) = (&ending.run.key, ending.diagnosis);
+    ResultLedger {
+        version: ledger::VERSION,
+        run_id: run.run_id.clone().unwrap_or_default(),
+        status: status.to_owned(),
+        reports: ending.reports.to_vec(),
+        failure_class: diagnosis.class.name().to_owned(),
+        suspicious: diagnosis.suspicious,
+        summary: headline(diagnosis),
+        logs: ending.logs.to_vec(),
+        recorded_at: stamp(now),
+    }
 }
 
 fn write_ledger(draft: &mut Draft<'_>, ending: &Ending<'_>, result: &ResultLedger) {
     if let Some(run) = run_id(&ending.run.key) {
-        draft.file(
-            ledger::path(&run, "result.json"),
-            FileEdit::Replace {
-                text: ledger::json(result),
-            },
-        );
+        draft.replace(ledger::path(&run, "result.json"), ledger::json(result));
     }
 }
 
@@ -224,18 +222,16 @@ fn run_id(key: &RunKey) -> Option<RunId> {
 
 fn write_documents(
     draft: &mut Draft<'_>,
-    facts: &Facts,
     ending: &Ending<'_>,
     consequence: Consequence,
     result: &ResultLedger,
-    now: Timestamp,
 ) {
     draft.file(
         layout::DEBUGGING,
-        FileEdit::DebuggingEntry(entry(ending, consequence, now)),
+        FileEdit::DebuggingEntry(entry(ending, consequence, draft.now)),
     );
     let key = &ending.run.key;
-    if let Some(item) = own_item(facts, ending.run) {
+    if let Some(item) = own_item(draft.facts, ending.run) {
         let (to, status) = match consequence {
             Consequence::Retry => (
                 QueuePlace::Ready,
@@ -259,11 +255,9 @@ fn write_documents(
         );
     }
     if let Some(run) = run_id(key) {
-        draft.file(
+        draft.replace(
             ledger::path(&run, "results.md"),
-            FileEdit::Replace {
-                text: ledger::results(result, &[]),
-            },
+            ledger::results(result, &[]),
         );
         draft.file(
             layout::RESULTS_SUMMARY,
@@ -309,7 +303,8 @@ fn run_members(ending: &Ending<'_>, status: &str, now: Timestamp) -> Map<String,
     ])
 }
 
-fn next_phase(draft: &mut Draft<'_>, facts: &Facts, ending: &Ending<'_>, consequence: Consequence) {
+fn next_phase(draft: &mut Draft<'_>, ending: &Ending<'_>, consequence: Consequence) {
+    let facts = draft.facts;
     let others = facts
         .live_runs()
         .filter(|run| run.key != ending.run.key)

@@ -53,6 +53,16 @@ impl<'a> Draft<'a> {
         });
     }
 
+    /// A file of the machine's own, whatever stood in it.
+    pub(crate) fn replace(&mut self, path: impl Into<String>, text: String) {
+        self.file(path, FileEdit::Replace { text });
+    }
+
+    /// A file of the machine's own that is written once.
+    pub(crate) fn create(&mut self, path: impl Into<String>, text: String) {
+        self.file(path, FileEdit::Create { text });
+    }
+
     pub(crate) fn pipeline(&mut self, edit: PipelineEdit) {
         self.pipeline.push(edit);
     }
@@ -149,12 +159,7 @@ impl<'a> Draft<'a> {
 
     pub(crate) fn sightings(&mut self, sightings: &Sightings) {
         if *sightings != self.facts.sightings {
-            self.file(
-                layout::SIGHTINGS,
-                FileEdit::Replace {
-                    text: crate::ledger::json(sightings),
-                },
-            );
+            self.replace(layout::SIGHTINGS, crate::ledger::json(sightings));
         }
     }
 

@@ -1,5 +1,7 @@
 //! What a work order or the tests change.
 
+use std::time::Duration;
+
 use ralph_docs::debugging::Entry;
 use ralph_docs::queue::QueueSection;
 
@@ -27,20 +29,20 @@ pub fn settled(
 ) -> ChangeSet {
     let mut draft = Draft::new(facts, context.now);
     match outcome {
-        OrderOutcome::HandedOut => handed_out(&mut draft, facts, order, 0, context),
-        OrderOutcome::Done { summary } => done(&mut draft, facts, order, summary, context),
+        OrderOutcome::HandedOut => handed_out(&mut draft, order, 0),
+        OrderOutcome::Done { summary } => done(&mut draft, order, summary),
         OrderOutcome::NoChange { summary } => {
-            again(&mut draft, facts, order, "no change", summary, context);
+            again(&mut draft, order, "no change", summary);
         }
         OrderOutcome::Failed { reason } => {
-            again(&mut draft, facts, order, "failed", reason, context);
+            again(&mut draft, order, "failed", reason);
         }
         OrderOutcome::NeedsInput { prompt } => {
             draft.ask(&one_line(prompt), SET_BY_AGENT);
             draft.event("ASK", &one_line(prompt));
         }
         OrderOutcome::UsageLimit { resets_at } => {
-            usage_limit(&mut draft, facts, order, *resets_at, context);
+            usage_limit(&mut draft, order, *resets_at, context.settings.poll.base);
         }
     }
     draft.finish(format!(
@@ -64,19 +66,13 @@ pub fn word(outcome: &OrderOutcome) -> &'static str {
     }
 }
 
-fn handed_out(
-    draft: &mut Draft<'_>,
-    facts: &Facts,
-    order: &WorkOrder,
-    attempts: u32,
-    context: &Context<'_>,
-) {
-    let known = facts.order.as_ref().filter(|issued| issued.is_for(order));
+fn handed_out(draft: &mut Draft<'_>, order: &WorkOrder, attempts: u32) {
+    let known = known(draft, order);
     let issued = IssuedOrder {
         version: 1,
         kind: order.kind,
         target: order.target.clone(),
-        issued_at: known.map_or(context.now, |issued| issued.issued_at),
+        issued_at: known.map_or(draft.now, |issued| issued.issued_at),
         attempts,
         not_before: None,
     };
@@ -88,38 +84,37 @@ fn handed_out(
 }
 
 fn issue(draft: &mut Draft<'_>, issued: &IssuedOrder) {
-    let text = ledger::json(issued);
-    draft.file(layout::ORDER, FileEdit::Replace { text });
+    draft.replace(layout::ORDER, ledger::json(issued));
+}
+
+/// The same order, where it has been handed out before.
+fn known<'a>(draft: &Draft<'a>, order: &WorkOrder) -> Option<&'a IssuedOrder> {
+    let issued = draft.facts.order.as_ref();
+    issued.filter(|issued| issued.is_for(order))
 }
 
 /// Nothing was spent: the same order is tried again when the limit resets, or after the usual interval.
 fn usage_limit(
     draft: &mut Draft<'_>,
-    facts: &Facts,
     order: &WorkOrder,
     resets_at: Option<Timestamp>,
-    context: &Context<'_>,
+    interval: Duration,
 ) {
-    let known = facts.order.as_ref().filter(|issued| issued.is_for(order));
-    let later = backoff::later(context.now, context.settings.poll.base);
+    let known = known(draft, order);
+    let later = backoff::later(draft.now, interval);
     let issued = IssuedOrder {
         version: 1,
         kind: order.kind,
         target: order.target.clone(),
-        issued_at: known.map_or(context.now, |issued| issued.issued_at),
+        issued_at: known.map_or(draft.now, |issued| issued.issued_at),
         attempts: known.map_or(0, |issued| issued.attempts),
-        not_before: Some(resets_at.filter(|at| *at > context.now).unwrap_or(later)),
+        not_before: Some(resets_at.filter(|at| *at > draft.now).unwrap_or(later)),
     };
     issue(draft, &issued);
 }
 
-fn done(
-    draft: &mut Draft<'_>,
-    facts: &Facts,
-    order: &WorkOrder,
-    summary: &str,
-    context: &Context<'_>,
-) {
+fn done(draft: &mut Draft<'_>, order: &WorkOrder, summary: &str) {
+    let (facts, now) = (draft.facts, stamp(draft.now));
     let note = if summary.trim().is_empty() {
         "done by the agent".to_owned()
     } else {
@@ -127,7 +122,7 @@ fn done(
     };
     match order.kind {
         OrderKind::Implement => {
-            let lines = lines([("Done", &format!("{} ({})", note, stamp(context.now)))]);
+            let lines = lines([("Done", &format!("{note} ({now})"))]);
             draft.file(
                 layout::TODO,
                 FileEdit::Todo {
@@ -138,18 +133,13 @@ fn done(
             );
         }
         OrderKind::Debug => {
-            resolve(
-                draft,
-                facts,
-                order,
-                &format!("{note} ({})", stamp(context.now)),
-            );
-            requeue(draft, facts, order);
+            resolve(draft, order, &format!("{note} ({now})"));
+            requeue(draft, order);
         }
-        OrderKind::Test => leave(draft, facts, &Phase::Test, &Phase::Run),
+        OrderKind::Test => leave(draft, &Phase::Test, &Phase::Run),
         OrderKind::Debate => {
-            let key = format!("{}/{}", order.target, stamp(context.now));
-            let body = vec![format!("Decided {}.", stamp(context.now)), note.clone()];
+            let key = format!("{}/{now}", order.target);
+            let body = vec![format!("Decided {now}."), note.clone()];
             draft.file(
                 layout::DEBATES,
                 FileEdit::Debate {
@@ -158,7 +148,7 @@ fn done(
                     body,
                 },
             );
-            leave(draft, facts, &Phase::Debate, &next_work(facts));
+            leave(draft, &Phase::Debate, &next_work(facts));
         }
     }
     if facts.order.is_some() {
@@ -175,8 +165,8 @@ fn done(
 }
 
 /// Moves on from the phase that the order was for, unless the agent or a person has moved the project already.
-fn leave(draft: &mut Draft<'_>, facts: &Facts, from: &Phase, to: &Phase) {
-    if facts.phase() == from {
+fn leave(draft: &mut Draft<'_>, from: &Phase, to: &Phase) {
+    if draft.facts.phase() == from {
         draft.phase(to);
     }
 }
@@ -190,9 +180,9 @@ fn next_work(facts: &Facts) -> Phase {
 }
 
 /// Ticks an entry of the machine. One that a person wrote is ticked by whoever mended it.
-fn resolve(draft: &mut Draft<'_>, facts: &Facts, order: &WorkOrder, note: &str) {
+fn resolve(draft: &mut Draft<'_>, order: &WorkOrder, note: &str) {
     let keyed = |entry: &Entry| entry.key.as_ref() == Some(&order.target);
-    if facts.debugging.iter().any(keyed) {
+    if draft.facts.debugging.iter().any(keyed) {
         draft.file(
             layout::DEBUGGING,
             FileEdit::DebuggingResolved {
@@ -204,7 +194,8 @@ fn resolve(draft: &mut Draft<'_>, facts: &Facts, order: &WorkOrder, note: &str) 
 }
 
 /// A mended failure runs again: its item goes back to READY unless the agent has moved it already.
-fn requeue(draft: &mut Draft<'_>, facts: &Facts, order: &WorkOrder) {
+fn requeue(draft: &mut Draft<'_>, order: &WorkOrder) {
+    let facts = draft.facts;
     let run = order.target.split('/').next().unwrap_or("");
     let item = facts
         .view
@@ -240,22 +231,14 @@ fn requeue(draft: &mut Draft<'_>, facts: &Facts, order: &WorkOrder) {
             Some(_) => Phase::Run,
             None => next_work(facts),
         };
-        leave(draft, facts, &Phase::Debug, &next);
+        leave(draft, &Phase::Debug, &next);
     }
 }
 
 /// The agent ended without a result: tried again a bounded number of times, then a person is asked.
-fn again(
-    draft: &mut Draft<'_>,
-    facts: &Facts,
-    order: &WorkOrder,
-    what: &str,
-    detail: &str,
-    context: &Context<'_>,
-) {
-    let known = facts.order.as_ref().filter(|issued| issued.is_for(order));
-    let attempts = known.map_or(0, |issued| issued.attempts) + 1;
-    handed_out(draft, facts, order, attempts, context);
+fn again(draft: &mut Draft<'_>, order: &WorkOrder, what: &str, detail: &str) {
+    let attempts = known(draft, order).map_or(0, |issued| issued.attempts) + 1;
+    handed_out(draft, order, attempts);
     let detail = one_line(detail);
     draft.event(
         "AGENT",
@@ -302,7 +285,7 @@ pub fn tested(facts: &Facts, outcome: &TestOutcome, context: &Context<'_>) -> Ch
     let mut draft = Draft::new(facts, context.now);
     let detail = format!("`{}`: {}", one_line(&outcome.command), outcome.how);
     if outcome.passed {
-        leave(&mut draft, facts, &Phase::Test, &Phase::Run);
+        leave(&mut draft, &Phase::Test, &Phase::Run);
         draft.next_action(Some(("the tests pass", "dispatch submits the next item")));
         draft.event("TEST", &detail);
         return draft.finish("the tests pass");
@@ -327,7 +310,7 @@ pub fn tested(facts: &Facts, outcome: &TestOutcome, context: &Context<'_>) -> Ch
                 .then(|| ("Last lines".to_owned(), outcome.tail.clone())),
         }),
     );
-    leave(&mut draft, facts, &Phase::Test, &Phase::Debug);
+    leave(&mut draft, &Phase::Test, &Phase::Debug);
     draft.next_action(Some(("the tests fail", "see documentation/debugging.md")));
     draft.event("TEST", &detail);
     draft.finish("the tests fail")

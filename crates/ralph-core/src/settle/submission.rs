@@ -26,33 +26,15 @@ pub fn intended(facts: &Facts, intent: &Intent, now: Timestamp) -> ChangeSet {
     let mut draft = Draft::new(facts, now);
     let run = &intent.request.run;
     if let Some(item) = facts.item(intent.queue_id.as_str()) {
-        draft.file(
-            ledger::path(run, "spec.md"),
-            FileEdit::Create {
-                text: ledger::spec(intent, item),
-            },
-        );
+        draft.create(ledger::path(run, "spec.md"), ledger::spec(intent, item));
     }
     if let (Some(path), Some(text)) = (&intent.request.config_path, &intent.request.config) {
         let name = ledger::snapshot_name(path);
-        draft.file(
-            ledger::path(run, &name),
-            FileEdit::Create { text: text.clone() },
-        );
+        draft.create(ledger::path(run, &name), text.clone());
     }
     let submit = submit_ledger(facts, intent, "submitting");
-    draft.file(
-        ledger::path(run, "submit.json"),
-        FileEdit::Create {
-            text: ledger::json(&submit),
-        },
-    );
-    draft.file(
-        layout::intent(run),
-        FileEdit::Create {
-            text: ledger::json(intent),
-        },
-    );
+    draft.create(ledger::path(run, "submit.json"), ledger::json(&submit));
+    draft.create(layout::intent(run), ledger::json(intent));
     draft.finish(format!("intend to submit {} as {run}", intent.queue_id))
 }
 
@@ -73,19 +55,14 @@ pub fn accepted(
     let mut submit = submit_ledger(facts, intent, ledger::SUBMITTED);
     submit.job_id = Some(job.to_string());
     submit.remarks = Some(remarks.trim().to_owned()).filter(|text| !text.is_empty());
-    draft.file(
-        ledger::path(run, "submit.json"),
-        FileEdit::Replace {
-            text: ledger::json(&submit),
-        },
-    );
+    draft.replace(ledger::path(run, "submit.json"), ledger::json(&submit));
     let moved = moved_on(&intent.queue_id, run.as_str(), &job.to_string());
     draft.file(moved.path, moved.edit);
     draft.pipeline(PipelineEdit::AddRun {
         run: submit.record(*job),
     });
-    poll_first(&mut draft, poll, now);
-    await_job(&mut draft, facts, &intent.queue_id, *job);
+    poll_first(&mut draft, poll);
+    await_job(&mut draft, &intent.queue_id, *job);
     // Whichever item was asked about: the queue has moved on.
     draft.answered(SET_BY_PREFLIGHT);
     draft.answered(SET_BY_REFUSAL);
@@ -93,7 +70,7 @@ pub fn accepted(
         "SUBMIT",
         &format!("{} submitted as {run}, job {job}", intent.queue_id),
     );
-    forget(&mut draft, facts, intent);
+    forget(&mut draft, intent);
     draft.file(layout::intent(run), FileEdit::Remove);
     draft.finish(format!("{} is job {job}", intent.queue_id))
 }
@@ -173,8 +150,8 @@ pub fn restored(facts: &Facts, lost: &Forgotten, poll: &PollSettings, now: Times
         let moved = moved_on(queue_id, run, &job.to_string());
         draft.file(moved.path, moved.edit);
     }
-    poll_first(&mut draft, poll, now);
-    await_job(&mut draft, facts, queue_id, *job);
+    poll_first(&mut draft, poll);
+    await_job(&mut draft, queue_id, *job);
     draft.event(
         "RESTORE",
         &format!("{run} of {queue_id}, job {job}, was in no list; it is as its ledger has it"),
@@ -183,18 +160,19 @@ pub fn restored(facts: &Facts, lost: &Forgotten, poll: &PollSettings, now: Times
 }
 
 /// When a new job is asked about first.
-fn poll_first(draft: &mut Draft<'_>, poll: &PollSettings, now: Timestamp) {
+fn poll_first(draft: &mut Draft<'_>, poll: &PollSettings) {
+    let first = backoff::first(poll, draft.now);
     draft.wait([
-        ("next_poll_after", json!(stamp(backoff::first(poll, now)))),
+        ("next_poll_after", json!(stamp(first))),
         ("last_polled_at", Value::Null),
     ]);
 }
 
 /// The project waits for a job. One that a person submits beside other work, or that is adopted late, does not end that
 /// work.
-fn await_job(draft: &mut Draft<'_>, facts: &Facts, item: &QueueId, job: JobId) {
+fn await_job(draft: &mut Draft<'_>, item: &QueueId, job: JobId) {
     if matches!(
-        facts.phase(),
+        draft.facts.phase(),
         Phase::Run | Phase::WaitSlurm | Phase::Check | Phase::Done | Phase::Idle
     ) {
         draft.phase(&Phase::WaitSlurm);
@@ -263,12 +241,7 @@ pub fn refused(
     let run = &intent.request.run;
     let mut submit = submit_ledger(facts, intent, "refused");
     submit.remarks = Some(message.trim().to_owned());
-    draft.file(
-        ledger::path(run, "submit.json"),
-        FileEdit::Replace {
-            text: ledger::json(&submit),
-        },
-    );
+    draft.replace(ledger::path(run, "submit.json"), ledger::json(&submit));
     let mut sightings = facts.sightings.clone();
     sightings.entries.remove(intent.request.token.as_str());
     if limit {
@@ -321,12 +294,7 @@ pub fn abandoned(facts: &Facts, intent: &Intent, now: Timestamp) -> ChangeSet {
     let mut draft = Draft::new(facts, now);
     let run = &intent.request.run;
     let submit = submit_ledger(facts, intent, "abandoned");
-    draft.file(
-        ledger::path(run, "submit.json"),
-        FileEdit::Replace {
-            text: ledger::json(&submit),
-        },
-    );
+    draft.replace(ledger::path(run, "submit.json"), ledger::json(&submit));
     draft.event(
         "ABANDON",
         &format!(
@@ -334,7 +302,7 @@ pub fn abandoned(facts: &Facts, intent: &Intent, now: Timestamp) -> ChangeSet {
             intent.queue_id
         ),
     );
-    forget(&mut draft, facts, intent);
+    forget(&mut draft, intent);
     draft.file(layout::intent(run), FileEdit::Remove);
     draft.finish(format!("give up the submission {run}"))
 }
@@ -384,8 +352,8 @@ fn submit_ledger(facts: &Facts, intent: &Intent, status: &str) -> SubmitLedger {
     SubmitLedger::of(intent, experiment, partition, status)
 }
 
-fn forget(draft: &mut Draft<'_>, facts: &Facts, intent: &Intent) {
-    let mut sightings = facts.sightings.clone();
+fn forget(draft: &mut Draft<'_>, intent: &Intent) {
+    let mut sightings = draft.facts.sightings.clone();
     sightings.entries.remove(intent.request.token.as_str());
     sightings
         .entries

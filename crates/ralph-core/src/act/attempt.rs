@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::act::verification::failed;
-use crate::act::{ActError, Dispatcher, commit};
+use crate::act::commit::{Committed, commit};
+use crate::act::{ActError, Dispatcher};
 use crate::id::Slug;
 use crate::process::bounded::{Ended, GRACE, Program, run};
 use crate::process::guard::{ATTEMPT_ID, Guard, GuardError, Leftovers, sweep};
@@ -165,7 +165,7 @@ impl Dispatcher {
             return None;
         }
         let ended = self.take_up(slug, path).await.transpose()?;
-        Some(ended.unwrap_or_else(|error| failed(slug, &error)))
+        Some(ended.unwrap_or_else(|error| Verified::failed(slug, &error)))
     }
 
     async fn take_up(&self, slug: &Slug, path: PathBuf) -> Result<Option<Verified>, ActError> {
@@ -176,15 +176,14 @@ impl Dispatcher {
         self.say(&format!("{slug}: {} was interrupted", record.work));
         self.end_leftovers(slug, &record).await?;
         let _lock = self.lock(slug, "recover")?;
-        let (files, op) = if record.work == TESTS {
-            (Vec::new(), None)
+        let committed = if record.work == TESTS {
+            Committed::default()
         } else {
-            let committed = commit::commit(
+            commit(
                 &project::folder(&self.root, slug),
                 interrupted(&self.read(slug)?, &record.work, self.env.now()),
                 &self.env,
-            )?;
-            (committed.files, committed.op)
+            )?
         };
         Attempt {
             file,
@@ -192,19 +191,13 @@ impl Dispatcher {
             record: record.clone(),
         }
         .end()?;
-        Ok(Some(Verified {
-            project: slug.to_string(),
-            run: String::new(),
-            job: None,
-            finding: "recovered".to_owned(),
-            detail: format!(
-                "{} was interrupted; what was left of it is ended, and it does not count as an attempt",
-                record.work
-            ),
-            files,
-            op: op.map(|op| op.to_string()),
-            problem: None,
-        }))
+        let detail = format!(
+            "{} was interrupted; what was left of it is ended, and it does not count as an attempt",
+            record.work
+        );
+        Ok(Some(
+            Verified::of_project(slug, "recovered", detail).with(committed),
+        ))
     }
 
     /// Waiting for the guard of another machine, and for what ends in its own time, keeps no other project waiting.

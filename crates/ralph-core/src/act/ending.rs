@@ -1,26 +1,28 @@
 //! A run has ended: its logs are fetched, the end is explained, and the books say it, in one operation.
 
-use crate::act::target::Target;
+use crate::act::books::Books;
 use crate::act::{ActError, Dispatcher, logs};
 use crate::backend::{BackendError, ClusterBackend};
+use crate::change::ChangeSet;
 use crate::classify::{Case, Diagnosis, classify};
 use crate::job::JobReport;
 use crate::pipeline::RunView;
 use crate::plan::verify;
 use crate::project;
 use crate::report::Verified;
-use crate::settle::{ending, finish, words};
+use crate::settle::{ending, entry, finish, words};
+use crate::time::Timestamp;
 use crate::world::Facts;
 
 impl Dispatcher {
-    /// All jobs of a run have ended.
-    pub(super) async fn settle_ended(
+    /// All jobs of a run have ended: what to write down, and what to say.
+    pub(super) async fn explain_end(
         &self,
-        facts: &Facts,
+        books: &Books<'_>,
         run: &RunView,
         reports: &[JobReport],
-        target: &mut Target,
-    ) -> Result<Verified, ActError> {
+    ) -> Result<(ChangeSet, Verified), ActError> {
+        let facts = &books.facts;
         let backend = self.backend()?;
         let folder = project::folder(&self.root, &facts.slug);
         let place = logs::Place {
@@ -29,7 +31,7 @@ impl Dispatcher {
             folder: &folder,
             token: run.token.as_ref(),
         };
-        let collected = logs::collect(place, reports, target.is_disk()).await?;
+        let collected = logs::collect(place, reports, books.is_on_disk()).await?;
         let missing = missing_artifacts(backend, facts, run, reports).await?;
         let diagnosis = diagnose(reports, &collected, &missing);
         let ending = ending::Ending {
@@ -38,25 +40,36 @@ impl Dispatcher {
             diagnosis: &diagnosis,
             logs: &collected.paths,
         };
-        self.record_end(facts, &ending, target, verify::ended_status(reports))
+        Ok(self.end(facts, &ending, verify::ended_status(reports)))
     }
 
-    /// Writes the books. `word` is the finding that the report shows.
-    pub(super) fn record_end(
+    /// No source knows the jobs of a run any more.
+    pub(super) fn explain_loss(
+        &self,
+        facts: &Facts,
+        run: &RunView,
+        since: Timestamp,
+        asked: &[String],
+    ) -> (ChangeSet, Verified) {
+        let ending = ending::Ending {
+            run,
+            reports: &[],
+            diagnosis: &entry::lost(run, since, asked),
+            logs: &[],
+        };
+        self.end(facts, &ending, "lost")
+    }
+
+    fn end(
         &self,
         facts: &Facts,
         ending: &ending::Ending<'_>,
-        target: &mut Target,
-        word: &str,
-    ) -> Result<Verified, ActError> {
+        finding: &str,
+    ) -> (ChangeSet, Verified) {
         let changes = finish::ended(facts, ending, &self.context(self.env.now()));
-        let committed = self.apply_ending(target, changes, facts)?;
-        let found = Verified {
-            detail: words::headline(ending.diagnosis),
-            job: ending.run.key.job_id.clone(),
-            ..super::verification::found(facts, &finish::name(&ending.run.key), word)
-        };
-        Ok(super::verification::with(found, committed))
+        let (key, detail) = (&ending.run.key, words::headline(ending.diagnosis));
+        let found = Verified::of_run(&facts.slug, finish::name(key), finding, detail);
+        (changes, found.of_job(key.job_id.clone()))
     }
 }
 

@@ -4,7 +4,7 @@
 //! is not decided in [`crate::plan::verify`].
 
 use crate::act::Dispatcher;
-use crate::act::verification::{found, run_of};
+use crate::act::verification::run_of;
 use crate::plan::verify::{self, RunFinding, RunVerdict};
 use crate::report::Verified;
 use crate::settle::finish;
@@ -83,8 +83,6 @@ pub(super) fn said(facts: &Facts, finding: &RunFinding) -> Option<Verified> {
         ),
         _ => return None,
     };
-    Some(Verified {
-        detail: detail.to_owned(),
-        ..found(facts, &finish::name(&finding.key), word)
-    })
+    let run = finish::name(&finding.key);
+    Some(Verified::of_run(&facts.slug, run, word, detail))
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::act::verification::failed;
+use crate::act::commit::Committed;
 use crate::act::{ActError, Dispatcher};
 use crate::id::Slug;
 use crate::journal::{Journal, JournalError};
@@ -32,7 +32,7 @@ impl Dispatcher {
             match journal.has_unfinished() {
                 Ok(false) => {}
                 Ok(true) => found.extend(self.recover(slug, &journal)),
-                Err(error) => found.push(failed(slug, &error.into())),
+                Err(error) => found.push(Verified::failed(slug, &error.into())),
             }
             found.extend(self.end_interrupted(slug).await);
         }
@@ -57,18 +57,16 @@ impl Dispatcher {
             .lock(slug, "recover")
             .and_then(|_lock| Ok(journal.recover(&self.env)?));
         match recovered {
-            Err(error) => vec![failed(slug, &error)],
+            Err(error) => vec![Verified::failed(slug, &error)],
             Ok(recovered) => recovered
                 .into_iter()
-                .map(|done| Verified {
-                    project: slug.to_string(),
-                    run: String::new(),
-                    job: None,
-                    finding: "recovered".to_owned(),
-                    detail: format!("an interrupted operation was finished: {}", done.summary),
-                    files: done.files,
-                    op: Some(done.op.to_string()),
-                    problem: None,
+                .map(|done| {
+                    let detail = format!("an interrupted operation was finished: {}", done.summary);
+                    Verified::of_project(slug, "recovered", detail).with(Committed {
+                        op: Some(done.op),
+                        files: done.files,
+                        warnings: Vec::new(),
+                    })
                 })
                 .collect(),
         }

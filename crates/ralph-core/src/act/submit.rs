@@ -9,9 +9,9 @@ use std::path::Path;
 use ralph_docs::queue::QueueItem;
 
 use crate::act::commit::{Committed, commit, on_disk, refused};
+use crate::act::finding::NOTHING_IS_LOST;
 use crate::act::outbox::Seat;
 use crate::act::preflight::{self, Prepared};
-use crate::act::verification::NOTHING_IS_LOST;
 use crate::act::{ActError, Dispatcher, limits};
 use crate::backend::{ClusterBackend, Receipt, SubmitRequest};
 use crate::change::ChangeSet;

@@ -7,13 +7,11 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use crate::act::ask::{asked_for_session, readable_mut};
-use crate::act::commit::Committed;
+use crate::act::books::Books;
 use crate::act::look::said;
-use crate::act::target::Target;
 use crate::act::{ActError, Dispatcher, Options};
 use crate::backend::BackendError;
 use crate::change::ChangeSet;
-use crate::error::{Code, Coded as _, with_causes};
 use crate::id::Slug;
 use crate::phase::Phase;
 use crate::pipeline::{RunKey, RunView};
@@ -22,7 +20,7 @@ use crate::plan::unsettled::{self, IntentVerdict};
 use crate::plan::untracked::{Untracked, blocking, untracked};
 use crate::plan::verify::{self, RunFinding, RunVerdict};
 use crate::report::{Problem, Verified};
-use crate::settle::{ending, entry, finish, submission};
+use crate::settle::{finish, submission};
 use crate::world::{ClusterReach, Facts, Forgotten, Intent, Observations, ProjectState, World};
 
 /// What the verification of all projects came to.
@@ -32,10 +30,6 @@ pub(super) struct Verification {
     pub(super) verified: Vec<Verified>,
     pub(super) confirmed: usize,
 }
-
-/// What stands in the way of an answer is told with this.
-pub(super) const NOTHING_IS_LOST: &str =
-    "Nothing is lost: the next dispatch looks for the job before it does anything else.";
 
 /// What verifying one project came to: its facts afterwards, and what is to be said.
 type Outcome = (Result<ProjectState, ActError>, Vec<Verified>);
@@ -82,7 +76,7 @@ impl Dispatcher {
             match state {
                 Ok(state) => project.state = state,
                 Err(error) => {
-                    all.verified.push(failed(&project.slug, &error));
+                    all.verified.push(Verified::failed(&project.slug, &error));
                     all.verified
                         .extend(self.recover_after(&project.slug, &error));
                 }
@@ -111,6 +105,7 @@ impl Dispatcher {
         }
     }
 
+    /// One project, from what is lost to what has ended; each step sees what the one before it has changed.
     async fn verify_project(
         &self,
         slug: &Slug,
@@ -118,52 +113,31 @@ impl Dispatcher {
         dry_run: bool,
         verified: &mut Vec<Verified>,
     ) -> Result<ProjectState, ActError> {
-        let mut target = self.target(slug, dry_run)?;
-        let mut facts = self.facts(slug, &target)?;
-        if let Some(changes) = self.session_change(&facts, seen) {
-            self.apply(&mut target, changes)?;
-            facts = self.facts(slug, &target)?;
+        let mut books = Books::open(self, slug, dry_run)?;
+        if let Some(changes) = self.session_change(&books.facts, seen) {
+            books.apply(changes)?;
         }
-        for lost in facts.forgotten.clone() {
-            verified.push(self.restore(&facts, &lost, &mut target)?);
-            facts = self.facts(slug, &target)?;
+        for lost in books.facts.forgotten.clone() {
+            verified.push(self.restore(&mut books, &lost)?);
         }
-        for intent in facts.intents.clone() {
-            verified.push(
-                self.settle_intent(&facts, &intent, seen, &mut target)
-                    .await?,
-            );
-            facts = self.facts(slug, &target)?;
+        for intent in books.facts.intents.clone() {
+            verified.push(self.settle_intent(&mut books, &intent, seen).await?);
         }
-        let (findings, memory) = verify::runs(&facts, seen, &self.context(self.env.now()));
-        let mended = self.mend(&facts, &findings, &mut target)?;
-        if mended.iter().any(has_changed) {
-            facts = self.facts(slug, &target)?;
-        }
-        verified.extend(mended);
+        let (findings, memory) = verify::runs(&books.facts, seen, &self.context(self.env.now()));
+        verified.extend(self.mend(&mut books, &findings)?);
         for finding in &findings {
-            let name = finish::name(&finding.key);
-            match self.settle_run(&facts, finding, &mut target).await {
-                Ok(None) => continue,
-                Ok(Some(found)) => {
-                    if has_changed(&found) {
-                        facts = self.facts(slug, &target)?;
-                    }
-                    verified.push(found);
-                }
+            match self.settle_run(&mut books, finding).await {
+                Ok(found) => verified.extend(found),
                 // What the cluster could not tell about one run does not keep the others waiting.
                 Err(error @ ActError::Backend(_)) => verified.push(Verified {
-                    run: name,
-                    ..failed(slug, &error)
+                    run: finish::name(&finding.key),
+                    ..Verified::failed(slug, &error)
                 }),
                 Err(error) => return Err(error),
             }
         }
-        if memory != facts.sightings {
-            target.remember(&memory)?;
-        }
-        facts.sightings = memory;
-        Ok(ProjectState::Readable(Box::new(facts)))
+        books.remember(memory)?;
+        Ok(ProjectState::Readable(Box::new(books.facts)))
     }
 
     /// No session: the projects that need the cluster ask for one, nothing is marked failed, others go on.
@@ -189,77 +163,66 @@ impl Dispatcher {
     }
 
     /// Puts a run back that the state file has lost.
-    fn restore(
-        &self,
-        facts: &Facts,
-        lost: &Forgotten,
-        target: &mut Target,
-    ) -> Result<Verified, ActError> {
-        let changes = submission::restored(facts, lost, &self.settings.poll, self.env.now());
-        let committed = self.apply(target, changes)?;
-        let found = Verified {
-            job: Some(lost.job.to_string()),
-            detail: "its ledger says that it was submitted and the state file had lost it; it is in the books again"
-                .to_owned(),
-            ..found(facts, &lost.run, "restored")
-        };
-        Ok(with(found, committed))
+    fn restore(&self, books: &mut Books<'_>, lost: &Forgotten) -> Result<Verified, ActError> {
+        let slug = books.facts.slug.clone();
+        let changes = submission::restored(&books.facts, lost, &self.settings.poll, self.env.now());
+        let detail = "its ledger says that it was submitted and the state file had lost it; it is in the books again";
+        let found = Verified::of_run(&slug, &lost.run, "restored", detail);
+        Ok(found
+            .of_job(Some(lost.job.to_string()))
+            .with(books.apply(changes)?))
     }
 
     async fn settle_intent(
         &self,
-        facts: &Facts,
+        books: &mut Books<'_>,
         intent: &Intent,
         seen: &Observations,
-        target: &mut Target,
     ) -> Result<Verified, ActError> {
-        let run = intent.request.run.to_string();
         let now = self.env.now();
-        let (verdict, sighted) = unsettled::intent(intent, facts, seen, now);
+        let (slug, run) = (books.facts.slug.clone(), intent.request.run.as_str());
+        let (verdict, sighted) = unsettled::intent(intent, &books.facts, seen, now);
         if let Some(sighted) = sighted {
-            let mut sightings = facts.sightings.clone();
+            let mut sightings = books.facts.sightings.clone();
             let key = intent.request.token.to_string();
             sightings.entries.insert(key, sighted);
-            target.remember(&sightings)?;
+            books.remember(sightings)?;
         }
-        let found = |finding: &str, detail: String| Verified {
-            detail,
-            ..found(facts, &run, finding)
-        };
+        let found = |finding, detail: String| Verified::of_run(&slug, run, finding, detail);
         Ok(match verdict {
-            IntentVerdict::Wait { why } => not_settled(found("unsettled", why)),
+            IntentVerdict::Wait { why } => Verified::unsettled(&slug, run, why),
             IntentVerdict::Abandon => {
-                let committed = self.apply(target, submission::abandoned(facts, intent, now))?;
+                let changes = submission::abandoned(&books.facts, intent, now);
                 let detail = "there is no job of this submission; the item may be submitted again";
-                with(found("abandoned", detail.to_owned()), committed)
+                found("abandoned", detail.to_owned()).with(books.apply(changes)?)
             }
-            IntentVerdict::Resend if !target.is_disk() => {
+            IntentVerdict::Resend if !books.is_on_disk() => {
                 found("unsettled", "it would be sent again".to_owned())
             }
             IntentVerdict::Resend => {
-                let sent = self.send(self.backend()?, facts, intent, None).await?;
-                match sent.job {
-                    Some(_) => with(found("submitted", sent.outcome), sent.committed),
-                    None if sent.problem.is_none() => {
-                        with(found("refused", sent.outcome), sent.committed)
-                    }
-                    None => Verified {
-                        problem: sent.problem,
-                        ..with(found("unsettled", sent.outcome), sent.committed)
-                    },
+                let sent = self
+                    .send(self.backend()?, &books.facts, intent, None)
+                    .await?;
+                books.read_again()?;
+                let finding = match (&sent.job, &sent.problem) {
+                    (Some(_), _) => "submitted",
+                    (None, None) => "refused",
+                    (None, Some(_)) => "unsettled",
+                };
+                Verified {
+                    problem: sent.problem,
+                    ..found(finding, sent.outcome).with(sent.committed)
                 }
             }
             IntentVerdict::Adopt(receipt) | IntentVerdict::Refused(receipt) => {
-                let settled = self.settlement(facts, intent, &receipt);
-                let committed = self.apply(target, settled.changes)?;
-                let word = if settled.job.is_some() {
-                    "adopted"
-                } else {
-                    "refused"
+                let settled = self.settlement(&books.facts, intent, &receipt);
+                let finding = match settled.job {
+                    Some(_) => "adopted",
+                    None => "refused",
                 };
                 Verified {
                     problem: settled.problem,
-                    ..with(found(word, settled.outcome), committed)
+                    ..found(finding, settled.outcome).with(books.apply(settled.changes)?)
                 }
             }
         })
@@ -268,89 +231,77 @@ impl Dispatcher {
     /// Records that only stand in the wrong list or show an old word, all in one operation.
     fn mend(
         &self,
-        facts: &Facts,
+        books: &mut Books<'_>,
         findings: &[RunFinding],
-        target: &mut Target,
     ) -> Result<Vec<Verified>, ActError> {
-        let mut mending = finish::Mending::default();
-        let mut said = Vec::new();
-        for finding in findings {
-            let Some(run) = run_of(facts, &finding.key) else {
-                continue;
-            };
-            let name = finish::name(&run.key);
-            match &finding.verdict {
-                RunVerdict::Misfiled => {
-                    mending.misfiled.push(run.key.clone());
-                    let word = run.status_text.as_deref().unwrap_or("ended");
-                    let detail = format!("its record says {word}; filed under completed_runs");
-                    said.push((name, "filed", detail));
-                }
-                RunVerdict::FiledTwice => {
-                    mending.twice.push(run.key.clone());
-                    let detail = "completed_runs says how it ended; taken out of active_runs";
-                    said.push((name, "filed", detail.to_owned()));
-                }
-                RunVerdict::Alive { status, .. } if finish::says_otherwise(run, status) => {
-                    mending.alive.push((run.key.clone(), status));
-                    said.push((name, status, format!("the cluster says {status}")));
-                }
-                _ => {}
-            }
-        }
-        let committed = self.apply(target, finish::mended(facts, &mending, self.env.now()))?;
-        let verified = |(name, word, detail): (String, &str, String)| {
-            let found = found(facts, &name, word);
-            with(Verified { detail, ..found }, committed.clone())
-        };
-        Ok(said.into_iter().map(verified).collect())
+        let (mending, told) = mendings(&books.facts, findings);
+        let committed = books.apply(finish::mended(&books.facts, &mending, self.env.now()))?;
+        let with_it = |told: Verified| told.with(committed.clone());
+        Ok(told.into_iter().map(with_it).collect())
     }
 
     async fn settle_run(
         &self,
-        facts: &Facts,
+        books: &mut Books<'_>,
         finding: &RunFinding,
-        target: &mut Target,
     ) -> Result<Option<Verified>, ActError> {
-        let Some(run) = run_of(facts, &finding.key) else {
+        let Some(run) = run_of(&books.facts, &finding.key) else {
             return Ok(None);
         };
-        match &finding.verdict {
-            RunVerdict::Ended { reports } => {
-                Ok(Some(self.settle_ended(facts, run, reports, target).await?))
-            }
+        let (changes, found) = match &finding.verdict {
+            RunVerdict::Ended { reports } => self.explain_end(books, run, reports).await?,
             RunVerdict::Lost { since, asked } => {
-                let diagnosis = entry::lost(run, *since, asked);
-                let ending = ending::Ending {
-                    run,
-                    reports: &[],
-                    diagnosis: &diagnosis,
-                    logs: &[],
-                };
-                Ok(Some(self.record_end(facts, &ending, target, "lost")?))
+                self.explain_loss(&books.facts, run, *since, asked)
             }
-            RunVerdict::Unconfirmed | RunVerdict::Settling => Ok(said(facts, finding)),
+            RunVerdict::Unconfirmed | RunVerdict::Settling => {
+                return Ok(said(&books.facts, finding));
+            }
             RunVerdict::Misfiled
             | RunVerdict::FiledTwice
             | RunVerdict::Alive { .. }
             | RunVerdict::Unknown { .. }
-            | RunVerdict::NoJob => Ok(None),
-        }
+            | RunVerdict::NoJob => return Ok(None),
+        };
+        Ok(Some(found.with(books.apply_ending(changes)?)))
     }
+}
+
+/// The records that only have to be put right, and what is said of each.
+fn mendings(facts: &Facts, findings: &[RunFinding]) -> (finish::Mending, Vec<Verified>) {
+    let mut mending = finish::Mending::default();
+    let mut told = Vec::new();
+    for finding in findings {
+        let Some(run) = run_of(facts, &finding.key) else {
+            continue;
+        };
+        let (word, detail) = match &finding.verdict {
+            RunVerdict::Misfiled => {
+                mending.misfiled.push(run.key.clone());
+                let word = run.status_text.as_deref().unwrap_or("ended");
+                let detail = format!("its record says {word}; filed under completed_runs");
+                ("filed", detail)
+            }
+            RunVerdict::FiledTwice => {
+                mending.twice.push(run.key.clone());
+                let detail = "completed_runs says how it ended; taken out of active_runs";
+                ("filed", detail.to_owned())
+            }
+            RunVerdict::Alive { status, .. } if finish::says_otherwise(run, status) => {
+                mending.alive.push((run.key.clone(), *status));
+                (*status, format!("the cluster says {status}"))
+            }
+            _ => continue,
+        };
+        let run = finish::name(&run.key);
+        told.push(Verified::of_run(&facts.slug, run, word, detail));
+    }
+    (mending, told)
 }
 
 /// A job that only a sentence has.
 fn told(facts: &Facts, named: &Untracked) -> Verified {
-    Verified {
-        job: Some(named.job.to_string()),
-        detail: named.advice(facts),
-        ..found(facts, "", "untracked")
-    }
-}
-
-/// Whether the project has to be read again: a finding that changed no file left it as it was.
-fn has_changed(found: &Verified) -> bool {
-    found.op.is_some() || !found.files.is_empty()
+    Verified::of_project(&facts.slug, "untracked", named.advice(facts))
+        .of_job(Some(named.job.to_string()))
 }
 
 /// The run as it stands now: earlier changes of this pass may have moved it.
@@ -361,58 +312,4 @@ pub(super) fn run_of<'a>(facts: &'a Facts, key: &RunKey) -> Option<&'a RunView> 
     }
     let same = |run: &&RunView| run.key.run_id == key.run_id && run.key.job_id == key.job_id;
     runs.iter().find(same)
-}
-
-/// A finding without a detail yet.
-pub(super) fn found(facts: &Facts, run: &str, finding: &str) -> Verified {
-    Verified {
-        project: facts.slug.to_string(),
-        run: run.to_owned(),
-        job: None,
-        finding: finding.to_owned(),
-        detail: String::new(),
-        files: Vec::new(),
-        op: None,
-        problem: None,
-    }
-}
-
-/// A finding with what it changed.
-pub(super) fn with(found: Verified, committed: Committed) -> Verified {
-    let detail = match committed.warnings.as_slice() {
-        [] => found.detail,
-        warnings => format!("{} ({})", found.detail, warnings.join("; ")),
-    };
-    Verified {
-        files: committed.files,
-        op: committed.op.map(|op| op.to_string()),
-        detail,
-        ..found
-    }
-}
-
-fn not_settled(found: Verified) -> Verified {
-    let hint = Some(NOTHING_IS_LOST.to_owned());
-    Verified {
-        problem: Some(Problem::new(Code::Unclear, found.detail.clone(), hint)),
-        ..found
-    }
-}
-
-/// A project that could not be verified.
-pub(super) fn failed(slug: &Slug, error: &ActError) -> Verified {
-    let word = match error.code() {
-        Code::Locked => "locked",
-        _ => "error",
-    };
-    Verified {
-        project: slug.to_string(),
-        run: String::new(),
-        job: None,
-        finding: word.to_owned(),
-        detail: with_causes(error),
-        files: Vec::new(),
-        op: None,
-        problem: Some(Problem::of(error)),
-    }
 }

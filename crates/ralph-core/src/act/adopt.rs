@@ -33,7 +33,8 @@ impl Dispatcher {
         };
         if let Some(run) = runs.find(names) {
             let run = run.key.run_id.as_deref().unwrap_or("without an id");
-            return Err(refused(
+            return Err(ActError::refused(
+                Code::Failed,
                 format!("job {job} is run {run} of {slug} already"),
                 "See `ralph runs`.",
             ));
@@ -74,7 +75,8 @@ impl Dispatcher {
             report.job.master() == job.master() && report.finality() == Finality::Alive
         };
         reports.into_iter().find(alive).ok_or_else(|| {
-            refused(
+            ActError::refused(
+                Code::Failed,
                 format!("the cluster lists no live job {job} of this user"),
                 "See `ralph cluster jobs`.",
             )
@@ -87,12 +89,4 @@ fn parts(report: &JobReport) -> Option<(String, Value)> {
     let seen: Vec<JobId> = report.tasks.iter().map(|part| part.job).collect();
     let (member, spec) = JobParts::seen(&seen)?.member();
     Some((member.to_owned(), json!(spec)))
-}
-
-fn refused(message: String, hint: &str) -> ActError {
-    ActError::Unreadable {
-        code: Code::Failed,
-        message,
-        hint: Some(hint.to_owned()),
-    }
 }

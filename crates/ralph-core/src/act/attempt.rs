@@ -214,7 +214,9 @@ impl Dispatcher {
             };
             sweep(&leftovers, GRACE)
         });
-        let pids = sweeping.await.map_err(|_| ActError::panicked(slug))?;
+        let pids = sweeping
+            .await
+            .map_err(|_| ActError::Panicked { slug: slug.clone() })?;
         if pids.is_empty() {
             return Ok(());
         }

@@ -15,7 +15,7 @@ use crate::plan::{Plan, ProjectStep, Selection, Step, next_due, plan};
 use crate::project;
 use crate::report::{DispatchReport, SCHEMA_VERSION, StepReport};
 use crate::store::lock::WorkspaceGuard;
-use crate::world::{Observations, World};
+use crate::world::{Observations, Unreadable, World};
 
 /// So many projects are worked on at once.
 const AT_ONCE: u32 = 4;
@@ -96,13 +96,15 @@ impl Dispatcher {
     /// # Errors
     /// `projects/` cannot be listed.
     pub fn slugs(&self) -> Result<Vec<Slug>, ActError> {
-        project::discover(&self.root).map_err(|error| ActError::Unreadable {
-            code: Code::Failed,
-            message: format!(
-                "{}: expected a folder that can be listed: {error}",
-                self.root.join("projects").display()
-            ),
-            hint: Some("Check its permissions, or name the workspace with --root.".to_owned()),
+        project::discover(&self.root).map_err(|error| {
+            ActError::Unreadable(Unreadable {
+                code: Code::Failed,
+                message: format!(
+                    "{}: expected a folder that can be listed: {error}",
+                    self.root.join("projects").display()
+                ),
+                hint: Some("Check its permissions, or name the workspace with --root.".to_owned()),
+            })
         })
     }
 

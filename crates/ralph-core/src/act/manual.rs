@@ -84,7 +84,7 @@ impl RunLog {
     /// There is none: the run is no array, the array has no such task, or it has not started.
     pub fn is_there(&self) -> Result<(), ActError> {
         match self.wanted {
-            Some(task) if !self.is_found => Err(refused(
+            Some(task) if !self.is_found => Err(ActError::refused(
                 Code::Usage,
                 format!("{} has no log of task {task}", self.run),
                 "Leave --task out where the run is no array. A task that has not started has none yet: --follow waits.",
@@ -169,7 +169,7 @@ impl Dispatcher {
     pub(super) fn settled(&self, slug: &Slug) -> Result<Facts, ActError> {
         let facts = self.read(slug)?;
         if let Some(intent) = facts.intents.first() {
-            return Err(refused(
+            return Err(ActError::refused(
                 Code::Unclear,
                 format!(
                     "the submission {} of {slug} is not settled: it is not known yet whether it has a job",
@@ -179,7 +179,7 @@ impl Dispatcher {
             ));
         }
         if let Some(lost) = facts.forgotten.first() {
-            return Err(refused(
+            return Err(ActError::refused(
                 Code::Unclear,
                 format!(
                     "the state file of {slug} has lost the run {} of {}, whose job is {}",
@@ -298,7 +298,8 @@ impl Dispatcher {
         let (_, view) = self.find_run(project, run)?;
         let run = view.key.run_id.clone().unwrap_or_default();
         let backend = self.backend()?;
-        let refused = |message: String| refused(Code::Failed, message, "See `ralph runs`.");
+        let refused =
+            |message: String| ActError::refused(Code::Failed, message, "See `ralph runs`.");
         if view.status != RunStatus::Live {
             // Its job's id may belong to somebody else's job by now.
             let word = view.status_text.as_deref().unwrap_or("ended");
@@ -378,14 +379,6 @@ fn task_of(path: &str, job: JobId) -> Option<u32> {
         .unwrap_or(rest.len());
     let task = rest.get(..digits)?.parse().ok();
     task.filter(|task| *task < NO_TASK)
-}
-
-pub(super) fn refused(code: Code, message: String, hint: &str) -> ActError {
-    ActError::Unreadable {
-        code,
-        message,
-        hint: Some(hint.to_owned()),
-    }
 }
 
 fn copy_from(log: &RunLog) -> Option<Vec<u8>> {

@@ -165,15 +165,24 @@ pub enum ActError {
         /// Why.
         error: EditError,
     },
-    /// The project cannot be read.
+    /// A project cannot be read, or the projects cannot be listed.
+    #[error("{}", .0.message)]
+    Unreadable(Unreadable),
+    /// What was asked for is not done as things are. Nothing was changed.
     #[error("{message}")]
-    Unreadable {
+    Refused {
         /// The class.
         code: Code,
-        /// File, line, column, expected and found.
+        /// What stands in its way.
         message: String,
-        /// The likely fix.
-        hint: Option<String>,
+        /// What to do about it.
+        hint: &'static str,
+    },
+    /// Work on a project ended in a panic.
+    #[error("work on {slug} panicked, which is a bug of ralph")]
+    Panicked {
+        /// The project.
+        slug: Slug,
     },
     /// The item is not in the queue, or not READY, or there are two of them.
     #[error(
@@ -217,25 +226,18 @@ pub enum ActError {
 }
 
 impl ActError {
-    /// Work on a project ended in a panic.
-    fn panicked(slug: &Slug) -> Self {
-        Self::Unreadable {
-            code: Code::Bug,
-            message: format!("work on {slug} panicked, which is a bug of ralph"),
-            hint: Some(format!(
-                "Please report it; `ralph ops list` of {slug} shows what was begun."
-            )),
+    fn refused(code: Code, message: impl Into<String>, hint: &'static str) -> Self {
+        Self::Refused {
+            code,
+            message: message.into(),
+            hint,
         }
     }
 }
 
 impl From<Unreadable> for ActError {
     fn from(found: Unreadable) -> Self {
-        Self::Unreadable {
-            code: found.code,
-            message: found.message,
-            hint: found.hint,
-        }
+        Self::Unreadable(found)
     }
 }
 
@@ -247,7 +249,8 @@ impl Coded for ActError {
             Self::Journal(error) => error.code(),
             Self::Store(error) => error.code(),
             Self::Edit { error, .. } => error.code(),
-            Self::Unreadable { code, .. } => *code,
+            Self::Unreadable(Unreadable { code, .. }) | Self::Refused { code, .. } => *code,
+            Self::Panicked { .. } => Code::Bug,
             Self::Guard(error) => error.code(),
             Self::NoItem { .. } | Self::Preflight { .. } | Self::Leftover { .. } => Code::Failed,
             Self::NoEngine { .. } => Code::NoEngine,
@@ -262,7 +265,11 @@ impl Coded for ActError {
             Self::Store(error) => error.hint(),
             Self::Edit { error, .. } => error.hint(),
             Self::Guard(error) => error.hint(),
-            Self::Unreadable { hint, .. } => hint.as_deref().map(Hint::new),
+            Self::Unreadable(found) => found.hint.as_deref().map(Hint::new),
+            Self::Refused { hint, .. } => Some(Hint::new(*hint)),
+            Self::Panicked { slug } => Some(Hint::new(format!(
+                "Please report it; `ralph ops list` of {slug} shows what was begun."
+            ))),
             Self::Leftover { .. } => Some(Hint::new(
                 "See what they wait for (`ps -o pid,stat,wchan,args`); the next dispatch tries again.",
             )),

@@ -1,6 +1,5 @@
 //! Which run a person means by an id, or by the beginning of one.
 
-use crate::act::manual::refused;
 use crate::act::{ActError, Dispatcher};
 use crate::error::Code;
 use crate::id::Slug;
@@ -42,7 +41,7 @@ impl Dispatcher {
                 names => format!(" ({} cannot be read)", names.join(", ")),
             };
             let message = format!("no project has a run {run:?}{unread}");
-            refused(Code::Failed, message, "See `ralph runs`.")
+            ActError::refused(Code::Failed, message, "See `ralph runs`.")
         })
     }
 }
@@ -71,7 +70,7 @@ fn several(run: &str, found: &[(Slug, RunView)]) -> ActError {
     let id = |(_, view): &(Slug, RunView)| view.key.run_id.clone().unwrap_or_default();
     if found.iter().all(|one| id(one) == id(&found[0])) {
         let names: Vec<&str> = found.iter().map(|(slug, _)| slug.as_str()).collect();
-        return refused(
+        return ActError::refused(
             Code::Usage,
             format!(
                 "{} is a run of several projects: {}",
@@ -89,7 +88,7 @@ fn several(run: &str, found: &[(Slug, RunView)]) -> ActError {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    refused(
+    ActError::refused(
         Code::Usage,
         format!(
             "{run} is the beginning of several runs: {}{more}",

@@ -4,7 +4,7 @@
 use ralph_docs::queue::{QueueItem, QueueSection};
 
 use crate::act::logs::{self, Place};
-use crate::act::manual::{SubmittedNow, refused};
+use crate::act::manual::SubmittedNow;
 use crate::act::submit::{Extras, Wanted};
 use crate::act::{ActError, Dispatcher, preflight};
 use crate::error::Code;
@@ -35,7 +35,7 @@ impl Dispatcher {
         let folder = project::folder(&self.root, slug);
         if !folder.join(path).is_file() {
             let message = format!("projects/{slug}/{path}: there is no such file");
-            return Err(refused(
+            return Err(ActError::refused(
                 Code::Failed,
                 message,
                 "Name a script of the project.",
@@ -51,7 +51,7 @@ impl Dispatcher {
                 .then(|| format!("{path}: {} waits for {before}", item.id))
         };
         if let Some(message) = meant.iter().find_map(|item| waits(item)) {
-            return Err(refused(
+            return Err(ActError::refused(
                 Code::Failed,
                 message,
                 "See documentation/queue.md.",
@@ -66,11 +66,15 @@ impl Dispatcher {
                 "{path}: a run of {} is alive, and it is not started a second time",
                 live.id
             );
-            return Err(refused(Code::Failed, message, "See `ralph runs`."));
+            return Err(ActError::refused(
+                Code::Failed,
+                message,
+                "See `ralph runs`.",
+            ));
         }
         let id: QueueId = item.id.parse().map_err(|error| {
             let message = format!("{path}: {error}");
-            refused(Code::Failed, message, "Give the item an id such as Q-001.")
+            ActError::refused(Code::Failed, message, "Give the item an id such as Q-001.")
         })?;
         let wanted = Wanted {
             attempt: items::attempts(&facts, &item.id) + 1,

@@ -101,7 +101,7 @@ impl Dispatcher {
         });
         match task.join_next().await {
             Some(Ok(outcome)) => outcome,
-            _ => (Err(ActError::panicked(slug)), Vec::new()),
+            _ => (Err(ActError::Panicked { slug: slug.clone() }), Vec::new()),
         }
     }
 

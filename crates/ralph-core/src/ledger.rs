@@ -11,12 +11,22 @@ use serde_json::{Map, Value, json};
 use crate::backend::SubmitRequest;
 use crate::id::{JobId, RunId};
 use crate::job::JobReport;
+use crate::store::layout;
 use crate::time::{elapsed, span_text, stamp};
 use crate::world::Intent;
 use ralph_docs::queue::QueueItem;
 
 /// Version of the files written here.
 pub const VERSION: u32 = 1;
+
+/// What was submitted, and why.
+pub const SPEC: &str = "spec.md";
+/// What was submitted, for programs: [`SubmitLedger`].
+pub const SUBMIT: &str = "submit.json";
+/// How the run ended, for programs: [`ResultLedger`].
+pub const RESULT: &str = "result.json";
+/// How the run ended.
+pub const RESULTS: &str = "results.md";
 
 /// The status of a ledger whose job the scheduler has named.
 pub const SUBMITTED: &str = "submitted";
@@ -150,7 +160,7 @@ pub fn json(value: &impl Serialize) -> String {
 /// Path of a file of the ledger, relative to the project's folder.
 #[must_use]
 pub fn path(run: &RunId, file: &str) -> String {
-    format!("runs/{run}/{file}")
+    format!("{}/{file}", layout::run_dir(run))
 }
 
 /// `config_snapshot.<extension of the configuration>`.

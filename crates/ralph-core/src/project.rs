@@ -12,7 +12,7 @@ use ralph_docs::{debugging, projects, queue, todo};
 
 use crate::error::{Code, Coded as _};
 use crate::id::{JobId, Slug};
-use crate::ledger::{SUBMITTED, SubmitLedger};
+use crate::ledger::{RESULT, SUBMIT, SUBMITTED, SubmitLedger};
 use crate::pipeline::{JobRef, PipelineFile, PipelineView};
 use crate::store::{atomic, layout};
 use crate::validate;
@@ -179,11 +179,6 @@ pub fn texts(folder: &Path) -> Result<Texts, Unreadable> {
     }
     Ok(texts)
 }
-
-/// The file of a run that says what was submitted.
-const SUBMIT: &str = "submit.json";
-/// The file of a run that says how it ended.
-const RESULT: &str = "result.json";
 
 /// The runs that have a folder and no end, and that the state does not name. Which those are is a matter of a glance:
 /// there may be a thousand of them that it names.

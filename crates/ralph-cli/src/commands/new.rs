@@ -2,6 +2,7 @@
 
 use ralph_core::error::Code;
 use ralph_core::id::Slug;
+use ralph_core::project;
 use ralph_core::store::{atomic, layout};
 use serde_json::json;
 
@@ -47,7 +48,7 @@ pub(crate) fn run(global: &Global, arguments: &New, output: &Output) -> Outcome 
         .parse()
         .map_err(|error| Failure::new(Code::Usage, format!("{error}")))?;
     let root = find_root(global)?;
-    let folder = layout::project_dir(&root, &slug);
+    let folder = project::folder(&root, &slug);
     let state = folder.join(layout::PIPELINE);
     if state.exists() {
         return Err(Failure::new(

@@ -14,6 +14,7 @@ use crate::id::Slug;
 use crate::plan::{Plan, ProjectStep, Selection, Step, next_due, plan};
 use crate::project;
 use crate::report::{DispatchReport, SCHEMA_VERSION, StepReport};
+use crate::store::layout;
 use crate::store::lock::WorkspaceGuard;
 use crate::world::{Observations, Unreadable, World};
 
@@ -101,7 +102,7 @@ impl Dispatcher {
                 code: Code::Failed,
                 message: format!(
                     "{}: expected a folder that can be listed: {error}",
-                    self.root.join("projects").display()
+                    self.root.join(layout::PROJECTS).display()
                 ),
                 hint: Some("Check its permissions, or name the workspace with --root.".to_owned()),
             })

@@ -1,5 +1,7 @@
 //! Taking one step of one project: lock, read again, plan again, act, commit, unlock.
 
+use std::path::Path;
+
 use crate::act::attempt::{TESTS, not_started};
 use crate::act::commit::{Committed, commit, on_disk, refused, remember};
 use crate::act::outbox::Seat;
@@ -7,12 +9,14 @@ use crate::act::submit::Wanted;
 use crate::act::view::step_report;
 use crate::act::{ActError, Dispatcher, agent};
 use crate::change::ChangeSet;
-use crate::error::with_causes;
+use crate::error::{Code, with_causes};
+use crate::id::Slug;
 use crate::job::{JobState, Sighting};
-use crate::ledger::ResultLedger;
+use crate::ledger::{self, ResultLedger};
 use crate::order::{OrderOutcome, WorkOrder};
+use crate::pipeline::RunView;
 use crate::plan::rules::plural;
-use crate::plan::{ProjectStep, Step, rules};
+use crate::plan::{PassedOver, ProjectStep, Step, rules};
 use crate::process::bounded::{Ended, Program};
 use crate::process::guard::Guard;
 use crate::project;
@@ -23,6 +27,14 @@ use crate::settle::words::one_line;
 use crate::settle::{self, check, order};
 use crate::store::lock::ProjectLock;
 use crate::world::{Facts, Observations, ProjectState};
+
+/// A project that is locked and was read again.
+struct Begun {
+    lock: ProjectLock,
+    facts: Facts,
+    /// The step that it takes now: its files may have moved since the plan was made.
+    step: Result<ProjectStep, PassedOver>,
+}
 
 /// What a step did.
 struct Taken {
@@ -51,73 +63,46 @@ impl Dispatcher {
         seen: &Observations,
         seat: Option<Seat>,
     ) -> StepReport {
-        let mut report = step_report(planned, String::new());
-        match self.locked_step(planned, seen, seat, &mut report).await {
-            Ok(taken) => {
-                report.outcome = taken.outcome;
-                if !matches!(self.settings.agent, AgentChoice::Caller) {
-                    // What the agent has done is no order to the caller any more.
-                    report.order = None;
-                }
-                report.job = taken.job;
-                report.problem = taken.problem;
-                report.files = taken.committed.files;
-                report.op = taken.committed.op.map(|op| op.to_string());
-                report.warnings = taken.committed.warnings;
-            }
-            Err(error) => {
-                self.recover_after(&planned.slug, &error);
-                report.problem = Some(Problem::of(&error));
-                report.outcome = with_causes(&error);
-                if let ActError::Preflight { files, op, .. } = error {
-                    report.files = files;
-                    report.op = op.map(|op| op.to_string());
-                }
-            }
+        let (begun, taken) = match self.begin(planned, seen) {
+            Ok(begun) => (begun.report(planned), self.perform(begun, seen, seat).await),
+            Err(error) => (step_report(planned, String::new()), Err(error)),
+        };
+        let report = match taken {
+            Ok(taken) => self.taken(begun, taken),
+            Err(error) => self.failed(begun, &planned.slug, error),
+        };
+        let after = self.read(&planned.slug);
+        StepReport {
+            phase_after: after.map_or_else(|_| String::new(), |facts| facts.phase().to_string()),
+            ..report
         }
-        if let Ok(facts) = self.read(&planned.slug) {
-            report.phase_after = facts.phase().to_string();
-        }
-        report
     }
 
-    async fn locked_step(
-        &self,
-        planned: &ProjectStep,
-        seen: &Observations,
-        seat: Option<Seat>,
-        report: &mut StepReport,
-    ) -> Result<Taken, ActError> {
+    fn begin(&self, planned: &ProjectStep, seen: &Observations) -> Result<Begun, ActError> {
         let lock = self.lock(&planned.slug, "dispatch")?;
         let facts = self.read(&planned.slug)?;
-        report.phase_before = facts.phase().to_string();
-        // The files may have moved since the plan was made: what they say now counts.
-        let step = match rules::next_step(&facts, seen, &self.context(self.env.now())) {
-            Ok(step) => step,
-            Err(passed) => {
-                return Ok(Taken::plain(
-                    format!("nothing to do any more: {}", passed.reason),
-                    Committed::default(),
-                ));
-            }
-        };
-        if step.step != planned.step {
-            *report = step_report(&step, report.phase_before.clone());
-        }
-        self.say(&format!("{}: {}", step.slug, step.because));
-        self.perform(&facts, &step, lock, (seen, seat)).await
+        let step = rules::next_step(&facts, seen, &self.context(self.env.now()));
+        Ok(Begun { lock, facts, step })
     }
 
     async fn perform(
         &self,
-        facts: &Facts,
-        planned: &ProjectStep,
-        lock: ProjectLock,
-        (seen, seat): (&Observations, Option<Seat>),
+        begun: Begun,
+        seen: &Observations,
+        seat: Option<Seat>,
     ) -> Result<Taken, ActError> {
-        let now = self.env.now();
-        let context = self.context(now);
-        match &planned.step {
+        let Begun { lock, facts, step } = begun;
+        let step = match step {
+            Ok(step) => step,
+            Err(passed) => {
+                let outcome = format!("nothing to do any more: {}", passed.reason);
+                return Ok(Taken::plain(outcome, Committed::default()));
+            }
+        };
+        self.say(&format!("{}: {}", step.slug, step.because));
+        let (facts, because) = (&facts, &step.because);
+        let context = self.context(self.env.now());
+        match &step.step {
             Step::Submit { item, attempt } => {
                 let wanted = Wanted::of_queue(facts, item, *attempt)?;
                 let submitted = self.submit(facts, wanted, seat).await?;
@@ -130,46 +115,63 @@ impl Dispatcher {
             }
             Step::Poll => self.settle(facts, &asked(facts, seen), check::polled(facts, &context)),
             Step::Check { runs } => self.check(facts, runs),
-            Step::Advance { to } => {
-                let because = &planned.because;
-                self.settle(
-                    facts,
-                    &format!("moved on to {to}: {because}"),
-                    check::advanced(facts, to, because, &context),
-                )
-            }
+            Step::Advance { to } => self.settle(
+                facts,
+                &format!("moved on to {to}: {because}"),
+                check::advanced(facts, to, because, &context),
+            ),
             Step::Test(command) => self.test(facts, command, lock).await,
             Step::Order(order) => self.order(facts, order, lock).await,
         }
     }
 
+    fn taken(&self, begun: StepReport, taken: Taken) -> StepReport {
+        StepReport {
+            outcome: taken.outcome,
+            // What an agent has done is no order to the caller any more.
+            order: begun
+                .order
+                .filter(|_| matches!(self.settings.agent, AgentChoice::Caller)),
+            job: taken.job,
+            problem: taken.problem,
+            files: taken.committed.files,
+            op: taken.committed.op.map(|op| op.to_string()),
+            warnings: taken.committed.warnings,
+            ..begun
+        }
+    }
+
+    fn failed(&self, begun: StepReport, slug: &Slug, error: ActError) -> StepReport {
+        self.recover_after(slug, &error);
+        let report = StepReport {
+            problem: Some(Problem::of(&error)),
+            outcome: with_causes(&error),
+            ..begun
+        };
+        match error {
+            ActError::Preflight { files, op, .. } => StepReport {
+                files,
+                op: op.map(|op| op.to_string()),
+                ..report
+            },
+            _ => report,
+        }
+    }
+
     fn settle(&self, facts: &Facts, outcome: &str, changes: ChangeSet) -> Result<Taken, ActError> {
-        let committed = commit(
-            &project::folder(&self.root, &facts.slug),
-            changes,
-            &self.env,
-        )?;
+        let folder = project::folder(&self.root, &facts.slug);
+        let committed = commit(&folder, changes, &self.env)?;
         Ok(Taken::plain(outcome, committed))
     }
 
     fn check(&self, facts: &Facts, runs: &[(String, String)]) -> Result<Taken, ActError> {
         let folder = project::folder(&self.root, &facts.slug);
-        let completed = facts.view.completed_runs.iter();
-        let finished: Vec<_> = completed
-            .filter(|run| {
-                runs.iter()
-                    .any(|(id, _)| run.key.run_id.as_deref() == Some(id))
-            })
-            .map(|run| {
-                let id = run.key.run_id.as_deref().unwrap_or("");
-                let text =
-                    std::fs::read_to_string(folder.join("runs").join(id).join("result.json")).ok();
-                (
-                    run,
-                    text.and_then(|text| serde_json::from_str::<ResultLedger>(&text).ok()),
-                )
-            })
-            .collect();
+        let is_meant = |run: &&RunView| {
+            let run = run.key.run_id.as_deref();
+            runs.iter().any(|(id, _)| run == Some(id))
+        };
+        let finished = facts.view.completed_runs.iter().filter(is_meant);
+        let finished: Vec<_> = finished.map(|run| (run, result_of(&folder, run))).collect();
         let now = self.env.now();
         let changes = check::checked(facts, &finished, &self.context(now));
         let words = format!("results of {} recorded", plural(finished.len(), "run"));
@@ -200,19 +202,15 @@ impl Dispatcher {
             limit: self.settings.test_time_limit,
         };
         let ended = attempt.run(Guard::start(&self.guard_program)?, &program);
-        let outcome = match ended.await {
-            Ok(ended) => TestOutcome {
-                passed: ended.success(),
-                how: ended.how(),
-                command: argv.join(" "),
-                tail: tail(&ended),
-            },
-            Err(error) => TestOutcome {
-                passed: false,
-                how: not_started(error)?,
-                command: argv.join(" "),
-                tail: String::new(),
-            },
+        let (passed, how, tail) = match ended.await {
+            Ok(ended) => (ended.success(), ended.how(), tail(&ended)),
+            Err(error) => (false, not_started(error)?, String::new()),
+        };
+        let outcome = TestOutcome {
+            passed,
+            how,
+            command: argv.join(" "),
+            tail,
         };
         let _lock = self.lock(&facts.slug, "dispatch")?;
         let facts = self.read(&facts.slug)?;
@@ -227,43 +225,43 @@ impl Dispatcher {
         Ok(taken)
     }
 
-    /// The lock is given back while an agent works: it takes minutes to hours, and edits the documents itself.
     async fn order(
         &self,
         facts: &Facts,
         asked: &WorkOrder,
         lock: ProjectLock,
     ) -> Result<Taken, ActError> {
-        let argv = match &self.settings.agent {
+        match &self.settings.agent {
             AgentChoice::Caller => {
-                let changes = order::settled(
-                    facts,
-                    asked,
-                    &OrderOutcome::HandedOut,
-                    &self.context(self.env.now()),
-                );
-                return self.settle(
-                    facts,
-                    &format!("{}: {}", asked.kind.as_str(), asked.title),
-                    changes,
-                );
+                let context = self.context(self.env.now());
+                let changes = order::settled(facts, asked, &OrderOutcome::HandedOut, &context);
+                let words = format!("{}: {}", asked.kind.as_str(), asked.title);
+                self.settle(facts, &words, changes)
             }
-            AgentChoice::Command(command) => command.argv(),
-            AgentChoice::Engine(engine) => {
-                return Err(ActError::NoEngine {
-                    engine: engine.clone(),
-                });
-            }
-        };
+            AgentChoice::Command(command) => self.send_agent(&command.argv(), asked, lock).await,
+            AgentChoice::Engine(engine) => Err(ActError::NoEngine {
+                engine: engine.clone(),
+            }),
+        }
+    }
+
+    /// The lock is given back while an agent works: it takes minutes to hours, and edits the documents itself.
+    async fn send_agent(
+        &self,
+        argv: &[String],
+        asked: &WorkOrder,
+        lock: ProjectLock,
+    ) -> Result<Taken, ActError> {
         let work = format!("{} {}", asked.kind.as_str(), asked.target);
-        let mut attempt = self.attempt(&facts.slug, &work).await?;
+        let slug = &asked.project;
+        let mut attempt = self.attempt(slug, &work).await?;
         drop(lock);
-        let folder = project::folder(&self.root, &facts.slug);
+        let folder = project::folder(&self.root, slug);
         let guard = Guard::start(&self.guard_program)?;
         let limit = self.settings.agent_time_limit;
-        let outcome = agent::perform(asked, &argv, &folder, &mut attempt, guard, limit).await?;
-        let _lock = self.lock(&facts.slug, "dispatch")?;
-        let facts = self.read(&facts.slug)?;
+        let outcome = agent::perform(asked, argv, &folder, &mut attempt, guard, limit).await?;
+        let _lock = self.lock(slug, "dispatch")?;
+        let facts = self.read(slug)?;
         let now = self.env.now();
         let mut changes = order::settled(&facts, asked, &outcome, &self.context(now));
         let unwritten = refused(&changes, &on_disk(&folder));
@@ -276,22 +274,35 @@ impl Dispatcher {
         let mut taken = self.settle(&facts, &words, changes)?;
         attempt.end()?;
         if let OrderOutcome::Failed { reason } = &outcome {
-            taken.problem = Some(Problem::new(
-                crate::error::Code::Failed,
-                format!("the agent failed: {reason}"),
-                None,
-            ));
+            let message = format!("the agent failed: {reason}");
+            taken.problem = Some(Problem::new(Code::Failed, message, None));
         }
         Ok(taken)
     }
 
     /// Reads a project anew.
-    pub(super) fn read(&self, slug: &crate::id::Slug) -> Result<Facts, ActError> {
+    pub(super) fn read(&self, slug: &Slug) -> Result<Facts, ActError> {
         match project::load(&self.root, slug).state {
             ProjectState::Readable(facts) => Ok(*facts),
             ProjectState::Unreadable(found) => Err(found.into()),
         }
     }
+}
+
+impl Begun {
+    /// Of the step that was planned, where it is still the one to take.
+    fn report(&self, planned: &ProjectStep) -> StepReport {
+        let other = self.step.as_ref().ok();
+        let other = other.filter(|step| step.step != planned.step);
+        step_report(other.unwrap_or(planned), self.facts.phase().to_string())
+    }
+}
+
+/// What the ledger of a run says of its end.
+fn result_of(folder: &Path, run: &RunView) -> Option<ResultLedger> {
+    let id = run.key.run_id.as_deref()?.parse().ok()?;
+    let text = std::fs::read_to_string(folder.join(ledger::path(&id, ledger::RESULT))).ok()?;
+    serde_json::from_str(&text).ok()
 }
 
 /// That the cluster was asked, and what it says keeps jobs from starting: one that is held waits until somebody
@@ -314,6 +325,9 @@ fn asked(facts: &Facts, seen: &Observations) -> String {
     words
 }
 
+/// How many of the last lines of tests are kept.
+const TAIL: usize = 20;
+
 fn tail(ended: &Ended) -> String {
     let bytes = if ended.stderr.is_empty() {
         &ended.stdout
@@ -322,10 +336,6 @@ fn tail(ended: &Ended) -> String {
     };
     let text = String::from_utf8_lossy(bytes);
     let lines: Vec<&str> = text.lines().collect();
-    lines
-        .iter()
-        .skip(lines.len().saturating_sub(20))
-        .copied()
-        .collect::<Vec<_>>()
-        .join("\n")
+    let last = lines.len().saturating_sub(TAIL);
+    lines.get(last..).unwrap_or_default().join("\n")
 }

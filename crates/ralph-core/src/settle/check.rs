@@ -53,7 +53,7 @@ fn check_one(draft: &mut Draft<'_>, run: &RunView, result: Option<&ResultLedger>
     ) {
         let artifacts = item.map(|item| item.artifacts.clone()).unwrap_or_default();
         draft.replace(
-            ledger::path(&id, "results.md"),
+            ledger::path(&id, ledger::RESULTS),
             ledger::results(result, &artifacts),
         );
         draft.file(layout::RESULTS_SUMMARY, summary_row(run, result));

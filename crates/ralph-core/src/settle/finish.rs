@@ -212,7 +212,7 @@ fn result_ledger(ending: &Ending<'_>, status: &str, now: Timestamp) -> ResultLed
 
 fn write_ledger(draft: &mut Draft<'_>, ending: &Ending<'_>, result: &ResultLedger) {
     if let Some(run) = run_id(&ending.run.key) {
-        draft.replace(ledger::path(&run, "result.json"), ledger::json(result));
+        draft.replace(ledger::path(&run, ledger::RESULT), ledger::json(result));
     }
 }
 
@@ -256,7 +256,7 @@ fn write_documents(
     }
     if let Some(run) = run_id(key) {
         draft.replace(
-            ledger::path(&run, "results.md"),
+            ledger::path(&run, ledger::RESULTS),
             ledger::results(result, &[]),
         );
         draft.file(

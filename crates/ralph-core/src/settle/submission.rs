@@ -26,14 +26,14 @@ pub fn intended(facts: &Facts, intent: &Intent, now: Timestamp) -> ChangeSet {
     let mut draft = Draft::new(facts, now);
     let run = &intent.request.run;
     if let Some(item) = facts.item(intent.queue_id.as_str()) {
-        draft.create(ledger::path(run, "spec.md"), ledger::spec(intent, item));
+        draft.create(ledger::path(run, ledger::SPEC), ledger::spec(intent, item));
     }
     if let (Some(path), Some(text)) = (&intent.request.config_path, &intent.request.config) {
         let name = ledger::snapshot_name(path);
         draft.create(ledger::path(run, &name), text.clone());
     }
     let submit = submit_ledger(facts, intent, "submitting");
-    draft.create(ledger::path(run, "submit.json"), ledger::json(&submit));
+    draft.create(ledger::path(run, ledger::SUBMIT), ledger::json(&submit));
     draft.create(layout::intent(run), ledger::json(intent));
     draft.finish(format!("intend to submit {} as {run}", intent.queue_id))
 }
@@ -55,7 +55,7 @@ pub fn accepted(
     let mut submit = submit_ledger(facts, intent, ledger::SUBMITTED);
     submit.job_id = Some(job.to_string());
     submit.remarks = Some(remarks.trim().to_owned()).filter(|text| !text.is_empty());
-    draft.replace(ledger::path(run, "submit.json"), ledger::json(&submit));
+    draft.replace(ledger::path(run, ledger::SUBMIT), ledger::json(&submit));
     let moved = moved_on(&intent.queue_id, run.as_str(), &job.to_string());
     draft.file(moved.path, moved.edit);
     draft.pipeline(PipelineEdit::AddRun {
@@ -241,7 +241,7 @@ pub fn refused(
     let run = &intent.request.run;
     let mut submit = submit_ledger(facts, intent, "refused");
     submit.remarks = Some(message.trim().to_owned());
-    draft.replace(ledger::path(run, "submit.json"), ledger::json(&submit));
+    draft.replace(ledger::path(run, ledger::SUBMIT), ledger::json(&submit));
     let mut sightings = facts.sightings.clone();
     sightings.entries.remove(intent.request.token.as_str());
     if limit {
@@ -294,7 +294,7 @@ pub fn abandoned(facts: &Facts, intent: &Intent, now: Timestamp) -> ChangeSet {
     let mut draft = Draft::new(facts, now);
     let run = &intent.request.run;
     let submit = submit_ledger(facts, intent, "abandoned");
-    draft.replace(ledger::path(run, "submit.json"), ledger::json(&submit));
+    draft.replace(ledger::path(run, ledger::SUBMIT), ledger::json(&submit));
     draft.event(
         "ABANDON",
         &format!(

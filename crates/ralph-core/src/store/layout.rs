@@ -3,9 +3,7 @@
 //! A project's paths are relative to its folder and a workspace's to its root, with `/`, as they stand in a
 //! [`crate::change::FileChange`]. Nothing here touches a disk; discovery and meaning are elsewhere.
 
-use std::path::{Path, PathBuf};
-
-use crate::id::{OpId, RunId, Slug};
+use crate::id::{OpId, RunId};
 
 /// The folder of the machine's own files in a project.
 pub const STATE_DIR: &str = ".state";
@@ -70,12 +68,6 @@ pub const CLUSTER_DIR: &str = ".claude/ralph/cluster";
 pub const DISPATCH_GUARD: &str = ".claude/ralph/dispatch.guard";
 /// The cluster's address; not under version control.
 pub const CLUSTER_CONFIG: &str = ".claude/cluster.local.json";
-
-/// The folder of a project under the workspace's root.
-#[must_use]
-pub fn project_dir(root: &Path, slug: &Slug) -> PathBuf {
-    root.join(PROJECTS).join(slug.as_str())
-}
 
 /// The intent of a run's submission, relative to the project.
 #[must_use]

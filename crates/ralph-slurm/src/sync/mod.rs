@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use ralph_core::backend::BackendError;
 use ralph_core::id::Slug;
+use ralph_core::project;
 
 use crate::capabilities::no_root;
 use crate::remote::{Call, Remote};
@@ -63,7 +64,7 @@ pub(crate) async fn synchronise(
     let mut sent = BTreeMap::new();
     let mut local = BTreeMap::new();
     for project in projects {
-        let folder = workspace.join("projects").join(project.as_str());
+        let folder = project::folder(workspace, project);
         match LocalFiles::of(&folder, excludes) {
             Ok(found) => {
                 let outcome = Sent {

@@ -71,7 +71,7 @@ pub mod project;
 pub mod report;
 pub mod sbatch;
 pub mod settings;
-pub mod settle;
+pub(crate) mod settle;
 pub mod store;
 pub mod time;
 pub mod validate;

@@ -106,7 +106,7 @@ fn telling(reports: &[JobReport]) -> Vec<&JobReport> {
 
 /// `slurm/logs/<job_name>_<job_id>.<stream>`, with a name that is safe as a file's.
 #[must_use]
-pub fn local_name(name: &str, job: JobId, stream: Stream) -> String {
+pub(crate) fn local_name(name: &str, job: JobId, stream: Stream) -> String {
     let safe = |c: char| match c {
         '/' | '\\' => '_',
         c if c.is_control() => '_',

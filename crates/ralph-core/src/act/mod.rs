@@ -4,7 +4,7 @@
 //! project, plan, take the steps, report. Whatever fails in one project is that project's outcome.
 
 mod adopt;
-pub mod agent;
+mod agent;
 mod ask;
 mod attempt;
 mod books;
@@ -14,12 +14,12 @@ mod ending;
 mod finding;
 pub mod git;
 mod limits;
-pub mod logs;
+mod logs;
 mod look;
 mod manual;
 mod named_run;
 mod outbox;
-pub mod preflight;
+mod preflight;
 mod recovery;
 mod script;
 mod step;

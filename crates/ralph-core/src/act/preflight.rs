@@ -22,26 +22,26 @@ use crate::validate::{Severity, named_config, named_script, script_of};
 
 /// Everything of an item that is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Prepared {
+pub(crate) struct Prepared {
     /// The script's path inside the project.
-    pub script_path: String,
+    pub(crate) script_path: String,
     /// The script.
-    pub script: String,
+    pub(crate) script: String,
     /// Its SHA-256.
     pub script_sha256: String,
     /// The configuration's path inside the project.
-    pub config_path: Option<String>,
+    pub(crate) config_path: Option<String>,
     /// The configuration.
-    pub config: Option<String>,
+    pub(crate) config: Option<String>,
     /// The commit that the job clones.
-    pub git: Option<GitCommit>,
+    pub(crate) git: Option<GitCommit>,
 }
 
 /// Looks an item of a queue over.
 ///
 /// # Errors
 /// Every problem found, each in one sentence that says what to mend.
-pub async fn prepare(
+pub(crate) async fn prepare(
     item: &QueueItem,
     queue: &[QueueItem],
     folder: &Path,

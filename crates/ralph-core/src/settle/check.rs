@@ -15,7 +15,7 @@ use crate::world::{Facts, SightedAs, Sightings};
 
 /// Results of the finished runs, each with its ledger's record where there is one.
 #[must_use]
-pub fn checked(
+pub(crate) fn checked(
     facts: &Facts,
     runs: &[(&RunView, Option<ResultLedger>)],
     context: &Context<'_>,
@@ -104,7 +104,7 @@ pub(crate) fn summary_row(run: &RunView, result: &ResultLedger) -> FileEdit {
 
 /// What is remembered when the queue could not be edited: that these runs are checked all the same.
 #[must_use]
-pub fn remembered(facts: &Facts, runs: &[(String, String)], now: Timestamp) -> Sightings {
+pub(crate) fn remembered(facts: &Facts, runs: &[(String, String)], now: Timestamp) -> Sightings {
     let mut sightings = facts.sightings.clone();
     for (run, _) in runs {
         let seen = verify::note(None, SightedAs::Checked, now);
@@ -115,7 +115,7 @@ pub fn remembered(facts: &Facts, runs: &[(String, String)], now: Timestamp) -> S
 
 /// A due poll found the jobs alive: the next one is set.
 #[must_use]
-pub fn polled(facts: &Facts, context: &Context<'_>) -> ChangeSet {
+pub(crate) fn polled(facts: &Facts, context: &Context<'_>) -> ChangeSet {
     let mut draft = Draft::new(facts, context.now);
     let next = backoff::next(
         &facts.view.slurm_wait,
@@ -132,7 +132,12 @@ pub fn polled(facts: &Facts, context: &Context<'_>) -> ChangeSet {
 
 /// Only the phase moves on.
 #[must_use]
-pub fn advanced(facts: &Facts, to: &Phase, because: &str, context: &Context<'_>) -> ChangeSet {
+pub(crate) fn advanced(
+    facts: &Facts,
+    to: &Phase,
+    because: &str,
+    context: &Context<'_>,
+) -> ChangeSet {
     let mut draft = Draft::new(facts, context.now);
     draft.phase(to);
     match to {

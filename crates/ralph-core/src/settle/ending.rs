@@ -6,15 +6,15 @@ use crate::pipeline::RunView;
 
 /// Everything that is known about the end of one run.
 #[derive(Debug, Clone)]
-pub struct Ending<'a> {
+pub(crate) struct Ending<'a> {
     /// The run.
-    pub run: &'a RunView,
+    pub(crate) run: &'a RunView,
     /// What the scheduler said of its jobs; empty for a run that is lost.
-    pub reports: &'a [JobReport],
+    pub(crate) reports: &'a [JobReport],
     /// What the logs and the scheduler's words amount to.
-    pub diagnosis: &'a Diagnosis,
+    pub(crate) diagnosis: &'a Diagnosis,
     /// Local copies of the logs, relative to the project's folder.
-    pub logs: &'a [String],
+    pub(crate) logs: &'a [String],
 }
 
 /// What becomes of a failure.

@@ -155,7 +155,7 @@ fn quoted(diagnosis: &Diagnosis) -> Option<(String, String)> {
 
 /// The machine's key of a run's debugging entry.
 #[must_use]
-pub fn entry_key(key: &RunKey) -> String {
+pub(crate) fn entry_key(key: &RunKey) -> String {
     format!(
         "{}/{}",
         key.run_id.as_deref().unwrap_or("-"),
@@ -165,7 +165,7 @@ pub fn entry_key(key: &RunKey) -> String {
 
 /// The diagnosis of a run that no source knows any more: for a person, never a success.
 #[must_use]
-pub fn lost(run: &RunView, since: Timestamp, asked: &[String]) -> Diagnosis {
+pub(crate) fn lost(run: &RunView, since: Timestamp, asked: &[String]) -> Diagnosis {
     let job = run.key.job_id.as_deref().unwrap_or("?");
     Diagnosis {
         class: FailureClass::Lost,

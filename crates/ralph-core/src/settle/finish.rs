@@ -24,18 +24,18 @@ use crate::world::Facts;
 
 /// Records that are true and only need to be put right.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Mending {
+pub(crate) struct Mending {
     /// Runs that stand in `active_runs` though their records say how they ended (contradiction 5).
-    pub misfiled: Vec<RunKey>,
+    pub(crate) misfiled: Vec<RunKey>,
     /// Runs that stand in `active_runs` though `completed_runs` says how they ended (incident 14).
-    pub twice: Vec<RunKey>,
+    pub(crate) twice: Vec<RunKey>,
     /// Runs that are alive, each with the word that its record should show.
-    pub alive: Vec<(RunKey, &'static str)>,
+    pub(crate) alive: Vec<(RunKey, &'static str)>,
 }
 
 /// All of it in one operation, since real files hold dozens of them.
 #[must_use]
-pub fn mended(facts: &Facts, mending: &Mending, now: Timestamp) -> ChangeSet {
+pub(crate) fn mended(facts: &Facts, mending: &Mending, now: Timestamp) -> ChangeSet {
     let mut draft = Draft::new(facts, now);
     for (run, status) in &mending.alive {
         draft.pipeline(PipelineEdit::UpdateRun {
@@ -76,7 +76,7 @@ pub fn mended(facts: &Facts, mending: &Mending, now: Timestamp) -> ChangeSet {
 /// Whether the record of a live run shows another of the plain words than the cluster's; a person's own words
 /// stay.
 #[must_use]
-pub fn says_otherwise(run: &RunView, status: &str) -> bool {
+pub(crate) fn says_otherwise(run: &RunView, status: &str) -> bool {
     let plain = ["pending", "submitted", "running"];
     let shown = run.status_text.as_deref();
     shown.is_some_and(|shown| plain.contains(&shown) && shown != status)
@@ -84,7 +84,7 @@ pub fn says_otherwise(run: &RunView, status: &str) -> bool {
 
 /// A run has ended: ledger, documents and state say how, in one operation.
 #[must_use]
-pub fn ended(facts: &Facts, ending: &Ending<'_>, context: &Context<'_>) -> ChangeSet {
+pub(crate) fn ended(facts: &Facts, ending: &Ending<'_>, context: &Context<'_>) -> ChangeSet {
     let mut draft = Draft::new(facts, context.now);
     let status = if ending.reports.is_empty() {
         "failed"
@@ -330,7 +330,7 @@ fn next_phase(draft: &mut Draft<'_>, ending: &Ending<'_>, consequence: Consequen
 
 /// What a run is called in messages.
 #[must_use]
-pub fn name(key: &RunKey) -> String {
+pub(crate) fn name(key: &RunKey) -> String {
     match (&key.run_id, &key.job_id) {
         (Some(run), _) => run.clone(),
         (None, Some(job)) => format!("the run of job {job}"),

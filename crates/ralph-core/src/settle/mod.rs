@@ -3,13 +3,13 @@
 //! Each function here is the whole meaning of one thing that can happen to a project. What the machine does not
 //! own it does not touch: a phase that is not canonical stays, a person's input flag stays.
 
-pub mod check;
-pub mod ending;
-pub mod entry;
-pub mod finish;
-pub mod order;
-pub mod submission;
-pub mod words;
+pub(crate) mod check;
+pub(crate) mod ending;
+pub(crate) mod entry;
+pub(crate) mod finish;
+pub(crate) mod order;
+pub(crate) mod submission;
+pub(crate) mod words;
 
 use serde_json::{Map, Value, json};
 
@@ -177,7 +177,7 @@ impl<'a> Draft<'a> {
 }
 
 /// Adds a question to changes that could not be made whole: a document that must say something cannot be edited.
-pub fn also_ask(changes: &mut ChangeSet, facts: &Facts, prompt: &str, now: Timestamp) {
+pub(crate) fn also_ask(changes: &mut ChangeSet, facts: &Facts, prompt: &str, now: Timestamp) {
     let mut draft = Draft::new(facts, now);
     draft.ask(prompt, SET_BY_DOCUMENT);
     let asked = std::mem::take(&mut draft.pipeline);
@@ -199,7 +199,7 @@ pub fn also_ask(changes: &mut ChangeSet, facts: &Facts, prompt: &str, now: Times
 
 /// A job that nobody recorded is in the books from now on.
 #[must_use]
-pub fn adopted(
+pub(crate) fn adopted(
     facts: &Facts,
     record: Map<String, Value>,
     run: &str,

@@ -21,7 +21,7 @@ const ATTEMPTS: u32 = 2;
 
 /// Settles the outcome of a work order: the todo item, the debugging entry or the debate says what happened.
 #[must_use]
-pub fn settled(
+pub(crate) fn settled(
     facts: &Facts,
     order: &WorkOrder,
     outcome: &OrderOutcome,
@@ -55,7 +55,7 @@ pub fn settled(
 
 /// The outcome in one word.
 #[must_use]
-pub fn word(outcome: &OrderOutcome) -> &'static str {
+pub(crate) fn word(outcome: &OrderOutcome) -> &'static str {
     match outcome {
         OrderOutcome::HandedOut => "handed out",
         OrderOutcome::Done { .. } => "done",
@@ -259,7 +259,7 @@ fn again(draft: &mut Draft<'_>, order: &WorkOrder, what: &str, detail: &str) {
 
 /// An agent was cut off with whoever waited for it, perhaps half-way through its work: that is told, and counts as nothing.
 #[must_use]
-pub fn interrupted(facts: &Facts, work: &str, now: Timestamp) -> ChangeSet {
+pub(crate) fn interrupted(facts: &Facts, work: &str, now: Timestamp) -> ChangeSet {
     let mut draft = Draft::new(facts, now);
     let detail = format!("{}: interrupted; not counted as an attempt", one_line(work));
     draft.event("AGENT", &detail);
@@ -268,20 +268,20 @@ pub fn interrupted(facts: &Facts, work: &str, now: Timestamp) -> ChangeSet {
 
 /// The outcome of the test command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TestOutcome {
+pub(crate) struct TestOutcome {
     /// Whether it exited with zero.
-    pub passed: bool,
+    pub(crate) passed: bool,
     /// `exit 1`, `signal 9`, `time limit of 15 min`.
-    pub how: String,
+    pub(crate) how: String,
     /// The command, for the entry.
-    pub command: String,
+    pub(crate) command: String,
     /// The last lines of its output.
-    pub tail: String,
+    pub(crate) tail: String,
 }
 
 /// TEST: on to RUN when it passes, to DEBUG with an entry when it does not.
 #[must_use]
-pub fn tested(facts: &Facts, outcome: &TestOutcome, context: &Context<'_>) -> ChangeSet {
+pub(crate) fn tested(facts: &Facts, outcome: &TestOutcome, context: &Context<'_>) -> ChangeSet {
     let mut draft = Draft::new(facts, context.now);
     let detail = format!("`{}`: {}", one_line(&outcome.command), outcome.how);
     if outcome.passed {

@@ -22,7 +22,7 @@ use crate::world::{Facts, Forgotten, Intent, SightedAs, Sightings};
 
 /// The ledger first: spec, configuration, script and the intent are on disk before anything is sent (I6).
 #[must_use]
-pub fn intended(facts: &Facts, intent: &Intent, now: Timestamp) -> ChangeSet {
+pub(crate) fn intended(facts: &Facts, intent: &Intent, now: Timestamp) -> ChangeSet {
     let mut draft = Draft::new(facts, now);
     let run = &intent.request.run;
     if let Some(item) = facts.item(intent.queue_id.as_str()) {
@@ -40,7 +40,7 @@ pub fn intended(facts: &Facts, intent: &Intent, now: Timestamp) -> ChangeSet {
 
 /// The scheduler has a job: ledger, queue and state say so, and the intent is settled.
 #[must_use]
-pub fn accepted(
+pub(crate) fn accepted(
     facts: &Facts,
     intent: &Intent,
     receipt: &Receipt,
@@ -78,7 +78,7 @@ pub fn accepted(
 /// The job of an earlier submission of the item is this run's, where it does the same and no record of the books is of
 /// it: they were lost, as by `git clean`. `None` where that is not so, and nothing may be taken for something else.
 #[must_use]
-pub fn taken_over(
+pub(crate) fn taken_over(
     facts: &Facts,
     intent: &Intent,
     earlier: &Receipt,
@@ -122,7 +122,7 @@ pub fn taken_over(
 
 /// Why an item is not submitted while a job of it lives that is not taken over.
 #[must_use]
-pub fn earlier_lives(facts: &Facts, job: JobId, run: &RunId) -> String {
+pub(crate) fn earlier_lives(facts: &Facts, job: JobId, run: &RunId) -> String {
     format!(
         "job {job}, submitted for it as {run}, still lives on the cluster and is not certain to be the same; it is \
          submitted when that job has left the queue. `ralph cluster jobs --adopt {job} --project {}` takes the job into \
@@ -134,7 +134,12 @@ pub fn earlier_lives(facts: &Facts, job: JobId, run: &RunId) -> String {
 /// A run that the state file has lost is in it again, as its ledger has it, so that its job is asked about and its item
 /// is not submitted a second time.
 #[must_use]
-pub fn restored(facts: &Facts, lost: &Forgotten, poll: &PollSettings, now: Timestamp) -> ChangeSet {
+pub(crate) fn restored(
+    facts: &Facts,
+    lost: &Forgotten,
+    poll: &PollSettings,
+    now: Timestamp,
+) -> ChangeSet {
     let Forgotten {
         run,
         queue_id,
@@ -186,7 +191,12 @@ fn await_job(draft: &mut Draft<'_>, item: &QueueId, job: JobId) {
 /// The edits of the state file that a submission will need: that it has begun, and at last that it has ended. What
 /// cannot be written down is not sent.
 #[must_use]
-pub fn books(facts: &Facts, intent: &Intent, poll: &PollSettings, now: Timestamp) -> FileEdit {
+pub(crate) fn books(
+    facts: &Facts,
+    intent: &Intent,
+    poll: &PollSettings,
+    now: Timestamp,
+) -> FileEdit {
     let job = JobId::LARGEST;
     let receipt = Receipt::Accepted {
         job,
@@ -217,7 +227,7 @@ pub fn books(facts: &Facts, intent: &Intent, poll: &PollSettings, now: Timestamp
 
 /// What the queue says of an item that was submitted.
 #[must_use]
-pub fn moved_on(item: &QueueId, run: &str, job: &str) -> FileChange {
+pub(crate) fn moved_on(item: &QueueId, run: &str, job: &str) -> FileChange {
     FileChange {
         path: layout::QUEUE.to_owned(),
         edit: FileEdit::Queue {
@@ -230,7 +240,7 @@ pub fn moved_on(item: &QueueId, run: &str, job: &str) -> FileChange {
 
 /// The scheduler refused, and no job exists. A limit is no failure: the item stays READY and waits (incident 37).
 #[must_use]
-pub fn refused(
+pub(crate) fn refused(
     facts: &Facts,
     intent: &Intent,
     message: &str,
@@ -273,14 +283,14 @@ fn note_limit(sightings: &mut Sightings, item: &QueueId, now: Timestamp) {
 
 /// Who asks about an item that the scheduler refused: the same script is not sent again, a changed one is.
 #[must_use]
-pub fn refusal_of(item: &QueueId, script_sha256: &str) -> String {
+pub(crate) fn refusal_of(item: &QueueId, script_sha256: &str) -> String {
     let short = script_sha256.get(..12).unwrap_or(script_sha256);
     format!("{SET_BY_REFUSAL}{item}:{short}")
 }
 
 /// A limit of the workspace's own policy is reached: as with a limit of the scheduler, the item stays READY and waits.
 #[must_use]
-pub fn limited(facts: &Facts, item: &QueueId, now: Timestamp) -> ChangeSet {
+pub(crate) fn limited(facts: &Facts, item: &QueueId, now: Timestamp) -> ChangeSet {
     let mut draft = Draft::new(facts, now);
     let mut sightings = facts.sightings.clone();
     note_limit(&mut sightings, item, now);
@@ -290,7 +300,7 @@ pub fn limited(facts: &Facts, item: &QueueId, now: Timestamp) -> ChangeSet {
 
 /// Provably without a job for long enough: the item can be submitted anew.
 #[must_use]
-pub fn abandoned(facts: &Facts, intent: &Intent, now: Timestamp) -> ChangeSet {
+pub(crate) fn abandoned(facts: &Facts, intent: &Intent, now: Timestamp) -> ChangeSet {
     let mut draft = Draft::new(facts, now);
     let run = &intent.request.run;
     let submit = submit_ledger(facts, intent, "abandoned");
@@ -309,13 +319,13 @@ pub fn abandoned(facts: &Facts, intent: &Intent, now: Timestamp) -> ChangeSet {
 
 /// What is not known yet changes nothing.
 #[must_use]
-pub fn unsettled(facts: &Facts, now: Timestamp) -> ChangeSet {
+pub(crate) fn unsettled(facts: &Facts, now: Timestamp) -> ChangeSet {
     Draft::new(facts, now).finish("the submission is not settled")
 }
 
 /// The item cannot be submitted as it is: a person is told what to mend.
 #[must_use]
-pub fn preflight_failed(
+pub(crate) fn preflight_failed(
     facts: &Facts,
     item: &QueueId,
     problems: &[String],
@@ -329,7 +339,7 @@ pub fn preflight_failed(
 
 /// No session: the seed's rule, word for word where the shims are installed.
 #[must_use]
-pub fn no_session(facts: &Facts, prompt: &str, now: Timestamp) -> ChangeSet {
+pub(crate) fn no_session(facts: &Facts, prompt: &str, now: Timestamp) -> ChangeSet {
     let mut draft = Draft::new(facts, now);
     draft.ask(prompt, SET_BY_SESSION);
     draft.finish("ask for an SSH session")
@@ -337,7 +347,7 @@ pub fn no_session(facts: &Facts, prompt: &str, now: Timestamp) -> ChangeSet {
 
 /// A session is open again: the machine takes back its own question.
 #[must_use]
-pub fn session_is_open(facts: &Facts, now: Timestamp) -> ChangeSet {
+pub(crate) fn session_is_open(facts: &Facts, now: Timestamp) -> ChangeSet {
     let mut draft = Draft::new(facts, now);
     draft.answered(SET_BY_SESSION);
     draft.finish("an SSH session is open")

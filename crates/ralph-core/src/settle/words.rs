@@ -4,7 +4,7 @@ use crate::classify::Diagnosis;
 
 /// What happened, without the class: the line that decided and where it stands.
 #[must_use]
-pub fn headline(diagnosis: &Diagnosis) -> String {
+pub(crate) fn headline(diagnosis: &Diagnosis) -> String {
     let class = format!("{}: ", diagnosis.label());
     one_line(
         diagnosis

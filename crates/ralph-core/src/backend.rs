@@ -351,6 +351,7 @@ pub struct FetchReport {
 
 /// The cluster could not be asked. Never a statement about a job.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum BackendError {
     /// No cluster is configured.
     #[error("no cluster is configured: {detail}")]

@@ -144,6 +144,7 @@ impl Dispatcher {
 
 /// Why a step could not be taken.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ActError {
     /// The cluster could not be asked.
     #[error(transparent)]

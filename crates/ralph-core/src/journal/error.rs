@@ -23,6 +23,7 @@ pub struct FileConflict {
 
 /// An operation that could not be prepared, applied, recovered or undone.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum JournalError {
     /// A file could not be read or written.
     #[error(transparent)]

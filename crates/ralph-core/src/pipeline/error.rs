@@ -13,6 +13,7 @@ use crate::error::{Code, Coded, Hint};
 
 /// A state file that cannot be read, or an edit that was not made. Nothing was written in either case.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PipelineError {
     /// The text is not strict JSON (incidents 1 and 2). Unreadable is not empty.
     #[error("{line}:{column}: expected {expected}, found {found}")]

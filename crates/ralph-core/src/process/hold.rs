@@ -17,6 +17,7 @@ pub const VOID: &str = "void";
 
 /// Why a process may not supervise here.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum HoldError {
     /// Another supervisor holds the lock.
     #[error("{} is already supervised by a running process", .0.display())]

@@ -34,6 +34,7 @@ pub struct Supervisor {
 
 /// Why no supervisor runs.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SpawnError {
     /// A file of the record directory cannot be written.
     #[error("cannot write {}", .path.display())]

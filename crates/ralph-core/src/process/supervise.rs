@@ -33,6 +33,7 @@ const NOT_STARTED: i32 = 127;
 
 /// Why nothing was supervised to its end.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SuperviseError {
     /// The record directory is not ours to use.
     #[error("cannot supervise")]

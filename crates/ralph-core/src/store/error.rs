@@ -7,6 +7,7 @@ use crate::error::{Code, Coded, Hint};
 
 /// A file that could not be read or written. The old file is untouched in every case.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StoreError {
     /// The operating system refused.
     #[error("failed to {action} {}", path.display())]

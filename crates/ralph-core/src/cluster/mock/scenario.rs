@@ -41,6 +41,7 @@ use crate::error::{Code, Coded, Hint};
 
 /// A text that is no scenario.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ScenarioError {
     /// It does not have the documented shape.
     #[error("line {line}, column {column}: expected a scenario of the mock cluster")]

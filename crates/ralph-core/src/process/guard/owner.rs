@@ -17,6 +17,7 @@ use crate::process::Identity;
 
 /// Why a program does not run, or why nobody knows how it ended.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum GuardError {
     /// The guard's own program cannot be started.
     #[error("cannot start the guard {}", .program.display())]

@@ -177,6 +177,7 @@ pub enum Release {
 
 /// A lock that could not be taken or released.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LockError {
     /// Somebody else holds it, and the time to wait is over.
     #[error("{} is held by {holder}; waited {}", path.display(), span_text(*waited))]

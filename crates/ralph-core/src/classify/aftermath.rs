@@ -77,6 +77,7 @@ const WENT_ON: &[&str] = &[
     "instead",
     "on the cpu",
     "reducing ",
+    "skipped",
     "skipping",
     "trying batch",
     "trying port",

@@ -276,8 +276,9 @@ impl Score {
             .as_ref()
             .map_or_else(String::new, |(file, line)| format!("{file}:{line}"));
         let told = format!(
-            "{}: {label}, not {} [{key}] {at}",
+            "{}: {label} ({:?}), not {} [{key}] {at}",
             case.name,
+            diagnosis.retry,
             case.classes.join("/")
         );
         if !case.classes.contains(&label) {
@@ -341,6 +342,8 @@ const SETS: &[(&str, &str)] = &[
     ("eighth", include_str!("written/eighth.logs")),
     ("ninth", include_str!("written/ninth.logs")),
     ("tenth", include_str!("written/tenth.logs")),
+    ("eleventh_1", include_str!("written/eleventh_1.logs")),
+    ("eleventh_2", include_str!("written/eleventh_2.logs")),
 ];
 
 #[test]

@@ -278,12 +278,15 @@ fn scripts() {
 }
 
 #[test]
-fn what_a_scheduler_passes_over_in_silence_is_told() {
+fn what_a_scheduler_refuses_or_takes_literally_is_told() {
     let script =
         |lines: &str| format!("{CLEAN}//- slurm/jobs/one.sbatch\n#!/bin/bash -e\n{lines}echo hi\n");
     for (lines, wanted) in [
-        ("#SBATCH --mem=4 GB\n", &["word_passed_over"][..]),
-        ("#SBATCH \u{2014}mem=4G\n", &["word_passed_over"]),
+        ("#SBATCH --mem=4 GB\n", &["not_an_option"][..]),
+        ("#SBATCH \u{2014}mem=4G\n", &["not_an_option"]),
+        ("#SBATCH --comment=it's\n", &["open_quote"]),
+        ("#SBATCH --memory=4G\n", &["unknown_option"]),
+        ("#SBATCH -p=gpu\n", &["equals_sign_in_value"]),
         ("#SBATCH --job-name=$NAME\n", &["variable_in_directive"]),
         (
             "#SBATCH --export=ALL,LIST=1,2,$USER\n",

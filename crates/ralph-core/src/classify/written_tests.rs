@@ -344,6 +344,7 @@ const SETS: &[(&str, &str)] = &[
     ("tenth", include_str!("written/tenth.logs")),
     ("eleventh_1", include_str!("written/eleventh_1.logs")),
     ("eleventh_2", include_str!("written/eleventh_2.logs")),
+    ("twelfth", include_str!("written/twelfth.logs")),
 ];
 
 #[test]

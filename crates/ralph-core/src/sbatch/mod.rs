@@ -32,6 +32,9 @@ enum Takes {
 
 use Takes::{Attached, Nothing, Value};
 
+/// What is found in a script, with its line, counted from one.
+type Placed<T> = Vec<(T, usize)>;
+
 /// Long name, short name, value; from sbatch(1). Options without a short name have a blank.
 const OPTIONS: &[(&str, char, Takes)] = &[
     ("account", 'A', Value),
@@ -190,7 +193,7 @@ pub fn faults(script: &str) -> Vec<(Fault, usize)> {
     faults
 }
 
-fn read(script: &str) -> (Vec<Directive>, Vec<(Fault, usize)>) {
+fn read(script: &str) -> (Vec<Directive>, Placed<Fault>) {
     let (words, mut faults) = directive_words(script);
     let mut words = words.into_iter();
     let mut found = Vec::new();
@@ -246,7 +249,7 @@ fn is_comment(line: &str) -> bool {
 
 /// The words of all directive lines with their line numbers, and the quotes that are never closed. A value may stand on
 /// the next directive line.
-fn directive_words(script: &str) -> (Vec<(String, usize)>, Vec<(Fault, usize)>) {
+fn directive_words(script: &str) -> (Placed<String>, Placed<Fault>) {
     let (mut words, mut faults) = (Vec::new(), Vec::new());
     let comments = script.lines().take_while(|line| is_comment(line));
     for (line, number) in comments.zip(1..) {

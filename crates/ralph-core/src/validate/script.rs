@@ -101,10 +101,10 @@ fn faults(path: &str, text: &str, findings: &mut Vec<Finding>) {
                 Severity::Warning,
                 "unknown_option",
                 format!(
-                    "`{name}` is no option of sbatch(1), nor the beginning of exactly one: a scheduler that does not \
-                     know it refuses the script"
+                    "`{name}` is no option in the scheduler's manual, nor the beginning of exactly one: a scheduler that \
+                     does not know it refuses the script"
                 ),
-                "Look its name up with `sbatch --help` on the cluster.",
+                "Look its name up in the manual of the cluster's version.",
             ),
         };
         findings.push(Finding::new(severity, path, code, message, fix).on_line(line));

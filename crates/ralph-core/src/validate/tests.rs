@@ -243,6 +243,33 @@ fn ledgers_are_compared_with_the_state() {
         "#);
 }
 
+/// A run may stand in the state under another id, and its job under any of the names that are in use.
+#[test]
+fn a_live_ledger_is_found_in_the_state_by_its_job() {
+    for job in [
+        "\"job_id\": \"101\"",
+        "\"job_id\": 101",
+        "\"slurm_job_id\": \"101\"",
+        "\"jobId\": 101",
+        "\"job_ids\": [\"100\", \"101\"]",
+        "\"job_id\": \"100,101\"",
+    ] {
+        let state = CLEAN.replacen("\"job_id\": \"4711\"", job, 1);
+        assert_ne!(state, CLEAN, "the clean project has another job");
+        let ledger = |job: &str| {
+            format!(
+                "{state}//- runs/r2/submit.json\n{{\"run_id\": \"r2\", {job}, \"status\": \"running\", \"submitted_at\": null}}\n"
+            )
+        };
+        assert_eq!(codes(&ledger(job)), [""; 0], "{job}");
+        assert_eq!(
+            codes(&ledger("\"slurm_job_id\": 7")),
+            ["untracked_run"],
+            "{job}"
+        );
+    }
+}
+
 #[test]
 fn scripts() {
     let fixture = format!(

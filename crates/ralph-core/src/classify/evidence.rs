@@ -127,6 +127,9 @@ impl<'a> Evidence<'a> {
         candidates.extend(told);
         candidates.extend(killed);
         candidates.extend(raised.as_ref().map(|end| from_python(end, &logs)));
+        for found in &mut candidates {
+            found.doubted |= found.class == FailureClass::Network && is_refusal(&logs, found);
+        }
         // Stable: within a rank the table's order decides, then standard error.
         candidates.sort_by_key(|found| (found.rank, row_of(found)));
         Self {
@@ -308,6 +311,16 @@ fn said_by(
 fn is_other(end: &python::Verdict, found: &Candidate) -> bool {
     let held = found.place.is_some_and(|(log, line)| end.holds(log, line));
     end.is_cause && !end.of_device && !held
+}
+
+/// Whether the line of a failed connection says that the other side answered and refused: the next attempt is told the
+/// same.
+fn is_refusal(logs: &[&LogText], found: &Candidate) -> bool {
+    const REFUSED: [&str; 3] = ["certificate", "HTTP 40", " 407 "];
+    let line = found
+        .place
+        .and_then(|(log, line)| logs.get(log)?.line(line));
+    line.is_some_and(|line| REFUSED.iter().any(|text| line.text.contains(text)))
 }
 
 /// Whether an exception of one process explains that the others waited for it in vain: it stands before their

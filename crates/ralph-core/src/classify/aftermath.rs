@@ -64,6 +64,41 @@ pub(super) fn is_progress(text: &str) -> bool {
         })
 }
 
+/// How many lines between two others show a program at work; a summary that a logger prints at the end does not.
+pub(super) fn progress(log: &LogText, from: usize, to: usize) -> usize {
+    let between = log.lines().skip(from + 1).take(to.saturating_sub(from + 1));
+    between
+        .filter(|line| !line.text.starts_with("wandb:") && is_progress(line.text))
+        .count()
+}
+
+/// How a process ends that crashes. An abort is none of them: whoever waited in vain for another one ends so.
+const CRASHES: &[&str] = &["egmentation fault", "Bus error", "Illegal instruction"];
+/// What torchrun calls the process that ended first, the signals that did not come from its own group, and how many
+/// bytes of its report name them.
+const ENDED_FIRST: &str = "Root Cause (first observed failure)";
+const FIRST_SIGNALS: &[&str] = &["(SIGSEGV)", "(SIGBUS)", "(SIGILL)", "(SIGFPE)", "(SIGKILL)"];
+const FIRST_REPORT: usize = 600;
+
+/// Whether a process had crashed before the line with which another one gave up waiting, with at most so many lines of
+/// progress in between; or the launcher says below it which signal ended the first.
+pub(super) fn follows_crash(log: &LogText, line: usize, idle: usize) -> bool {
+    let start = log.line(line).map_or(0, |line| line.start);
+    let text = log.text().as_bytes();
+    let (before, after) = text.split_at_checked(start).unwrap_or_default();
+    let last = |text: &&str| memchr::memmem::rfind(before, text.as_bytes());
+    let crash = CRASHES.iter().filter_map(last).max();
+    let first_ended_by_signal = || {
+        let at = memchr::memmem::find(after, ENDED_FIRST.as_bytes())?;
+        let report = after.get(at..)?;
+        let report = report.get(..FIRST_REPORT).unwrap_or(report);
+        let mut names = FIRST_SIGNALS.iter();
+        names.find(|name| memchr::memmem::find(report, name.as_bytes()).is_some())
+    };
+    crash.is_some_and(|at| progress(log, log.line_at(at), line) <= idle)
+        || first_ended_by_signal().is_some()
+}
+
 /// Whether a line says that what stands before it was not the end. Where a number of attempts is exceeded, it was.
 pub(super) fn is_survival(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
@@ -77,6 +112,7 @@ const WENT_ON: &[&str] = &[
     "instead",
     "on the cpu",
     "reducing ",
+    "skipped",
     "skipping",
     "trying batch",
     "trying port",

@@ -126,7 +126,10 @@ impl<'a> Evidence<'a> {
         }
         candidates.extend(told);
         candidates.extend(killed);
-        candidates.extend(raised.as_ref().map(from_python));
+        candidates.extend(raised.as_ref().map(|end| from_python(end, &logs)));
+        for found in &mut candidates {
+            found.doubted |= found.class == FailureClass::Network && is_refusal(&logs, found);
+        }
         // Stable: within a rank the table's order decides, then standard error.
         candidates.sort_by_key(|found| (found.rank, row_of(found)));
         Self {
@@ -208,11 +211,13 @@ fn hits(
             Success::Reported => raised.is_some_and(|found| found.holds(index, hit.line)),
         };
         let follows = signature.class == FailureClass::NcclWatchdog
-            && raised.is_some_and(|found| is_cause(found, index, log, hit.line));
+            && (raised.is_some_and(|found| is_cause(found, index, log, hit.line))
+                || aftermath::follows_crash(log, hit.line, STEPS_UNTIL_IDLE));
         let mentioned =
             raised.is_some_and(|found| is_mention(found, index, log, hit.line, signature));
+        // What ended an attempt that was requeued is survived too, where its log was appended to.
         let survived = signature.weight == Weight::Telling
-            && signature.class.rank() > Rank::Submission
+            && (signature.class.rank() > Rank::Submission || signature.near_end)
             && raised.is_some_and(|found| is_survived(found, index, log, hit.line));
         let again = raised
             .filter(|_| survived)
@@ -277,7 +282,7 @@ fn is_survived(found: &python::Verdict, index: usize, log: &LogText, line: usize
     let said = log.lines().skip(line).take(until.min(SURVIVED_WITHIN));
     said.into_iter()
         .any(|line| aftermath::is_way_around(line.text))
-        || progress(log, line, found.start) > STEPS_UNTIL_IDLE
+        || aftermath::progress(log, line, found.start) > STEPS_UNTIL_IDLE
 }
 
 /// Whether a program worked for long after the last line with a text, so that the script did not need what was
@@ -285,7 +290,9 @@ fn is_survived(found: &python::Verdict, index: usize, log: &LogText, line: usize
 fn went_on(log: &LogText, signature: &signatures::Signature) -> bool {
     let text = log.text().as_bytes();
     let last = memchr::memmem::rfind(text, signature.needle().as_bytes());
-    last.is_some_and(|at| progress(log, log.line_at(at), log.line_count()) > STEPS_OF_WORK)
+    last.is_some_and(|at| {
+        aftermath::progress(log, log.line_at(at), log.line_count()) > STEPS_OF_WORK
+    })
 }
 
 /// The line of the exception that ended the program, where it has the text too.
@@ -300,24 +307,26 @@ fn said_by(
     })
 }
 
-/// How many lines between two others show a program at work; a summary that a logger prints at the end does not.
-fn progress(log: &LogText, from: usize, to: usize) -> usize {
-    let between = log.lines().skip(from + 1).take(to.saturating_sub(from + 1));
-    between
-        .filter(|line| !line.text.starts_with("wandb:") && aftermath::is_progress(line.text))
-        .count()
-}
-
 /// Whether the exception that ended the program neither is a piece of evidence nor is about a GPU or the network.
 fn is_other(end: &python::Verdict, found: &Candidate) -> bool {
     let held = found.place.is_some_and(|(log, line)| end.holds(log, line));
     end.is_cause && !end.of_device && !held
 }
 
+/// Whether the line of a failed connection says that the other side answered and refused: the next attempt is told the
+/// same.
+fn is_refusal(logs: &[&LogText], found: &Candidate) -> bool {
+    const REFUSED: [&str; 3] = ["certificate", "HTTP 40", " 407 "];
+    let line = found
+        .place
+        .and_then(|(log, line)| logs.get(log)?.line(line));
+    line.is_some_and(|line| REFUSED.iter().any(|text| line.text.contains(text)))
+}
+
 /// Whether an exception of one process explains that the others waited for it in vain: it stands before their
 /// watchdog's line, and the log shows no work in between, as it does after an exception that was caught.
 fn is_cause(found: &python::Verdict, index: usize, log: &LogText, watchdog: usize) -> bool {
-    let idle = || progress(log, found.line, watchdog) <= STEPS_UNTIL_IDLE;
+    let idle = || aftermath::progress(log, found.line, watchdog) <= STEPS_UNTIL_IDLE;
     found.is_cause && (found.log != index || found.line < watchdog && idle())
 }
 
@@ -380,8 +389,13 @@ fn by_signal(logs: &[&LogText]) -> Option<Candidate> {
     said.next()
 }
 
-fn from_python(verdict: &python::Verdict) -> Candidate {
+fn from_python(verdict: &python::Verdict, logs: &[&LogText]) -> Candidate {
+    let follows = verdict.class == FailureClass::NcclWatchdog
+        && logs
+            .get(verdict.log)
+            .is_some_and(|log| aftermath::follows_crash(log, verdict.start, STEPS_UNTIL_IDLE));
     Candidate {
+        decisive: !follows,
         class: verdict.class,
         rank: verdict.rank,
         scope: verdict.scope,

@@ -328,6 +328,8 @@ pub(super) const RULES: &[Rule] = &[
             "checkpoint missing",
             "pytorchstreamreader failed",
             "invalid load key",
+            // A pickle of no bytes.
+            "ran out of input",
             "weights only load failed",
         ],
         FailureClass::PyCheckpointFormat,

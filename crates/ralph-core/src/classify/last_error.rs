@@ -49,6 +49,14 @@ const UNCAUGHT: &[(&[&str], &str)] = &[
     (&["ERROR on proc ", " (", ".cpp:"], ""),
     (&["ERROR: ", " (", ".cpp:"], ""),
     (&["Fatal error:"], "For more information"),
+    // MPI was handed what it cannot take; its other errors may be the network's.
+    (&["*** MPI_ERR_TRUNCATE: "], ""),
+    (&["*** MPI_ERR_", ": invalid "], ""),
+    // A compiler, and below it the builder that gave up.
+    (&[".", ":", ": error: "], "make: *** ["),
+    (&[".", "(", "): error"], "make: *** ["),
+    (&[".", ":", ": error: "], "ninja: build stopped"),
+    (&[".", "(", "): error"], "ninja: build stopped"),
 ];
 
 /// Pieces that occur on one line in this order, as they are written.
@@ -104,6 +112,7 @@ const WORDS: &[&str] = &[
     "ucx  error",
     "ucx error",
     "exception:",
+    "exception in ",
     "fatal",
     "failed to ",
     "failed:",

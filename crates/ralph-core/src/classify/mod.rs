@@ -183,7 +183,14 @@ fn decide(case: &Case<'_>, evidence: &Evidence<'_>) -> Option<Candidate> {
             accounting::died_before_script(case)
                 .then(|| Candidate::bare(FailureClass::DiedBeforeScript))
         })
-        .or_else(|| accounting::by_exit_alone(case.exit).map(Candidate::bare))
+        .or_else(|| {
+            // A shell with `pipefail` hands on the code of a program whose reader had read enough: the next attempt
+            // ends alike. Only a signal that ended the job itself came from outside.
+            let class = accounting::by_exit_alone(case.exit)?;
+            let mut found = Candidate::bare(class);
+            found.doubted = case.exit.is_some_and(|exit| exit.signal == 0);
+            Some(found)
+        })
         .or_else(|| {
             let warning = evidence.first_warning();
             warning.filter(|_| evidence.last_error().is_none())

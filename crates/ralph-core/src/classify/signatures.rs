@@ -45,7 +45,7 @@ pub(super) struct Signature {
     /// The hit is void when this follows later in the same log.
     cured_by: &'static str,
     at_start: bool,
-    near_end: bool,
+    pub(super) near_end: bool,
     of_variable: bool,
     of_parser: bool,
     even_as_warning: bool,

@@ -155,6 +155,23 @@ fn what_only_accounting_can_show() {
     assert_eq!(classify(&waiting).label(), "dependency_dead");
 }
 
+/// `set -o pipefail` hands on 141 wherever a reader such as `head` has read enough, in every attempt again.
+#[test]
+fn the_end_of_a_pipe_in_a_script_is_not_submitted_again_by_itself() {
+    for (exit, retry) in [
+        (
+            (0, 13),
+            RetryPolicy::Once {
+                suggest_exclude: false,
+            },
+        ),
+        ((141, 0), RetryPolicy::Ask),
+    ] {
+        let found = classify(&ended(&JobState::Failed, exit, &[]));
+        assert_eq!((found.label().as_str(), found.retry), ("sigpipe", retry));
+    }
+}
+
 /// The order of precedence names a class; it does not make a job that ended with another error worth repeating.
 #[test]
 fn what_another_error_ended_is_not_submitted_again_by_itself() {

@@ -192,6 +192,9 @@ pub(super) const OF_MACHINES: &[Signature] = &[
     tells(HostMemory, &["array exceeds maximum array size"]),
     tells(HostMemory, &["fork: ", "Cannot allocate memory"]),
     tells(HostMemory, &["virtual memory exhausted"]),
+    // The kernel killed a compiler.
+    tells(HostMemory, &["Killed signal terminated program "]),
+    tells(HostMemory, &["internal compiler error: Killed"]),
     tells(HostMemory, &["insufficient virtual memory"]),
     tells(
         HostMemory,

@@ -2,8 +2,8 @@
 //!
 //! The texts are in `written/*.logs`. A line `#case` starts a case; `#class` names the classes that are right
 //! (the first is meant, the others are what a fair reader might say too); `#job` is the scheduler's record; `#key`
-//! is part of the line that a person would quote; `#at` the place in the user's own code; `#err` and `#out` start
-//! the logs; `#noise NAME COUNT` stands for what surrounds errors in real logs, and `#trace` for the line that starts
+//! is part of the line that a person would quote; `#at` the place in the user's own code; `#again no` says that nobody
+//! should submit it again unasked, whatever the class; `#err` and `#out` start the logs; `#noise NAME COUNT` stands for what surrounds errors in real logs, and `#trace` for the line that starts
 //! a traceback. `␛` and `␍` stand for the control characters, and `⟨ff⟩` for a byte.
 
 use std::collections::BTreeMap;
@@ -23,6 +23,7 @@ struct Written {
     cancelled_by: Option<u32>,
     key: Option<String>,
     at: Option<String>,
+    never_again: bool,
     logs: Vec<(Stream, Vec<u8>)>,
 }
 
@@ -43,6 +44,7 @@ fn read(text: &str) -> Vec<Written> {
             "#job" => case.job(rest),
             "#key" => case.key = Some(rest.to_owned()),
             "#at" => case.at = Some(rest.to_owned()),
+            "#again" => case.never_again = rest == "no",
             "#err" => case.logs.push((Stream::Err, Vec::new())),
             "#out" => case.logs.push((Stream::Out, Vec::new())),
             "#trace" => bytes_of(HEADER, &mut case.logs.last_mut().unwrap().1),
@@ -276,11 +278,16 @@ impl Score {
             .as_ref()
             .map_or_else(String::new, |(file, line)| format!("{file}:{line}"));
         let told = format!(
-            "{}: {label}, not {} [{key}] {at}",
+            "{}: {label} ({:?}), not {} [{key}] {at}",
             case.name,
+            diagnosis.retry,
             case.classes.join("/")
         );
-        if !case.classes.contains(&label) {
+        let again = matches!(
+            diagnosis.retry,
+            RetryPolicy::Once { .. } | RetryPolicy::Wait
+        );
+        if !case.classes.contains(&label) || case.never_again && again {
             let list = if label == "unknown" {
                 &mut self.unknown
             } else {
@@ -341,6 +348,10 @@ const SETS: &[(&str, &str)] = &[
     ("eighth", include_str!("written/eighth.logs")),
     ("ninth", include_str!("written/ninth.logs")),
     ("tenth", include_str!("written/tenth.logs")),
+    ("eleventh_1", include_str!("written/eleventh_1.logs")),
+    ("eleventh_2", include_str!("written/eleventh_2.logs")),
+    ("twelfth", include_str!("written/twelfth.logs")),
+    ("thirteenth", include_str!("written/thirteenth.logs")),
 ];
 
 #[test]

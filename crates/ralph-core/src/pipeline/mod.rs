@@ -16,7 +16,7 @@ mod error;
 pub(crate) mod fault;
 pub(crate) mod grammar;
 pub(crate) mod lines;
-mod record;
+pub(crate) mod record;
 mod repair;
 mod scan;
 mod sieve;

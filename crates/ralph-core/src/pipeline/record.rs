@@ -18,7 +18,7 @@ use super::tree::{NodeId, Tree};
 pub(super) const RUN_LISTS: [&str; 3] = ["active_runs", "completed_runs", "cancelled_runs"];
 
 /// The names under which a job id was found, the usual one first.
-pub(super) const JOB_MEMBERS: [&str; 9] = [
+pub(crate) const JOB_MEMBERS: [&str; 9] = [
     "job_id",
     "job_ids",
     "slurm_job_id",

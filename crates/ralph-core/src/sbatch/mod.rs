@@ -32,6 +32,9 @@ enum Takes {
 
 use Takes::{Attached, Nothing, Value};
 
+/// What is found in a script, with its line, counted from one.
+type Placed<T> = Vec<(T, usize)>;
+
 /// Long name, short name, value; from sbatch(1). Options without a short name have a blank.
 const OPTIONS: &[(&str, char, Takes)] = &[
     ("account", 'A', Value),
@@ -45,8 +48,10 @@ const OPTIONS: &[(&str, char, Takes)] = &[
     ("cluster-constraint", ' ', Value),
     ("clusters", 'M', Value),
     ("comment", ' ', Value),
+    ("consolidate-segments", ' ', Nothing),
     ("constraint", 'C', Value),
     ("container", ' ', Value),
+    ("container-id", ' ', Value),
     ("contiguous", ' ', Nothing),
     ("core-spec", 'S', Value),
     ("cores-per-socket", ' ', Value),
@@ -62,6 +67,8 @@ const OPTIONS: &[(&str, char, Takes)] = &[
     ("exclusive", ' ', Attached),
     ("export", ' ', Value),
     ("export-file", ' ', Value),
+    ("external", ' ', Nothing),
+    ("extra", ' ', Value),
     ("extra-node-info", 'B', Value),
     ("get-user-env", ' ', Attached),
     ("gid", ' ', Value),
@@ -101,6 +108,7 @@ const OPTIONS: &[(&str, char, Takes)] = &[
     ("ntasks-per-gpu", ' ', Value),
     ("ntasks-per-node", ' ', Value),
     ("ntasks-per-socket", ' ', Value),
+    ("oom-kill-step", ' ', Attached),
     ("open-mode", ' ', Value),
     ("output", 'o', Value),
     ("overcommit", 'O', Nothing),
@@ -117,9 +125,12 @@ const OPTIONS: &[(&str, char, Takes)] = &[
     ("reboot", ' ', Nothing),
     ("requeue", ' ', Nothing),
     ("reservation", ' ', Value),
+    ("segment", ' ', Value),
     ("signal", ' ', Value),
     ("sockets-per-node", ' ', Value),
     ("spread-job", ' ', Nothing),
+    ("spread-segments", ' ', Nothing),
+    ("stepmgr", ' ', Nothing),
     ("switches", ' ', Value),
     ("test-only", ' ', Nothing),
     ("thread-spec", ' ', Value),
@@ -153,22 +164,39 @@ const SYNONYMS: &[(&str, &str)] = &[
 /// The directives of a script, in their order; a later one wins, as in `sbatch`.
 ///
 /// Only lines that start with `#SBATCH` count, and only before the first command; several options may stand on
-/// one line, an unquoted `#` starts a comment. A word that is no option is skipped.
+/// one line, an unquoted `#` starts a comment. What `sbatch` cannot read is skipped; [`faults`] tells of it.
 #[must_use]
 pub fn parse(script: &str) -> Vec<Directive> {
     read(script).0
 }
 
-/// The words of directive lines that are no options and no values, with their lines: `sbatch` passes over them, such as
-/// the `GB` of `--mem=4 GB` or an option that begins with a typographic dash.
-#[must_use]
-pub fn passed_over(script: &str) -> Vec<(String, usize)> {
-    read(script).1
+/// What `sbatch` refuses about a line of directives (what 22.05 does, run).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// A word that is no option and no value, such as the `GB` of `--mem=4 GB` or an option that begins with a
+    /// typographic dash. Up to 18.08 it was passed over.
+    NoOption(String),
+    /// A quote that is never closed.
+    OpenQuote(char),
+    /// An option that is not in sbatch(1), or the beginning of several; a newer SLURM may know it.
+    UnknownOption(String),
 }
 
-fn read(script: &str) -> (Vec<Directive>, Vec<(String, usize)>) {
-    let mut words = directive_words(script).into_iter().peekable();
-    let (mut found, mut passed_over) = (Vec::new(), Vec::new());
+/// The faults of a script's directives with their lines, counted from one.
+#[must_use]
+pub fn faults(script: &str) -> Vec<(Fault, usize)> {
+    let (directives, mut faults) = read(script);
+    faults.extend(directives.into_iter().filter_map(|found| {
+        let is_known = OPTIONS.iter().any(|(name, ..)| *name == found.option);
+        (!is_known).then_some((Fault::UnknownOption(found.option), found.line))
+    }));
+    faults
+}
+
+fn read(script: &str) -> (Vec<Directive>, Placed<Fault>) {
+    let (words, mut faults) = directive_words(script);
+    let mut words = words.into_iter();
+    let mut found = Vec::new();
     while let Some((word, line)) = words.next() {
         let mut next_word = || words.next().map(|(value, _)| value);
         if let Some(long) = word.strip_prefix("--") {
@@ -176,10 +204,10 @@ fn read(script: &str) -> (Vec<Directive>, Vec<(String, usize)>) {
         } else if let Some(short) = word.strip_prefix('-') {
             short_options(short, line, &mut next_word, &mut found);
         } else if !matches!(word.as_str(), "hetjob" | "packjob") {
-            passed_over.push((word, line));
+            faults.push((Fault::NoOption(word), line));
         }
     }
-    (found, passed_over)
+    (found, faults)
 }
 
 /// The last value given for an option: the one that `sbatch` uses.
@@ -219,31 +247,36 @@ fn is_comment(line: &str) -> bool {
     text.is_empty() || text.starts_with('#')
 }
 
-/// The words of all directive lines with their line numbers. A value may stand on the next directive line.
-fn directive_words(script: &str) -> Vec<(String, usize)> {
-    script
-        .lines()
-        .take_while(|line| is_comment(line))
-        .zip(1..)
-        .filter_map(|(line, number)| Some((line.strip_prefix("#SBATCH")?, number)))
-        .flat_map(|(rest, number)| {
-            split_words(rest)
-                .into_iter()
-                .map(move |word| (word, number))
-        })
-        .collect()
+/// The words of all directive lines with their line numbers, and the quotes that are never closed. A value may stand on
+/// the next directive line.
+fn directive_words(script: &str) -> (Placed<String>, Placed<Fault>) {
+    let (mut words, mut faults) = (Vec::new(), Vec::new());
+    let comments = script.lines().take_while(|line| is_comment(line));
+    for (line, number) in comments.zip(1..) {
+        let (found, open) = split_words(line.strip_prefix("#SBATCH").unwrap_or_default());
+        words.extend(found.into_iter().map(|word| (word, number)));
+        faults.extend(open.map(|quote| (Fault::OpenQuote(quote), number)));
+    }
+    (words, faults)
 }
 
-/// Splits at blanks, with quotes and backslashes taken out; the rules are those of `sbatch`, not of a shell.
-/// A quote that is never closed holds the rest of the line.
-fn split_words(text: &str) -> Vec<String> {
+/// Splits at blanks, with quotes and backslashes taken out; the rules are those of `sbatch`, not of a shell: outside
+/// quotes a blank ends a word even behind a backslash. A quote that is never closed holds the rest of the line.
+fn split_words(text: &str) -> (Vec<String>, Option<char>) {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;
     let mut characters = text.chars();
     while let Some(c) = characters.next() {
         match (quote, c) {
-            (_, '\\') => word.get_or_insert_default().extend(characters.next()),
+            (_, '\\') => {
+                let escaped = characters.next();
+                if quote.is_none() && escaped.is_none_or(|next| next.is_ascii_whitespace()) {
+                    words.extend(word.take());
+                } else {
+                    word.get_or_insert_default().extend(escaped);
+                }
+            }
             (Some(open), _) if c == open => quote = None,
             (Some(_), _) => word.get_or_insert_default().push(c),
             (None, '"' | '\'') => {
@@ -256,7 +289,7 @@ fn split_words(text: &str) -> Vec<String> {
         }
     }
     words.extend(word);
-    words
+    (words, quote)
 }
 
 /// `--name=value`, `--name value` or `--name`.
@@ -370,7 +403,7 @@ mod tests {
             ##SBATCH --time=1\n\
             # SBATCH --time=2\n\
             \x20#SBATCH --time=3\n\
-            #SBATCH stray --output='it''s_%j.out' --error=a\\ b\r\n\
+            #SBATCH stray --output='it''s_%j.out' --error=\"a\\ b\" \\\r\n\
             #SBATCH --array\n\
             set -e\n\
             #SBATCH --time=4\n";
@@ -398,6 +431,36 @@ mod tests {
             Some(3)
         );
         assert_eq!(first_command(script), Some(14));
+    }
+
+    /// Each as `sbatch --test-only` of SLURM 22.05 takes it or refuses it.
+    #[test]
+    fn what_sbatch_refuses_is_told_with_its_line() {
+        let told = |lines: &str| faults(&format!("#!/bin/sh\n{lines}\ntrue\n#SBATCH 'x y\n"));
+        for line in [
+            "#SBATCH -J x --time=0:30 \\",
+            "#SBATCH --comment='a \"b' -n 2 # it's a remark",
+            "#SBATCH -n 2\n#SBATCH hetjob\n#SBATCH --cpus-per-t 2",
+            "##SBATCH stray",
+            "#SBATCH --tasks=2 -HQ",
+        ] {
+            assert_eq!(told(line), [], "{line}");
+        }
+        let word = |word: &str| Fault::NoOption(word.to_owned());
+        let option = |name: &str| Fault::UnknownOption(name.to_owned());
+        for (line, wanted) in [
+            ("#SBATCH --mem=4 GB", word("GB")),
+            ("#SBATCH --nice 5", word("5")),
+            ("#SBATCH --comment=a\\ b", word("b")),
+            ("#SBATCHES -n 2", word("ES")),
+            ("#SBATCH --comment=it's fine", Fault::OpenQuote('\'')),
+            ("#SBATCH -J \"x", Fault::OpenQuote('"')),
+            ("#SBATCH --memory=4G", option("memory")),
+            ("#SBATCH --cpus=4", option("cpus")),
+            ("#SBATCH -z", option("z")),
+        ] {
+            assert_eq!(told(line), [(wanted, 2)], "{line}");
+        }
     }
 
     #[test]

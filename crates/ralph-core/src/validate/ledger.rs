@@ -3,14 +3,10 @@
 use super::json::{Document, Value};
 use super::runs::{self, KnownRuns, Status, status};
 use super::{Finding, ProjectFiles};
+use crate::pipeline::record::JOB_MEMBERS;
 
 /// The keys that every reader of a ledger needs, each with the other names in use.
-const KEYS: &[&[&str]] = &[
-    &["run_id"],
-    &["job_id", "job_ids", "slurm_job_id"],
-    &["status"],
-    &["submitted_at"],
-];
+const KEYS: &[&[&str]] = &[&["run_id"], &JOB_MEMBERS, &["status"], &["submitted_at"]];
 
 /// Whether a path, relative to the project, is that of a ledger.
 pub(super) fn is_ledger(path: &str) -> bool {
@@ -87,12 +83,8 @@ fn agreement(
         }
         // The run may be recorded under another name, so its job is looked for too.
         (Some(Status::Live), None) => {
-            let several = || root.member("job_ids")?.elements().next();
-            let job = root.member("job_id").or_else(several);
-            let tracked = job
-                .and_then(Value::scalar)
-                .is_some_and(|job| known.jobs.contains(&*job));
-            if !tracked {
+            let jobs = runs::jobs(root, &mut Vec::new());
+            if !jobs.iter().any(|job| known.jobs.contains(job)) {
                 let message =
                     "the ledger says that the run is live, and the state file does not know it";
                 let fix = "`ralph verify` puts a run of ralph's back; else record it in `active_runs`, or write down how it ended.";

@@ -7,6 +7,7 @@ use super::json::{Document, Value};
 use super::{Finding, ProjectFiles};
 use crate::id::JobId;
 use crate::pipeline::lines::Place;
+use crate::pipeline::record::JOB_MEMBERS;
 use crate::time::{LooseTime, Timestamp};
 
 /// What a recorded status means.
@@ -126,8 +127,8 @@ fn run(
     let id = text("run_id");
     let active = list == "active_runs";
     for key in ["run_id", "experiment", "status", "job_id"] {
-        let aliased = key == "job_id"
-            && (value.member("job_ids").is_some() || value.member("slurm_job_id").is_some());
+        let aliased =
+            key == "job_id" && JOB_MEMBERS.iter().any(|name| value.member(name).is_some());
         if active && value.member(key).is_none() && !aliased {
             let message = format!("a run in `{list}` has no `{key}`");
             let fix = "Add it; it is part of the contract for live runs.";
@@ -152,11 +153,11 @@ fn run(
 }
 
 /// The job ids of a run: a number, a text, a list in one text, or a list.
-fn jobs(run: Value<'_>, findings: &mut Vec<Finding>) -> Vec<String> {
+pub(super) fn jobs(run: Value<'_>, findings: &mut Vec<Finding>) -> Vec<String> {
     let mut found = Vec::new();
     for (key, value) in run
         .members()
-        .filter(|(key, _)| matches!(&**key, "job_id" | "job_ids" | "slurm_job_id"))
+        .filter(|(key, _)| JOB_MEMBERS.contains(&&**key))
     {
         // A value that is no list is a list of itself.
         let texts: Vec<_> = std::iter::once(value)

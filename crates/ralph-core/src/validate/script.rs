@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::layout::exists;
 use super::{Finding, Severity};
 use crate::id::Slug;
-use crate::sbatch::{self, Directive};
+use crate::sbatch::{self, Directive, Fault};
 
 /// Checks one script. `path` and `names` are relative to the project's folder.
 #[must_use]
@@ -15,7 +15,8 @@ pub fn check_script(path: &str, text: &str, slug: &Slug, names: &BTreeSet<String
     let mut findings = Vec::new();
     shape(path, text, &mut findings);
     stray_directives(path, text, &mut findings);
-    values(path, &directives, sbatch::passed_over(text), &mut findings);
+    faults(path, text, &mut findings);
+    values(path, &directives, &mut findings);
     log_files(path, &directives, slug, names, &mut findings);
     commands(path, text, &directives, &mut findings);
     findings
@@ -76,14 +77,43 @@ fn stray_directives(path: &str, text: &str, findings: &mut Vec<Finding>) {
     }
 }
 
+/// Lines of directives that `sbatch` cannot read.
+fn faults(path: &str, text: &str, findings: &mut Vec<Finding>) {
+    for (fault, line) in sbatch::faults(text) {
+        let (severity, code, message, fix) = match fault {
+            Fault::NoOption(word) => (
+                Severity::Error,
+                "not_an_option",
+                format!(
+                    "`{word}` is neither an option nor a value, so the scheduler refuses the script"
+                ),
+                "Write each option as `--option=value`: hyphens in front, and no blank in the value.",
+            ),
+            Fault::OpenQuote(quote) => (
+                Severity::Error,
+                "open_quote",
+                format!(
+                    "a `{quote}` opens a quotation that is never closed, so the scheduler refuses the script"
+                ),
+                "Close it on the same line, or write the value without it.",
+            ),
+            Fault::UnknownOption(name) => (
+                Severity::Warning,
+                "unknown_option",
+                format!(
+                    "`{name}` is no option in the scheduler's manual, nor the beginning of exactly one: a scheduler that \
+                     does not know it refuses the script"
+                ),
+                "Look its name up in the manual of the cluster's version.",
+            ),
+        };
+        findings.push(Finding::new(severity, path, code, message, fix).on_line(line));
+    }
+}
+
 /// The values of directives that can be judged without knowing the site; what a partition allows is a policy
 /// of the configuration and belongs to the preflight.
-fn values(
-    path: &str,
-    directives: &[Directive],
-    passed_over: Vec<(String, usize)>,
-    findings: &mut Vec<Finding>,
-) {
+fn values(path: &str, directives: &[Directive], findings: &mut Vec<Finding>) {
     for directive in directives {
         let value = directive.value.as_deref().unwrap_or_default();
         let (severity, code, message, fix) = match directive.option.as_str() {
@@ -114,6 +144,12 @@ fn values(
                 format!("`{value}` is split at its commas, so a list keeps only its first value"),
                 "Pass the list through a file or the configuration.",
             ),
+            _ if value.starts_with('=') => (
+                Severity::Warning,
+                "equals_sign_in_value",
+                format!("the value is `{value}`, with its equals sign"),
+                "Write a short option as `-p gpu`, a long one as `--partition=gpu`.",
+            ),
             _ if value.contains('$') => (
                 Severity::Warning,
                 "variable_in_directive",
@@ -123,12 +159,6 @@ fn values(
             _ => continue,
         };
         findings.push(Finding::new(severity, path, code, message, fix).on_line(directive.line));
-    }
-    for (word, line) in passed_over {
-        let message = format!("`{word}` is no option, so the scheduler passes over it");
-        let fix =
-            "Write each option as `--option=value`: hyphens in front, and no blank in the value.";
-        findings.push(Finding::warning(path, "word_passed_over", message, fix).on_line(line));
     }
     // The default open mode is truncation, so the evidence of the first attempt is gone.
     let requeue = sbatch::last(directives, "requeue");

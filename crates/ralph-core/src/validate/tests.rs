@@ -243,6 +243,33 @@ fn ledgers_are_compared_with_the_state() {
         "#);
 }
 
+/// A run may stand in the state under another id, and its job under any of the names that are in use.
+#[test]
+fn a_live_ledger_is_found_in_the_state_by_its_job() {
+    for job in [
+        "\"job_id\": \"101\"",
+        "\"job_id\": 101",
+        "\"slurm_job_id\": \"101\"",
+        "\"jobId\": 101",
+        "\"job_ids\": [\"100\", \"101\"]",
+        "\"job_id\": \"100,101\"",
+    ] {
+        let state = CLEAN.replacen("\"job_id\": \"4711\"", job, 1);
+        assert_ne!(state, CLEAN, "the clean project has another job");
+        let ledger = |job: &str| {
+            format!(
+                "{state}//- runs/r2/submit.json\n{{\"run_id\": \"r2\", {job}, \"status\": \"running\", \"submitted_at\": null}}\n"
+            )
+        };
+        assert_eq!(codes(&ledger(job)), [""; 0], "{job}");
+        assert_eq!(
+            codes(&ledger("\"slurm_job_id\": 7")),
+            ["untracked_run"],
+            "{job}"
+        );
+    }
+}
+
 #[test]
 fn scripts() {
     let fixture = format!(
@@ -278,12 +305,15 @@ fn scripts() {
 }
 
 #[test]
-fn what_a_scheduler_passes_over_in_silence_is_told() {
+fn what_a_scheduler_refuses_or_takes_literally_is_told() {
     let script =
         |lines: &str| format!("{CLEAN}//- slurm/jobs/one.sbatch\n#!/bin/bash -e\n{lines}echo hi\n");
     for (lines, wanted) in [
-        ("#SBATCH --mem=4 GB\n", &["word_passed_over"][..]),
-        ("#SBATCH \u{2014}mem=4G\n", &["word_passed_over"]),
+        ("#SBATCH --mem=4 GB\n", &["not_an_option"][..]),
+        ("#SBATCH \u{2014}mem=4G\n", &["not_an_option"]),
+        ("#SBATCH --comment=it's\n", &["open_quote"]),
+        ("#SBATCH --memory=4G\n", &["unknown_option"]),
+        ("#SBATCH -p=gpu\n", &["equals_sign_in_value"]),
         ("#SBATCH --job-name=$NAME\n", &["variable_in_directive"]),
         (
             "#SBATCH --export=ALL,LIST=1,2,$USER\n",

@@ -24,6 +24,7 @@ mod known;
 mod moves;
 mod named;
 mod outline;
+mod put_off;
 mod read;
 mod said;
 mod script;

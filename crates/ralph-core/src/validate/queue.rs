@@ -9,21 +9,6 @@ use super::layout::exists;
 use super::{Finding, ProjectFiles};
 use crate::store::layout::{QUEUE, SLURM_JOBS};
 
-/// A path as people write it into an item: in backticks, as a link, with a remark after it.
-pub(super) fn bare_path(text: &str) -> String {
-    let text = text.trim();
-    let quoted = text.split('`').nth(1);
-    let linked = text
-        .split_once("](")
-        .and_then(|(_, rest)| rest.split(')').next());
-    let word = quoted
-        .or(linked)
-        .unwrap_or_else(|| text.split_whitespace().next().unwrap_or(""));
-    word.trim_start_matches("./")
-        .trim_end_matches([',', ';'])
-        .to_owned()
-}
-
 /// The script that an item names; `None` where it names none.
 #[must_use]
 pub fn named_script(item: &QueueItem) -> Option<String> {
@@ -33,8 +18,7 @@ pub fn named_script(item: &QueueItem) -> Option<String> {
 /// The configuration that an item names; `None` where it names none.
 #[must_use]
 pub fn named_config(item: &QueueItem) -> Option<String> {
-    let path = item.config.as_deref().map(bare_path);
-    path.filter(|path| !path.is_empty())
+    item.config.clone().filter(|path| !path.is_empty())
 }
 
 /// The items of a queue, as [`below_project`] names what is in them.

@@ -553,19 +553,6 @@ fn what_is_no_item_under_ready_is_named() {
 }
 
 #[test]
-fn paths_are_read_as_people_write_them() {
-    for text in [
-        "configs/a.json",
-        "`configs/a.json`",
-        "./configs/a.json (new)",
-        "[a](configs/a.json)",
-        " configs/a.json, ",
-    ] {
-        assert_eq!(queue::bare_path(text), "configs/a.json", "{text}");
-    }
-}
-
-#[test]
 fn what_a_person_should_mend_in_the_documents_is_named() {
     let documents = "//- documentation/queue.md
 ## READY

@@ -79,12 +79,65 @@ pub(super) fn named(key: &str, text: &str, own: &str, known: &Known<'_>) -> Vec<
 }
 
 /// Words in front of an id that make an item wait for that one, wherever a line says so.
-const WAITS: [&str; 9] = [
-    "after", "once", "until", "when", "if", "on", "for", "by", "gate",
+const WAITS: [&str; 24] = [
+    "after",
+    "once",
+    "until",
+    "when",
+    "if",
+    "on",
+    "for",
+    "by",
+    "gate",
+    "needs",
+    "requires",
+    "checkpoint",
+    "checkpoints",
+    "weights",
+    "nach",
+    "sobald",
+    "wenn",
+    "braucht",
+    "après",
+    "quand",
+    "después",
+    "tras",
+    "cuando",
+    "auf",
 ];
 
-/// What makes `on`, `for` and `by` one of them.
-const WAITS_BEFORE: [&str; 9] = [
+/// What may stand between such a word and the id: `needs the checkpoint of Q-003`, `después de Q-003`.
+const THROUGH: [&str; 24] = [
+    "end",
+    "completion",
+    "la",
+    "fin",
+    "ende",
+    "and",
+    "or",
+    "both",
+    "the",
+    "of",
+    "from",
+    "best",
+    "last",
+    "final",
+    "output",
+    "outputs",
+    "result",
+    "results",
+    "de",
+    "que",
+    "den",
+    "dem",
+    "der",
+    "von",
+];
+
+/// What makes `on`, `for`, `by` and `auf` one of them.
+const WAITS_BEFORE: [&str; 11] = [
+    "wartet",
+    "warten",
     "depends",
     "depend",
     "dependent",
@@ -134,7 +187,7 @@ pub(super) fn in_prose(text: &str, own: &str, known: &Known<'_>) -> Vec<String> 
     let mut waits = false;
     let mut is_named = false;
     let text = without_targets(text);
-    let words = text.split(|c: char| !(is_id_char(c) || is_dash(c)));
+    let words = text.split(|c: char| !(c.is_alphanumeric() || is_id_char(c) || is_dash(c)));
     let words = words.map(|word| word.trim_matches(['.', '-', '_']));
     for written in words.filter(|word| !word.is_empty()) {
         let word = written.to_lowercase();
@@ -149,10 +202,10 @@ pub(super) fn in_prose(text: &str, own: &str, known: &Known<'_>) -> Vec<String> 
             }
             None => {
                 is_named = is_named && TO_FAILED.contains(&word.as_str());
-                let joins = ["on", "for", "by"].contains(&word.as_str());
+                let joins = ["on", "for", "by", "auf"].contains(&word.as_str());
                 let begins = WAITS.contains(&word.as_str())
                     && (!joins || WAITS_BEFORE.contains(&before.as_str()));
-                waits = begins || waits && ["and", "or", "both"].contains(&word.as_str());
+                waits = begins || waits && THROUGH.contains(&word.as_str());
             }
         }
         before = word;
@@ -261,7 +314,7 @@ fn without_targets(text: &str) -> String {
     })
 }
 
-fn begins_with_none(text: &str) -> bool {
+pub(super) fn begins_with_none(text: &str) -> bool {
     let first: String = text
         .trim()
         .chars()

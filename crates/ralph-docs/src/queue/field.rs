@@ -3,6 +3,8 @@
 //! Where fields stand in an item is not known here: see [`super::fields`].
 
 use super::depend;
+use super::words::{self, UNFINISHED, has_word};
+use crate::quote::plain;
 
 /// A `Key: value` line and the list items below it.
 pub(super) struct Field {
@@ -47,12 +49,38 @@ impl Field {
         all.join(", ")
     }
 
-    /// The value as a path: what the first code span holds, or the value as it is. A sentence names none.
+    /// The value as a path: what is quoted, where the link leads, or the first word. A sentence names none.
     pub(super) fn path(&self) -> Option<String> {
         let text = self.text();
-        let code = text.strip_prefix('`').and_then(|rest| rest.split_once('`'));
-        let path = code.map_or(text.as_str(), |(path, _)| path).trim();
-        (!is_nothing(path) && looks_like_path(path)).then(|| path.to_owned())
+        (!is_nothing(&text)
+            && !is_open(&text)
+            && !depend::begins_with_none(&text)
+            && looks_like_path(&text))
+        .then(|| bare_path(&text).to_owned())
+    }
+
+    /// Why the file that this field is to name is not known yet: `TBD`, `configs/<name>.yaml`, `a.yaml or b.yaml`.
+    pub(super) fn unsettled(&self) -> Option<String> {
+        let said = self.all();
+        if is_open(&said) || said.trim_end().ends_with('?') {
+            return Some(format!("its {} is still `{}`", self.name, plain(&said, 60)));
+        }
+        let is_config = super::fields::CONFIG.contains(&self.name.as_str());
+        let remark = said
+            .split_once(bare_path(&said))
+            .map_or("", |(_, rest)| rest);
+        if is_config && looks_like_path(&said) && has_word(remark, &UNFINISHED) {
+            return Some(format!("it says `{}: {}`", self.key, plain(&said, 60)));
+        }
+        let files = self.pieces().flat_map(|piece| piece.split(" or "));
+        let files = files.filter(|piece| is_file(bare_path(piece))).count();
+        (is_config && files > 1).then(|| {
+            format!(
+                "its {} names {files} files: `{}`",
+                self.name,
+                plain(&said, 60)
+            )
+        })
     }
 
     fn pieces(&self) -> impl Iterator<Item = &str> {
@@ -76,35 +104,55 @@ pub(super) fn plain_key(key: &str) -> String {
     key.to_lowercase()
 }
 
-/// Whether a value is a path with perhaps a remark behind it, and no list of settings such as `lr=1e-4, 2 layers`.
-fn looks_like_path(value: &str) -> bool {
-    const ENDINGS: [&str; 12] = [
-        "json",
-        "jsonc",
-        "yaml",
-        "yml",
-        "toml",
-        "ini",
-        "cfg",
-        "conf",
-        "py",
-        "gin",
-        "libsonnet",
-        "txt",
-    ];
-    let value = value.trim_start_matches("./");
-    let word = bare_name(value)
-        .split_whitespace()
-        .next()
-        .unwrap_or("")
-        .trim_end_matches([',', ';']);
+/// The endings of configurations.
+const ENDINGS: [&str; 12] = [
+    "json",
+    "jsonc",
+    "yaml",
+    "yml",
+    "toml",
+    "ini",
+    "cfg",
+    "conf",
+    "py",
+    "gin",
+    "libsonnet",
+    "txt",
+];
+
+fn is_file(word: &str) -> bool {
     let ending = word
         .rsplit_once('.')
         .map(|(_, ending)| ending.to_lowercase());
-    let is_file = ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()));
+    ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
+}
+
+/// Whether a value is a path with perhaps a remark behind it, and no list of settings such as `lr=1e-4, 2 layers`.
+fn looks_like_path(value: &str) -> bool {
+    let word = bare_path(value);
     let is_alone = !bare_name(value).contains([' ', '=']);
-    let is_linked = word.starts_with('[') && value.contains("](");
-    is_file || is_linked || is_alone || (word.contains('/') && !word.contains(['=', ':']))
+    is_file(word) || is_alone || (word.contains('/') && !word.contains(['=', ':']))
+}
+
+/// The path that a value begins with: what is quoted, where a link leads, or the first word.
+fn bare_path(value: &str) -> &str {
+    let value = value.trim();
+    let quoted = |mark: char| {
+        let (inner, _) = value.strip_prefix(mark)?.split_once(mark)?;
+        Some(inner)
+    };
+    let linked = || {
+        let (_, target) = value.strip_prefix('[')?.split_once("](")?;
+        target.split(')').next()
+    };
+    let word = ['`', '"', '\'']
+        .into_iter()
+        .find_map(quoted)
+        .or_else(linked)
+        .unwrap_or_else(|| value.split_whitespace().next().unwrap_or(""));
+    word.trim()
+        .trim_start_matches("./")
+        .trim_end_matches([',', ';'])
 }
 
 /// A file's name without the backticks around it and the remark behind it.
@@ -136,6 +184,30 @@ pub(super) fn is_nothing(value: &str) -> bool {
     .contains(&bare.as_str())
 }
 
+/// Whether a value still has to be written: `TBD`, `???`, `(fill in)`, `to be written`, `configs/<name>.yaml`.
+fn is_open(value: &str) -> bool {
+    let all: Vec<String> = words::each(value).collect();
+    let first = all.first().map_or("", String::as_str);
+    let pair = all.get(..2).map(|pair| pair.join(" ")).unwrap_or_default();
+    let is_blank = |part: &str| {
+        part.split_once('>').is_some_and(|(name, _)| {
+            name != "br"
+                && !name.is_empty()
+                && name
+                    .chars()
+                    .all(|c| c.is_alphanumeric() || " _-".contains(c))
+        })
+    };
+    value.contains("??")
+        || all.is_empty() && value.contains('?')
+        || ["tbd", "tba", "tbc", "todo", "fixme", "xxx"].contains(&first)
+        || ["fill in", "fill me", "to be", "to do", "not yet", "will be"].contains(&pair.as_str())
+        || all
+            .iter()
+            .any(|word| word.len() > 2 && word.bytes().all(|b| b == b'x'))
+        || value.split('<').skip(1).any(is_blank)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,6 +234,21 @@ mod tests {
             "batch: 64/128",
         ] {
             assert!(!looks_like_path(prose), "{prose}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_taken_out_of_what_stands_around_it() {
+        for (text, wanted) in [
+            ("configs/a.json", "configs/a.json"),
+            ("`configs/a.json` (seed 0)", "configs/a.json"),
+            ("./configs/a.json, seed 0", "configs/a.json"),
+            ("[a](configs/a.json) new", "configs/a.json"),
+            ("`configs/my run.json`", "configs/my run.json"),
+            ("\"configs/my run.json\"", "configs/my run.json"),
+            ("'configs/a.json'", "configs/a.json"),
+        ] {
+            assert_eq!(bare_path(text), wanted, "{text}");
         }
     }
 

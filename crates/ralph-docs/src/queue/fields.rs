@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::field::{Field, plain_key};
+use super::put_off::Said;
 use super::words::{self, CONDITIONS, HOLDING, has_word};
 use super::{depend, held, id, script};
 use crate::blocks::ItemBlock;
@@ -343,7 +344,10 @@ pub(super) fn held(fields: &[Field]) -> Option<String> {
             return held::by_status(&field.name, &field.all());
         }
         if field.is_one_of(&OF_THE_JOB) {
-            return held::by_line(&field.all(), true);
+            return held::by_line(&field.all(), Said::Begins);
+        }
+        if field.is_one_of(&CONFIG) || field.is_one_of(&script::KEYS) {
+            return field.unsettled();
         }
         // The reason may be listed below the key.
         let said = field.all();

@@ -5,7 +5,7 @@
 
 use super::sections::NOUNS;
 use super::words::{CONDITIONS, HOLDING, PUT_OFF, has_word, is_count};
-use super::{QueueSection, held, id, words};
+use super::{QueueSection, held, id, put_off, words};
 use crate::quote::plain;
 
 /// Headings that only group items.
@@ -167,7 +167,7 @@ const VAGUE: [&str; 2] = ["pending", "queued"];
 /// The reason why a heading between the section and the item holds it back: `### Phase 1 (DONE)`.
 pub(super) fn by_group(title: &str) -> Option<String> {
     // Of what is not to be run people are asked: it may belong elsewhere.
-    let said = held::by_heading(title, title).filter(|_| !held::forbids(title));
+    let said = held::by_heading(title, title).filter(|_| !put_off::forbids(title));
     said.map(|_| format!("it stands under `{}`", plain(title, 80)))
 }
 

@@ -5,6 +5,7 @@
 //! the reason quotes the words, so that a person sees at once what to change.
 
 use super::id;
+use super::put_off::{Said, forbids, names_item, puts_off};
 use super::words::{
     self, CONDITIONS, ENDED, ENDED_PAIRS, HOLDING, has_word, is_capital, is_count, is_told,
     without_groups,
@@ -33,40 +34,6 @@ const NOW: [&str; 7] = [
     "copy",
 ];
 const HAPPENED: [&str; 5] = ["fix", "fixes", "fixing", "bugfix", "more"];
-
-/// Ways to forbid, and what is forbidden.
-const NEVER: [&str; 4] = ["do not", "don t", "must not", "never"];
-const SUBMITTED: [&str; 11] = [
-    "run",
-    "submit",
-    "launch",
-    "start",
-    "execute",
-    "resubmit",
-    "rerun",
-    "re run",
-    "relaunch",
-    "be run",
-    "be submitted",
-];
-
-/// What follows a prohibition that is about the way of running: `do not run more than two at once`.
-const WAYS: [&str; 14] = [
-    "more than",
-    "from",
-    "concurrently",
-    "simultaneously",
-    "in parallel",
-    "at the same time",
-    "by hand",
-    "manually",
-    "twice",
-    "it twice",
-    "the same",
-    "on login",
-    "on the login",
-    "anything by hand",
-];
 
 /// Words in front of one that says how an item stands: `ready, was submitted on Monday`.
 const TOLD_AS: [&str; 9] = [
@@ -227,7 +194,9 @@ fn parts(title: &str) -> impl Iterator<Item = &str> {
 
 /// Whether what stands in parentheses says how the item stands.
 fn is_told_aside(group: &str) -> bool {
-    let all: Vec<String> = words::each(group).collect();
+    // `only once phase 1 looks right`.
+    let all = words::each(group).skip_while(|word| ["only", "erst"].contains(&word.as_str()));
+    let all: Vec<String> = all.collect();
     let Some((first, rest)) = all.split_first() else {
         return false;
     };
@@ -251,22 +220,8 @@ fn is_told_aside(group: &str) -> bool {
         || puts_off && !names_item(group)
 }
 
-/// Whether a text has a word that may be the id of an item: what waits for one goes on when that is done.
-fn names_item(text: &str) -> bool {
-    let mut words = text.split(|c: char| !crate::ids::is_id_char(c));
-    words.any(|word| crate::ids::split_numbered(word).is_some())
-}
-
-/// Whether a text begins by putting the item off until something that is no item: `Wait until Tuesday`.
-fn waits(text: &str) -> bool {
-    let mut all = words::each(text);
-    let begins = all.next().is_some_and(|word| word == "wait");
-    let second = all.next().unwrap_or_default();
-    begins && ["until", "till", "for"].contains(&second.as_str()) && !names_item(text)
-}
-
 /// Whether a text begins by saying how the item stands: `superseded by Q-002`, `✅ DONE 2026-06-01`, `On hold`.
-fn stands(text: &str) -> bool {
+pub(super) fn stands(text: &str) -> bool {
     let mut all = text
         .split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty());
@@ -294,33 +249,11 @@ fn stands(text: &str) -> bool {
         || ENDED_PAIRS.contains(&pair.as_str()) && ends(third.as_deref())
 }
 
-/// Whether a text forbids to submit: `DO NOT RUN`, `not ready yet`.
-pub(super) fn forbids(text: &str) -> bool {
-    let lower = text.to_lowercase();
-    if !["not ", "n't ", "n’t ", "never "]
-        .iter()
-        .any(|no| lower.contains(no))
-    {
-        return false;
-    }
-    let all = format!(" {} ", words::each(&lower).collect::<Vec<_>>().join(" "));
-    let has = |phrase: &str| all.contains(&format!(" {phrase} "));
-    let forbidden = |phrase: &str| {
-        let phrase = format!(" {phrase} ");
-        let mut behind = all.split(&phrase).skip(1);
-        behind.any(|behind| !WAYS.iter().any(|way| behind.starts_with(way)))
-    };
-    let never = |never: &&str| {
-        let mut phrases = SUBMITTED.iter().map(|what| format!("{never} {what}"));
-        all.contains(*never) && phrases.any(|phrase| forbidden(&phrase))
-    };
-    has("not ready") || has("not yet ready") || NEVER.iter().any(never)
-}
-
-/// The reason why what is written below the item's heading holds it back. `begins` is false for a line in the middle of a
-/// paragraph.
-pub(super) fn by_line(text: &str, begins: bool) -> Option<String> {
-    let holds = forbids(text) || begins && (stands(text) || waits(text));
+/// The reason why what is written below the item's heading holds it back.
+pub(super) fn by_line(text: &str, said: Said) -> Option<String> {
+    let holds = forbids(text)
+        || said != Said::Within && puts_off(text)
+        || said == Said::Begins && stands(text);
     holds.then(|| format!("it says `{}`", plain(text, 60)))
 }
 

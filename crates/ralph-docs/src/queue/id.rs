@@ -100,8 +100,10 @@ const NOUNS: [&str; 7] = [
 /// What may stand in front of an id and means nothing: emphasis, quotes, an opening bracket.
 const DECORATION: [char; 9] = [' ', '\t', '*', '_', '`', '~', '(', '"', '\''];
 
-/// Signs in front of an id that say that it is open.
-const OPEN_SIGNS: [char; 6] = ['☐', '⬜', '◻', '□', '▢', '🔲'];
+/// Signs in front of an id that say that it is open, or nothing of how it stands.
+const OPEN_SIGNS: [char; 14] = [
+    '☐', '⬜', '◻', '□', '▢', '🔲', '🧪', '🔬', '🔥', '⭐', '🌟', '⚡', '🎯', '🆕',
+];
 
 /// What stands in front of an id.
 struct Front<'t> {

@@ -4,7 +4,7 @@
 
 use super::field::is_nothing;
 use super::script::Script;
-use super::words::{self, CONDITIONS, HOLDING, without_groups};
+use super::words::{self, CONDITIONS, HOLDING, UNFINISHED, without_groups};
 use crate::quote::quoted;
 
 /// What a command submits; nothing where it names no script.
@@ -77,11 +77,12 @@ const LEADS: [&str; 9] = [
 ];
 
 /// Words of a remark on a script that ask for more than to run it once as it is.
-const OTHERWISE: [&str; 21] = [
-    "twice", "thrice", "times", "again", "each", "every", "repeat", "repeated", "todo", "tbd",
-    "fixme", "wip", "draft", "fix", "edit", "modify", "modified", "change", "changed", "adapt",
-    "adapted",
+const OTHERWISE: [&str; 8] = [
+    "twice", "thrice", "times", "again", "each", "every", "repeat", "repeated",
 ];
+
+/// What a remark begins with that says where, when or why, and not how: `a.sbatch on the big partition`.
+const DESCRIBES: [&str; 8] = ["on", "in", "at", "for", "from", "about", "as", "is"];
 
 /// What a text behind a script asks for beside it. What only describes the script is set off: `a.sbatch (2 h)`,
 /// `a.sbatch - the baseline`; what is not, as in `a.sbatch x3`, means something else than the script alone.
@@ -90,7 +91,10 @@ fn remark(rest: &str, is_prose: bool) -> Option<String> {
         .trim_start_matches(['`', '"', '\'', '*', '_', ')', ']', '>'])
         .trim();
     let joins = |c: char| c.is_alphanumeric() || "×*+&=@$~".contains(c);
-    let is_joined = is_prose && rest.starts_with(joins);
+    let first = words::each(rest).next().unwrap_or_default();
+    let is_described =
+        DESCRIBES.contains(&first.as_str()) && !rest.contains(|c: char| c.is_ascii_digit());
+    let is_joined = is_prose && rest.starts_with(joins) && !is_described;
     let bare = rest.trim_matches(|c: char| !c.is_alphanumeric() && c != '×');
     (is_joined || asks_for_more(rest)).then(|| quoted(bare, 60))
 }
@@ -117,7 +121,7 @@ fn asks_for_more(rest: &str) -> bool {
         let next = following.next();
         let needs_count = word == "needs"
             && next.is_some_and(|next| next.starts_with(|c: char| c.is_ascii_digit()));
-        let known = [&OTHERWISE[..], &HOLDING, &CONDITIONS];
+        let known = [&OTHERWISE[..], &UNFINISHED, &HOLDING, &CONDITIONS];
         !needs_count && known.iter().any(|words| words.contains(&word.as_str()))
     };
     of_a_seed || rest.contains('×') || all.iter().any(is_times) || all.iter().any(known)
@@ -235,10 +239,9 @@ mod tests {
             ("a.sbatch with seed 1..5", "a.sbatch + with seed 1..5"),
             ("a.sbatch (seeds 0-4)", "a.sbatch + seeds 0-4"),
             ("a.sbatch (not written yet)", "a.sbatch + not written yet"),
-            (
-                "a.sbatch on the big partition",
-                "a.sbatch + on the big partition",
-            ),
+            ("a.sbatch on the big partition", "a.sbatch + -"),
+            ("a.sbatch on 4 GPUs", "a.sbatch + on 4 GPUs"),
+            ("a.sbatch for each fold", "a.sbatch + for each fold"),
             ("copy of a.sbatch", "a.sbatch + copy"),
             ("see `a.sbatch`", "a.sbatch + -"),
             ("a.sbatch ✓", "a.sbatch + -"),

@@ -4,7 +4,9 @@
 
 use std::ops::Range;
 
+use super::field::plain_key;
 use super::held;
+use super::put_off::{self, Said};
 use crate::document::Document;
 use crate::items::{TaskMark, item_text};
 use crate::key::LINE_MARK;
@@ -20,7 +22,8 @@ pub(super) fn forbidden(document: &Document<'_>, span: &Span) -> Option<String> 
     let mut texts = lines.filter(|&line| is_prose(document, line));
     texts.find_map(|line| {
         let text = document.line_text(line).trim();
-        held::forbids(text).then(|| format!("`{}` stands above it", plain(text, 80)))
+        (put_off::forbids(text) || put_off::puts_off(text))
+            .then(|| format!("`{}` stands above it", plain(text, 80)))
     })
 }
 
@@ -30,13 +33,30 @@ fn is_prose(document: &Document<'_>, line: usize) -> bool {
     found.is_some_and(|found| found.kind == LineKind::Text && !found.quoted)
 }
 
-/// What an item says, and whether a statement without a key begins there: in a paragraph, or in a bullet of this depth.
+/// The keys whose value is a remark.
+const NOTES: [&str; 12] = [
+    "note",
+    "notes",
+    "comment",
+    "comments",
+    "remark",
+    "remarks",
+    "caveat",
+    "hinweis",
+    "bemerkung",
+    "remarque",
+    "nota",
+    "notas",
+];
+
+/// What an item says, and whether a statement begins there: in a paragraph, or without a key in a bullet of this depth.
 pub(super) fn statements(
     document: &Document<'_>,
     lines: Range<usize>,
     depth: usize,
-) -> Vec<(String, bool)> {
+) -> Vec<(String, Said)> {
     let mut all = Vec::new();
+    let mut is_below_notes = false;
     for line in lines.filter(|&line| is_prose(document, line)) {
         let text = document.line_text(line).trim();
         if text.contains(LINE_MARK) {
@@ -47,8 +67,11 @@ pub(super) fn statements(
             // A sign begins a statement, also where the line is the rest of a bullet for Markdown.
             let goes_on = above.is_some_and(|above| above.kind == LineKind::Text)
                 && !text.starts_with(held::SIGNS);
-            let key = split_field(text).is_some();
-            all.push((text.to_owned(), !goes_on && !key));
+            all.push(match split_field(text) {
+                Some((key, value)) if is_note(&key) => (value, Said::Note),
+                None if !goes_on => (text.to_owned(), Said::Begins),
+                _ => (text.to_owned(), Said::Within),
+            });
             continue;
         };
         let text = item_text(document, item);
@@ -58,8 +81,21 @@ pub(super) fn statements(
         };
         // What is still to be ticked has not been done.
         let is_open = mark.is_some_and(TaskMark::is_open);
-        let begins = item.depth == depth && !is_open && split_field(text).is_none();
-        all.push((text.to_owned(), begins));
+        let field = split_field(text);
+        let is_own = item.depth <= depth;
+        if is_own {
+            is_below_notes = field.as_ref().is_some_and(|(key, _)| is_note(key));
+        }
+        all.push(match field {
+            Some((_, value)) if is_own && is_below_notes => (value, Said::Note),
+            _ if !is_own && is_below_notes && !is_open => (text.to_owned(), Said::Note),
+            None if item.depth == depth && !is_open => (text.to_owned(), Said::Begins),
+            _ => (text.to_owned(), Said::Within),
+        });
     }
     all
+}
+
+fn is_note(key: &str) -> bool {
+    NOTES.contains(&plain_key(key).as_str())
 }

@@ -24,9 +24,9 @@ pub(super) const HOLDING: [&str; 16] = [
 ];
 
 /// Words that make a "ready" depend on something.
-pub(super) const CONDITIONS: [&str; 17] = [
-    "pending", "wait", "waits", "waiting", "await", "awaiting", "awaits", "until", "once", "when",
-    "after", "if", "unless", "but", "not", "needs", "except",
+pub(super) const CONDITIONS: [&str; 18] = [
+    "soon", "pending", "wait", "waits", "waiting", "await", "awaiting", "awaits", "until", "once",
+    "when", "after", "if", "unless", "but", "not", "needs", "except",
 ];
 
 /// Words in capitals, in parentheses or behind a dash that say in a title that the item is not to be submitted.
@@ -86,6 +86,12 @@ pub(super) const PUT_OFF: [&str; 21] = [
     "example",
     "examples",
     "optional",
+];
+
+/// Words of what is not as it will be.
+pub(super) const UNFINISHED: [&str; 15] = [
+    "todo", "tbd", "tba", "tbc", "fixme", "wip", "draft", "fix", "edit", "modify", "modified",
+    "change", "changed", "adapt", "adapted",
 ];
 
 /// The words of a text, in lower case.

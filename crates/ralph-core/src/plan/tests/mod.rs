@@ -3,6 +3,7 @@
 mod laws;
 mod phases;
 mod verification;
+mod written;
 
 use super::*;
 use crate::fixture::Fixture;

@@ -1,0 +1,153 @@
+//! Planning against written queues: what researchers of several habits write, answered before the rules were looked at.
+//!
+//! The texts are in `../written/*.queues`. A line `#case` starts a case; `#files` names what exists in the project,
+//! separated by spaces, or by `|` where a name has one; each `#submit ID SCRIPT CONFIG` is an item that a careful
+//! colleague would submit, with its script and configuration (`-` for none); `#rest` says what is right about all else:
+//! `hold` it, `ask` a person, or `nothing`; `#doc` starts the document. `␍`, `␉` and `␠` stand for the characters,
+//! `⟨ff⟩` for a byte, and `␄` at the end of a line for its missing end.
+
+use std::collections::BTreeSet;
+
+use ralph_docs::queue::QueueSection;
+
+use crate::plan::items;
+use crate::project::{self, Texts};
+use crate::store::layout;
+use crate::validate::{named_config, script_of};
+use crate::world::Facts;
+
+#[derive(Default)]
+struct Written {
+    name: String,
+    files: BTreeSet<String>,
+    submits: Vec<String>,
+    rests: Vec<String>,
+    doc: Vec<u8>,
+}
+
+fn read(text: &str) -> Vec<Written> {
+    let mut cases: Vec<Written> = Vec::new();
+    let mut is_in_doc = false;
+    for line in text.lines() {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        if word == "#case" {
+            let name = rest.to_owned();
+            cases.push(Written {
+                name,
+                ..Written::default()
+            });
+            is_in_doc = false;
+            continue;
+        }
+        let case = cases.last_mut().unwrap();
+        match word {
+            _ if is_in_doc => bytes_of(line, &mut case.doc),
+            "#files" => {
+                let by = if rest.contains('|') { '|' } else { ' ' };
+                case.files = rest.split(by).map(str::to_owned).collect();
+            }
+            "#submit" => case.submits.push(rest.to_owned()),
+            "#rest" => case.rests = rest.split('/').map(str::to_owned).collect(),
+            "#doc" => is_in_doc = true,
+            other => panic!("{other}"),
+        }
+    }
+    cases
+}
+
+fn bytes_of(line: &str, into: &mut Vec<u8>) {
+    let line = line.replace('␍', "\r").replace('␉', "\t").replace('␠', " ");
+    let line = format!("{line}\n").replace("␄\n", "");
+    let mut parts = line.split('⟨');
+    into.extend(parts.next().unwrap_or_default().as_bytes());
+    for part in parts {
+        let (byte, rest) = part.split_once('⟩').unwrap();
+        into.push(u8::from_str_radix(byte, 16).unwrap());
+        into.extend(rest.as_bytes());
+    }
+}
+
+fn facts(case: &Written) -> Facts {
+    let mut texts = Texts::new();
+    let state = r#"{"project": "p", "phase": "RUN", "active_runs": [], "completed_runs": []}"#;
+    texts.insert(layout::PIPELINE.to_owned(), state.to_owned());
+    let doc = String::from_utf8_lossy(&case.doc).into_owned();
+    texts.insert(layout::QUEUE.to_owned(), doc);
+    project::facts(&"p".parse().unwrap(), &texts).unwrap()
+}
+
+/// What happens, in the notation of the cases: the submissions, and what is done about the rest.
+fn answered(case: &Written) -> (Vec<String>, &'static str, String) {
+    let facts = facts(case);
+    let (mut submits, mut problems, mut held) = (Vec::new(), Vec::new(), Vec::new());
+    for item in &facts.queue {
+        if item.section != QueueSection::Ready {
+            continue;
+        }
+        if !items::is_ready(&facts, item) {
+            let why = item.held.clone();
+            held.push(format!("{}: {why:?} after {:?}", item.id, item.after));
+            continue;
+        }
+        // As the preflight looks at it.
+        let config = named_config(item);
+        let missing = config.iter().find(|path| !case.files.contains(*path));
+        match (script_of(item, &facts.queue, &case.files), missing) {
+            (Ok(script), _) if !case.files.contains(&script) => {
+                problems.push(format!("{}: no {script}", item.id));
+            }
+            (Ok(_), Some(config)) => problems.push(format!("{}: no {config}", item.id)),
+            (Ok(script), None) => {
+                let config = config.unwrap_or_else(|| "-".to_owned());
+                submits.push(format!("{} {script} {config}", item.id));
+            }
+            (Err(problem), _) => problems.push(format!("{}: {problem}", item.id)),
+        }
+    }
+    problems.extend(items::unanswered(&facts));
+    let rest = match (problems.is_empty(), held.is_empty()) {
+        (false, _) => "ask",
+        (true, false) => "hold",
+        (true, true) => "nothing",
+    };
+    problems.extend(held);
+    (submits, rest, problems.join("; "))
+}
+
+/// The cases that are answered otherwise than written, one line each.
+fn differences(text: &str) -> Vec<String> {
+    let differs = |case: &Written| {
+        let (submits, rest, why) = answered(case);
+        let is_right = submits == case.submits && case.rests.iter().any(|right| right == rest);
+        (!is_right).then(|| {
+            format!(
+                "{}: expected {:?} and {:?}, found {submits:?} and {rest} ({why})",
+                case.name, case.submits, case.rests
+            )
+        })
+    };
+    read(text).iter().filter_map(differs).collect()
+}
+
+const SETS: [(&str, &str); 2] = [
+    ("first", include_str!("../written/first.queues")),
+    ("second", include_str!("../written/second.queues")),
+];
+
+#[test]
+fn written_queues_are_answered_as_a_careful_colleague_would() {
+    let report = |(name, text): (&str, &str)| {
+        let found = differences(text);
+        let (differ, all) = (found.len(), read(text).len());
+        (differ > 0).then(|| format!("{name}: {differ} of {all} differ\n{}", found.join("\n")))
+    };
+    let report: Vec<String> = SETS.into_iter().filter_map(report).collect();
+    assert!(report.is_empty(), "{}", report.join("\n"));
+}
+
+#[test]
+fn written_queues_have_names_of_their_own() {
+    let cases: Vec<Written> = SETS.iter().flat_map(|(_, text)| read(text)).collect();
+    let names: BTreeSet<&str> = cases.iter().map(|case| case.name.as_str()).collect();
+    assert_eq!(names.len(), cases.len());
+}

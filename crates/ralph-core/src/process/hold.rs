@@ -64,6 +64,15 @@ impl Coded for HoldError {
     }
 }
 
+/// Whose end ends a supervisor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tie {
+    /// That of whoever asked for it too.
+    ToCaller,
+    /// Its own only.
+    None,
+}
+
 /// The hold; ends with the process.
 #[derive(Debug)]
 pub struct Hold {
@@ -73,12 +82,12 @@ pub struct Hold {
 }
 
 impl Hold {
-    /// Begins an own session, takes the lock and writes the record; see [`Record::outlives`].
+    /// Begins an own session, takes the lock and writes the record; [`Record::outlives`] as its tie says.
     ///
     /// # Errors
     /// [`HoldError::Held`], [`HoldError::Used`] and [`HoldError::CalledOff`] when there is nothing to do; the others
     /// when it cannot be done.
-    pub fn take(directory: &Path, now: Timestamp, outlives: bool) -> Result<Self, HoldError> {
+    pub fn take(directory: &Path, now: Timestamp, tie: Tie) -> Result<Self, HoldError> {
         begin_session()?;
         let storage = |name: &str| {
             let path = directory.join(name);
@@ -99,7 +108,7 @@ impl Hold {
             supervisor: Identity::of(std::process::id()).ok_or(HoldError::Identity)?,
             worker: None,
             started: now,
-            outlives,
+            outlives: tie == Tie::None,
         };
         let hold = Self {
             _lock: lock,

@@ -26,7 +26,7 @@ pub mod variable;
 pub mod verdict;
 
 pub use ending::end_orphans;
-pub use hold::{Hold, HoldError};
+pub use hold::{Hold, HoldError, Tie};
 pub use identity::Identity;
 pub(crate) use identity::boot_id;
 pub use record::{Ask, Ending, ExitRecord, Record, SpawnRequest};

@@ -17,7 +17,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
 use super::ending::{Limits, Reach, attend, clear_everything};
-use super::hold::{Hold, HoldError};
+use super::hold::{Hold, HoldError, Tie};
 use super::record::{
     EXIT, Ending, ExitRecord, Keep, REQUEST, SpawnRequest, read_record, replace, write_record,
 };
@@ -137,7 +137,7 @@ async fn run(
         .and_then(|found| found.ok_or_else(|| io::ErrorKind::NotFound.into()))
         .map_err(storage)?;
     let signals = Signals::install().map_err(SuperviseError::Wait)?;
-    let mut hold = Hold::take(directory, env.now(), false)?;
+    let mut hold = Hold::take(directory, env.now(), Tie::ToCaller)?;
     let stop = listen(signals);
     let exit = match start(&request, &mut hold) {
         Ok(child) => {

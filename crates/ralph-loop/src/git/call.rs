@@ -16,7 +16,7 @@ use std::time::Duration;
 
 pub use ralph_core::process::variable::FOREIGN;
 use rustix::process::{Pid, Signal, getpriority_process, kill_process_group, setpriority_process};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Child;
 use tokio::time::timeout;
 
@@ -27,6 +27,10 @@ const LIMIT: Duration = Duration::from_secs(300);
 
 /// How long git may take to clean up after TERM.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// How long the outputs of a run that has ended may stay open, as by what a hook has put into the background. The run
+/// is over, and what it has started is the user's.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// By how much a run steps back behind whoever waits for the processor too (setpriority(2)): most runs make the next
 /// attempt ready or put the last one's work away, and the loop itself has an agent to start meanwhile.
@@ -306,7 +310,7 @@ impl<'a> Call<'a> {
                 let _ = stdin.write_all(&input).await;
             });
         }
-        let mut ended = std::pin::pin!(child.wait_with_output());
+        let mut ended = std::pin::pin!(ended(&mut child));
         let output = match timeout(self.limit, &mut ended).await {
             Ok(output) => output.map_err(|source| self.started(source))?,
             Err(_) => {
@@ -349,6 +353,42 @@ async fn start(command: std::process::Command) -> io::Result<(Child, Group)> {
         .map_err(io::Error::other)?
 }
 
+/// Waits for the end of a run and for what it prints.
+async fn ended(child: &mut Child) -> io::Result<std::process::Output> {
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    let (out, err) = (child.stdout.take(), child.stderr.take());
+    let status = {
+        let mut read = std::pin::pin!(async {
+            tokio::try_join!(all(out, &mut stdout), all(err, &mut stderr))
+        });
+        tokio::select! {
+            biased;
+            done = &mut read => {
+                done?;
+                child.wait().await?
+            }
+            status = child.wait() => {
+                if let Ok(done) = timeout(LINGER, read).await {
+                    done?;
+                }
+                status?
+            }
+        }
+    };
+    Ok(std::process::Output {
+        status,
+        stdout,
+        stderr,
+    })
+}
+
+async fn all(pipe: Option<impl AsyncRead + Unpin>, bytes: &mut Vec<u8>) -> io::Result<()> {
+    if let Some(mut pipe) = pipe {
+        pipe.read_to_end(bytes).await?;
+    }
+    Ok(())
+}
+
 /// The process group of a run; told to end when nobody waits for it any more.
 struct Group(Option<Pid>);
 
@@ -387,6 +427,20 @@ impl Drop for Group {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_a_run_has_started_in_the_background_holds_nobody_up() {
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", "sleep 1000 & echo $!"]);
+        command.stdout(Stdio::piped()).process_group(0);
+        let (mut child, group) = start(command).await.unwrap();
+        let output = timeout(GRACE * 2, ended(&mut child)).await;
+        let output = output.expect("the end of the shell").unwrap();
+        let started = String::from_utf8(output.stdout).unwrap();
+        let started = Pid::from_raw(started.trim().parse().unwrap()).unwrap();
+        rustix::process::test_kill_process(started).expect("it is the user's");
+        drop(group);
+    }
 
     #[tokio::test]
     async fn a_run_steps_back_behind_the_loop() {

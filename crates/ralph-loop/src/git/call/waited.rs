@@ -2,18 +2,21 @@
 //! further thread would cost memory of its own.
 
 use std::io::{self, ErrorKind, Read, Write as _};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, ExitStatus, Output};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use rustix::process::Signal;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
-use super::{GRACE, Group};
+use super::{GRACE, Group, LINGER};
 
 /// How much is read at once, in bytes.
 const PIECE: usize = 8192;
+
+/// How often an end is looked for where the kernel cannot announce it (pidfd_open(2), Linux 5.3).
+const LOOK: Duration = Duration::from_millis(10);
 
 /// Serves a run until it has ended; `None` when the limit was reached first, by which the run has been ended.
 ///
@@ -26,15 +29,13 @@ pub(super) fn output(
 ) -> io::Result<Option<Output>> {
     let mut group = Group::of(Some(child.id()));
     let mut pipes = Pipes::of(&mut child, input)?;
-    if pipes.serve(limit)? {
-        let status = child.wait()?;
+    if let Some(status) = pipes.serve(&mut child, limit)? {
         group.is_done();
         return Ok(Some(pipes.output(status)));
     }
     for signal in [Signal::TERM, Signal::KILL] {
         group.signal(signal);
-        if pipes.serve(GRACE)? {
-            child.wait()?;
+        if pipes.serve(&mut child, GRACE)?.is_some() {
             break;
         }
     }
@@ -45,6 +46,8 @@ pub(super) fn output(
 /// What goes to and comes from a run.
 struct Pipes<'a> {
     input: &'a [u8],
+    /// Readable once the run has ended.
+    end: Option<OwnedFd>,
     stdin: Option<ChildStdin>,
     stdout: Flow<ChildStdout>,
     stderr: Flow<ChildStderr>,
@@ -60,50 +63,52 @@ impl<'a> Pipes<'a> {
     fn of(child: &mut Child, input: &'a [u8]) -> io::Result<Self> {
         let stdin = child.stdin.take();
         stdin.as_ref().map_or(Ok(()), never_wait)?;
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         Ok(Self {
             input,
+            end: pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()),
             stdin,
             stdout: Flow::of(child.stdout.take())?,
             stderr: Flow::of(child.stderr.take())?,
         })
     }
 
-    /// True when both outputs are closed, false when the limit is reached first.
-    fn serve(&mut self, limit: Duration) -> io::Result<bool> {
+    /// How the run ended; `None` when the limit is reached first. What it printed is complete, or as much as came until
+    /// [`LINGER`] after its end where something that it has started holds its outputs open.
+    fn serve(&mut self, child: &mut Child, mut limit: Duration) -> io::Result<Option<ExitStatus>> {
         let start = Instant::now();
-        while self.stdout.pipe.is_some() || self.stderr.pipe.is_some() {
-            let left = limit.saturating_sub(start.elapsed());
-            if left.is_zero() {
-                return Ok(false);
+        let mut ended = None;
+        loop {
+            if ended.is_none() {
+                ended = child.try_wait()?;
+                if ended.is_some() {
+                    self.end = None;
+                    limit = limit.min(start.elapsed() + LINGER);
+                }
             }
-            self.wait(left)?;
+            let is_open = self.stdout.pipe.is_some() || self.stderr.pipe.is_some();
+            let left = limit.saturating_sub(start.elapsed());
+            if left.is_zero() || (ended.is_some() && !is_open) {
+                return Ok(ended);
+            }
+            let is_announced = ended.is_some() || self.end.is_some();
+            self.wait(if is_announced { left } else { left.min(LOOK) })?;
             self.write();
             self.stdout.read()?;
             self.stderr.read()?;
         }
-        Ok(true)
     }
 
-    /// Until one of them can be served.
+    /// Until one of them can be served, or the run has ended.
     fn wait(&self, limit: Duration) -> io::Result<()> {
-        let mut all = Vec::with_capacity(3);
-        all.extend(
-            self.stdin
-                .iter()
-                .map(|pipe| PollFd::new(pipe, PollFlags::OUT)),
-        );
-        all.extend(
-            self.stdout
-                .pipe
-                .iter()
-                .map(|pipe| PollFd::new(pipe, PollFlags::IN)),
-        );
-        all.extend(
-            self.stderr
-                .pipe
-                .iter()
-                .map(|pipe| PollFd::new(pipe, PollFlags::IN)),
-        );
+        let stdin = self.stdin.iter().map(|pipe| (pipe.as_fd(), PollFlags::OUT));
+        let outputs = self.stdout.pipe.iter().map(AsFd::as_fd);
+        let outputs = outputs.chain(self.stderr.pipe.iter().map(AsFd::as_fd));
+        let read = outputs.chain(self.end.iter().map(AsFd::as_fd));
+        let all = stdin.chain(read.map(|fd| (fd, PollFlags::IN)));
+        let mut all: Vec<_> = all
+            .map(|(fd, flags)| PollFd::from_borrowed_fd(fd, flags))
+            .collect();
         // A limit that no clock can count is none.
         let limit = Timespec::try_from(limit).ok();
         match poll(&mut all, limit.as_ref()) {
@@ -143,17 +148,17 @@ impl<P: Read + AsFd> Flow<P> {
         })
     }
 
-    /// Takes what is there.
+    /// Takes a piece of what is there: no more, so that one that never ends is not read beyond its limit.
     fn read(&mut self) -> io::Result<()> {
+        let Some(pipe) = &mut self.pipe else {
+            return Ok(());
+        };
         let mut piece = [0; PIECE];
-        while let Some(pipe) = &mut self.pipe {
-            match pipe.read(&mut piece) {
-                Ok(0) => self.pipe = None,
-                Ok(read) => self.bytes.extend_from_slice(&piece[..read]),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if is_for_later(&error) => break,
-                Err(error) => return Err(error),
-            }
+        match pipe.read(&mut piece) {
+            Ok(0) => self.pipe = None,
+            Ok(read) => self.bytes.extend_from_slice(&piece[..read]),
+            Err(error) if is_for_later(&error) => {}
+            Err(error) => return Err(error),
         }
         Ok(())
     }
@@ -208,13 +213,45 @@ mod tests {
         );
     }
 
+    const SHORT: Duration = Duration::from_millis(50);
+
+    fn is_gone(pid: u32) -> bool {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap());
+        rustix::process::test_kill_process(pid.unwrap()).is_err()
+    }
+
     #[test]
     fn a_run_that_takes_too_long_is_ended_with_what_it_started() {
         let child = shell("sleep 1000 & sleep 1000");
         let first = child.id();
-        let ended = output(child, b"", Duration::from_millis(50));
-        assert!(ended.unwrap().is_none());
-        let first = rustix::process::Pid::from_raw(i32::try_from(first).unwrap()).unwrap();
-        assert!(rustix::process::test_kill_process(first).is_err());
+        assert!(output(child, b"", SHORT).unwrap().is_none());
+        assert!(is_gone(first));
+    }
+
+    #[test]
+    fn a_limit_holds_for_whoever_closes_its_outputs_or_never_stops_to_print() {
+        for script in ["exec >&- 2>&-; sleep 1000", "exec yes"] {
+            let child = shell(script);
+            let first = child.id();
+            assert!(output(child, b"", SHORT).unwrap().is_none(), "{script}");
+            assert!(is_gone(first), "{script}");
+        }
+    }
+
+    #[test]
+    fn what_a_run_has_started_in_the_background_holds_nobody_up() {
+        let ended = output(shell("sleep 1000 & echo $!"), b"", LONG);
+        let ended = ended.unwrap().expect("the end of the shell");
+        let started = String::from_utf8(ended.stdout).unwrap();
+        let started: u32 = started.trim().parse().unwrap();
+        assert!(!is_gone(started), "it is the user's");
+        let pid = rustix::process::Pid::from_raw(i32::try_from(started).unwrap());
+        rustix::process::kill_process(pid.unwrap(), Signal::KILL).unwrap();
+
+        // One that no signal to the group reaches.
+        let child = shell("setsid sleep 30 & sleep 1000");
+        let first = child.id();
+        assert!(output(child, b"", SHORT).unwrap().is_none());
+        assert!(is_gone(first), "no zombie");
     }
 }

@@ -33,7 +33,7 @@ use crate::process::lock::LifeLock;
 use crate::process::record::{Keep, write_record};
 use crate::process::signal::{Signals, Told};
 use crate::process::supervise::{runtime, say_failed, say_ready};
-use crate::process::{Ending, Hold, Identity, SuperviseError};
+use crate::process::{Ending, Hold, Identity, SuperviseError, Tie};
 
 /// How often the last word is tried to be written, once a second, before it is given up (a full disk).
 const LAST_WORDS: u32 = 60;
@@ -76,7 +76,7 @@ async fn run(
     answer: &mut dyn Write,
 ) -> Result<(), SuperviseError> {
     let signals = Signals::install().map_err(SuperviseError::Wait)?;
-    let _hold = Hold::take(directory, env.now(), true)?;
+    let _hold = Hold::take(directory, env.now(), Tie::None)?;
     let plan = read_plan(directory)
         .and_then(|plan| plan.ok_or_else(|| io::ErrorKind::NotFound.into()))
         .map_err(|source| SuperviseError::Storage {

@@ -249,7 +249,7 @@ usage: cluster.sh COMMAND        (state: RALPH_CLUSTER_DIR=$DIR, SSH port: RALPH
   down               cancel all jobs, stop everything, keep the state
   purge              down, then remove the state
   status             services, active faults, nodes (exit 0 = healthy, 1 = not, 3 = down)
-  env                connection data as KEY=VALUE lines; they are also in the file `env` of the state
+  env                connection data as KEY=VALUE lines; they are also in the file \`env\` of the state
   selftest [PART]    check every job outcome, login and fault switch (jobs, login, faults)
   login [2fa] [CMD]  ssh as $HPC_USER (key), or as $MFA_USER (password + code)
   otp                the verification code of $MFA_USER now

@@ -288,3 +288,25 @@ fn a_job_that_a_job_submits_outlives_it() {
     wait_until("the second has ended", || over("second"));
     assert!(workspace.path("projects/second/done").exists());
 }
+
+/// It waits for its agent, so the agent would wait for a lock that cannot become free.
+#[test]
+fn an_agent_that_submits_in_its_own_workspace_is_told_at_once_who_waits_for_whom() {
+    let script = r#"
+        setsid "$RALPH_TESTED" submit --project p >"$HOME/said" 2>&1
+        echo $? >>"$HOME/said"
+        sed -i 's/\[ \]/[x]/' documentation/implementation-todo.md"#;
+    let workspace = workspace_of("IMPLEMENT", script);
+    let mut dispatch = workspace.command(&["dispatch"]);
+    dispatch.env("RALPH_TESTED", ralph_tests::binary("ralph-tested"));
+    let ended = dispatch.output().expect("ralph can be started");
+    assert!(ended.status.success(), "{ended:?}");
+    let said = workspace.read("said");
+    assert!(
+        said.contains("(dispatch), since ")
+            && said.contains(", which started this command and waits for it")
+            && said.contains("Leave it to that dispatch"),
+        "{said}"
+    );
+    assert!(!said.contains("waited"), "{said}");
+}

@@ -9,6 +9,7 @@ use crate::until::until;
 use ralph_core::backend::{ClusterBackend as _, FoundBy, Receipt, SubmitRequest};
 use ralph_core::id::JobId;
 use ralph_core::job::JobState;
+use ralph_core::process::variable::FOREIGN;
 
 use crate::bed::{Bed, DETACHED, accepted, receipt, request, script};
 
@@ -20,21 +21,28 @@ struct Submitter {
 
 impl Submitter {
     fn new(bed: &Bed) -> Self {
-        let request = request(&script("", "echo ran >> ran"));
+        Self::of(bed, request(&script("", "echo ran >> ran")))
+    }
+
+    fn of(bed: &Bed, request: SubmitRequest) -> Self {
         let file = bed.folder.path().join(format!("{}.json", request.token));
         serde_json::to_writer(fs::File::create(&file).unwrap(), &request).unwrap();
         Self { request, file }
     }
 
-    fn start(&self, bed: &Bed, supervisor: &[&str]) -> Child {
-        Command::new(DETACHED)
+    fn command(&self, bed: &Bed, supervisor: &[&str]) -> Command {
+        let mut command = Command::new(DETACHED);
+        command
             .arg("submit")
             .args([&bed.settings.state_dir, &bed.settings.workspace, &self.file])
             .args(supervisor)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap()
+            .stdout(Stdio::null());
+        command
+    }
+
+    fn start(&self, bed: &Bed, supervisor: &[&str]) -> Child {
+        self.command(bed, supervisor).spawn().unwrap()
     }
 
     /// Starts, and kills it once this file of the project is there.
@@ -267,4 +275,81 @@ fn an_item_has_one_living_job_also_where_its_books_were_lost() {
     fs::File::create(bed.folder.path().join("projects/demo/go")).unwrap();
     bed.end(job);
     assert_ne!(accepted(&submit(&second)), job);
+}
+
+/// Each by its own cluster, as two clones and two processes have them, and all at the same moment.
+#[test]
+fn of_many_submissions_of_an_item_at_once_one_has_a_job() {
+    let bed = Bed::new();
+    let all_at_once = std::sync::Barrier::new(8);
+    let requests = [(); 8].map(|()| SubmitRequest {
+        item: Some("Q-001".parse().unwrap()),
+        ..request(&script("", "until [ -e go ]; do sleep 0.1; done"))
+    });
+    let answers: Vec<Receipt> = std::thread::scope(|scope| {
+        let submitters = requests.each_ref().map(|request| {
+            scope.spawn(|| {
+                let cluster = bed.cluster();
+                all_at_once.wait();
+                block_on(cluster.submit(request)).unwrap()
+            })
+        });
+        submitters.map(|one| one.join().unwrap()).into()
+    });
+    let jobs: Vec<JobId> = answers
+        .iter()
+        .filter_map(|answer| match answer {
+            Receipt::Accepted { job, .. } => Some(*job),
+            _ => None,
+        })
+        .collect();
+    let [job] = *jobs.as_slice() else {
+        panic!("{answers:?}");
+    };
+    let others = answers
+        .iter()
+        .filter(|answer| matches!(answer, Receipt::Earlier { job: found, .. } if *found == job));
+    assert_eq!(others.count(), 7, "{answers:?}");
+    bed.touch("go");
+    bed.end(job);
+}
+
+/// What the dead one left on its way must not begin beside the job of the next.
+#[test]
+fn a_start_that_a_killed_submitter_left_is_called_off_by_the_next_of_its_item() {
+    let bed = Bed::new();
+    let of_item = SubmitRequest {
+        item: Some("Q-001".parse().unwrap()),
+        ..request(&script("", "echo ran >> ran"))
+    };
+    let killed = Submitter::of(&bed, of_item.clone());
+    killed.start_and_kill(&bed, &late(), "late");
+    let next = SubmitRequest {
+        token: request("").token,
+        ..of_item
+    };
+    let job = accepted(&block_on(bed.cluster().submit(&next)).unwrap());
+    assert_eq!(bed.end(job).state, JobState::Completed);
+    bed.touch("go");
+    bed.wait_for("through");
+    assert_eq!(bed.read("ran"), "ran\n");
+    assert_eq!(killed.receipt(&bed), Receipt::Absent);
+}
+
+/// As from a hook of git, for which everything below asks the hook's repository.
+#[test]
+fn a_job_does_not_inherit_the_repository_of_a_surrounding_git() {
+    let bed = Bed::new();
+    let submitter = Submitter::of(
+        &bed,
+        request(&script("", "env | grep =/foreign >git; true")),
+    );
+    let mut submitting = submitter.command(&bed, &[DETACHED, "job"]);
+    for name in FOREIGN {
+        submitting.env(name, "/foreign");
+    }
+    assert!(submitting.status().unwrap().success());
+    let job = accepted(&submitter.receipt(&bed));
+    assert_eq!(bed.end(job).state, JobState::Completed);
+    assert_eq!(bed.read("git"), "");
 }

@@ -13,8 +13,10 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
+use super::guard::ATTEMPT_ID;
 use super::record::{Keep, REQUEST, Record, SUPERVISOR_LOG, SpawnRequest, write_record};
 use super::signal::{hasten, send};
+use super::variable::FOREIGN;
 use crate::error::{Code, Coded, Hint};
 
 /// How long a supervisor may take until it answers. It only reads and writes a few small files.
@@ -129,14 +131,24 @@ pub fn spawn(
 /// # Errors
 /// See [`SpawnError`].
 pub fn launch(directory: &Path, supervisor: &Supervisor) -> Result<Spawned, SpawnError> {
-    launch_without(directory, supervisor, None)
+    launch_without(directory, supervisor, &[])
 }
 
-/// The same, and keeps a variable of the caller from it.
-pub(crate) fn launch_without(
+/// The same for what is no part of the caller's work: neither of its attempt, nor below the git whose hook it runs in.
+///
+/// # Errors
+/// See [`SpawnError`].
+pub(crate) fn launch_apart(
     directory: &Path,
     supervisor: &Supervisor,
-    variable: Option<&str>,
+) -> Result<Spawned, SpawnError> {
+    launch_without(directory, supervisor, &[&[ATTEMPT_ID], &FOREIGN])
+}
+
+fn launch_without(
+    directory: &Path,
+    supervisor: &Supervisor,
+    variables: &[&[&str]],
 ) -> Result<Spawned, SpawnError> {
     let log = directory.join(SUPERVISOR_LOG);
     let storage = |path: &Path| {
@@ -151,7 +163,7 @@ pub(crate) fn launch_without(
         .map_err(storage(&log))?;
     // Its folder is the record directory, so that it keeps nobody from unmounting or deleting another.
     let mut command = Command::new(&supervisor.program);
-    if let Some(variable) = variable {
+    for variable in variables.concat() {
         command.env_remove(variable);
     }
     let mut child = command

@@ -3,6 +3,7 @@
 //! ```text
 //! cluster/next-id             the first id that was never given out      next-id.lock
 //! cluster/receipts/<token>/   lock, claim.json, answer.json
+//! cluster/items/<project>/    one lock per item of the queue, for as long as somebody submits it
 //! cluster/slots/              one lock per job that may run, and whose turn it is to wait for one
 //! cluster/jobs/<id>/          job.json, script, lock, record.json, status.json, cancel-*.json, supervisor.log
 //! ```
@@ -14,7 +15,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::id::{JobId, Token};
+use crate::id::{JobId, QueueId, Slug, Token};
 use crate::process::lock::LifeLock;
 use crate::process::record::{Keep, replace};
 
@@ -51,6 +52,12 @@ impl Layout {
 
     pub(super) fn receipt(&self, token: &Token) -> PathBuf {
         self.root.join("receipts").join(token.as_str())
+    }
+
+    /// The lock of an item.
+    pub(super) fn item(&self, project: &Slug, item: &QueueId) -> PathBuf {
+        let items = self.root.join("items").join(project.as_str());
+        items.join(item.as_str())
     }
 
     pub(super) fn slots(&self) -> PathBuf {

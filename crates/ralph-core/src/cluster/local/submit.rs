@@ -12,6 +12,9 @@
 //!
 //! A job begins when its supervisor writes its record under the lock of the job's folder, which happens at most once
 //! ([`crate::process::Hold`]). Nothing else starts anything.
+//!
+//! Two tokens of one item of the queue, as two clones or a second intent have them, exclude each other by the item's
+//! lock: who has it sees what the others began, and calls off what a dead one left on its way.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,17 +23,16 @@ use serde::{Deserialize, Serialize};
 
 use super::dependency::Condition;
 use super::layout::{Layout, PLAN, SCRIPT, create_private};
-use super::observe::Look;
+use super::observe::{Look, read_plan};
 use super::plan::{Desk, JobPlan, remarks};
 use crate::backend::{FoundBy, Receipt, SubmitRequest};
 use crate::crash_point;
 use crate::id::{JobId, Token};
 use crate::job::Finality;
-use crate::process::guard::ATTEMPT_ID;
 use crate::process::hold::{VOID, call_off};
 use crate::process::lock::LifeLock;
 use crate::process::record::{Keep, RECORD, read_record, read_unsynced, replace, write_record};
-use crate::process::spawn::{SpawnError, Spawned, Supervisor, launch_without};
+use crate::process::spawn::{SpawnError, Spawned, Supervisor, launch_apart};
 use crate::time::Timestamp;
 
 /// A submission that has an id and may have a job.
@@ -102,6 +104,9 @@ impl Submission<'_> {
             return Ok((answer.into(), None));
         }
         crash_point!("local.locked");
+        // Always after the token's own, so that no two wait for each other.
+        let _turn = self.turn(request)?;
+        crash_point!("local.turn");
         if let Some(earlier) = self.earlier(request)? {
             return Ok((earlier, None));
         }
@@ -119,7 +124,21 @@ impl Submission<'_> {
         Ok((answer.into(), spawned))
     }
 
-    /// The job of an earlier submission of the same item that lives. A job whose records cannot be read is nobody's.
+    /// The lock of the request's item.
+    fn turn(&self, request: &SubmitRequest) -> Result<Option<LifeLock>, SubmitError> {
+        let Some(item) = &request.item else {
+            return Ok(None);
+        };
+        let path = self.layout.item(&request.project, item);
+        create_private(path.parent().unwrap_or(&path))
+            .and_then(|()| LifeLock::take(&path))
+            .map(Some)
+            .map_err(storage(&path))
+    }
+
+    /// What stands against a submission of the item, whose lock is held: a job of an earlier one that lives, or a start
+    /// that cannot be called off. A job whose plan cannot be read is nobody's; one of the item whose state cannot be
+    /// read may live.
     fn earlier(&self, request: &SubmitRequest) -> Result<Option<Receipt>, SubmitError> {
         let Some(item) = &request.item else {
             return Ok(None);
@@ -127,20 +146,39 @@ impl Submission<'_> {
         let mut look = Look::new(self.layout, self.boot_id, self.now);
         let jobs = self.layout.jobs();
         let jobs = jobs.map_err(storage(&self.layout.receipt(&request.token)))?;
-        Ok(jobs.into_iter().rev().find_map(|job| {
-            let (plan, _) = look.job(job).ok().flatten()?;
-            let is_of_item = plan.item.as_ref() == Some(item)
-                && plan.project == request.project
-                && plan.token != request.token;
-            let report = is_of_item.then(|| look.job_report(job).ok().flatten())??;
-            (report.finality() == Finality::Alive).then(|| Receipt::Earlier {
-                same: plan.fingerprint == request.fingerprint(),
-                intent_at: plan.submitted,
-                token: plan.token,
-                run: plan.run,
-                job,
-            })
-        }))
+        for job in jobs.into_iter().rev() {
+            let directory = self.layout.job(job);
+            let plan = read_plan(&directory).ok().flatten();
+            let Some(plan) = plan.filter(|plan| {
+                plan.item.as_ref() == Some(item)
+                    && plan.project == request.project
+                    && plan.token != request.token
+            }) else {
+                continue;
+            };
+            let report = look.job_report(job).map_err(storage(&directory))?;
+            match report {
+                Some(report) if report.finality() == Finality::Alive => {
+                    return Ok(Some(Receipt::Earlier {
+                        same: plan.fingerprint == request.fingerprint(),
+                        intent_at: plan.submitted,
+                        token: plan.token,
+                        run: plan.run,
+                        job,
+                    }));
+                }
+                Some(_) => {}
+                // Its submitter is gone, or the item's lock would not be ours.
+                None if call_off(&directory).map_err(storage(&directory))? => {}
+                None => {
+                    return Ok(Some(Receipt::Refused {
+                        message: format!("it is being submitted already, as {}", plan.token),
+                        limit: true,
+                    }));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// The plan, or the refusal.
@@ -191,8 +229,7 @@ impl Submission<'_> {
         .and_then(|()| write_record(&directory.join(PLAN), &plan, Keep::Durably))
         .map_err(at)?;
         crash_point!("local.planned");
-        // A job is no part of the attempt in which it is submitted.
-        match launch_without(&directory, self.supervisor, Some(ATTEMPT_ID)) {
+        match launch_apart(&directory, self.supervisor) {
             Ok(spawned) => Ok((plan.job, Some(spawned))),
             // A start of an earlier submitter was still on its way and has come first.
             Err(_) if directory.join(RECORD).exists() => Ok((plan.job, None)),

@@ -75,6 +75,12 @@ impl<'a> Attempt<'a> {
     }
 
     fn pause(&self, wait: &mut Wait<'_>, holder: Holder) -> Result<(), LockError> {
+        if wait.is_vain(&self.guard) {
+            return Err(LockError::Ancestor {
+                path: self.lock.clone(),
+                holder,
+            });
+        }
         if wait.pause() {
             return Ok(());
         }

@@ -5,7 +5,7 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
@@ -13,6 +13,9 @@ use serde_json::json;
 use super::system::System;
 use super::{Holder, LockError, LockNote};
 use crate::env::Env;
+use crate::process::lock::holder;
+use crate::process::record::Record;
+use crate::process::table::ProcessTable;
 use crate::store::{atomic, layout};
 use crate::time::stamp;
 
@@ -110,6 +113,17 @@ impl<'a> Wait<'a> {
         elapsed.max(self.slept)
     }
 
+    /// Whether the process that holds this guard waits for ours, as a dispatch does for its agent and not for the jobs
+    /// that it started. Asked before the first pause only.
+    pub(super) fn is_vain(&self, guard: &Path) -> bool {
+        self.slept.is_zero()
+            && holder(guard).is_some_and(|holder| {
+                let table = ProcessTable::read();
+                let attached = table.descendants_but(holder.pid, Record::is_of_lasting);
+                attached.contains(&self.env.pid)
+            })
+    }
+
     /// Sleeps until the next try; `false` when the time is over.
     pub(super) fn pause(&mut self) -> bool {
         let left = self.timeout.saturating_sub(self.waited());
@@ -156,8 +170,18 @@ impl WorkspaceGuard {
         loop {
             match (system.try_lock)(&file) {
                 Ok(()) => break,
+                Err(TryLockError::WouldBlock) if wait.is_vain(&path) => {
+                    let holder = signed(&mut file);
+                    return Err(LockError::Ancestor { path, holder });
+                }
                 Err(TryLockError::WouldBlock) if wait.pause() => {}
-                Err(TryLockError::WouldBlock) => return Err(held(path, &mut file, &wait)),
+                Err(TryLockError::WouldBlock) => {
+                    return Err(LockError::Held {
+                        holder: signed(&mut file),
+                        path,
+                        waited: wait.waited(),
+                    });
+                }
                 Err(TryLockError::Error(failure)) => {
                     return Ok(Self {
                         file: None,
@@ -200,23 +224,20 @@ fn sign(file: &mut File, op: &str, env: &Env) -> io::Result<()> {
     writeln!(file, "{line}")
 }
 
-fn held(path: PathBuf, file: &mut File, wait: &Wait<'_>) -> LockError {
+/// Who has signed the guard.
+fn signed(file: &mut File) -> Holder {
     let mut text = String::new();
     // The holder may be writing it just now; then it stays unnamed.
     let _ = file.read_to_string(&mut text);
     let record: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
     let word = |key: &str| record.get(key).and_then(serde_json::Value::as_str);
-    LockError::Held {
-        holder: Holder {
-            pid: record
-                .get("pid")
-                .and_then(serde_json::Value::as_u64)
-                .and_then(|pid| u32::try_from(pid).ok()),
-            host: word("host").map(str::to_owned),
-            since: word("since").and_then(|since| since.parse().ok()),
-            op: word("op").map(str::to_owned),
-        },
-        path,
-        waited: wait.waited(),
+    Holder {
+        pid: record
+            .get("pid")
+            .and_then(serde_json::Value::as_u64)
+            .and_then(|pid| u32::try_from(pid).ok()),
+        host: word("host").map(str::to_owned),
+        since: word("since").and_then(|since| since.parse().ok()),
+        op: word("op").map(str::to_owned),
     }
 }

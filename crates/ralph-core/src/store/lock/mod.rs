@@ -189,6 +189,14 @@ pub enum LockError {
         /// How long was waited.
         waited: Duration,
     },
+    /// A process holds it that waits for this one, directly or not: to wait in turn would never end.
+    #[error("{} is held by {holder}, which started this command and waits for it", path.display())]
+    Ancestor {
+        /// The lock.
+        path: PathBuf,
+        /// Who holds it.
+        holder: Holder,
+    },
     /// The lock to be released is another's.
     #[error("{} belongs to {holder}, not to process {asked}; it was left as it is", path.display())]
     NotOwner {
@@ -225,7 +233,7 @@ impl LockError {
 impl Coded for LockError {
     fn code(&self) -> Code {
         match self {
-            Self::Held { .. } | Self::NotOwner { .. } => Code::Locked,
+            Self::Held { .. } | Self::Ancestor { .. } | Self::NotOwner { .. } => Code::Locked,
             Self::OwnerGone { .. } | Self::NoProject { .. } => Code::Usage,
             Self::Store(source) => source.code(),
         }
@@ -235,6 +243,9 @@ impl Coded for LockError {
         Some(Hint::new(match self {
             Self::Held { .. } => {
                 "Run it again when the holder is done; `ralph lock status DIR` says who it is."
+            }
+            Self::Ancestor { .. } => {
+                "Leave it to that dispatch: do the rest of the step and end; what is READY in the queue is submitted when its turn comes. By hand it can be done after the dispatch."
             }
             Self::NotOwner { .. } => "Release it from the process that acquired it.",
             Self::OwnerGone { .. } => {

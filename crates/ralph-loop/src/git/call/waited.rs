@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
+use rustix::process::Signal;
 
 use super::{GRACE, Group, LINGER};
 
@@ -63,10 +63,9 @@ impl<'a> Pipes<'a> {
     fn of(child: &mut Child, input: &'a [u8]) -> io::Result<Self> {
         let stdin = child.stdin.take();
         stdin.as_ref().map_or(Ok(()), never_wait)?;
-        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         Ok(Self {
             input,
-            end: pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()),
+            end: end_of(child),
             stdin,
             stdout: Flow::of(child.stdout.take())?,
             stderr: Flow::of(child.stderr.take())?,
@@ -162,6 +161,20 @@ impl<P: Read + AsFd> Flow<P> {
         }
         Ok(())
     }
+}
+
+/// What can be read once the run has ended; `None` where the kernel has no such thing.
+#[cfg(target_os = "linux")]
+fn end_of(child: &Child) -> Option<OwnedFd> {
+    use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+    let pid = Pid::from_raw(i32::try_from(child.id()).ok()?)?;
+    pidfd_open(pid, PidfdFlags::empty()).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn end_of(_child: &Child) -> Option<OwnedFd> {
+    None
 }
 
 fn is_for_later(error: &io::Error) -> bool {

@@ -210,7 +210,7 @@ classes! {
     /// Ended by SIGPIPE.
     Sigpipe = "sigpipe", Scheduler, Infrastructure, AGAIN,
         "The job died of SIGPIPE: the reader of one of its pipes was gone",
-        "a `tee` or another reader lost its file system",
+        "a `tee` or another reader lost its file system, or a `head` had read enough, which `pipefail` calls a failure",
         "Submit again; write logs without a pipe.";
     /// A job that it depends on cannot succeed any more (incident 48).
     DependencyDead = "dependency_dead", Scheduler, Submission, NEVER,

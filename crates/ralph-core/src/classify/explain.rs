@@ -46,6 +46,12 @@ pub(super) fn diagnosis(
         advice: advice(case, cause_class),
         key,
     };
+    if diagnosis.retry == RetryPolicy::Ask && cause_class.retry() != RetryPolicy::Ask {
+        diagnosis.advice = format!(
+            "See first whether another attempt can end otherwise. {}",
+            diagnosis.advice
+        );
+    }
     if class == FailureClass::Unknown && diagnosis.key.is_some() {
         diagnosis.cause += " The key line is the last one that looks like an error.";
     }

@@ -169,6 +169,11 @@ fn the_end_of_a_pipe_in_a_script_is_not_submitted_again_by_itself() {
     ] {
         let found = classify(&ended(&JobState::Failed, exit, &[]));
         assert_eq!((found.label().as_str(), found.retry), ("sigpipe", retry));
+        // What is not done unasked is not advised without a word either.
+        assert_eq!(
+            found.advice.starts_with("See first whether"),
+            retry == RetryPolicy::Ask
+        );
     }
 }
 

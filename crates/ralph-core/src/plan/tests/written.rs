@@ -129,9 +129,10 @@ fn differences(text: &str) -> Vec<String> {
     read(text).iter().filter_map(differs).collect()
 }
 
-const SETS: [(&str, &str); 2] = [
+const SETS: [(&str, &str); 3] = [
     ("first", include_str!("../written/first.queues")),
     ("second", include_str!("../written/second.queues")),
+    ("third", include_str!("../written/third.queues")),
 ];
 
 #[test]

@@ -159,7 +159,10 @@ fn replace_line(document: &Document<'_>, line: usize, block: &str) -> Edit {
     let Some(found) = document.line(line) else {
         return Edit::insert(document.text.len(), "");
     };
-    let unended = block.trim_end_matches(['\n', '\r']);
+    if found.end == found.text_end {
+        let unended = block.trim_end_matches(['\n', '\r']);
+        return Edit::replace(found.start..found.end, unended);
+    }
     let next = document.kind(line + 1);
     let gap = matches!(next, Some(kind) if kind != LineKind::Blank);
     let gap = if gap {
@@ -167,7 +170,7 @@ fn replace_line(document: &Document<'_>, line: usize, block: &str) -> Edit {
     } else {
         ""
     };
-    Edit::replace(found.start..found.text_end, format!("{unended}{gap}"))
+    Edit::replace(found.start..found.end, format!("{block}{gap}"))
 }
 
 fn is_list(block: &str) -> bool {

@@ -116,10 +116,7 @@ impl Coded for PipelineError {
             } => format!(
                 "Merge the two {key:?} of lines {first_line} and {line} into one; other programs read only the second."
             ),
-            Self::NotAnObject { .. } => {
-                "Put back the last good version of the file, for instance with `git checkout`."
-                    .to_owned()
-            }
+            Self::NotAnObject { .. } => PUT_BACK.to_owned(),
             Self::Conflict { path, .. } => {
                 format!("Look at {path} in the file; it was left as it is.")
             }
@@ -231,6 +228,9 @@ fn found(kind: FaultKind, after: &[u8]) -> String {
 
 /// The word or the character at the start of `after`, cut to what fits in a message.
 fn excerpt(after: &[u8]) -> String {
+    if let Some(unseen) = invisible(after) {
+        return format!("the character U+{:04X}", u32::from(unseen));
+    }
     let window = after.get(..after.len().min(96)).unwrap_or_default();
     let text = String::from_utf8_lossy(window);
     let word = |c: char| !c.is_whitespace() && !",:[]{}".contains(c);
@@ -246,8 +246,12 @@ fn fix(kind: FaultKind, after: &[u8], place: Where) -> String {
     let line = place.line;
     match kind {
         FaultKind::TrailingComma => format!("Remove the comma at {place}."),
+        FaultKind::MissingComma if is_joined(after) => whole_value(place),
         FaultKind::MissingComma => format!("Add a comma at {place}."),
         FaultKind::MissingColon => format!("Add a colon at {place}."),
+        FaultKind::OpenString if !after.contains(&b'\n') => format!(
+            "Close the string that begins at {place}, or put back the last good version of the file: it ends there."
+        ),
         FaultKind::OpenString => format!("Close the string that begins at {place}."),
         FaultKind::Control => format!("Write the character at {place} as an escape such as \\n."),
         FaultKind::Escape => {
@@ -255,25 +259,51 @@ fn fix(kind: FaultKind, after: &[u8], place: Where) -> String {
         }
         FaultKind::Surrogate => format!("Write the whole character at {place}, not half of it."),
         FaultKind::Utf8 => "Save the file as UTF-8.".to_owned(),
-        FaultKind::Truncated | FaultKind::Empty | FaultKind::Depth => {
-            "Put back the last good version of the file, for instance with `git checkout`."
-                .to_owned()
-        }
+        FaultKind::Truncated | FaultKind::Empty | FaultKind::Depth => PUT_BACK.to_owned(),
         FaultKind::WrongBracket => format!("Compare the brackets up to {place}."),
         FaultKind::Rest => format!("Remove what follows the end of the document from {place} on."),
         FaultKind::Key
         | FaultKind::Value
         | FaultKind::AfterValue
         | FaultKind::Number
-        | FaultKind::Range => fix_by_sight(after, place)
+        | FaultKind::Range => fix_by_sight(kind, after, place)
             .unwrap_or_else(|| format!("Correct line {line} at column {}.", place.column)),
     }
 }
 
+/// What is done where a file is beyond mending.
+const PUT_BACK: &str =
+    "Put back the last good version of the file, for instance with `git checkout`.";
+
+/// Whether what follows a value belongs to it: `2026-01-12`, `0x1F`, `"he said "no""`.
+fn is_joined(after: &[u8]) -> bool {
+    after
+        .first()
+        .is_some_and(|byte| !byte.is_ascii_whitespace() && !b"\"{[".contains(byte))
+}
+
+fn whole_value(place: Where) -> String {
+    format!(
+        "Write the whole value that stands at {place} in double quotes, and each quote inside it as \\\"."
+    )
+}
+
+/// A character that cannot be seen.
+fn invisible(after: &[u8]) -> Option<char> {
+    let window = String::from_utf8_lossy(after.get(..after.len().min(4)).unwrap_or_default());
+    let first = window.chars().next().filter(|c| !c.is_ascii())?;
+    let is_unseen = first.is_whitespace()
+        || ('\u{200B}'..='\u{200F}').contains(&first)
+        || ['\u{2060}', '\u{FEFF}'].contains(&first);
+    is_unseen.then_some(first)
+}
+
 /// The fix for the things that people and other programs take for JSON.
-fn fix_by_sight(after: &[u8], place: Where) -> Option<String> {
+fn fix_by_sight(kind: FaultKind, after: &[u8], place: Where) -> Option<String> {
     const MARKERS: [&[u8]; 4] = [b"<<<<<<<", b"=======", b">>>>>>>", b"|||||||"];
-    const WORDS: [(&[u8], &str); 7] = [
+    const QUOTES: [&str; 6] = ["'", "“", "”", "„", "‘", "’"];
+    const WORDS: [(&[u8], &str); 8] = [
+        (b"undefined", "null"),
         (b"NaN", "null"),
         (b"Infinity", "null"),
         (b"-Infinity", "null"),
@@ -295,10 +325,30 @@ fn fix_by_sight(after: &[u8], place: Where) -> Option<String> {
     if starts(b"//") || starts(b"/*") || starts(b"#") {
         return Some(format!("Remove the comment at {place}; JSON has none."));
     }
-    if starts(b",") {
-        return Some(format!("Remove the comma at {place}."));
+    let is_value = kind == FaultKind::Value;
+    if is_value && (place.line, place.column) == (1, 1) {
+        return Some(match after.contains(&b'{') {
+            true => "Remove what stands in front of the first `{`.".to_owned(),
+            false => PUT_BACK.to_owned(),
+        });
     }
-    if starts(b"'") || after.first().is_some_and(u8::is_ascii_alphabetic) {
+    if starts(b",") {
+        let or_null = if is_value {
+            ", or write a value such as null in front of it"
+        } else {
+            ""
+        };
+        return Some(format!("Remove the comma at {place}{or_null}."));
+    }
+    if invisible(after).is_some() {
+        return Some(format!("Remove the character at {place}."));
+    }
+    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.:/-+".contains(byte);
+    if kind == FaultKind::AfterValue && after.first().is_some_and(is_word) {
+        return Some(whole_value(place));
+    }
+    let is_quoted = QUOTES.iter().any(|quote| starts(quote.as_bytes()));
+    if is_quoted || after.first().is_some_and(u8::is_ascii_alphabetic) {
         return Some(format!("Write the text at {place} in double quotes."));
     }
     None

@@ -2,6 +2,7 @@
 //!
 //! What must never be here: a copy of a real file.
 
+mod by_hand;
 mod corpus;
 mod edits;
 mod generate;

@@ -3,7 +3,7 @@
 //! Where fields stand in an item is not known here: see [`super::fields`].
 
 use super::depend;
-use super::words::{self, UNFINISHED, has_word};
+use super::words::{self, UNFINISHED};
 use crate::quote::plain;
 
 /// A `Key: value` line and the list items below it.
@@ -69,7 +69,7 @@ impl Field {
         let remark = said
             .split_once(bare_path(&said))
             .map_or("", |(_, rest)| rest);
-        if is_config && looks_like_path(&said) && has_word(remark, &UNFINISHED) {
+        if is_config && looks_like_path(&said) && begins_unfinished(remark) {
             return Some(format!("it says `{}: {}`", self.key, plain(&said, 60)));
         }
         let files = self.pieces().flat_map(|piece| piece.split(" or "));
@@ -182,6 +182,12 @@ pub(super) fn is_nothing(value: &str) -> bool {
         "", "none", "-", "—", "–", "n/a", "na", "tbd", "todo", "null", "?",
     ]
     .contains(&bare.as_str())
+}
+
+/// Whether a remark asks for work: `(edit the rate first)`. `(as in the draft)` does not.
+fn begins_unfinished(remark: &str) -> bool {
+    let first = words::each(remark).next().unwrap_or_default();
+    UNFINISHED.contains(&first.as_str())
 }
 
 /// Whether a value still has to be written: `TBD`, `???`, `(fill in)`, `to be written`, `configs/<name>.yaml`.

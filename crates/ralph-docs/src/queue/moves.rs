@@ -51,7 +51,7 @@ pub fn move_item(
     })
 }
 
-/// The item's bytes with its own lines up to date, ending with one line ending.
+/// The item's bytes with its own lines up to date, ending with one line ending: its own where it has one.
 fn moved_block(document: &Document<'_>, found: &Found, own: Vec<Edit>) -> Result<String, DocError> {
     let bytes = document.bytes_of(found.lines.clone());
     let shift = |edit: Edit| Edit {
@@ -61,8 +61,10 @@ fn moved_block(document: &Document<'_>, found: &Found, own: Vec<Edit>) -> Result
     };
     let own = EditSet::new(own.into_iter().map(shift).collect())?;
     let mut block = own.apply(document.slice(bytes));
-    block.truncate(block.trim_end_matches(['\n', '\r']).len());
-    block.push_str(document.style.newline.as_str());
+    let ended = block.split_off(block.trim_end_matches(['\n', '\r']).len());
+    let mut ends = ["\r\n", "\n", "\r"].into_iter();
+    let own = ends.find(|end| ended.starts_with(end));
+    block.push_str(own.unwrap_or(document.style.newline.as_str()));
     Ok(block)
 }
 

@@ -82,7 +82,9 @@ const OTHERWISE: [&str; 8] = [
 ];
 
 /// What a remark begins with that says where, when or why, and not how: `a.sbatch on the big partition`.
-const DESCRIBES: [&str; 8] = ["on", "in", "at", "for", "from", "about", "as", "is"];
+const DESCRIBES: [&str; 12] = [
+    "on", "in", "at", "for", "from", "about", "as", "is", "auf", "für", "sur", "en",
+];
 
 /// What a text behind a script asks for beside it. What only describes the script is set off: `a.sbatch (2 h)`,
 /// `a.sbatch - the baseline`; what is not, as in `a.sbatch x3`, means something else than the script alone.

@@ -23,7 +23,11 @@ struct Forbidding {
     submit: &'static [&'static str],
 }
 
-const FORBIDDING: [Forbidding; 4] = [
+const FORBIDDING: [Forbidding; 5] = [
+    Forbidding {
+        never: &["ne lancez", "ne lance", "ne soumettez", "ne démarrez"],
+        submit: &["pas"],
+    },
     Forbidding {
         never: &[
             "do not",
@@ -114,7 +118,9 @@ const WAYS: [&str; 18] = [
 ];
 
 /// What a clause begins with that gives the item up, or leaves it to somebody.
-const GIVEN_UP: [&str; 26] = [
+const GIVEN_UP: [&str; 28] = [
+    "nicht mehr",
+    "ya no",
     "moved to",
     "do we",
     "should we",
@@ -232,6 +238,7 @@ fn is_put_off(clause: &str) -> bool {
             .any(|submit| submit.starts_with("be ") && has(submit));
     let is_later = SUBMIT.contains(&first) && LATER.iter().any(has);
     let is_conditional = first == "ready" && has_word(&rest.join(" "), &CONDITIONS);
+    let comes_first = first == "needs" && rest.last().is_some_and(|word| word == "first");
     let is_only = ["only", "erst"].contains(&first)
         && rest.first().is_some_and(|word| {
             CONDITIONS.contains(&word.as_str()) || ["wenn", "nach", "ab"].contains(&word.as_str())
@@ -243,6 +250,7 @@ fn is_put_off(clause: &str) -> bool {
         || asks
         || is_denied
         || is_later
+        || comes_first
         || is_conditional
         || waits
         || (HOLDING.contains(&first) || first == "on") && stands(clause)

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 
-use ralph_docs::queue::QueueSection;
+use ralph_docs::queue::{self, QueueSection};
 
 use crate::plan::items;
 use crate::project::{self, Texts};
@@ -129,9 +129,10 @@ fn differences(text: &str) -> Vec<String> {
     read(text).iter().filter_map(differs).collect()
 }
 
-const SETS: [(&str, &str); 2] = [
+const SETS: [(&str, &str); 3] = [
     ("first", include_str!("../written/first.queues")),
     ("second", include_str!("../written/second.queues")),
+    ("third", include_str!("../written/third.queues")),
 ];
 
 #[test]
@@ -150,4 +151,112 @@ fn written_queues_have_names_of_their_own() {
     let cases: Vec<Written> = SETS.iter().flat_map(|(_, text)| read(text)).collect();
     let names: BTreeSet<&str> = cases.iter().map(|case| case.name.as_str()).collect();
     assert_eq!(names.len(), cases.len());
+}
+
+/// The document as other editors leave it: each with what it is.
+fn variants(doc: &str) -> Vec<(&'static str, String)> {
+    let plain = doc.replace("\r\n", "\n");
+    let plain = plain.trim_start_matches('\u{feff}');
+    let spaced = |line: (usize, &str)| match line.0 % 3 {
+        0 => format!("{}  \n", line.1),
+        1 => format!("{}\t\n", line.1),
+        _ => format!("{}\n", line.1),
+    };
+    let mixed = |(at, line): (usize, &str)| match at % 2 {
+        0 => format!("{line}\r\n"),
+        _ => format!("{line}\n"),
+    };
+    vec![
+        ("as written", doc.to_owned()),
+        ("CRLF", plain.replace('\n', "\r\n")),
+        (
+            "both line ends",
+            plain.lines().enumerate().map(mixed).collect(),
+        ),
+        ("byte order mark", format!("\u{feff}{plain}")),
+        ("no final newline", plain.trim_end().to_owned()),
+        ("tabs", plain.replace("\n  ", "\n\t").replace("- ", "-\t")),
+        (
+            "spaces at the end",
+            plain.lines().enumerate().map(spaced).collect(),
+        ),
+        (
+            "a byte that was no text",
+            plain.replacen(':', ": \u{fffd}", 2),
+        ),
+    ]
+}
+
+/// The lines with content and their ends, without those that may come and go: the machine's, `(none)`, a new section.
+/// The document's last line may have no end.
+fn lines_of(doc: &str) -> Vec<&str> {
+    let lines = doc.trim_start_matches('\u{feff}').split_inclusive('\n');
+    let comes_and_goes = |line: &str| {
+        let line = line.trim();
+        line.is_empty() || line == "(none)" || line.ends_with("<!-- ralph -->")
+    };
+    let mut lines: Vec<&str> = lines.filter(|line| !comes_and_goes(line)).collect();
+    lines.sort_unstable();
+    lines
+}
+
+#[test]
+fn an_edit_leaves_all_other_bytes_of_written_queues_alone() {
+    let machine = [
+        ("Run", "q001_20260112_233413"),
+        ("Job", "4711"),
+        ("Status", "submitted"),
+    ];
+    let machine = machine.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let mut done = 0;
+    for case in SETS.iter().flat_map(|(_, text)| read(text)) {
+        let written = String::from_utf8_lossy(&case.doc).into_owned();
+        for (what, doc) in variants(&written) {
+            for item in queue::items(&doc) {
+                let edits = [
+                    queue::annotate(&doc, &item.id, &machine),
+                    queue::move_item(&doc, &item.id, &QueueSection::InProgress, &machine),
+                    queue::move_item(&doc, &item.id, &QueueSection::Failed, &[]),
+                ];
+                for edit in edits {
+                    // An id that stands twice is not touched.
+                    let Ok(edit) = edit else { continue };
+                    let after = edit.apply(&doc);
+                    let name = format!("{}, {what}, {}", case.name, item.id);
+                    check_conserved(&name, &doc, &after);
+                    done += 1;
+                }
+            }
+        }
+    }
+    assert!(done > 2000, "only {done} edits");
+}
+
+fn check_conserved(name: &str, before: &str, after: &str) {
+    assert_eq!(
+        before.starts_with('\u{feff}'),
+        after.starts_with('\u{feff}'),
+        "{name}"
+    );
+    assert_eq!(before.ends_with('\n'), after.ends_with('\n'), "{name}");
+    let bare = |line: &str| line.trim_end_matches(['\r', '\n']).to_owned();
+    let new = ["## IN_PROGRESS", "## FAILED"];
+    let kept = lines_of(after);
+    let mut kept: Vec<&str> = kept
+        .into_iter()
+        .filter(|line| before.contains(*line) || !new.contains(&bare(line).as_str()))
+        .collect();
+    let mut was = lines_of(before);
+    // The last line has no end, and another one may be the last now.
+    if !before.ends_with('\n') {
+        let plain: Vec<Vec<String>> = [&was, &kept]
+            .map(|lines| lines.iter().map(|line| bare(line)).collect())
+            .into();
+        assert_eq!(plain[0], plain[1], "{name}");
+        (was, kept) = (Vec::new(), Vec::new());
+    }
+    assert_eq!(was, kept, "{name}");
+    if !before.replace("\r\n", "").contains('\n') {
+        assert!(!after.replace("\r\n", "").contains('\n'), "{name}");
+    }
 }

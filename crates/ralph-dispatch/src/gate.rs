@@ -176,7 +176,7 @@ fn work_tree(found: &WorkTree, name: &str, git: &str) -> Option<Refusal> {
             }
             refusal(
                 format!("{name}: the work tree is not clean: {}", shown.join(", ")),
-                format!("Commit or stash it: {git} status"),
+                format!("Commit, stash or ignore it: {git} status"),
             )
         }
         WorkTree::Missing => refusal(
@@ -421,9 +421,9 @@ mod tests {
             .collect();
         insta::assert_snapshot!(text.join("\n"), @r"
         30 workbench: the work tree is not clean: M file0
-           Commit or stash it: git -C /wb status
+           Commit, stash or ignore it: git -C /wb status
         30 svc-a: the work tree is not clean: M file0, M file1, M file2, M file3, M file4, and 2 more
-           Commit or stash it: git -C /wb/repos/svc-a status
+           Commit, stash or ignore it: git -C /wb/repos/svc-a status
         31 fix_plan missing or empty: svc-a: .ralph/fix_plan.md is empty
            Write its tasks (/ralph-workspace-plan), or leave it out: --exclude svc-a
         30 svc-b: there is no such folder

@@ -127,6 +127,10 @@ pub(crate) fn launched(report: &LaunchReport) -> String {
 
 /// The table of states, the ends of the logs of loops that went wrong, and the sums.
 pub(crate) fn status(report: &StatusReport) -> String {
+    if report.loops.is_empty() && report.foreign.is_empty() {
+        return "nothing was launched here yet; `wb-ralph-dispatch --dry-run` shows what would be\n"
+            .to_owned();
+    }
     let mut text = rows(report);
     text.push_str(&tails(&report.loops));
     if !report.loops.is_empty() {
@@ -496,10 +500,7 @@ pub(crate) mod tests {
         }
         "#);
         report.loops.clear();
-        assert_eq!(
-            status(&report),
-            "| Repo | PID | State | Last line |\n|---|---|---|---|\n"
-        );
+        assert!(status(&report).starts_with("nothing was launched here yet"));
     }
 
     /// Without the colours.

@@ -392,3 +392,34 @@ fn without_a_cluster_nothing_is_assumed() {
     );
     assert_eq!(workspace.state("toy")["needs_user_input"]["value"], false);
 }
+
+/// What stands in the column NEXT is what the next dispatch does, not why the last one did what it did.
+#[test]
+fn the_status_says_what_comes_next() {
+    let workspace = Workspace::local();
+    workspace.project("toy", "INIT", &[("Q-001", "echo one")]);
+    let next = || {
+        let status = workspace.ralph(&["status", "--json"]).ended(0);
+        let status: serde_json::Value = serde_json::from_str(&status.stdout).expect("a status");
+        status["projects"][0]["next_action"].clone()
+    };
+    let mut seen = vec![next()];
+    for _ in 0..3 {
+        let _ = workspace.ralph(&["dispatch"]);
+        seen.push(next());
+    }
+    assert_eq!(
+        seen,
+        [
+            "describe the work in documentation/implementation-todo.md and queue.md",
+            "move on to TEST: every task is done",
+            "run the tests",
+            "submit Q-001",
+        ]
+    );
+    // What a person wrote is kept.
+    let mut state = workspace.state("toy");
+    state["next_action"] = json!("look at the first results");
+    workspace.write("projects/toy/.state/pipeline.json", &state.to_string());
+    assert_eq!(next(), "look at the first results");
+}

@@ -30,7 +30,7 @@ fn a_dirty_workbench() {
         &[],
         30,
         "workbench: the work tree is not clean: ?? notes.md",
-        "fix: Commit or stash it: git -C",
+        "fix: Commit, stash or ignore it: git -C",
     );
 }
 

@@ -20,6 +20,17 @@ fn repository() -> Repository {
     Repository::with_plan(&["- [ ] One :: write a.txt one"])
 }
 
+/// `ralph` with a temporary folder that goes with the repository: what does not pass is kept there.
+fn command(repository: &Repository, words: &[&str]) -> Command {
+    let mut command = repository.command(words);
+    let temporary = repository.home().join("tmp");
+    std::fs::create_dir_all(&temporary).expect("a folder");
+    command
+        .env("TMPDIR", temporary)
+        .env("RALPH_STOP_GRACE", "2");
+    command
+}
+
 /// The report of an agent, and its exit code.
 fn tried(repository: &Repository, agent: &str, words: &[&str]) -> (Value, i32) {
     repository.write("../agent.sh", agent);
@@ -28,12 +39,7 @@ fn tried(repository: &Repository, agent: &str, words: &[&str]) -> (Value, i32) {
     std::fs::set_permissions(&path, mode).expect("a program");
     let all = ["selftest", "--agent-command", "../agent.sh", "--json"];
     let all: Vec<&str> = all.iter().chain(words).copied().collect();
-    let mut command: Command = repository.command(&all);
-    std::fs::create_dir_all(repository.home().join("tmp")).expect("a folder");
-    command
-        .env("TMPDIR", repository.home().join("tmp"))
-        .env("RALPH_STOP_GRACE", "2");
-    let ran = Ran::of_command(&mut command);
+    let ran = Ran::of_command(&mut command(repository, &all));
     let report = serde_json::from_str(&ran.stdout);
     let report = report.unwrap_or_else(|error| panic!("{error}: {} {}", ran.stdout, ran.stderr));
     (report, ran.code)
@@ -111,7 +117,7 @@ fn what_an_agent_does_wrong_is_named_with_what_to_do() {
     );
 
     let missing = ["selftest", "--agent-command", "/nowhere/agent", "--quick"];
-    let ran = repository.ralph(&missing).ended(1);
+    let ran = Ran::of_command(&mut command(&repository, &missing)).ended(1);
     assert!(ran.stdout.contains("FAIL  starts"), "{}", ran.stdout);
 }
 

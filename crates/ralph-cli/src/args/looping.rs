@@ -14,14 +14,15 @@ const GLOBAL: [&str; 6] = ["--json", "-v", "--verbose", "-q", "--quiet", "-vv"];
 /// What `--help` of the program says about the loop. Launchers look here for what a `ralph` can do.
 pub(super) const HELP: &str = "\
 Continuous Parallel Execution (ralph loop, also without the word `loop`):
-  ralph --parallel N            N workers at once, one pass over .ralph/fix_plan.md
-  ralph --parallel N M          N workers, kept busy until M attempts are spent (--max-tasks M)
-      --max-task-attempts K     attempts per task before it is skip-listed
-      --respawn-delay SEC       pause before a freed worker takes its next task
-      --no-tabs                 no terminal panes
-      --engine E                claude, codex, devin or command
-      --budget DIR              attempts shared with other loops; wb-ralph-dispatch makes it
-      --workspace               the plan names repositories; with --repos a,b or --exclude c";
+  ralph --parallel N         N workers, one pass over .ralph/fix_plan.md
+  ralph --parallel N M       N workers, until M attempts are spent
+      --max-tasks M          the same as the second value of --parallel
+      --max-task-attempts K  attempts per task before it is skip-listed
+      --respawn-delay SEC    pause before a freed worker takes its next task
+      --no-tabs              no terminal panes
+      --engine E             claude, codex, devin or command
+      --budget DIR           attempts shared with other loops
+      --workspace            the plan names repositories (--repos, --exclude)";
 
 /// `loop`.
 #[derive(Debug, Clone, Args)]
@@ -203,5 +204,10 @@ mod tests {
         assert_eq!(completed("ralph --parallel 3 --help"), "ralph --help");
         assert_eq!(completed("ralph"), "ralph");
         assert_eq!(completed("ralph --bogus"), "ralph --bogus");
+    }
+
+    #[test]
+    fn the_help_of_the_program_fits_a_terminal_of_80_columns() {
+        assert!(HELP.lines().all(|line| line.len() < 80));
     }
 }

@@ -25,6 +25,9 @@ pub(crate) fn run(global: &Global, arguments: &Cancel, output: &Output) -> Outco
         ended: cancelled.ended,
     };
     output.answer(&report, &words)?;
+    if report.ended {
+        output.note("the next `ralph dispatch`, or `ralph verify`, writes it down");
+    }
     // A cancel that is not seen to work is not done: the next verification tells.
     Ok((!report.ended).then_some(Code::Unclear))
 }

@@ -106,8 +106,8 @@ fn pipeline(slug: &Slug) -> String {
         "phase": "INIT",
         "next_action": {
             "command": format!("/dispatch --project {slug}"),
-            "reason": "a fresh project",
-            "hint": "describe the work in documentation/implementation-todo.md and queue.md",
+            "reason": "describe the work in documentation/implementation-todo.md and queue.md",
+            "hint": "a fresh project",
         },
         "needs_user_input": { "value": false, "prompt": "" },
         "slurm_wait": { "next_poll_after": null, "poll_interval_seconds": null, "last_polled_at": null },

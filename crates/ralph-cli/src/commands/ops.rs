@@ -23,7 +23,8 @@ pub(crate) fn run(global: &Global, verb: &Ops, output: &Output) -> Outcome {
     match verb {
         Ops::List(chosen) => {
             let report = render::ops::report(&records(&workspace, &selected(chosen, &known)?)?);
-            output.answer(&report, &render::ops::human(&report, output.width()))?;
+            let text = render::ops::human(&report, env().now(), output.width());
+            output.answer(&report, &text)?;
             Ok(None)
         }
         Ops::Show(argument) => {

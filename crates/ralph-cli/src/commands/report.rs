@@ -29,6 +29,9 @@ pub(crate) fn run(global: &Global, arguments: &Report, output: &Output) -> Outco
         .map_err(|error| Failure::new(Code::Bug, format!("the page cannot be made: {error}")))?;
     let Some(path) = &arguments.output else {
         printed(output.print(&page))?;
+        if output.on_terminal() {
+            output.note("that was the page: `ralph report -o report.html` writes it to a file");
+        }
         return Ok(None);
     };
     write(path, &page, output)?;

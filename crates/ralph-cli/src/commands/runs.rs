@@ -6,7 +6,7 @@ use ralph_core::world::ProjectState;
 use crate::args::{Chosen, Global};
 use crate::commands::selected;
 use crate::render::runs;
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, env};
 use ralph_front::failure::Outcome;
 use ralph_front::output::Output;
 
@@ -24,6 +24,6 @@ pub(crate) fn run(global: &Global, arguments: &Chosen, output: &Output) -> Outco
             }
         }
     }
-    output.answer(&report, &runs::human(&report, output.width()))?;
+    output.answer(&report, &runs::human(&report, env().now(), output.width()))?;
     Ok(None)
 }

@@ -20,6 +20,7 @@ pub(crate) mod table;
 pub(crate) mod validate;
 
 use anstyle::{AnsiColor, Style};
+use ralph_core::time::{Timestamp, elapsed, span_text};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr};
 
 pub(crate) use ralph_front::SCHEMA_VERSION;
@@ -58,9 +59,32 @@ pub(crate) fn one_line(text: &str) -> String {
     line
 }
 
+/// How long ago a time is, for a column of a table; one that cannot be read stands as it was found.
+pub(crate) fn age(at: &str, now: Timestamp) -> String {
+    at.parse().map_or_else(
+        |_| at.to_owned(),
+        |at| format!("{} ago", span_text(elapsed(at, now))),
+    )
+}
+
 /// The columns that a text takes on a terminal: two for each wide character, none for a combining one.
 pub(crate) fn columns(text: &str) -> usize {
     UnicodeWidthStr::width(text)
+}
+
+/// A text in lines of at most so many columns; a longer word has a line of its own.
+pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if columns(line) + 1 + columns(word) <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 /// At most so many columns, with an ellipsis where something was cut; always one line.
@@ -96,5 +120,13 @@ mod tests {
             "e\u{301}e\u{301}e\u{301}"
         );
         assert_eq!(cut("a", 0), "…");
+    }
+
+    #[test]
+    fn a_time_is_told_by_its_age_and_what_is_none_as_it_stands() {
+        let now = "2026-11-20T12:00:00Z".parse().unwrap();
+        assert_eq!(age("2026-11-20T11:48:00Z", now), "12 min ago");
+        assert_eq!(age("last week", now), "last week");
+        assert_eq!(age("", now), "");
     }
 }

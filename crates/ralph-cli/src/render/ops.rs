@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 use ralph_core::id::Slug;
 use ralph_core::journal::{OpDetail, OpRecord, OpState};
 use ralph_core::report::DispatchReport;
-use ralph_core::time::stamp;
+use ralph_core::time::{Timestamp, stamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::render::table::{cell, list, plain};
-use crate::render::{BOLD, CYAN, DIM, GREEN, RED, SCHEMA_VERSION, paint};
+use crate::render::{BOLD, CYAN, DIM, GREEN, RED, SCHEMA_VERSION, age, paint};
 
 /// `ralph ops list --json`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -150,7 +150,7 @@ pub(crate) fn report(all: &[(Slug, OpRecord)]) -> OpsReport {
 }
 
 /// The same as a table.
-pub(crate) fn human(report: &OpsReport, width: usize) -> String {
+pub(crate) fn human(report: &OpsReport, now: Timestamp, width: usize) -> String {
     if report.operations.is_empty() {
         return "No operations yet.\n".to_owned();
     }
@@ -163,13 +163,13 @@ pub(crate) fn human(report: &OpsReport, width: usize) -> String {
         vec![
             plain(&row.id),
             cell(CYAN, &row.project),
-            cell(DIM, &row.at),
+            cell(DIM, &age(&row.at, now)),
             cell(style, &row.state),
             plain(&row.summary),
         ]
     });
     list(
-        &["OPERATION", "PROJECT", "TIME", "STATE", "WHAT"],
+        &["OPERATION", "PROJECT", "MADE", "STATE", "WHAT"],
         rows.collect(),
         width,
     )

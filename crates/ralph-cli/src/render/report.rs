@@ -8,7 +8,7 @@ use ralph_core::report::{DispatchReport, PassedReport, Problem, StepReport, Veri
 use ralph_core::time::{elapsed, span_text, stamp};
 
 use crate::render::table::{Cell, beginnings, cell, plain};
-use crate::render::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, columns, cut, one_line, paint};
+use crate::render::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, columns, cut, one_line, paint, wrapped};
 use ralph_front::output::Output;
 
 /// Blanks before what belongs to a line.
@@ -24,6 +24,8 @@ const ANSWERED: &str =
 pub(crate) struct View {
     /// Columns.
     pub(crate) width: usize,
+    /// Whether a person reads it where long lines break in the middle of words.
+    pub(crate) on_terminal: bool,
     /// Also the projects with nothing to do.
     pub(crate) with_idle: bool,
     /// Also the files that changed.
@@ -36,6 +38,7 @@ impl View {
         let verbose = output.verbose > 0;
         Self {
             width: output.width(),
+            on_terminal: output.on_terminal(),
             with_idle: verbose,
             with_files: verbose,
         }
@@ -53,9 +56,9 @@ struct Entry {
 pub(crate) fn human(report: &DispatchReport, view: &View) -> String {
     let (verified, steps) = done(report, view);
     let mut text = notices(report);
-    section(&mut text, Some("Verified"), verified, view.width);
+    section(&mut text, Some("Verified"), verified, view);
     let title = if report.dry_run { "Plan" } else { "Steps" };
-    section(&mut text, Some(title), steps, view.width);
+    section(&mut text, Some(title), steps, view);
     passed_over(&mut text, report, view);
     text + &footer(report)
 }
@@ -75,8 +78,8 @@ pub(crate) fn round(
     }
     let (verified, steps) = done(&new, view);
     let mut text = notices(&new);
-    section(&mut text, None, verified, view.width);
-    section(&mut text, None, steps, view.width);
+    section(&mut text, None, verified, view);
+    section(&mut text, None, steps, view);
     text
 }
 
@@ -134,7 +137,7 @@ fn notices(report: &DispatchReport) -> String {
     }
     if let Some(problem) = &report.cluster_problem {
         let _ = writeln!(text, "{} {}", paint(YELLOW, "cluster:"), problem.message);
-        text.extend(hint(Some(problem)).into_iter().map(|hint| hint + "\n"));
+        text.extend(hint(Some(problem)).map(|hint| format!("{INDENT}{hint}\n")));
     }
     text
 }
@@ -151,7 +154,7 @@ fn passed_over(text: &mut String, report: &DispatchReport, view: &View) {
         .filter(is_told)
         .map(passed)
         .collect();
-    section(text, Some("Passed over"), entries, view.width);
+    section(text, Some("Passed over"), entries, view);
     let waits = |passed: &PassedReport| passed.because == "needs_input";
     if report.cluster_problem.is_none() && report.passed_over.iter().any(waits) {
         let _ = writeln!(text, "{INDENT}{} {ANSWERED}", paint(CYAN, "answered?"));
@@ -167,7 +170,7 @@ fn is_not_selected(passed: &PassedReport) -> bool {
     passed.because == "not_selected"
 }
 
-fn section(text: &mut String, title: Option<&str>, entries: Vec<Entry>, width: usize) {
+fn section(text: &mut String, title: Option<&str>, entries: Vec<Entry>, view: &View) {
     if entries.is_empty() {
         return;
     }
@@ -182,15 +185,27 @@ fn section(text: &mut String, title: Option<&str>, entries: Vec<Entry>, width: u
     for ((rest, below), line) in rest.iter().zip(lines) {
         let rest = cut(rest, LONGEST);
         // A text that does not fit stands below its line, whole: nothing is wrapped between columns.
-        if begun + columns(&rest) <= width {
+        if begun + columns(&rest) <= view.width {
             let _ = writeln!(text, "{}", format!("{line}{rest}").trim_end());
         } else {
-            let _ = writeln!(text, "{}\n{INDENT}{rest}", line.trim_end());
+            let rest = below_a_line(&rest, view);
+            let _ = writeln!(text, "{}\n{rest}", line.trim_end());
         }
         for line in below {
-            let _ = writeln!(text, "{line}");
+            let _ = writeln!(text, "{}", below_a_line(line, view));
         }
     }
+}
+
+/// A text below the line that it belongs to; on a terminal no word of it is broken.
+fn below_a_line(text: &str, view: &View) -> String {
+    let lines = if view.on_terminal {
+        wrapped(text, view.width.saturating_sub(INDENT.len()))
+    } else {
+        vec![text.to_owned()]
+    };
+    let lines = lines.iter().map(|line| format!("{INDENT}{line}"));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn verified(found: &Verified, with_files: bool) -> Entry {
@@ -239,17 +254,17 @@ fn step(step: &StepReport, with_files: bool) -> Entry {
     let mut lines = Vec::new();
     if let Some(order) = &step.order {
         lines.push(format!(
-            "{INDENT}{} {}",
+            "{} {}",
             paint(CYAN, "do:"),
             one_line(&order.instructions)
         ));
         lines.push(format!(
-            "{INDENT}{} {}",
+            "{} {}",
             paint(CYAN, "read:"),
             order.read.join(", ")
         ));
         lines.push(format!(
-            "{INDENT}{} {}",
+            "{} {}",
             paint(CYAN, "done when"),
             one_line(&order.done_when)
         ));
@@ -257,7 +272,7 @@ fn step(step: &StepReport, with_files: bool) -> Entry {
     lines.extend(
         step.warnings
             .iter()
-            .map(|warning| format!("{INDENT}{} {warning}", paint(YELLOW, "left out:"))),
+            .map(|warning| format!("{} {warning}", paint(YELLOW, "left out:"))),
     );
     lines.extend(below(step.problem.as_ref(), &step.files, with_files));
     // That the phase moves on stands in its column already.
@@ -282,10 +297,15 @@ fn passed(passed: &PassedReport) -> Entry {
         "waiting" => (DIM, "○"),
         _ => (DIM, "·"),
     };
+    // Also said where the host answers, and is only not to be asked so often.
+    let because = match passed.because.as_str() {
+        "cluster_unreachable" => "not asked".to_owned(),
+        because => because.replace('_', " "),
+    };
     let beginning = vec![
         cell(style, symbol),
         cell(CYAN, &passed.project),
-        cell(style, &passed.because.replace('_', " ")),
+        cell(style, &because),
     ];
     Entry {
         beginning,
@@ -297,18 +317,14 @@ fn passed(passed: &PassedReport) -> Entry {
 fn below(problem: Option<&Problem>, files: &[String], with_files: bool) -> Vec<String> {
     let mut lines: Vec<String> = hint(problem).into_iter().collect();
     if with_files && !files.is_empty() {
-        lines.push(format!("{INDENT}{}", paint(DIM, &files.join(", "))));
+        lines.push(paint(DIM, &files.join(", ")));
     }
     lines
 }
 
 fn hint(problem: Option<&Problem>) -> Option<String> {
     let hint = problem?.hint.as_ref()?;
-    Some(format!(
-        "{INDENT}{} {}",
-        paint(CYAN, "hint:"),
-        one_line(hint)
-    ))
+    Some(format!("{} {}", paint(CYAN, "hint:"), one_line(hint)))
 }
 
 /// `2 steps · 1 needs you · 4 runs alive · next poll in 12 min`.
@@ -392,6 +408,29 @@ mod tests {
             "steps": steps.iter().map(step).collect::<Vec<_>>(), "passed_over": [], "next_due": due.then_some(at),
         }))
         .expect("a report")
+    }
+
+    #[test]
+    fn no_word_is_broken_on_a_terminal_and_no_line_elsewhere() {
+        let long = "a sentence that is longer than what is left of this line on its terminal";
+        let report = round(&[long], false);
+        let shown = |on_terminal| {
+            let view = View {
+                width: 50,
+                on_terminal,
+                with_idle: false,
+                with_files: false,
+            };
+            anstream::adapter::strip_str(&human(&report, &view)).to_string()
+        };
+        insta::assert_snapshot!(shown(true), @r"
+        Steps
+        ✓  toy  submit  RUN
+            a sentence that is longer than what is left of
+            this line on its terminal
+        1 step
+        ");
+        assert!(shown(false).contains(&format!("\n    {long}\n")));
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 use anstyle::Style;
 use ralph_core::pipeline::RunView;
+use ralph_core::time::Timestamp;
 use ralph_core::world::{Facts, jobs_of};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::render::table::{cell, list, plain};
-use crate::render::{CYAN, DIM, GREEN, RED, SCHEMA_VERSION, YELLOW};
+use crate::render::{CYAN, DIM, GREEN, RED, SCHEMA_VERSION, YELLOW, age};
 
 /// `ralph runs --json`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -89,7 +90,7 @@ pub(crate) fn job_text(run: &RunView) -> Option<String> {
 }
 
 /// The table.
-pub(crate) fn human(report: &RunsReport, width: usize) -> String {
+pub(crate) fn human(report: &RunsReport, now: Timestamp, width: usize) -> String {
     if report.runs.is_empty() {
         return "No runs yet.\n".to_owned();
     }
@@ -104,7 +105,7 @@ pub(crate) fn human(report: &RunsReport, width: usize) -> String {
             plain(&text(&run.job)),
             cell(style, &status),
             plain(&text(&run.queue_id)),
-            cell(DIM, &text(&run.submitted_at)),
+            cell(DIM, &age(&text(&run.submitted_at), now)),
         ]
     });
     list(

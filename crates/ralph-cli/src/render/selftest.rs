@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::render::table::{beginnings, cell};
-use crate::render::{BOLD, CYAN, DIM, GREEN, RED, SCHEMA_VERSION, YELLOW, cut, paint};
+use crate::render::{BOLD, CYAN, DIM, GREEN, RED, SCHEMA_VERSION, YELLOW, cut, paint, wrapped};
 
 /// `ralph selftest --json`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -94,7 +94,10 @@ pub(crate) fn human(findings: &[Finding], kept: Option<&str>, width: usize) -> S
     }
     text.push_str(&sums(findings));
     if let Some(kept) = kept {
-        let _ = writeln!(text, "Repositories and logs: {kept}");
+        let _ = writeln!(
+            text,
+            "Kept to be looked at, and removed by nobody else: {kept}"
+        );
     }
     text
 }
@@ -111,21 +114,6 @@ fn sums(findings: &[Finding]) -> String {
         "\n{} {passed} passed, {warned} warned, {failed} failed.\n",
         paint(style, words)
     )
-}
-
-/// A text in lines of at most so many characters; a longer word has a line of its own.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }
 
 #[cfg(test)]
@@ -160,7 +148,7 @@ mod tests {
               raise RALPH_STOP_GRACE.
 
         A loop with this agent works, with these losses. 1 passed, 1 warned, 0 failed.
-        Repositories and logs: /tmp/x
+        Kept to be looked at, and removed by nobody else: /tmp/x
         ");
     }
 }

@@ -2,7 +2,8 @@
 
 use ralph_core::phase::Phase;
 use ralph_core::pipeline::{JobRef, NextAction};
-use ralph_core::plan::{Context, PassedBecause, rules};
+use ralph_core::plan::rules::plural;
+use ralph_core::plan::{Context, PassedBecause, ProjectStep, Step, rules};
 use ralph_core::time::stamp;
 use ralph_core::world::{Facts, Observations, Project, ProjectState, World};
 use ralph_docs::queue::QueueSection;
@@ -198,7 +199,7 @@ struct Resting {
     standing: Standing,
     /// What a person is asked.
     asks: Option<String>,
-    /// Why nothing happens, in a project that nobody is asked about.
+    /// Why nothing happens, or what happens next, where the state file does not say it.
     why: Option<String>,
 }
 
@@ -229,7 +230,10 @@ fn resting(facts: &Facts, context: &Context<'_>) -> Resting {
         // What came to rest can go on.
         Ok(step) if matches!(resting.standing, Standing::Idle | Standing::Done) => {
             resting.standing = Standing::Active;
-            resting.why = Some(step.because);
+            resting.why = Some(words(&step));
+        }
+        Ok(step) if resting.standing == Standing::Active && is_past(&facts.view.next_action) => {
+            resting.why = Some(words(&step));
         }
         _ => {}
     }
@@ -249,6 +253,29 @@ fn standing(facts: &Facts) -> Standing {
         Phase::Idle => Standing::Idle,
         Phase::Done => Standing::Done,
         _ => Standing::Active,
+    }
+}
+
+/// What the next dispatch does with the project.
+fn words(step: &ProjectStep) -> String {
+    match &step.step {
+        Step::Submit { item, .. } => format!("submit {item}"),
+        Step::Poll => "ask about its jobs".to_owned(),
+        Step::Check { runs } => format!("record the results of {}", plural(runs.len(), "run")),
+        Step::Test(_) => "run the tests".to_owned(),
+        Step::Order(order) => format!("{}: {}", order.kind.as_str(), order.title),
+        Step::Advance { to } => format!("move on to {to}: {}", step.because),
+    }
+}
+
+/// Whether the state file's own words are only why the machine came here; what a person or an agent wrote is kept.
+fn is_past(next: &NextAction) -> bool {
+    match next {
+        NextAction::None => true,
+        NextAction::Text(_) => false,
+        NextAction::Action { hint, .. } => hint
+            .as_deref()
+            .is_some_and(|hint| hint.starts_with("dispatch ")),
     }
 }
 

@@ -122,6 +122,9 @@ pub struct Cancelled {
     pub ended: bool,
 }
 
+/// What is said of an item that is not there, or not READY.
+const NOT_READY: &str = ", which is none";
+
 impl Dispatcher {
     /// Submits an item, or the first READY one, under the project's lock.
     ///
@@ -137,13 +140,13 @@ impl Dispatcher {
         let facts = self.settled(slug)?;
         let no_item = |why: &str| ActError::NoItem {
             slug: slug.clone(),
-            item: item.map_or_else(|| "the first".to_owned(), ToString::to_string) + why,
+            item: item.map_or_else(|| "none".to_owned(), |item| format!("{item}{why}")),
         };
         let found = match item {
             None => items::ready_item(&facts),
             Some(item) => facts.item(item.as_str()),
         };
-        let found = found.ok_or_else(|| no_item(""))?;
+        let found = found.ok_or_else(|| no_item(NOT_READY))?;
         if let Some(before) = items::waits_for(&facts, found) {
             return Err(no_item(&format!(" (it waits for {before})")));
         }
@@ -152,9 +155,9 @@ impl Dispatcher {
         }
         if !items::is_ready(&facts, found) {
             let said = items::ran_unknown(&facts, found).map(|said| format!(" (it says `{said}`)"));
-            return Err(no_item(&said.unwrap_or_default()));
+            return Err(no_item(said.as_deref().unwrap_or(NOT_READY)));
         }
-        let id: QueueId = found.id.parse().map_err(|_| no_item(""))?;
+        let id: QueueId = found.id.parse().map_err(|_| no_item(NOT_READY))?;
         let wanted = Wanted {
             attempt: items::attempts(&facts, &found.id) + 1,
             extras: Extras::default(),

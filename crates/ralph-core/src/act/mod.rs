@@ -187,7 +187,7 @@ pub enum ActError {
     },
     /// The item is not in the queue, or not READY, or there are two of them.
     #[error(
-        "projects/{slug}/documentation/queue.md: {item} is not a single READY item that can be submitted"
+        "projects/{slug}/documentation/queue.md: expected one READY item that can be submitted, found {item}"
     )]
     NoItem {
         /// The project.

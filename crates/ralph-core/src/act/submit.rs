@@ -296,7 +296,7 @@ impl Dispatcher {
                 let taken = submission::taken_over(facts, intent, receipt, poll, now);
                 let why = submission::earlier_lives(facts, *job, run);
                 let found =
-                    format!("is job {job} already, by the run {run} that the books had lost");
+                    format!("is job {job} already, by the run {run} that these books did not have");
                 Settlement {
                     job: taken.is_some().then_some(*job),
                     outcome: match taken {

@@ -6,7 +6,7 @@ use crate::job::{JobReport, JobState};
 use crate::pipeline::{RunKey, RunView};
 use crate::plan::verify::decisive;
 use crate::settle::ending::{Consequence, Ending};
-use crate::settle::words::{headline, one_line};
+use crate::settle::words::{headline, one_line, subject};
 use crate::time::{Timestamp, stamp};
 
 /// The entry that the seed asks for: error message, root cause, run id, job id, log paths, timestamp.
@@ -123,13 +123,13 @@ fn tasks(tasks: &[JobReport]) -> Option<String> {
 const LONGEST_TITLE: usize = 120;
 
 fn title(ending: &Ending<'_>) -> String {
-    let subject = ending
+    let item = ending
         .run
         .queue_id
         .clone()
         .or_else(|| ending.run.key.run_id.clone())
         .unwrap_or_default();
-    heading(format!("{subject}: {}", headline(ending.diagnosis)))
+    heading(format!("{item}: {}", subject(ending.diagnosis)))
 }
 
 /// Cut where it is too long, and seen to be.

@@ -15,7 +15,7 @@ use crate::plan::verify::{decisive, ended_status};
 use crate::plan::{Context, items};
 use crate::settle::ending::{Consequence, Ending};
 use crate::settle::entry::{entry, entry_key};
-use crate::settle::words::{headline, lines};
+use crate::settle::words::{headline, lines, subject};
 use crate::settle::{Draft, members};
 use crate::store::layout;
 use crate::time::{Timestamp, stamp};
@@ -318,7 +318,7 @@ fn next_phase(draft: &mut Draft<'_>, ending: &Ending<'_>, consequence: Consequen
             "see {} in documentation/debugging.md",
             entry_key(&ending.run.key)
         );
-        draft.next_action(Some((&headline(ending.diagnosis), &hint)));
+        draft.next_action(Some((&subject(ending.diagnosis), &hint)));
     } else if others == 0 && *facts.phase() == Phase::WaitSlurm {
         draft.phase(&Phase::Check);
         draft.next_action(Some((

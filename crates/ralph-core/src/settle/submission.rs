@@ -115,7 +115,7 @@ pub(crate) fn taken_over(
         job: *job,
         cluster: None,
         how: FoundBy::Queue,
-        remarks: format!("submitted as {run}, which the books had lost"),
+        remarks: format!("submitted as {run}, which these books did not have"),
     };
     Some(accepted(facts, &as_sent, &receipt, poll, now))
 }

@@ -14,6 +14,16 @@ pub(crate) fn headline(diagnosis: &Diagnosis) -> String {
     )
 }
 
+/// What happened, for a heading: the line that decided, or its meaning where the node wrote it: `slurmstepd` names the job
+/// and the node, and comes to the point late.
+pub(crate) fn subject(diagnosis: &Diagnosis) -> String {
+    let line = headline(diagnosis);
+    if line.starts_with("slurmstepd") && !diagnosis.cause.is_empty() {
+        return one_line(diagnosis.cause.trim_end_matches('.'));
+    }
+    line
+}
+
 /// The machine's own lines of an item, as keys and texts.
 pub(crate) fn lines<const N: usize>(pairs: [(&str, &str); N]) -> Vec<(String, String)> {
     pairs

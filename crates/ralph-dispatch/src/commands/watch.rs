@@ -34,9 +34,6 @@ pub(super) fn run(bench: &Workbench) -> Outcome {
             bench.output.note(&format!("warning: {problem}"));
         }
         bench.output.answer(&report, &render::status(&report))?;
-        if report.loops.is_empty() && report.foreign.is_empty() {
-            bench.output.note("nothing was launched here yet");
-        }
     }
     Ok(None)
 }

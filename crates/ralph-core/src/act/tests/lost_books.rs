@@ -178,7 +178,7 @@ async fn a_job_that_lives_when_all_books_are_lost_is_taken_over_and_not_submitte
     bed.dispatch().await;
     all_lost(&bed, "RUN");
     insta::assert_snapshot!(told(&bed.dispatch().await), @r"
-    p submit RUN->WAIT_SLURM: Q-001 is job 1001 already, by the run q001_20261120_120000 that the books had lost
+    p submit RUN->WAIT_SLURM: Q-001 is job 1001 already, by the run q001_20261120_120000 that these books did not have
     exit 0
     ");
     let run = &bed.state("p")["active_runs"][0];

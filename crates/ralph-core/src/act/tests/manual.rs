@@ -48,11 +48,11 @@ async fn an_item_is_submitted_by_name_and_only_once() {
     }
     insta::assert_snapshot!(told.join("\n"), @r"
     Q-003 is job 1001
-    projects/p/documentation/queue.md: Q-003 (a run of it is alive) is not a single READY item that can be submitted
-    projects/p/documentation/queue.md: Q-002 (it waits for Q-001) is not a single READY item that can be submitted
-    projects/p/documentation/queue.md: Q-009 is not a single READY item that can be submitted
+    projects/p/documentation/queue.md: expected one READY item that can be submitted, found Q-003 (a run of it is alive)
+    projects/p/documentation/queue.md: expected one READY item that can be submitted, found Q-002 (it waits for Q-001)
+    projects/p/documentation/queue.md: expected one READY item that can be submitted, found Q-009, which is none
     Q-001 is job 1002
-    projects/p/documentation/queue.md: the first is not a single READY item that can be submitted
+    projects/p/documentation/queue.md: expected one READY item that can be submitted, found none
     ");
     // The work of the project goes on where it was.
     assert_eq!(bed.state("p")["phase"], "IMPLEMENT");

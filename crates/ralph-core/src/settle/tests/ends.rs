@@ -68,6 +68,21 @@ fn briefly(shown: &str) -> String {
         .collect()
 }
 
+/// The node names the job and itself first: nothing of that helps whoever reads the heading.
+#[test]
+fn a_line_of_the_node_is_headed_by_what_it_means() {
+    let log = "slurmstepd-cpu01: error: *** JOB 1001 ON cpu01 CANCELLED AT 2026-11-20T11:16:51 DUE TO TIME LIMIT ***\n";
+    let shown = ended(&mut running(""), "1001 TIMEOUT 0:0", log, &[]);
+    assert!(
+        shown.contains("(D1) Q-001: The job was ended at its time limit <!--"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("- Error: slurmstepd-cpu01: error:"),
+        "{shown}"
+    );
+}
+
 #[test]
 fn a_success_waits_for_its_check() {
     let mut fixture = running("");

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::path::Path;
 
 use ralph_core::error::Code;
 use ralph_core::id::{OpId, Slug};
@@ -22,72 +23,60 @@ use ralph_front::output::Output;
 /// Shows the kept report of the last dispatch.
 pub(crate) fn run(global: &Global, arguments: &Results, output: &Output) -> Outcome {
     let root = find_root(global)?;
-    let path = root.join(layout::LAST_DISPATCH);
-    let text = match fs::read_to_string(&path) {
+    let report = last_report(&root.join(layout::LAST_DISPATCH))?;
+    let details = match &report {
+        Some(report) if arguments.compare_last => details(&root, report)?,
+        _ => Vec::new(),
+    };
+    let words = report.as_ref().map_or_else(
+        || "No dispatch has run in this workspace yet.".to_owned(),
+        |report| words(report, &details, output),
+    );
+    let results = ResultsReport {
+        schema_version: SCHEMA_VERSION,
+        operations: render::ops::diffs(&details),
+        report,
+    };
+    output.answer(&results, &words)?;
+    Ok(None)
+}
+
+/// The kept report; `None` where no dispatch has run yet.
+fn last_report(path: &Path) -> Result<Option<DispatchReport>, Failure> {
+    let text = match fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let none = ResultsReport {
-                schema_version: SCHEMA_VERSION,
-                report: None,
-                operations: Vec::new(),
-            };
-            output.answer(&none, "No dispatch has run in this workspace yet.")?;
-            return Ok(None);
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => {
-            return Err(Failure::new(
-                Code::Failed,
-                format!("{}: cannot be read: {error}", path.display()),
-            ));
+            let message = format!("{}: cannot be read: {error}", path.display());
+            return Err(Failure::new(Code::Failed, message));
         }
     };
-    let report: DispatchReport = serde_json::from_str(&text).map_err(|error| {
-        Failure::new(
-            Code::CorruptState,
-            format!(
-                "{}: expected the report of a dispatch: {error}",
-                path.display()
-            ),
-        )
-        .hint("The next dispatch writes it anew.")
-    })?;
-    let details = if arguments.compare_last {
-        details(&root, &report)?
-    } else {
-        Vec::new()
+    serde_json::from_str(&text).map(Some).map_err(|error| {
+        let path = path.display();
+        let message = format!("{path}: expected the report of a dispatch: {error}");
+        Failure::new(Code::CorruptState, message).hint("The next dispatch writes it anew.")
+    })
+}
+
+fn words(report: &DispatchReport, details: &[(Slug, OpDetail)], output: &Output) -> String {
+    let view = View {
+        with_files: true,
+        ..View::of(output)
     };
     let mut words = format!(
         "The dispatch of {}, {} ago:\n",
         stamp(report.finished_at),
         span_text(elapsed(report.finished_at, env().now()))
     );
-    words += &human(
-        &report,
-        &View {
-            with_files: true,
-            ..View::of(output)
-        },
-    );
-    for (slug, detail) in &details {
-        words.push_str(&render::ops::diff(slug.as_str(), detail));
+    words += &human(report, &view);
+    for (slug, detail) in details {
+        words += &render::ops::diff(slug.as_str(), detail);
     }
-    let operations = render::ops::diffs(&details);
-    output.answer(
-        &ResultsReport {
-            schema_version: SCHEMA_VERSION,
-            report: Some(report),
-            operations,
-        },
-        &words,
-    )?;
-    Ok(None)
+    words
 }
 
 /// The operations of a report, in the order in which they were made. One that was cleaned away is left out.
-fn details(
-    root: &std::path::Path,
-    report: &DispatchReport,
-) -> Result<Vec<(Slug, OpDetail)>, Failure> {
+fn details(root: &Path, report: &DispatchReport) -> Result<Vec<(Slug, OpDetail)>, Failure> {
     let verified = report
         .verified
         .iter()

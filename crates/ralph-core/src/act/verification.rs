@@ -12,6 +12,7 @@ use crate::act::look::said;
 use crate::act::{ActError, Dispatcher, Options};
 use crate::backend::BackendError;
 use crate::change::ChangeSet;
+use crate::error::Code;
 use crate::id::Slug;
 use crate::phase::Phase;
 use crate::pipeline::{RunKey, RunView};
@@ -206,8 +207,8 @@ impl Dispatcher {
                 books.read_again()?;
                 let finding = match (&sent.job, &sent.problem) {
                     (Some(_), _) => "submitted",
-                    (None, None) => "refused",
-                    (None, Some(_)) => "unsettled",
+                    (None, Some(problem)) if problem.code == Code::Unclear.name() => "unsettled",
+                    (None, _) => "refused",
                 };
                 Verified {
                     problem: sent.problem,

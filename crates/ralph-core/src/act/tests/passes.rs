@@ -223,6 +223,24 @@ async fn a_refusal_is_asked_about_and_only_a_changed_script_is_sent_again() {
     assert_eq!(bed.state("p")["needs_user_input"]["value"], false);
 }
 
+/// Its first sending did not arrive.
+#[tokio::test]
+async fn what_is_refused_when_it_is_sent_again_is_said_to_be_refused() {
+    let bed = Bed::new();
+    bed.project("p", "RUN", &[("Q-001", "")]);
+    bed.cluster.fault(Method::Submit, Fault::BeforeSend);
+    bed.dispatch().await;
+    let refused = Fault::Refused {
+        message: "invalid partition".to_owned(),
+        limit: false,
+    };
+    bed.cluster.fault(Method::Submit, refused);
+    let report = bed.dispatch().await;
+    let found = &report.verified[0];
+    let exit_code = found.problem.as_ref().map(|problem| problem.exit_code);
+    assert_eq!((found.finding.as_str(), exit_code), ("refused", Some(24)));
+}
+
 /// What was refused may have been mended where nobody sees it, such as an account that had expired.
 #[tokio::test]
 async fn a_person_may_send_what_was_refused_as_it_is() {

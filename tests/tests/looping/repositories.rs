@@ -326,6 +326,10 @@ fn a_task_that_is_named_is_the_only_one_and_one_that_is_not_there_is_an_error() 
 
 /// What comes to stand before it on the path meanwhile is another program.
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the path of the test itself, with one folder before it"
+)]
 fn git_is_looked_for_once() {
     let repository = Repository::with_plan(&["- [ ] One"]);
     let early = repository.home().join("early");

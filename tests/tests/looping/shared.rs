@@ -68,6 +68,16 @@ fn a_user_who_amends_meanwhile_keeps_both_commits_and_what_is_not_committed() {
 }
 
 #[test]
+fn what_an_agent_leaves_in_the_stash_is_told() {
+    let (repository, said) = misused("add -A; git stash -q; write b.txt x");
+    let told = "has left changes of ralph-command/one-write-a-txt";
+    assert_eq!(said.matches(told).count(), 1, "{said}");
+    assert_eq!(repository.git(&["show", "stash:a.txt"]), "x");
+    let (_, said) = misused("status");
+    assert!(!said.contains("stash"), "{said}");
+}
+
+#[test]
 fn a_commit_that_an_agent_puts_on_the_base_is_told() {
     let script = "add -A; git commit -qm Mine; git update-ref refs/heads/main HEAD";
     let (_repository, said) = misused(script);

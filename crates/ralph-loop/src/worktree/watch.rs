@@ -4,6 +4,7 @@
 //!
 //! What must never be here: a base that is moved back to where it was. Whoever moved it may be the user.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::sync::{Mutex, PoisonError};
 
@@ -28,6 +29,8 @@ pub(super) struct Watch {
 struct State {
     /// The tip of the local base.
     tip: Option<ObjectId>,
+    /// Branches whose stashes were told.
+    stashed: BTreeSet<String>,
     /// What nobody has been told of.
     notes: Vec<String>,
 }
@@ -36,7 +39,7 @@ impl Watch {
     pub(super) async fn begin(git: &Git, base: &Base) -> Result<Self, GitError> {
         let state = State {
             tip: git.tip(&base.local()).await?,
-            notes: Vec::new(),
+            ..State::default()
         };
         Ok(Self {
             state: Mutex::new(state),
@@ -62,6 +65,7 @@ impl Worktrees {
     /// Looks after the agent of an attempt has ended. No run of git as long as nothing but the loop has moved the base.
     pub(super) async fn look_around(&self, assigned: &Assigned) -> Result<(), WorktreeError> {
         self.mend_settings().await?;
+        self.tell_stashed(assigned);
         let Some(tip) = self.git.tip(&self.base.local()).await? else {
             return Ok(());
         };
@@ -77,6 +81,24 @@ impl Worktrees {
             self.keep_lost(&assigned.start, &tip).await?;
         }
         Ok(())
+    }
+
+    /// All worktrees share one stash: the user's next `git stash pop` would take out what the agent has put there.
+    fn tell_stashed(&self, assigned: &Assigned) {
+        let log = self.git.common_dir().join("logs/refs/stash");
+        let log = fs::read_to_string(log).unwrap_or_default();
+        // `WIP on <branch>: …`, or `On <branch>: …` with a message of one's own (git-stash(1)).
+        let branch = &assigned.branch;
+        let of = format!("n {branch}: ");
+        let mut messages = log.lines().filter_map(|line| line.split_once('\t'));
+        if messages.any(|(_, message)| message.contains(&of))
+            && self.watch.state().stashed.insert(branch.clone())
+        {
+            self.watch.note(format!(
+                "an agent has left changes of {branch} in the stash, which is yours too, and in no commit: see \
+                 `git stash list` before the next `git stash pop`"
+            ));
+        }
     }
 
     /// Keeps what the base had and has not any more. Whether there is such a thing.

@@ -13,9 +13,16 @@ fn refused(words: &[&str], message: &str) {
     let ran = repository.ralph(words).ended(2);
     assert!(ran.stderr.contains(message), "{words:?}: {}", ran.stderr);
     assert_eq!(ran.stdout, "");
-    assert!(
-        !repository.root().join(".ralph/logs").exists(),
-        "nothing is made"
+    for made in [".ralph/logs", ".ralph/state"] {
+        assert!(!repository.root().join(made).exists(), "nothing is made");
+    }
+}
+
+#[test]
+fn a_loop_whose_prompt_is_not_there_leaves_nothing() {
+    refused(
+        &["loop", "--prompt", "none.md"],
+        "none.md: expected a prompt",
     );
 }
 

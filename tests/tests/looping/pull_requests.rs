@@ -351,6 +351,19 @@ fn a_branch_is_pushed_to_the_fork_and_starts_from_the_repository_above_it() {
     assert_eq!(repository.git(&["show", &newer]), "theirs");
 }
 
+/// As `gh pr checkout` sets it for a branch of somebody's fork (git-config(1), `branch.<name>.pushRemote`).
+#[test]
+fn a_branch_is_pushed_to_an_address_that_has_no_name() {
+    let (repository, forge) = with_origin(&[TASK]);
+    let fork = repository.home().join("fork.git").display().to_string();
+    repository.git(&["clone", "-q", "--bare", ".", &fork]);
+    repository.git(&["config", "branch.main.pushRemote", &fork]);
+    let _ = forge.ralph(&repository, &RUN).ended(0);
+    let branches = |remote: &str| repository.git(&["ls-remote", "--heads", remote]);
+    assert_eq!(branches("origin").lines().count(), 1);
+    assert!(branches(&fork).contains("refs/heads/ralph-command/"));
+}
+
 /// A push of a loop that was killed does not go on beside that of the next one.
 #[test]
 fn a_push_ends_with_its_loop() {

@@ -323,3 +323,22 @@ fn a_task_that_is_named_is_the_only_one_and_one_that_is_not_there_is_an_error() 
     assert_eq!(ran.stdout, "");
     left_nothing(&repository);
 }
+
+/// What comes to stand before it on the path meanwhile is another program.
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the path of the test itself, with one folder before it"
+)]
+fn git_is_looked_for_once() {
+    let repository = Repository::with_plan(&["- [ ] One"]);
+    let early = repository.home().join("early");
+    std::fs::create_dir(&early).expect("a folder");
+    let script = "cat >/dev/null; echo x >file; printf '#!/bin/sh\\nexit 99\\n' >../../early/git; chmod +x ../../early/git";
+    let mut command = with_agent(&repository, &LOOP, script);
+    let path = std::env::var("PATH").expect("a path");
+    command.env("PATH", format!("{}:{path}", early.display()));
+    let _ = Ran::of_command(&mut command).ended(0);
+    assert!(early.join("git").exists(), "there was another one");
+    assert_eq!(repository.read("file"), "x\n");
+}

@@ -1,6 +1,8 @@
 //! Agents that reach from their worktree into what they share with the user: the base, the settings of the repository. And
 //! loops that share a repository with one that stands still.
 
+use std::process::Stdio;
+
 use ralph_tests::{Repository, wait_until};
 
 use crate::continuous::signal;
@@ -32,6 +34,50 @@ fn commits_that_an_agent_takes_out_of_the_base_get_a_branch_and_that_is_said() {
 }
 
 #[test]
+fn a_user_who_amends_meanwhile_keeps_both_commits_and_what_is_not_committed() {
+    let repository = Repository::with_plan(&["- [ ] One :: wait ../../go; write a.txt x"]);
+    for name in ["mine.txt", "other.txt"] {
+        repository.write(name, "first\n");
+    }
+    repository.git(&["add", "-A"]);
+    repository.git(&["commit", "-qm", "Mine"]);
+    let mut command = repository.command(&RUN);
+    let running = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+    wait_until("its agent works", || !repository.agents().is_empty());
+    repository.write("mine.txt", "second\n");
+    repository.git(&["add", "mine.txt"]);
+    repository.git(&["commit", "-q", "--amend", "-m", "Mine, better"]);
+    repository.write("new.txt", "not committed\n");
+    repository.write("../go", "");
+    let ended = running.and_then(std::process::Child::wait_with_output);
+    let said = ended.expect("its end").stderr;
+    let said = String::from_utf8_lossy(&said);
+    let branch = "ralph-command/main-before";
+    assert!(
+        said.contains(&format!("`git branch -D {branch}`")),
+        "{said}"
+    );
+    let subjects = repository.git(&["log", "--format=%s", "-2", "--skip=1"]);
+    assert_eq!(subjects, "Mine, better\nBegin", "{said}");
+    assert_eq!(repository.read("a.txt"), "x\n");
+    assert_eq!(repository.read("mine.txt"), "second\n");
+    assert_eq!(repository.read("new.txt"), "not committed\n");
+    assert_eq!(repository.status(), "?? new.txt");
+    let before = repository.git(&["show", &format!("{branch}:mine.txt")]);
+    assert_eq!(before, "first");
+}
+
+#[test]
+fn what_an_agent_leaves_in_the_stash_is_told() {
+    let (repository, said) = misused("add -A; git stash -q; write b.txt x");
+    let told = "has left changes of ralph-command/one-write-a-txt";
+    assert_eq!(said.matches(told).count(), 1, "{said}");
+    assert_eq!(repository.git(&["show", "stash:a.txt"]), "x");
+    let (_, said) = misused("status");
+    assert!(!said.contains("stash"), "{said}");
+}
+
+#[test]
 fn a_commit_that_an_agent_puts_on_the_base_is_told() {
     let script = "add -A; git commit -qm Mine; git update-ref refs/heads/main HEAD";
     let (_repository, said) = misused(script);
@@ -58,6 +104,45 @@ fn settings_that_hide_the_work_tree_are_set_back() {
         );
         assert_eq!(repository.read("a.txt"), "x\n");
     }
+}
+
+/// Whoever has set it may be the user.
+#[test]
+fn settings_that_are_changed_meanwhile_are_told_and_stay() {
+    let (repository, said) = misused(
+        "config user.email bot@example.com; git config core.hooksPath .husky/_; git config --unset user.name; \
+         git remote add far https://me:secret@example.com/x.git; git config branch.ralph-command/x.remote origin",
+    );
+    let said = said.replace(&repository.root().display().to_string(), "ROOT");
+    let told = "settings in ROOT/.git/config were changed while an agent worked, by it or by you, and stay so: \
+                user.email is bot@example.com (was ada@example.org), user.name is unset (was Ada), \
+                core.hookspath is .husky/_ (was unset), \
+                remote.far.fetch is +refs/heads/*:refs/remotes/far/* (was unset), \
+                remote.far.url is https://example.com/x.git (was unset)\n";
+    assert!(said.contains(told), "{said}");
+    assert_eq!(repository.outcomes(), ["done"]);
+    let email = repository.git(&["config", "user.email"]);
+    assert_eq!(email, "bot@example.com");
+}
+
+#[test]
+fn a_setting_that_leads_into_the_worktree_of_an_attempt_is_set_back() {
+    let task = "- [ ] One :: write a.txt x; git config --add include.path ../../project-worktrees/w1/.gitconfig; \
+                git config --replace-all core.hooksPath {}/project-worktrees/w1/hooks; git config --add remote.origin.fetch x";
+    let repository = Repository::with_plan(&["- [ ] Zero :: write z.txt z"]);
+    repository.git(&["config", "--add", "core.hooksPath", "/one"]);
+    repository.git(&["config", "--add", "core.hooksPath", "/two"]);
+    let home = repository.home().canonicalize().expect("a folder");
+    let plan = task.replace("{}", &home.display().to_string());
+    repository.write(".ralph/fix_plan.md", &format!("{plan}\n"));
+    let ran = repository.ralph(&RUN).ended(0);
+    assert!(
+        ran.stderr.contains("it is /one and /two again"),
+        "{}",
+        ran.stderr
+    );
+    let all = repository.git(&["config", "--get-all", "core.hooksPath"]);
+    assert_eq!(all, "/one\n/two");
 }
 
 #[test]

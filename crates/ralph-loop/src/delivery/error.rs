@@ -113,7 +113,7 @@ impl DeliveryError {
         };
         Self::Push {
             branch: branch.to_owned(),
-            remote: remote.to_owned(),
+            remote: without_passwords(remote),
             message: without_passwords(words),
             retry,
         }
@@ -148,7 +148,7 @@ impl Coded for DeliveryError {
 }
 
 /// A text without the part of an address that may hold a password.
-pub(super) fn without_passwords(text: &str) -> String {
+pub(crate) fn without_passwords(text: &str) -> String {
     let mut parts = text.split("://");
     let mut clean = parts.next().unwrap_or_default().to_owned();
     for part in parts {

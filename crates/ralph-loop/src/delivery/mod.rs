@@ -23,6 +23,7 @@ use tokio::sync::{Mutex, OnceCell};
 use tokio::time::Instant;
 
 pub use address::Address;
+pub(crate) use error::without_passwords;
 pub use error::{DeliveryError, Retry};
 
 use self::forge::{Forge, Program};
@@ -195,15 +196,17 @@ impl Deliverer {
             delivered.pushed = Some(parcel.commit.clone());
         }
         let target = self.target().await;
-        match self.forge(target.as_ref()).await {
+        let (base, branch) = (&self.settings.base, parcel.branch);
+        let forge = self.forge(target.as_ref()).await;
+        // Also for a person who has to do what the forge refuses, as to every branch in a fork of an organization.
+        delivered.compare = target.and_then(|target| target.compare(base, branch));
+        match forge {
             Ok(forge) => {
                 let made = self.pull_request(forge, parcel, delivered).await;
                 made.map_err(|failure| failure.with(delivered.clone()))?;
                 delivered.compare = None;
             }
             Err(reason) => {
-                let (base, branch) = (&self.settings.base, parcel.branch);
-                delivered.compare = target.and_then(|target| target.compare(base, branch));
                 delivered.notes.push(reason.clone());
             }
         }

@@ -17,7 +17,7 @@ const BRANCH: &str = "ralph-claude/one-1a2b3c";
 const STARTED: &str = "2026-05-04T10:00:00Z";
 
 /// A `gh` whose state is a folder: `list` has its pull requests, `calls` what it was called with; the files `out`,
-/// `limit` and `lost` make it fail in their ways. Its user wants colours.
+/// `limit`, `lost` and `organization` make it fail in their ways. Its user wants colours.
 const GH: &str = r#"#!/bin/sh
 cd "$STATE" || exit 9
 echo "$*" >> calls
@@ -28,6 +28,7 @@ case "$1 $2" in
     if test -e list; then printf '['; paste -sd, list; printf ']\n'; else echo '[]'; fi ;;
 "pr create")
     cat > body
+    if test -e organization; then echo "pull request create failed: GraphQL: Head sha can't be blank, Base sha can't be blank, No commits between main and $4, Head ref must be a branch (createPullRequest)" >&2; exit 1; fi
     if test -e limit; then rm limit; echo "HTTP 403: You have exceeded a secondary rate limit" >&2; exit 1; fi
     number=$(( $(cat list 2>/dev/null | wc -l) + 1 ))
     if grep -qs OPEN list; then echo "a pull request for branch already exists" >&2; exit 1; fi

@@ -151,7 +151,7 @@ impl Git {
     }
 
     /// The remote that work for `branch` is pushed to, which git takes from `followed`: `branch.<name>.pushRemote`, else
-    /// `remote.pushDefault`, as where a fork is pushed to (git-config(1)), else `followed`.
+    /// `remote.pushDefault`, as where a fork is pushed to (git-config(1)), else `followed`. Either may be an address.
     ///
     /// # Errors
     /// Git gives no answer.
@@ -161,7 +161,7 @@ impl Git {
         for key in [own.as_str(), "remote.pushDefault"] {
             let call = self.call(&["config", "--get", key]);
             let named = call.accepting(&[0, 1]).await?.text();
-            if listed.lines().any(|remote| remote == named) {
+            if listed.lines().any(|remote| remote == named) || is_address(&named) {
                 return Ok(named);
             }
         }
@@ -182,6 +182,9 @@ impl Git {
     /// # Errors
     /// There is no such remote.
     pub async fn push_url(&self, remote: &str) -> Result<String, GitError> {
+        if is_address(remote) {
+            return Ok(remote.to_owned());
+        }
         let call = self.call(&["remote", "get-url", "--push", "--", remote]);
         Ok(call.run().await?.text())
     }
@@ -244,6 +247,14 @@ impl Git {
         let call = self.call(&["check-ignore", "--quiet", "--no-index", "--", path]);
         Ok(call.accepting(&[0, 1]).await?.code == 0)
     }
+}
+
+/// Whether this is no name that a remote can have, but where one is (git-push(1), "GIT URLS").
+fn is_address(remote: &str) -> bool {
+    remote.contains(':')
+        || ["/", "./", "../"]
+            .iter()
+            .any(|start| remote.starts_with(start))
 }
 
 /// A path as git has it, whose last part need not be there; `None` where a link in it leads out of the work tree.
@@ -409,6 +420,11 @@ mod tests {
         assert_eq!(push().await.unwrap(), "origin");
         sandbox.git(&["config", "branch.main.pushRemote", "far"]);
         assert_eq!(push().await.unwrap(), "far");
+        for address in ["git@example.org:mine/n.git", "/srv/fork", "../fork"] {
+            sandbox.git(&["config", "branch.main.pushRemote", address]);
+            assert_eq!(push().await.unwrap(), address);
+            assert_eq!(git.push_url(address).await.unwrap(), address);
+        }
         assert_eq!(git.default_branch("origin").await.unwrap(), None);
         assert_eq!(git.push_url("far").await.unwrap(), "/nowhere");
     }

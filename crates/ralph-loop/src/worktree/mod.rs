@@ -12,6 +12,7 @@ mod alone;
 mod aside;
 mod assign;
 mod capture;
+mod config;
 mod error;
 mod gone;
 mod index;

@@ -1,20 +1,17 @@
-//! What an agent shares with the user and the loop, and can spoil for them from its worktree: the base, and the settings that
-//! say where the work tree is. Looked at when an agent has ended. Commits that the base has lost get a branch, the settings
-//! are set back, and whoever runs the loop is told.
+//! What an agent shares with the user and the loop, and can spoil for them from its worktree: the base, and the settings
+//! ([`config`]). Looked at when an agent has ended. Commits that the base has lost get a branch, and whoever runs the loop is
+//! told.
 //!
 //! What must never be here: a base that is moved back to where it was. Whoever moved it may be the user.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::went_back::leads;
-use super::{Assigned, WorktreeError, Worktrees};
+use super::{Assigned, WorktreeError, Worktrees, config};
 use crate::git::refs::Base;
 use crate::git::{Git, GitError, ObjectId};
-
-/// The settings without which no git finds the work tree, or finds another one (git-config(1)).
-const SETTINGS: [&str; 2] = ["core.bare", "core.worktree"];
 
 /// What the log of a branch says of a step forward: of a commit, of our own, and of a merge or a pull (git-reflog(1)).
 const FORWARD: [&str; 3] = ["commit: ", "commit (merge): ", "ralph"];
@@ -24,14 +21,16 @@ const FAST_FORWARD: &str = ": Fast-forward";
 #[derive(Debug)]
 pub(super) struct Watch {
     state: Mutex<State>,
+    /// The file of the settings, as it was seen last.
+    pub(super) settings: tokio::sync::Mutex<Vec<u8>>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     /// The tip of the local base.
     tip: Option<ObjectId>,
-    /// The file of the settings, as it was when the loop began.
-    settings: Vec<u8>,
+    /// Branches whose stashes were told.
+    stashed: BTreeSet<String>,
     /// What nobody has been told of.
     notes: Vec<String>,
 }
@@ -40,21 +39,21 @@ impl Watch {
     pub(super) async fn begin(git: &Git, base: &Base) -> Result<Self, GitError> {
         let state = State {
             tip: git.tip(&base.local()).await?,
-            settings: fs::read(settings_of(git)).unwrap_or_default(),
-            notes: Vec::new(),
+            ..State::default()
         };
         Ok(Self {
             state: Mutex::new(state),
+            settings: tokio::sync::Mutex::new(config::read(git)),
         })
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-fn settings_of(git: &Git) -> PathBuf {
-    git.common_dir().join("config")
+    pub(super) fn note(&self, note: String) {
+        self.state().notes.push(note);
+    }
 }
 
 impl Worktrees {
@@ -66,6 +65,7 @@ impl Worktrees {
     /// Looks after the agent of an attempt has ended. No run of git as long as nothing but the loop has moved the base.
     pub(super) async fn look_around(&self, assigned: &Assigned) -> Result<(), WorktreeError> {
         self.mend_settings().await?;
+        self.tell_stashed(assigned);
         let Some(tip) = self.git.tip(&self.base.local()).await? else {
             return Ok(());
         };
@@ -83,6 +83,24 @@ impl Worktrees {
         Ok(())
     }
 
+    /// All worktrees share one stash: the user's next `git stash pop` would take out what the agent has put there.
+    fn tell_stashed(&self, assigned: &Assigned) {
+        let log = self.git.common_dir().join("logs/refs/stash");
+        let log = fs::read_to_string(log).unwrap_or_default();
+        // `WIP on <branch>: …`, or `On <branch>: …` with a message of one's own (git-stash(1)).
+        let branch = &assigned.branch;
+        let of = format!("n {branch}: ");
+        let mut messages = log.lines().filter_map(|line| line.split_once('\t'));
+        if messages.any(|(_, message)| message.contains(&of))
+            && self.watch.state().stashed.insert(branch.clone())
+        {
+            self.watch.note(format!(
+                "an agent has left changes of {branch} in the stash, which is yours too, and in no commit: see \
+                 `git stash list` before the next `git stash pop`"
+            ));
+        }
+    }
+
     /// Keeps what the base had and has not any more. Whether there is such a thing.
     async fn keep_lost(&self, had: &ObjectId, tip: &ObjectId) -> Result<bool, WorktreeError> {
         if self.went_forward(had, tip) || self.git.is_ancestor(had, tip).await? {
@@ -98,8 +116,9 @@ impl Worktrees {
         if self.git.tip(&reference(&name)).await?.is_none() {
             self.git.move_ref(&reference(&name), None, had).await?;
             let (base, had, tip) = (&self.base.branch, had.short(), tip.short());
-            self.watch.state().notes.push(format!(
-                "{base} was moved back or elsewhere, from {had} to {tip}, and not by the loop; what it had is on {name}"
+            self.watch.note(format!(
+                "{base} was moved back or elsewhere, from {had} to {tip}, and not by the loop; what it had is on {name}. Where that was \
+                 you, as by an amend or a rebase, `git branch -D {name}` removes it"
             ));
         }
         Ok(true)
@@ -132,55 +151,10 @@ impl Worktrees {
 
     fn tell_moved(&self, tip: &ObjectId) {
         let (base, top) = (&self.base.branch, self.git.top().display());
-        self.watch.state().notes.push(format!(
+        self.watch.note(format!(
             "{base} was moved to {} from another worktree, as an agent can: in {top} `git status` shows that as changes; \
              where you have none of your own there, `git reset --hard` brings its files to it",
             tip.short()
         ));
-    }
-
-    /// Sets back what makes every git of the repository fail. Nothing is asked as long as the file is the one that it was.
-    async fn mend_settings(&self) -> Result<(), WorktreeError> {
-        let file = settings_of(&self.git);
-        let before = self.watch.state().settings.clone();
-        let now = fs::read(&file).unwrap_or_default();
-        if before == now || before.is_empty() {
-            return Ok(());
-        }
-        for key in SETTINGS {
-            let (had, has) = (
-                self.setting(Path::new("-"), key, &before).await?,
-                self.setting(&file, key, &[]).await?,
-            );
-            if had == has {
-                continue;
-            }
-            let call = self.git.call(&["config", "--file"]).arg(&file);
-            let call = match &had {
-                Some(value) => call.arg("--replace-all").arg(key).arg(value),
-                None => call.arg("--unset-all").arg(key),
-            };
-            call.run().await?;
-            let text = |value: Option<String>| value.unwrap_or_else(|| "unset".to_owned());
-            self.watch.state().notes.push(format!(
-                "an agent has set {key} to {} in {}, with which git does not find your files; it is {} again",
-                text(has),
-                file.display(),
-                text(had)
-            ));
-        }
-        Ok(())
-    }
-
-    async fn setting(
-        &self,
-        file: &Path,
-        key: &str,
-        input: &[u8],
-    ) -> Result<Option<String>, GitError> {
-        let call = self.git.call(&["config", "--file"]).arg(file);
-        let call = call.arg("--get").arg(key).input(input.to_vec());
-        let output = call.accepting(&[0, 1]).await?;
-        Ok((output.code == 0).then(|| output.text()))
     }
 }

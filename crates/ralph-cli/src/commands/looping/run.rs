@@ -47,6 +47,8 @@ pub(super) fn run(
     repositories: Option<BTreeSet<String>>,
     output: &Output,
 ) -> Outcome {
+    // What is refused is refused before there is any file of ours.
+    let prompt = prompt(here, resolved)?;
     let lock = LoopLock::take(&here.root)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -61,6 +63,7 @@ pub(super) fn run(
         resolved,
         arguments,
         repositories,
+        prompt,
         output,
     ))?;
     printed(if output.is_json() {
@@ -77,6 +80,7 @@ async fn drive(
     resolved: &Resolved,
     arguments: &Loop,
     repositories: Option<BTreeSet<String>>,
+    prompt: Option<String>,
     output: &Output,
 ) -> Result<LoopEnd, Failure> {
     let env = crate::workspace::env();
@@ -99,7 +103,7 @@ async fn drive(
         git: git(&here.root),
         zone: TimeZone::system(),
         redactor,
-        prompt: prompt(here, resolved)?,
+        prompt,
         stop,
         sink: Arc::new(Eyes {
             view: Arc::clone(&view),

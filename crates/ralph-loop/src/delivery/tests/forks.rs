@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ralph_core::error::Coded as _;
+
 use super::*;
 
 fn fork(bench: &Bench, forge: &str) -> DeliverySettings {
@@ -76,4 +78,23 @@ async fn the_link_for_a_person_names_the_fork() {
     let delivered = deliver(&bench, fork(&bench, "no-such-gh")).await;
     let link = format!("https://github.com/their/n/compare/main...Mine:{BRANCH}?expand=1");
     assert_eq!(delivered.compare, Some(link));
+}
+
+/// The program cannot do it (gh-pr-create, `--head`); the web page can.
+#[tokio::test]
+async fn where_the_fork_is_an_organizations_a_person_gets_the_link() {
+    let bench = Bench::new(Duration::ZERO).await;
+    bench.set("organization", "");
+    let deliverer = Deliverer::new(&bench.sandbox.open().await, fork(&bench, "gh"));
+    let known = Delivered {
+        pushed: Some(bench.commit.clone()),
+        ..Delivered::default()
+    };
+    let error = deliverer
+        .deliver(&bench.parcel(), &known)
+        .await
+        .unwrap_err();
+    assert_eq!(error.retry(), Retry::Never);
+    let link = format!("https://github.com/their/n/compare/main...Mine:{BRANCH}?expand=1");
+    assert!(error.hint().unwrap().to_string().contains(&link), "{error}");
 }

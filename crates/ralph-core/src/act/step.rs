@@ -104,6 +104,7 @@ impl Dispatcher {
         if step.step != planned.step {
             *report = step_report(&step, report.phase_before.clone());
         }
+        self.can_be_changed(&step.slug)?;
         self.say(&format!("{}: {}", step.slug, step.because));
         self.perform(&facts, &step, lock, (seen, seat)).await
     }

@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::act::outbox::{self, Seat};
-use crate::act::view::{nothing_planned, panicked, passed_report, rehearsed};
+use crate::act::view::{nothing_planned, panicked, passed_report};
 use crate::act::{ActError, Dispatcher};
 use crate::error::Code;
 use crate::id::Slug;
@@ -66,7 +66,7 @@ impl Dispatcher {
             }
         };
         let steps = match options.dry_run {
-            true => rehearsed(&plan, &world),
+            true => self.rehearsed(&plan, &world),
             false => self.take(&plan, &mut world, &seen).await,
         };
         Ok(DispatchReport {

@@ -21,6 +21,7 @@ mod named_run;
 mod outbox;
 mod preflight;
 mod recovery;
+mod rehearsal;
 mod script;
 mod step;
 mod submit;

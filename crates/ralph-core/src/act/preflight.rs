@@ -21,7 +21,7 @@ use crate::time::span_text;
 use crate::validate::{Severity, named_config, named_script, script_of};
 
 /// Everything of an item that is sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Prepared {
     /// The script's path inside the project.
     pub(crate) script_path: String,

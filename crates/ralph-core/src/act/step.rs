@@ -99,6 +99,7 @@ impl Dispatcher {
                 return Ok(Taken::plain(outcome, Committed::default()));
             }
         };
+        self.can_be_changed(&step.slug)?;
         self.say(&format!("{}: {}", step.slug, step.because));
         let (facts, because) = (&facts, &step.because);
         let context = self.context(self.env.now());

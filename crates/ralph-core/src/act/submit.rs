@@ -200,7 +200,11 @@ impl Dispatcher {
 
     /// Whether the state file takes what this submission will have to write into it. A job that runs and stands nowhere
     /// is worse than one that waits: nothing is sent before.
-    fn can_be_written_down(&self, facts: &Facts, intent: &Intent) -> Result<(), ActError> {
+    pub(super) fn can_be_written_down(
+        &self,
+        facts: &Facts,
+        intent: &Intent,
+    ) -> Result<(), ActError> {
         let folder = project::folder(&self.root, &facts.slug);
         let text = atomic::read_text(&folder.join(layout::PIPELINE))?;
         let books = submission::books(facts, intent, &self.settings.poll, self.env.now());
@@ -322,7 +326,7 @@ impl Dispatcher {
         }
     }
 
-    fn intent(&self, facts: &Facts, wanted: Wanted<'_>, prepared: Prepared) -> Intent {
+    pub(super) fn intent(&self, facts: &Facts, wanted: Wanted<'_>, prepared: Prepared) -> Intent {
         let now = self.env.now();
         let folder = project::folder(&self.root, &facts.slug);
         let run = new_run_id(facts, &folder, &wanted.id, now);

@@ -129,7 +129,7 @@ is_its_turn() {
     ! earlier_stands || return
     if [ "$holder" = "$token" ] && [ "$turn" -gt 0 ]; then return 0; fi
     if [ "$holder" != "$token" ] && [ ! -e "$receipts/$holder/claim" ] && is_young "$items/.turn.$turn" 600; then
-      said='' complained="it is being submitted already, as ${holder:-another}"
+      said='' complained="it is being submitted already, as ${holder:-another}; if that was cut off, it can be submitted again after 10 minutes"
       answer item
       return 1
     fi

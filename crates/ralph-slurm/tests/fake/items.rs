@@ -191,7 +191,7 @@ async fn who_holds_the_turn_of_an_item_keeps_others_out_until_it_is_old() {
         .unwrap();
     let waits = backend.submit(&second).await.unwrap();
     assert!(
-        matches!(&waits, Receipt::Refused { message, limit: true } if message.contains(first.token.as_str())),
+        matches!(&waits, Receipt::Refused { message, limit: true } if message.contains(first.token.as_str()) && message.contains("after 10 minutes")),
         "{waits:?}"
     );
     let looked = backend.receipt(&second.token, second.intent_at).await;

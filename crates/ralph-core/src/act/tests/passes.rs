@@ -431,7 +431,9 @@ async fn what_could_not_be_written_down_is_not_sent() {
             files
         };
         let before = files();
+        let rehearsed = bed.dispatch_with(|options| options.dry_run = true).await;
         let report = bed.dispatch().await;
+        assert_eq!(told(&rehearsed), told(&report), "{members}");
         assert_eq!(bed.cluster.calls(Method::Submit), 0, "{members}");
         assert!(
             told(&report).contains(&format!("exit {code}")),
@@ -439,6 +441,35 @@ async fn what_could_not_be_written_down_is_not_sent() {
             told(&report)
         );
         assert!(files() == before, "{members}");
+    }
+}
+
+/// A dry run of a file that a newer version wrote plans nothing that the dispatch then refuses.
+#[tokio::test]
+async fn a_dry_run_refuses_a_newer_state_as_the_dispatch_does() {
+    for (phase, members) in [
+        ("IDLE", ""),
+        ("RUN", ""),
+        ("IMPLEMENT", ""),
+        ("TEST", ""),
+        ("DEBUG", ""),
+        ("DEBATE", ""),
+        (
+            "WAIT_SLURM",
+            r#", "active_runs": [{"run_id": "r1", "job_id": "7"}]"#,
+        ),
+        (
+            "CHECK",
+            r#", "completed_runs": [{"run_id": "r1", "job_id": "7", "status": "completed"}]"#,
+        ),
+    ] {
+        let bed = Bed::new();
+        bed.project("p", phase, &[("Q-001", "")]);
+        let state = format!(r#"{{"schema_version": 99, "phase": "{phase}"{members}}}"#);
+        bed.write("projects/p/.state/pipeline.json", &state);
+        let rehearsed = bed.dispatch_with(|options| options.dry_run = true).await;
+        let report = bed.dispatch().await;
+        assert_eq!(told(&rehearsed), told(&report), "{phase}");
     }
 }
 

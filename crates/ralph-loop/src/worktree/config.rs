@@ -123,8 +123,12 @@ fn changes<'a>(had: &'a Entries, has: &'a Entries) -> Vec<Change<'a>> {
 
 fn told(file: &std::path::Path, changes: &[Change<'_>]) -> String {
     let each = changes.iter().map(|(key, had, has)| {
-        let (had, has) = (words(had), words(has));
-        format!("{key} is {has} (was {had})")
+        // An address with a password stands in a key as well (`url.<address>.insteadOf`).
+        let shown = without_passwords(key);
+        if is_secret(key) {
+            return format!("{shown} (its value is not shown)");
+        }
+        format!("{shown} is {} (was {})", words(has), words(had))
     });
     let each: Vec<_> = each.collect();
     format!(
@@ -134,9 +138,48 @@ fn told(file: &std::path::Path, changes: &[Change<'_>]) -> String {
     )
 }
 
+/// Whether its value lets somebody in: `http.extraHeader` carries an `Authorization`.
+fn is_secret(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    let name = key.rsplit('.').next().unwrap_or(&key);
+    ["extraheader", "token", "password", "secret"]
+        .iter()
+        .any(|word| name.contains(word))
+}
+
 fn words(values: &[String]) -> String {
     if values.is_empty() {
         return "unset".to_owned();
     }
     without_passwords(&values.join(" and "))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn what_lets_somebody_in_is_not_told() {
+        let set = |value: &str| vec![value.to_owned()];
+        let header = set("Authorization: basic QWxhZGRpbg");
+        let address = set("git@example.org:");
+        let plain = set("hooks");
+        let changes: [Change<'_>; 3] = [
+            ("http.https://example.org/.extraheader", &[], &header),
+            (
+                "url.https://ada:letmein@example.org/.insteadof",
+                &[],
+                &address,
+            ),
+            ("core.hookspath", &[], &plain),
+        ];
+        assert_eq!(
+            told(Path::new("config"), &changes),
+            "settings in config were changed while an agent worked, by it or by you, and stay so: \
+             http.https://example.org/.extraheader (its value is not shown), \
+             url.https://example.org/.insteadof is git@example.org: (was unset), core.hookspath is hooks (was unset)"
+        );
+    }
 }

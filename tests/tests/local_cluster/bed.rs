@@ -13,6 +13,8 @@ use ralph_core::cluster::local::{LocalCluster, LocalSettings};
 use ralph_core::env::{Env, RandomIds};
 use ralph_core::id::{JobId, Token};
 use ralph_core::job::{Finality, JobQuery, JobReport, JobState, Sighting};
+use ralph_core::process::lock::is_held;
+use ralph_core::process::record::LOCK;
 use ralph_core::process::{Identity, Record, Supervisor, identity};
 use ralph_core::time::SystemClock;
 use rustix::process::{Pid, Signal, kill_process};
@@ -144,8 +146,10 @@ impl Bed {
     pub(crate) fn kill_supervisor(&self, job: JobId) {
         let supervisor = self.supervisor_of(job);
         signal(supervisor.pid, Signal::KILL);
+        // Its threads may hold the lock for a moment after the first of them has ended.
+        let lock = self.job_dir(job).join(LOCK);
         until("the supervisor gone", || {
-            (!supervisor.is_alive()).then_some(())
+            (!supervisor.is_alive() && !is_held(&lock).unwrap()).then_some(())
         });
     }
 

@@ -4,6 +4,9 @@ use std::process::Command;
 
 use ralph_tests::{Ran, binary};
 
+/// Where a system's programs are, and no `ralph`: who types the tests may have put this one on the path, as the demo says.
+const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
 #[test]
 fn the_demo_ends_as_it_says_and_leaves_nothing_running() {
     let place = tempfile::tempdir().expect("a folder");
@@ -11,6 +14,7 @@ fn the_demo_ends_as_it_says_and_leaves_nothing_running() {
     let mut demo = Command::new(binary("ralph"));
     // Without a home there are no settings of git; what it commits must not need any.
     demo.arg("demo").arg(&folder).env("HOME", place.path());
+    demo.env("PATH", PATH);
     for name in ["GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"] {
         demo.env(name, "/dev/null");
     }
@@ -68,7 +72,7 @@ fn shown_again(shown: &str, elsewhere: &std::path::Path) {
         shell
             .args(["-euc", lines])
             .current_dir(elsewhere)
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin"),
+            .env("PATH", PATH),
     )
     .ended(0);
     for line in [

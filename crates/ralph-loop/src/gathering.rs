@@ -50,6 +50,11 @@ impl<T, A> Gathering<T, A> {
         waiting.drain(..most).collect()
     }
 
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Waiting<T, A>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -13,7 +13,7 @@ use super::attempt_end::{End, Undelivered};
 use super::checks;
 use super::close::close;
 use super::judge::Judgement;
-use super::line::Shipment;
+use super::line::{Coming, Shipment};
 use super::merge::integrate;
 use super::message::message;
 use super::push::{push, send};
@@ -137,15 +137,19 @@ async fn go_on(shop: &Shop, attempt: &mut Finishing, step: Step) -> Result<End, 
         Step::Check => false,
         Step::Deliver => true,
     };
+    let coming = attempt.site.line.announce();
     let work = match attempt.site.worktrees.capture(&attempt.assigned).await {
         Ok(work) => work,
         Err(error) => return aside::uncaptured(attempt, &error).await,
     };
+    // Checks may take minutes: nobody waits for what they say.
+    let is_quick = is_checked || attempt.site.gates.of(&attempt.assigned.path).is_empty();
+    let coming = is_quick.then_some(coming);
     if !is_checked && let Some(why) = check(shop, attempt, &work).await? {
         return Box::pin(put_aside(shop, attempt, why)).await;
     }
     // Checks may have written files; what is delivered is what the agent left.
-    deliver(shop, attempt, work).await
+    deliver(shop, attempt, work, coming).await
 }
 
 /// The repository's own checks, where there is something to check; the answer is why the work is not delivered.
@@ -202,7 +206,12 @@ fn nothing_done(denials: &[String], work: &Work) -> Undelivered {
     Undelivered::new(Outcome::NoChange, reason, Ended::Tried)
 }
 
-async fn deliver(shop: &Shop, attempt: &mut Finishing, work: Work) -> Result<End, PoolError> {
+async fn deliver(
+    shop: &Shop,
+    attempt: &mut Finishing,
+    work: Work,
+    coming: Option<Coming>,
+) -> Result<End, PoolError> {
     let shipment = Arc::new(Shipment {
         assigned: attempt.assigned.clone(),
         work,
@@ -215,7 +224,7 @@ async fn deliver(shop: &Shop, attempt: &mut Finishing, work: Work) -> Result<End
         let order = shipment.order();
         Box::pin(push(shop, attempt, &order)).await
     } else {
-        integrate(shop, attempt, &shipment).await
+        integrate(shop, attempt, &shipment, coming).await
     }
 }
 

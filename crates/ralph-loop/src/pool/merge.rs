@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::PoolError;
 use super::attempt_end::End;
 use super::finish::Finishing;
-use super::line::Shipment;
+use super::line::{Coming, Shipment};
 use super::shop::{Shop, Site};
 use super::tracked::{Marked, PlanState, Tracked};
 use crate::gathering::Waiting;
@@ -15,15 +15,16 @@ use crate::integrate::{Forwarded, Integrated, Left, Made, Order, Turn};
 const TRIES: u32 = 10;
 
 /// How many go onto the base together. Each commit has a plan of its own, and all of them are in memory.
-const TOGETHER: usize = 8;
+const TOGETHER: usize = 16;
 
 /// Onto the base branch of this repository: with all others that wait for it, or alone.
 pub(super) async fn integrate(
     shop: &Shop,
     attempt: &Finishing,
     shipment: &Arc<Shipment>,
+    coming: Option<Coming>,
 ) -> Result<End, PoolError> {
-    match together(shop, &attempt.site, shipment).await? {
+    match together(shop, &attempt.site, shipment, coming).await? {
         Some(made) => Ok(End::merged(made.commit, &shipment.work)),
         // Set apart: it is much larger than the usual way, and rare.
         None => Box::pin(alone(shop, attempt, shipment)).await,
@@ -35,8 +36,10 @@ async fn together(
     shop: &Shop,
     site: &Site,
     shipment: &Arc<Shipment>,
+    coming: Option<Coming>,
 ) -> Result<Option<Made>, PoolError> {
     let mut answer = site.line.join(shipment);
+    drop(coming);
     loop {
         let turn = tokio::select! {
             biased;
@@ -45,7 +48,10 @@ async fn together(
             turn = site.integrator.turn() => turn,
         };
         match turn {
-            Ok(turn) => lead(shop, site, turn, site.line.take(TOGETHER)).await?,
+            Ok(turn) => {
+                let group = site.line.gather(TOGETHER).await;
+                lead(shop, site, turn, group).await?;
+            }
             Err(error) => {
                 site.line.leave(shipment);
                 // The sender is gone where nobody has taken it along.

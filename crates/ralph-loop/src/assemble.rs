@@ -27,7 +27,7 @@ use crate::gates::Gates;
 use crate::git::{Git, GitError, GitProgram};
 use crate::integrate::Integrator;
 use crate::plan::{Owner, PlanFile};
-use crate::pool::{Brakes, Line, PoolError, PoolSettings, Shop, Site, Stop};
+use crate::pool::{Brakes, Line, PoolError, PoolSettings, Returns, Shop, Site, Stop};
 use crate::record::Records;
 use crate::redact::Redactor;
 use crate::run::LoopLock;
@@ -151,6 +151,7 @@ pub async fn assemble(assembly: Assembly<'_>) -> Result<Shop, PoolError> {
         history: RefCell::default(),
         named: OnceCell::new(),
         recovered_pull_requests: RefCell::default(),
+        returns: Returns::default(),
         stop: assembly.stop,
         sink: assembly.sink,
     })

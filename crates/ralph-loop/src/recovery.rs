@@ -88,6 +88,7 @@ async fn settle(shop: &Rc<Shop>, record: AttemptRecord) -> Result<bool, PoolErro
         site,
         assigned,
         is_resumed: true,
+        returning: None,
     };
     match resume(Rc::clone(shop), finishing).await {
         Ok(finished) => {

@@ -13,15 +13,17 @@ use super::attempt_end::{End, Undelivered};
 use super::checks;
 use super::close::close;
 use super::judge::Judgement;
-use super::line::{Coming, Shipment};
+use super::line::Shipment;
 use super::merge::integrate;
 use super::message::message;
 use super::push::{push, send};
 use super::ready::words;
+use super::returning::Returning;
 use super::schedule::Ended;
 use super::shop::{Shop, Site};
 use crate::agent::Ending;
 use crate::attempt::{AttemptRecord, Closing, Phase};
+use crate::gathering::Coming;
 use crate::git::ObjectId;
 use crate::outcome::Outcome;
 use crate::record::AttemptLine;
@@ -35,6 +37,19 @@ pub(crate) struct Finishing {
     pub(crate) assigned: Assigned,
     /// Whether an earlier loop began it: what is done now may have been done before.
     pub(crate) is_resumed: bool,
+    /// While it is about to give its worktree back.
+    pub(crate) returning: Option<Returning>,
+}
+
+impl Finishing {
+    /// Whether what comes now takes a moment only. Checks may take minutes, and so may a remote.
+    fn is_quick(&mut self, shop: &Shop, is_quick: bool) {
+        if !is_quick || self.site.delivery.is_some() {
+            self.returning = None;
+        } else if self.returning.is_none() {
+            self.returning = Some(shop.returns.begin());
+        }
+    }
 }
 
 /// What became of it.
@@ -138,17 +153,19 @@ async fn go_on(shop: &Shop, attempt: &mut Finishing, step: Step) -> Result<End, 
         Step::Deliver => true,
     };
     let coming = attempt.site.line.announce();
+    attempt.is_quick(shop, true);
     let work = match attempt.site.worktrees.capture(&attempt.assigned).await {
         Ok(work) => work,
         Err(error) => return aside::uncaptured(attempt, &error).await,
     };
-    // Checks may take minutes: nobody waits for what they say.
     let is_quick = is_checked || attempt.site.gates.of(&attempt.assigned.path).is_empty();
     let coming = is_quick.then_some(coming);
+    attempt.is_quick(shop, is_quick);
     if !is_checked && let Some(why) = check(shop, attempt, &work).await? {
         return Box::pin(put_aside(shop, attempt, why)).await;
     }
     // Checks may have written files; what is delivered is what the agent left.
+    attempt.is_quick(shop, true);
     deliver(shop, attempt, work, coming).await
 }
 

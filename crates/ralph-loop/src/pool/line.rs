@@ -1,13 +1,9 @@
 //! Works that wait for the base of their repository.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use ralph_core::time::Timestamp;
 use ralph_docs::fix_plan::RowKey;
-use tokio::sync::{oneshot, watch};
 
-use crate::gathering::{Gathering, Waiting};
+use crate::gathering::Gathering;
 use crate::integrate::{Made, Order, Tick};
 use crate::worktree::{Assigned, Work};
 
@@ -45,54 +41,6 @@ impl Shipment {
     }
 }
 
-/// How long those that wait let others come along: less than a merge takes them.
-const PATIENCE: Duration = Duration::from_millis(50);
-
-/// Where the answer comes: what was made of the work where it is in the base now, and `None` where it has to be
-/// integrated alone.
-type Answer = Option<Made>;
-
-/// Those that wait at one repository, and how many are about to.
-#[derive(Debug, Default)]
-pub(crate) struct Line {
-    waiting: Gathering<Shipment, Answer>,
-    coming: watch::Sender<usize>,
-}
-
-/// Somebody who is about to join the line, as long as it is there.
-#[derive(Debug)]
-pub(crate) struct Coming(watch::Sender<usize>);
-
-impl Line {
-    /// Announces somebody whose work is being taken down.
-    pub(super) fn announce(&self) -> Coming {
-        self.coming.send_modify(|count| *count += 1);
-        Coming(self.coming.clone())
-    }
-
-    /// Joins those that wait. No answer ever comes where whoever has taken it along has failed.
-    pub(super) fn join(&self, shipment: &Arc<Shipment>) -> oneshot::Receiver<Answer> {
-        self.waiting.join(shipment)
-    }
-
-    /// Leaves without an answer.
-    pub(super) fn leave(&self, shipment: &Arc<Shipment>) {
-        self.waiting.leave(shipment);
-    }
-
-    /// Takes those that have waited longest, at most so many; before that those join who are about to. Each run of git
-    /// costs more than a commit in it.
-    pub(super) async fn gather(&self, most: usize) -> Vec<Waiting<Shipment, Answer>> {
-        let mut coming = self.coming.subscribe();
-        let all = coming.wait_for(|count| *count == 0 || self.waiting.len() >= most);
-        // Whoever takes longer goes with the next ones.
-        let _ = tokio::time::timeout(PATIENCE, all).await;
-        self.waiting.take(most)
-    }
-}
-
-impl Drop for Coming {
-    fn drop(&mut self) {
-        self.0.send_modify(|count| *count = count.saturating_sub(1));
-    }
-}
+/// Those that wait at one repository. The answer is what was made of the work where it is in the base now, and `None`
+/// where it has to be integrated alone.
+pub(crate) type Line = Gathering<Shipment, Option<Made>>;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::PoolError;
 use super::attempt_end::End;
 use super::finish::Finishing;
-use super::line::{Coming, Shipment};
+use super::line::Shipment;
 use super::shop::{Shop, Site};
 use super::tracked::{Marked, PlanState, Tracked};
-use crate::gathering::Waiting;
+use crate::gathering::{Coming, Waiting};
 use crate::integrate::{Forwarded, Integrated, Left, Made, Order, Turn};
 
 /// How often work is put on top of a base that moves meanwhile.

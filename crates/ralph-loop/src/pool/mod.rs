@@ -23,6 +23,7 @@ mod message;
 mod permit;
 mod push;
 mod ready;
+mod returning;
 pub mod schedule;
 mod shop;
 #[cfg(test)]
@@ -44,6 +45,7 @@ pub use end::LoopEnd;
 pub use error::PoolError;
 pub(crate) use finish::{Finishing, resume};
 pub(crate) use line::Line;
+pub(crate) use returning::Returns;
 pub use schedule::Stop;
 pub use shop::{PoolSettings, Shop, Site};
 
@@ -78,7 +80,7 @@ fn bounds(settings: &PoolSettings) -> Bounds {
         ..=1 => (0, 1),
         // With others in line, one that is ready is enough: whoever gets the slot starts at once.
         _ if settings.is_budget_shared => (1, workers.saturating_mul(4)),
-        _ => (workers.min(24), workers.saturating_mul(4)),
+        _ => (workers.min(32), workers.saturating_mul(4)),
     };
     Bounds {
         workers,
@@ -179,6 +181,7 @@ impl Pool {
             if self.schedule.take_unused_permission() {
                 self.return_permit();
             }
+            self.schedule.returning(self.shop.returns.count());
             match self.schedule.next_action() {
                 None => return false,
                 Some(Action::End) => return true,

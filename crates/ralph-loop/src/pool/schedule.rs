@@ -100,6 +100,7 @@ pub struct Schedule {
     preparing: usize,
     finishing: usize,
     releasing: usize,
+    returning: usize,
     failures: BTreeMap<TaskKey, u32>,
     skip: BTreeSet<TaskKey>,
     drained: bool,
@@ -122,6 +123,7 @@ impl Schedule {
             preparing: 0,
             finishing: 0,
             releasing: 0,
+            returning: 0,
             failures: BTreeMap::new(),
             skip: BTreeSet::new(),
             drained: false,
@@ -174,11 +176,13 @@ impl Schedule {
     }
 
     fn may_prepare(&self) -> bool {
-        let wanted = self.free.len() + self.bounds.ahead;
+        let (free, made) = (self.free.len(), self.preparing + self.ready);
+        // For the time to come the worktrees do that come back in a moment.
+        let is_wanted = made < free || made + self.returning < free + self.bounds.ahead;
         !(self.drained || self.starved)
             && self.finishing < self.bounds.unfinished
             && self.preparing < self.bounds.preparing
-            && self.preparing + self.ready < wanted
+            && is_wanted
     }
 
     /// Whether nothing is under way.
@@ -256,6 +260,11 @@ impl Schedule {
         if (1..=self.bounds.workers).contains(&worker) {
             self.free.insert(worker);
         }
+    }
+
+    /// How many ended attempts give their worktree back in a moment: so many fewer are made for the time to come.
+    pub fn returning(&mut self, count: usize) {
+        self.returning = count;
     }
 
     /// An attempt is over. True when its task is not tried again in this run.
@@ -490,6 +499,42 @@ mod tests {
         assert_eq!(schedule.next_action(), Some(Action::Ask));
         schedule.permission(Permission::Granted);
         assert_eq!(schedule.next_action(), Some(Action::Start { worker: 1 }));
+    }
+
+    /// Does everything at once; how many attempts were made ready.
+    fn run(schedule: &mut Schedule) -> usize {
+        let mut made = 0;
+        while let Some(action) = schedule.next_action() {
+            match action {
+                Action::Ask => schedule.permission(Permission::Granted),
+                Action::Prepare => {
+                    schedule.prepared(Prepared::Ready);
+                    made += 1;
+                }
+                Action::Start { .. } | Action::Release | Action::End => {}
+            }
+        }
+        made
+    }
+
+    #[test]
+    fn what_comes_back_in_a_moment_is_waited_for_unless_somebody_is_free() {
+        let mut schedule = Schedule::new(BOUNDS);
+        assert_eq!(run(&mut schedule), BOUNDS.workers + BOUNDS.ahead);
+        let mut end = |worker, returning| {
+            schedule.agent_ended();
+            schedule.freed(worker);
+            schedule.returning(returning);
+            run(&mut schedule)
+        };
+        assert_eq!(end(1, 1), 0);
+        assert_eq!(end(2, 2), 0);
+        assert_eq!(end(3, 3), 1);
+        schedule.returning(1);
+        assert_eq!(run(&mut schedule), 1);
+        // Those whose checks run keep their worktrees.
+        schedule.returning(0);
+        assert_eq!(run(&mut schedule), 1);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use super::brakes::Brakes;
 use super::line::Line;
+use super::returning::Returns;
 use super::schedule::Stop;
 use super::tracked::PlanState;
 use crate::account::AccountGate;
@@ -177,6 +178,8 @@ pub struct Shop {
     pub named: OnceCell<TaskKey>,
     /// Pull requests of an earlier loop's attempts that were made at the start of this one.
     pub recovered_pull_requests: RefCell<Vec<String>>,
+    /// Ended attempts that give their worktrees back in a moment.
+    pub(crate) returns: Returns,
     /// How far the loop was told to stop.
     pub stop: watch::Receiver<Stop>,
     /// Where events go.

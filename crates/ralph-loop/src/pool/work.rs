@@ -105,6 +105,7 @@ pub(super) async fn work(
         site,
         assigned,
         is_resumed: false,
+        returning: None,
     };
     Worked {
         worker,

@@ -66,7 +66,8 @@ pub struct Call<'a> {
     global: Vec<OsString>,
     index: Option<OsString>,
     arguments: Vec<OsString>,
-    input: Arc<Vec<u8>>,
+    /// In pieces, so that nobody has to put a large one together.
+    input: Arc<[Vec<u8>]>,
     limit: Duration,
 }
 
@@ -132,7 +133,7 @@ impl<'a> Call<'a> {
                 .collect(),
             index: None,
             arguments: arguments.iter().map(OsString::from).collect(),
-            input: Arc::default(),
+            input: Arc::new([]),
             limit: LIMIT,
         }
     }
@@ -179,8 +180,13 @@ impl<'a> Call<'a> {
     }
 
     /// What it reads on standard input.
-    pub fn input(mut self, bytes: Vec<u8>) -> Self {
-        self.input = Arc::new(bytes);
+    pub fn input(self, bytes: Vec<u8>) -> Self {
+        self.input_of(vec![bytes])
+    }
+
+    /// What it reads on standard input, one piece after the other.
+    pub(super) fn input_of(mut self, pieces: Vec<Vec<u8>>) -> Self {
+        self.input = pieces.into();
         self
     }
 
@@ -307,7 +313,11 @@ impl<'a> Call<'a> {
             let input = Arc::clone(&self.input);
             // Git may end before it has read everything; its exit code tells.
             tokio::spawn(async move {
-                let _ = stdin.write_all(&input).await;
+                for piece in input.iter() {
+                    if stdin.write_all(piece).await.is_err() {
+                        break;
+                    }
+                }
             });
         }
         let mut ended = std::pin::pin!(ended(&mut child));
@@ -330,7 +340,7 @@ impl<'a> Call<'a> {
         let ended = self
             .command()
             .spawn()
-            .and_then(|child| waited::output(child, &self.input, self.limit));
+            .and_then(|child| waited::output(child, &self.input.concat(), self.limit));
         match ended {
             Ok(Some(output)) => Ok(Output::of(output)),
             Ok(None) => Err(self.too_long()),

@@ -61,22 +61,6 @@ pub enum NewFile {
     Gone,
 }
 
-/// What the lines of a commit take beside its message and its changes, in bytes.
-const HEAD: usize = 1024;
-/// The same for a change beside its path and its content.
-const CHANGE: usize = 128;
-
-impl FileChange {
-    /// About how much it takes, in bytes.
-    fn length(&self) -> usize {
-        let content = match &self.file {
-            NewFile::Content { bytes, .. } => bytes.len(),
-            NewFile::Known { .. } | NewFile::Gone => 0,
-        };
-        CHANGE + self.path.len() + content
-    }
-}
-
 impl Git {
     /// Makes the commit and sets its reference to it, wherever that was: the caller knows that it may.
     ///
@@ -102,10 +86,9 @@ impl Git {
         // Else it takes two names that differ in their case for one, and a file that is renamed so keeps its old one.
         let call = self.call(&arguments).without_hooks();
         let call = call.setting("core.ignorecase=false");
-        let (count, input) = (commits.len(), stream(&commits, self.signature()));
-        // Each may carry a whole plan, which is in the input now.
-        drop(commits);
-        let output = call.input(input).run().await?;
+        let count = commits.len();
+        let input = stream(commits, self.signature());
+        let output = call.input_of(input).run().await?;
         let text = output.text();
         let made: Result<Vec<ObjectId>, _> = text.lines().map(str::parse).collect();
         match made {
@@ -123,23 +106,31 @@ fn answer(found: &str) -> GitError {
     }
 }
 
-fn stream(commits: &[NewCommit<'_>], signature: &Signature) -> Vec<u8> {
-    // Known beforehand: each commit may carry a whole plan, and a growing buffer is there twice.
-    let contents = commits.iter().flat_map(|commit| &commit.changes);
-    let length: usize = contents.map(FileChange::length).sum();
-    let messages: usize = commits.iter().map(|commit| commit.message.len()).sum();
-    let mut bytes = Vec::with_capacity(length + messages + commits.len() * HEAD);
-    for (index, commit) in commits.iter().enumerate() {
-        one(&mut bytes, index + 1, commit, signature);
+/// In pieces: each commit may carry a whole plan, which is moved and never there twice.
+fn stream(commits: Vec<NewCommit<'_>>, signature: &Signature) -> Vec<Vec<u8>> {
+    let count = commits.len();
+    let mut pieces = vec![Vec::new()];
+    for (index, commit) in commits.into_iter().enumerate() {
+        one(&mut pieces, index + 1, commit, signature);
     }
-    for mark in 1..=commits.len() {
-        bytes.extend_from_slice(format!("get-mark :{mark}\n").as_bytes());
-    }
-    bytes.extend_from_slice(b"done\n");
-    bytes
+    let mut end: String = (1..=count)
+        .map(|mark| format!("get-mark :{mark}\n"))
+        .collect();
+    end.push_str("done\n");
+    text(&mut pieces).extend_from_slice(end.as_bytes());
+    pieces
 }
 
-fn one(bytes: &mut Vec<u8>, mark: usize, commit: &NewCommit<'_>, signature: &Signature) {
+/// The piece that lines are written to.
+fn text(pieces: &mut Vec<Vec<u8>>) -> &mut Vec<u8> {
+    if pieces.is_empty() {
+        pieces.push(Vec::new());
+    }
+    let last = pieces.len() - 1;
+    &mut pieces[last]
+}
+
+fn one(pieces: &mut Vec<Vec<u8>>, mark: usize, commit: NewCommit<'_>, signature: &Signature) {
     // A name with these would end the line or the address.
     let plain = |text: &str| text.replace(['<', '>', '\n', '\0'], " ");
     let (name, email) = (plain(&signature.name), plain(&signature.email));
@@ -163,31 +154,31 @@ fn one(bytes: &mut Vec<u8>, mark: usize, commit: &NewCommit<'_>, signature: &Sig
         lines.push(format!("M 040000 {tree} \"\""));
     }
     lines.push(String::new());
-    bytes.extend_from_slice(lines.join("\n").as_bytes());
+    text(pieces).extend_from_slice(lines.join("\n").as_bytes());
     // What goes comes first: a file may take the place of a folder, and the other way round.
     let (gone, there): (Vec<_>, Vec<_>) = commit
         .changes
-        .iter()
+        .into_iter()
         .partition(|change| change.file == NewFile::Gone);
     for change in gone.into_iter().chain(there) {
-        changed(bytes, change);
+        changed(pieces, change);
     }
-    bytes.push(b'\n');
+    text(pieces).push(b'\n');
 }
 
-fn changed(bytes: &mut Vec<u8>, change: &FileChange) {
-    let (head, content) = match &change.file {
+fn changed(pieces: &mut Vec<Vec<u8>>, change: FileChange) {
+    let (head, content) = match change.file {
         NewFile::Gone => ("D ".to_owned(), None),
         NewFile::Known { mode, id } => (format!("M {mode} {id} "), None),
         NewFile::Content { mode, bytes } => (format!("M {mode} inline "), Some(bytes)),
     };
-    bytes.extend_from_slice(head.as_bytes());
-    quote(bytes, &change.path);
-    bytes.push(b'\n');
+    let line = text(pieces);
+    line.extend_from_slice(head.as_bytes());
+    quote(line, &change.path);
+    line.push(b'\n');
     if let Some(content) = content {
-        bytes.extend_from_slice(format!("data {}\n", content.len()).as_bytes());
-        bytes.extend_from_slice(content);
-        bytes.push(b'\n');
+        line.extend_from_slice(format!("data {}\n", content.len()).as_bytes());
+        pieces.extend([content, vec![b'\n']]);
     }
 }
 

@@ -45,7 +45,7 @@ impl Call<'_> {
         GuardRequest {
             inherit: Inherit::Without(FOREIGN.map(str::to_owned).into()),
             variables: variables.collect(),
-            stdin: self.input.to_vec(),
+            stdin: self.input.concat(),
             ..GuardRequest::new(
                 command.get_program(),
                 command.get_args().map(text),

@@ -1,8 +1,9 @@
 //! The ledger of one run, `runs/<run_id>/submit.json`, by itself and against the state file (incident 16).
 
 use super::json::{Document, Value};
-use super::runs::{self, KnownRuns, Status, status};
+use super::runs::{self, KnownRuns};
 use super::{Finding, ProjectFiles};
+use crate::pipeline::RunStatus;
 use crate::pipeline::record::JOB_MEMBERS;
 
 /// The keys that every reader of a ledger needs, each with the other names in use.
@@ -66,11 +67,11 @@ fn agreement(
 ) {
     let root = document.root();
     let own = root.member("status").and_then(Value::scalar);
-    let own = own.map(|text| status(&text));
-    match (own, known.by_run.get(run)) {
-        (Some(Status::Live), Some(Status::Completed | Status::Failed | Status::OtherEnd))
-            if has_end => {}
-        (Some(Status::Live), Some(ended)) if !matches!(ended, Status::Live | Status::Unclear) => {
+    if own.and_then(|text| RunStatus::known(&text)) != Some(RunStatus::Live) {
+        return;
+    }
+    match known.by_run.get(run) {
+        Some(Some(status)) if !status.is_live() && !has_end => {
             let message =
                 "the ledger says that the run is live, the state file says that it has ended";
             let fix = "Write down how it ended, in `status` of this file.";
@@ -82,7 +83,7 @@ fn agreement(
             ));
         }
         // The run may be recorded under another name, so its job is looked for too.
-        (Some(Status::Live), None) => {
+        None => {
             let jobs = runs::jobs(root, &mut Vec::new());
             if !jobs.iter().any(|job| known.jobs.contains(job)) {
                 let message =
@@ -91,6 +92,6 @@ fn agreement(
                 findings.push(Finding::error(document.path, "untracked_run", message, fix));
             }
         }
-        _ => {}
+        Some(_) => {}
     }
 }

@@ -6,51 +6,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::json::{Document, Value};
 use super::{Finding, ProjectFiles};
 use crate::id::JobId;
+use crate::pipeline::RunStatus;
 use crate::pipeline::lines::Place;
 use crate::pipeline::record::JOB_MEMBERS;
 use crate::time::{LooseTime, Timestamp};
 
-/// What a recorded status means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Status {
-    Live,
-    Completed,
-    Failed,
-    /// Cancelled, timed out, superseded or reverted.
-    OtherEnd,
-    /// A word or a sentence that is kept and not understood.
-    Unclear,
-}
-
-/// How statuses start, in lower case.
-const STATUSES: &[(&str, Status)] = &[
-    ("pending", Status::Live),
-    ("running", Status::Live),
-    ("submitted", Status::Live),
-    ("queued", Status::Live),
-    ("completed", Status::Completed),
-    ("failed", Status::Failed),
-    ("cancelled", Status::OtherEnd),
-    ("timeout", Status::OtherEnd),
-    ("superseded", Status::OtherEnd),
-    ("reverted", Status::OtherEnd),
-    ("invalid", Status::OtherEnd),
-];
-
-/// Reads a status by its start: real ones go on with a reason, such as `failed (disk), fixed`.
-pub(super) fn status(text: &str) -> Status {
-    let text = text.trim().to_lowercase();
-    STATUSES
-        .iter()
-        .find(|(word, _)| text.starts_with(word))
-        .map_or(Status::Unclear, |(_, status)| *status)
-}
-
 /// What the state file knows, for comparing the ledgers with it.
 #[derive(Debug, Default)]
 pub(super) struct KnownRuns {
-    /// The status of each run id.
-    pub(super) by_run: BTreeMap<String, Status>,
+    /// What the status of each run id says; `None` for words that are kept and not understood.
+    pub(super) by_run: BTreeMap<String, Option<RunStatus>>,
     /// All job ids, as written.
     pub(super) jobs: BTreeSet<String>,
 }
@@ -60,7 +25,7 @@ struct Run {
     list: &'static str,
     id: Option<String>,
     jobs: Vec<String>,
-    status: Option<Status>,
+    status: Option<RunStatus>,
     at: Place,
 }
 
@@ -98,8 +63,10 @@ pub(super) fn check(
     let mut known = KnownRuns::default();
     for run in &all {
         known.jobs.extend(run.jobs.iter().cloned());
-        if let (Some(id), Some(status)) = (&run.id, run.status) {
-            known.by_run.insert(id.clone(), status);
+        if let Some(id) = &run.id {
+            // As a dispatch takes it: whatever is in this list and is not known to have ended is asked about.
+            let live = (run.list == "active_runs").then_some(RunStatus::Live);
+            known.by_run.insert(id.clone(), run.status.or(live));
         }
     }
     known
@@ -147,7 +114,7 @@ fn run(
         list,
         id,
         jobs: jobs(value, findings),
-        status: text("status").map(|text| status(&text)),
+        status: text("status").and_then(|text| RunStatus::known(&text)),
         at,
     })
 }
@@ -197,12 +164,12 @@ fn placed(path: &str, runs: &[Run], findings: &mut Vec<Finding>) {
     for run in runs {
         let name = run.id.as_deref().unwrap_or("without an id");
         match (run.list, run.status) {
-            ("active_runs", Some(Status::Completed | Status::Failed | Status::OtherEnd)) => {
+            ("active_runs", Some(status)) if !status.is_live() => {
                 let message = format!("the run {name} has ended and still stands in `active_runs`");
                 let fix = "The next verification moves it to `completed_runs`.";
                 findings.push(Finding::warning(path, "ended_run_active", message, fix).at(run.at));
             }
-            ("completed_runs", Some(Status::Live)) => {
+            ("completed_runs", Some(RunStatus::Live)) => {
                 let message = format!(
                     "the run {name} is live and stands in `completed_runs`, where nobody polls it"
                 );
@@ -218,7 +185,7 @@ fn placed(path: &str, runs: &[Run], findings: &mut Vec<Finding>) {
 /// a second attempt may keep the id.
 fn unique(path: &str, runs: &[Run], findings: &mut Vec<Finding>) {
     let mut seen: BTreeMap<(&str, &[String]), &Run> = BTreeMap::new();
-    let mut ends: BTreeMap<&str, Status> = BTreeMap::new();
+    let mut ends: BTreeMap<&str, RunStatus> = BTreeMap::new();
     for run in runs {
         if let Some(id) = run.id.as_deref()
             && let Some(first) = seen.insert((id, &run.jobs), run)
@@ -240,7 +207,7 @@ fn unique(path: &str, runs: &[Run], findings: &mut Vec<Finding>) {
         }
         let ended = run
             .status
-            .filter(|status| matches!(status, Status::Completed | Status::Failed));
+            .filter(|status| matches!(status, RunStatus::Completed | RunStatus::Failed));
         for job in &run.jobs {
             let Some(status) = ended else { continue };
             if ends

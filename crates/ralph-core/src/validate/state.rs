@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 
 use super::json::{Document, Value};
-use super::runs::{self, KnownRuns, Status};
+use super::runs::{self, KnownRuns};
 use super::{Finding, ProjectFiles};
 use crate::phase::Phase;
-use crate::pipeline::FORMAT;
+use crate::pipeline::{FORMAT, RunStatus};
 
 /// The keys of the contract and what they should be.
 const KEYS: &[(&str, &[&str])] = &[
@@ -157,7 +157,7 @@ fn phase(document: &Document<'_>, known: &KnownRuns, findings: &mut Vec<Finding>
     let live = known
         .by_run
         .values()
-        .filter(|status| **status == Status::Live)
+        .filter(|status| **status == Some(RunStatus::Live))
         .count();
     let phase = Phase::parse(&text);
     let (code, message, fix) = if !phase.is_canonical() {

@@ -2,7 +2,7 @@
 
 use super::json::{Document, Value};
 use super::runs::{self, KnownRuns};
-use super::{Finding, ProjectFiles};
+use super::{Findings, ProjectFiles};
 use crate::pipeline::RunStatus;
 use crate::pipeline::record::JOB_MEMBERS;
 
@@ -25,9 +25,9 @@ pub(super) fn check(
     project: &ProjectFiles,
     document: &Document<'_>,
     known: Option<&KnownRuns>,
-    findings: &mut Vec<Finding>,
+    findings: &mut Findings<'_>,
 ) {
-    let (path, root) = (document.path, document.root());
+    let root = document.root();
     for names in KEYS {
         if names.iter().all(|name| root.member(name).is_none()) {
             let message = format!(
@@ -35,11 +35,11 @@ pub(super) fn check(
                 names.first().copied().unwrap_or_default()
             );
             let fix = "Add it, as far as it is known.";
-            findings.push(Finding::warning(path, "missing_key", message, fix));
+            findings.warning("missing_key", message, fix);
         }
     }
     runs::times(project, root, findings);
-    let folder = folder(path).unwrap_or_default();
+    let folder = folder(findings.path).unwrap_or_default();
     let id = root.member("run_id");
     if let Some((value, name)) = id
         .and_then(|value| Some((value, value.scalar()?)))
@@ -47,7 +47,9 @@ pub(super) fn check(
     {
         let message = format!("expected the folder's name `{folder}` in `run_id`, found `{name}`");
         let fix = "Rename the folder or correct the id; runs are found by it.";
-        findings.push(Finding::error(path, "wrong_run_id", message, fix).at(value.place()));
+        findings
+            .error("wrong_run_id", message, fix)
+            .at(value.place());
     }
     // Against a state file that cannot be read nothing is compared.
     if let Some(known) = known {
@@ -63,7 +65,7 @@ fn agreement(
     document: &Document<'_>,
     known: &KnownRuns,
     (run, has_end): (&str, bool),
-    findings: &mut Vec<Finding>,
+    findings: &mut Findings<'_>,
 ) {
     let root = document.root();
     let own = root.member("status").and_then(Value::scalar);
@@ -75,21 +77,16 @@ fn agreement(
             let message =
                 "the ledger says that the run is live, the state file says that it has ended";
             let fix = "Write down how it ended, in `status` of this file.";
-            findings.push(Finding::warning(
-                document.path,
-                "ledger_disagrees",
-                message,
-                fix,
-            ));
+            findings.warning("ledger_disagrees", message, fix);
         }
         // The run may be recorded under another name, so its job is looked for too.
         None => {
-            let jobs = runs::jobs(root, &mut Vec::new());
+            let jobs = runs::jobs(root, &mut Findings::of(findings.path));
             if !jobs.iter().any(|job| known.jobs.contains(job)) {
                 let message =
                     "the ledger says that the run is live, and the state file does not know it";
                 let fix = "`ralph verify` puts a run of ralph's back; else record it in `active_runs`, or write down how it ended.";
-                findings.push(Finding::error(document.path, "untracked_run", message, fix));
+                findings.error("untracked_run", message, fix);
             }
         }
         Some(_) => {}

@@ -316,7 +316,29 @@ impl Stream {
     }
 }
 
-/// Which part of which log is wanted. Offsets and limits are in bytes.
+/// Where a piece of a log begins. Offsets, sizes and limits are in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogPart {
+    /// At this offset. One behind the end of the file is the first byte of all: a log that is shorter than what was
+    /// read of it was begun anew, as after a requeue.
+    From(u64),
+    /// As far before the end of the file as the limit allows.
+    End,
+}
+
+impl LogPart {
+    /// The offset at which a piece of at most `limit` bytes begins in a log of this size.
+    #[must_use]
+    pub fn begins(self, size: u64, limit: u64) -> u64 {
+        match self {
+            Self::From(offset) if offset > size => 0,
+            Self::From(offset) => offset,
+            Self::End => size.saturating_sub(limit),
+        }
+    }
+}
+
+/// Which part of which log is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FetchRequest {
     /// The project the job belongs to.
@@ -327,13 +349,10 @@ pub struct FetchRequest {
     pub token: Option<Token>,
     /// Which log.
     pub stream: Stream,
-    /// First byte wanted. One behind the end of the file is the first byte of all: a log that is shorter than what was
-    /// read of it was begun anew, as after a requeue.
-    pub offset: u64,
+    /// Where it begins.
+    pub part: LogPart,
     /// At most so many bytes.
     pub limit: u64,
-    /// Whether the end of the file is wanted when more than `limit` bytes follow the offset.
-    pub from_end: bool,
 }
 
 /// A piece of a log. The log of a job that runs is longer the next time.

@@ -75,4 +75,5 @@ pub(crate) mod settle;
 pub mod store;
 pub mod time;
 pub mod validate;
+pub mod words;
 pub mod world;

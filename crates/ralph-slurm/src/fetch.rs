@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ralph_core::backend::{BackendError, FetchReport, FetchRequest};
+use ralph_core::backend::{BackendError, FetchReport, FetchRequest, LogPart};
 use ralph_core::id::{JobId, Slug};
 
 use crate::remote::{Call, Remote};
@@ -13,14 +13,17 @@ pub(crate) async fn fetch(
     remote: &Remote,
     request: &FetchRequest,
 ) -> Result<FetchReport, BackendError> {
+    let part = match request.part {
+        LogPart::From(offset) => offset.to_string(),
+        LogPart::End => "end".to_owned(),
+    };
     let arguments = [
         request.project.as_str(),
         &request.job.to_string(),
         request.token.as_ref().map_or("", |token| token.as_str()),
         request.stream.suffix(),
-        &request.offset.to_string(),
+        &part,
         &request.limit.to_string(),
-        if request.from_end { "end" } else { "start" },
     ];
     let reply = remote
         .call(Call {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::bed::{block_on, env};
 use crate::until::until;
-use ralph_core::backend::{ClusterBackend as _, FetchRequest, Stream};
+use ralph_core::backend::{ClusterBackend as _, FetchRequest, LogPart, Stream};
 use ralph_core::id::JobId;
 use ralph_core::job::{JobQuery, JobState, Sighting};
 use rustix::process::Signal;
@@ -284,9 +284,8 @@ fn logs_by_offset_and_artifacts() {
             job,
             token: None,
             stream,
-            offset,
+            part: LogPart::From(offset),
             limit: 4,
-            from_end: false,
         };
         block_on(bed.cluster().fetch(&request)).unwrap()
     };

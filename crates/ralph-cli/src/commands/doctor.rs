@@ -5,10 +5,10 @@ use std::process::Command;
 
 use ralph_core::backend::{BackendError, Capabilities};
 use ralph_core::error::{Code, Coded as _};
-use ralph_core::plan::rules::plural;
 use ralph_core::project;
 use ralph_core::settings::{AgentChoice, ClusterKind, CommandLine};
 use ralph_core::store::layout;
+use ralph_core::words::plural;
 use ralph_core::world::ProjectState;
 
 use crate::args::Global;

@@ -47,7 +47,7 @@ pub(crate) fn run(global: &Global, arguments: &Selftest, output: &Output) -> Out
     let agent = words(&kit.engine);
     output.note(&format!(
         "{agent}: {} in throw-away repositories; nothing of yours is touched",
-        ralph_core::plan::rules::plural(selftest::runs(kit.is_quick), "run")
+        ralph_core::words::plural(selftest::runs(kit.is_quick), "run")
     ));
     let found = block_on(tried(&kit, output))?;
     let findings = match found {

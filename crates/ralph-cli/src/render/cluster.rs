@@ -111,7 +111,7 @@ pub(crate) fn jobs(report: &JobsReport, width: usize) -> String {
         let _ = writeln!(
             text,
             "{} in no project's books; `ralph cluster jobs --adopt JOB --project SLUG` takes one in.",
-            ralph_core::plan::rules::plural(unknown, "job")
+            ralph_core::words::plural(unknown, "job")
         );
     }
     text

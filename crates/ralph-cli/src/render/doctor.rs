@@ -127,11 +127,11 @@ fn footer(report: &DoctorReport) -> String {
         (0, 0) => "\nEverything is ready.\n".to_owned(),
         (0, _) => format!(
             "\nReady, with {}.\n",
-            ralph_core::plan::rules::plural(warnings, "warning")
+            ralph_core::words::plural(warnings, "warning")
         ),
         _ => format!(
             "\n{} to mend.\n",
-            ralph_core::plan::rules::plural(errors, "error")
+            ralph_core::words::plural(errors, "error")
         ),
     }
 }

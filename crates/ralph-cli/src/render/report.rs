@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use anstyle::Style;
-use ralph_core::plan::rules::plural;
 use ralph_core::report::{DispatchReport, PassedReport, Problem, StepReport, Verified};
 use ralph_core::time::{elapsed, span_text, stamp};
+use ralph_core::words::plural;
 
 use crate::render::table::{Cell, beginnings, cell, plain};
 use crate::render::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, columns, cut, one_line, paint, wrapped};

@@ -2,9 +2,9 @@
 
 use ralph_core::phase::Phase;
 use ralph_core::pipeline::{JobRef, NextAction};
-use ralph_core::plan::rules::plural;
-use ralph_core::plan::{Context, PassedBecause, ProjectStep, Step, rules};
+use ralph_core::plan::{Context, PassedBecause, ProjectStep, Step, next_step};
 use ralph_core::time::stamp;
+use ralph_core::words::plural;
 use ralph_core::world::{Facts, Observations, Project, ProjectState, World};
 use ralph_docs::queue::QueueSection;
 use ralph_docs::quote::unescape;
@@ -215,7 +215,7 @@ fn resting(facts: &Facts, context: &Context<'_>) -> Resting {
     if input.value {
         return resting;
     }
-    match rules::next_step(facts, &Observations::none(), context) {
+    match next_step(facts, &Observations::none(), context) {
         Err(passed) if passed.because == PassedBecause::NeedsInput => {
             resting.standing = Standing::NeedsInput;
             resting.asks = Some(passed.reason);

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use anstyle::Style;
-use ralph_core::plan::rules::plural;
 use ralph_core::store::layout;
 use ralph_core::time::{Timestamp, elapsed, span_text};
+use ralph_core::words::plural;
 
 use crate::render::status::{ProjectStatus, Standing, StatusReport};
 use crate::render::table::{Cell, cell, list, plain};

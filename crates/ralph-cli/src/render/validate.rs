@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use std::path::{Path, PathBuf};
 
-use ralph_core::plan::rules::plural;
 use ralph_core::validate::{Finding, Severity};
+use ralph_core::words::plural;
 use schemars::JsonSchema;
 use serde::Serialize;
 

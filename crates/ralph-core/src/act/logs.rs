@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::act::ActError;
-use crate::backend::{BackendError, ClusterBackend, FetchReport, FetchRequest, Stream};
+use crate::backend::{BackendError, ClusterBackend, FetchReport, FetchRequest, LogPart, Stream};
 use crate::classify::LogText;
 use crate::id::{JobId, Slug, Token};
 use crate::job::{JobReport, JobState};
@@ -126,27 +126,21 @@ struct Log<'a> {
 }
 
 impl Log<'_> {
-    async fn fetch(
-        &self,
-        offset: u64,
-        limit: u64,
-        from_end: bool,
-    ) -> Result<FetchReport, BackendError> {
+    async fn fetch(&self, part: LogPart, limit: u64) -> Result<FetchReport, BackendError> {
         let request = FetchRequest {
             project: self.place.project.clone(),
             job: self.report.job,
             token: self.place.token.cloned(),
             stream: self.stream,
-            offset,
+            part,
             limit,
-            from_end,
         };
         self.place.backend.fetch(&request).await
     }
 
     /// Where the log is and how long; `None` when the job left no such log.
     async fn look(&self) -> Result<Option<FetchReport>, BackendError> {
-        let found = self.fetch(0, 0, false).await?;
+        let found = self.fetch(LogPart::From(0), 0).await?;
         Ok(found.size.is_some().then_some(found))
     }
 
@@ -158,7 +152,7 @@ impl Log<'_> {
             None => {
                 let local = local_name(&self.report.name, self.report.job, self.stream);
                 if !keep {
-                    return Ok((local, self.fetch(0, TAIL, true).await?.bytes));
+                    return Ok((local, self.fetch(LogPart::End, TAIL).await?.bytes));
                 }
                 self.copy(&self.place.folder.join(&local), found.size.unwrap_or(0))
                     .await?;
@@ -167,7 +161,7 @@ impl Log<'_> {
         };
         let bytes = match atomic::read(&self.place.folder.join(&local))? {
             Some(bytes) if (bytes.len() as u64) < COPY_LIMIT => bytes,
-            _ => self.fetch(0, TAIL, true).await?.bytes,
+            _ => self.fetch(LogPart::End, TAIL).await?.bytes,
         };
         Ok((local, bytes))
     }
@@ -181,7 +175,7 @@ impl Log<'_> {
             at = 0;
         }
         while at < COPY_LIMIT {
-            let piece = self.fetch(at, PIECE, false).await?;
+            let piece = self.fetch(LogPart::From(at), PIECE).await?;
             if piece.bytes.is_empty() {
                 break;
             }

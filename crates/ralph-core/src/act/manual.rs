@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::act::submit::{Extras, Wanted};
 use crate::act::{ActError, Dispatcher};
-use crate::backend::{FetchReport, FetchRequest, Stream};
+use crate::backend::{FetchReport, FetchRequest, LogPart, Stream};
 use crate::error::Code;
 use crate::id::{JobId, JobPart, QueueId, Slug};
 use crate::job::{Finality, JobQuery, JobReport, Observation, Sighting};
@@ -253,9 +253,8 @@ impl Dispatcher {
                     job: job.job,
                     token: job.token.clone(),
                     stream: log.stream,
-                    offset: log.offset,
+                    part: LogPart::From(log.offset),
                     limit: PIECE,
-                    from_end: false,
                 };
                 let found = backend.fetch(&request).await;
                 if let Ok(report) = found.as_ref()

@@ -15,7 +15,6 @@ use crate::job::{JobState, Sighting};
 use crate::ledger::{self, ResultLedger};
 use crate::order::{OrderOutcome, WorkOrder};
 use crate::pipeline::RunView;
-use crate::plan::rules::plural;
 use crate::plan::{PassedOver, ProjectStep, Step, rules};
 use crate::process::bounded::{Ended, Program};
 use crate::process::guard::Guard;
@@ -26,6 +25,7 @@ use crate::settle::order::TestOutcome;
 use crate::settle::words::one_line;
 use crate::settle::{self, check, order};
 use crate::store::lock::ProjectLock;
+use crate::words::plural;
 use crate::world::{Facts, Observations, ProjectState};
 
 /// A project that is locked and was read again.

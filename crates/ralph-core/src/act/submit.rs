@@ -289,7 +289,10 @@ impl Dispatcher {
                 let hint = "Mend its script; a changed one is sent again by itself.";
                 let refused = || Problem::new(Code::Refused, &outcome, Some(hint.to_owned()));
                 Settlement {
-                    changes: submission::refused(facts, intent, message, *limit, now),
+                    changes: match limit {
+                        true => submission::refused_by_limit(facts, intent, message, now),
+                        false => submission::refused(facts, intent, message, now),
+                    },
                     job: None,
                     problem: (!limit).then(refused),
                     outcome,
@@ -308,7 +311,7 @@ impl Dispatcher {
                         None => format!("{item} stays READY: {why}"),
                     },
                     changes: taken
-                        .unwrap_or_else(|| submission::refused(facts, intent, &why, true, now)),
+                        .unwrap_or_else(|| submission::refused_by_limit(facts, intent, &why, now)),
                     problem: None,
                 }
             }

@@ -4,9 +4,9 @@
 use crate::act::Options;
 use crate::error::Code;
 use crate::id::Slug;
-use crate::plan::rules::plural;
 use crate::plan::{PassedBecause, PassedOver, Plan, ProjectStep, Step};
 use crate::report::{PassedReport, Problem, StepReport};
+use crate::words::plural;
 use crate::world::{ProjectState, World};
 
 /// A step that ended in a panic.

@@ -10,13 +10,18 @@ use jiff::tz::TimeZone;
 
 /// The time of the first poll after a submission.
 #[must_use]
-pub fn first(poll: &PollSettings, now: Timestamp) -> Timestamp {
+pub(crate) fn first(poll: &PollSettings, now: Timestamp) -> Timestamp {
     later(now, poll.first)
 }
 
 /// The time of the next poll, after a poll at `now` that found the jobs alive.
 #[must_use]
-pub fn next(wait: &SlurmWait, poll: &PollSettings, now: Timestamp, zone: &TimeZone) -> Timestamp {
+pub(crate) fn next(
+    wait: &SlurmWait,
+    poll: &PollSettings,
+    now: Timestamp,
+    zone: &TimeZone,
+) -> Timestamp {
     if let Some(seconds) = wait.poll_interval_seconds.filter(|seconds| *seconds > 0) {
         return later(now, Duration::from_secs(seconds));
     }
@@ -30,7 +35,7 @@ pub fn next(wait: &SlurmWait, poll: &PollSettings, now: Timestamp, zone: &TimeZo
 
 /// When an item that a limit of the scheduler refused is tried again: the first interval, doubled each time.
 #[must_use]
-pub fn after_limit(seen: &Sighted, poll: &PollSettings) -> Timestamp {
+pub(crate) fn after_limit(seen: &Sighted, poll: &PollSettings) -> Timestamp {
     let doublings = seen.passes.saturating_sub(1).min(16);
     later(
         seen.last,
@@ -40,7 +45,7 @@ pub fn after_limit(seen: &Sighted, poll: &PollSettings) -> Timestamp {
 
 /// So much later, never out of range.
 #[must_use]
-pub fn later(now: Timestamp, by: Duration) -> Timestamp {
+pub(crate) fn later(now: Timestamp, by: Duration) -> Timestamp {
     let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
     now.saturating_add(by).unwrap_or(Timestamp::MAX)
 }

@@ -12,7 +12,7 @@ use crate::world::{Facts, SightedAs};
 
 /// Completed runs whose queue item still stands as in progress, as (run id, item id).
 #[must_use]
-pub fn unchecked(facts: &Facts) -> Vec<(String, String)> {
+pub(crate) fn unchecked(facts: &Facts) -> Vec<(String, String)> {
     let completed = facts.view.completed_runs.iter();
     completed
         .filter(|run| run.status != RunStatus::Live)
@@ -31,7 +31,7 @@ pub fn unchecked(facts: &Facts) -> Vec<(String, String)> {
 /// Under which name [`crate::world::Sightings`] remembers a run whose results are recorded though the queue could
 /// not be edited.
 #[must_use]
-pub fn checked_key(run: &str) -> String {
+pub(crate) fn checked_key(run: &str) -> String {
     format!("checked:{run}")
 }
 
@@ -42,14 +42,14 @@ fn is_checked(facts: &Facts, run: &str) -> bool {
 
 /// The first READY item whose predecessors are done.
 #[must_use]
-pub fn ready_item(facts: &Facts) -> Option<&QueueItem> {
+pub(crate) fn ready_item(facts: &Facts) -> Option<&QueueItem> {
     facts.queue.iter().find(|item| is_ready(facts, item))
 }
 
 /// Whether an item can be submitted: it stands under READY and nothing in it says otherwise, its id is its own, it speaks
 /// of no run that the books do not have, no run of it lives, and what it depends on is done.
 #[must_use]
-pub fn is_ready(facts: &Facts, item: &QueueItem) -> bool {
+pub(crate) fn is_ready(facts: &Facts, item: &QueueItem) -> bool {
     item.section == QueueSection::Ready
         && item.held.is_none()
         && namesakes(facts, item).is_empty()
@@ -76,7 +76,7 @@ const RAN: [&str; 11] = [
 /// What an item says of a run that the books know nothing of: somebody submitted it by hand, and nobody asks about that
 /// job. An item that was tried before is READY because it is to run again.
 #[must_use]
-pub fn ran_unknown(facts: &Facts, item: &QueueItem) -> Option<String> {
+pub(crate) fn ran_unknown(facts: &Facts, item: &QueueItem) -> Option<String> {
     let view = &facts.view;
     let lists = [
         &view.active_runs,
@@ -116,7 +116,7 @@ fn tells_of_run(value: &str) -> bool {
 
 /// How the other items write the id that is this one's too, so that nobody can say which of them a run belongs to.
 #[must_use]
-pub fn namesakes<'a>(facts: &'a Facts, item: &QueueItem) -> Vec<&'a str> {
+pub(crate) fn namesakes<'a>(facts: &'a Facts, item: &QueueItem) -> Vec<&'a str> {
     let others = facts.queue.iter().filter(|other| other.line != item.line);
     others
         .map(|other| other.id.as_str())
@@ -127,7 +127,7 @@ pub fn namesakes<'a>(facts: &'a Facts, item: &QueueItem) -> Vec<&'a str> {
 /// The first item that must be done before this one and is not. An item that was tried several times is done when one
 /// of its entries is, and none is still to be run.
 #[must_use]
-pub fn waits_for<'a>(facts: &Facts, item: &'a QueueItem) -> Option<&'a str> {
+pub(crate) fn waits_for<'a>(facts: &Facts, item: &'a QueueItem) -> Option<&'a str> {
     let done = |id: &str| {
         let has = |wanted: &[QueueSection]| {
             let mut entries = entries(facts, id);
@@ -165,7 +165,7 @@ fn question(facts: &Facts, item: &QueueItem) -> Option<String> {
 
 /// What a person has to say of the queue before the project may come to rest.
 #[must_use]
-pub fn unanswered(facts: &Facts) -> Option<String> {
+pub(crate) fn unanswered(facts: &Facts) -> Option<String> {
     let mut items = facts.queue.iter();
     items
         .find_map(|item| question(facts, item))
@@ -175,7 +175,7 @@ pub fn unanswered(facts: &Facts) -> Option<String> {
 
 /// What a person has to say of the todo list before its tasks may count as done: it holds some that are not read.
 #[must_use]
-pub fn unread_tasks(facts: &Facts) -> Option<String> {
+pub(crate) fn unread_tasks(facts: &Facts) -> Option<String> {
     let first = facts.task_strays.first()?;
     Some(format!(
         "documentation/implementation-todo.md:{}: `{}` may be a task and is not read as one; write each as \
@@ -220,13 +220,13 @@ fn entries<'a>(facts: &'a Facts, id: &'a str) -> impl Iterator<Item = &'a QueueI
 
 /// Whether a run of this item is alive as far as the books say.
 #[must_use]
-pub fn is_live(facts: &Facts, id: &str) -> bool {
+pub(crate) fn is_live(facts: &Facts, id: &str) -> bool {
     facts.live_runs().any(|run| is_of(run, id))
 }
 
 /// Whether a run belongs to the item.
 #[must_use]
-pub fn is_of(run: &RunView, id: &str) -> bool {
+pub(crate) fn is_of(run: &RunView, id: &str) -> bool {
     run.queue_id
         .as_deref()
         .is_some_and(|named| queue::is_same_id(named, id))
@@ -234,7 +234,7 @@ pub fn is_of(run: &RunView, id: &str) -> bool {
 
 /// How often the item was submitted before, from the runs that name it.
 #[must_use]
-pub fn attempts(facts: &Facts, id: &str) -> u32 {
+pub(crate) fn attempts(facts: &Facts, id: &str) -> u32 {
     let runs = facts
         .view
         .active_runs
@@ -246,13 +246,13 @@ pub fn attempts(facts: &Facts, id: &str) -> u32 {
 
 /// Under which name [`crate::world::Sightings`] remembers that a limit refused an item.
 #[must_use]
-pub fn limit_key(id: &str) -> String {
+pub(crate) fn limit_key(id: &str) -> String {
     format!("limit:{id}")
 }
 
 /// The first todo item that is open and next.
 #[must_use]
-pub fn open_task(facts: &Facts) -> Option<&Task> {
+pub(crate) fn open_task(facts: &Facts) -> Option<&Task> {
     facts
         .tasks
         .iter()
@@ -267,7 +267,7 @@ fn is_placeholder(text: &str) -> bool {
 /// Where a project goes when nothing keeps it in its phase: finished runs, unsettled submissions, READY items, live
 /// runs, open tasks, else its end (the canonical table: RUN if READY items remain, WAIT_SLURM if runs remain).
 #[must_use]
-pub fn onward(facts: &Facts) -> Phase {
+pub(crate) fn onward(facts: &Facts) -> Phase {
     let unfinished = |item: &QueueItem| {
         matches!(
             item.section,

@@ -3,17 +3,18 @@
 //! No I/O, no clock, no randomness, no async, no `HashMap`. [`due`] lists what to ask, [`verify`] judges the
 //! answers, [`plan`] chooses the steps. What a step changes on disk is decided in `settle`.
 
-pub mod backoff;
+pub(crate) mod backoff;
 mod due;
-pub mod items;
+pub(crate) mod items;
 mod orders;
 mod rest;
-pub mod rules;
-pub mod unsettled;
-pub mod untracked;
-pub mod verify;
+pub(crate) mod rules;
+pub(crate) mod unsettled;
+pub(crate) mod untracked;
+pub(crate) mod verify;
 
 pub use due::next_due;
+pub use rules::next_step;
 
 use std::collections::BTreeSet;
 

@@ -16,14 +16,15 @@ use crate::plan::{
 };
 use crate::settings::AgentChoice;
 use crate::time::{Timestamp, stamp};
+use crate::words::plural;
 use crate::world::{ClusterReach, Facts, Observations, is_due};
 
 /// Set by the machine while no SSH session is open; cleared by the machine when one is.
-pub const SET_BY_SESSION: &str = "ralph:session";
+pub(crate) const SET_BY_SESSION: &str = "ralph:session";
 /// Set by the machine while an item cannot be submitted as it is; followed by the item's id.
-pub const SET_BY_PREFLIGHT: &str = "ralph:preflight:";
+pub(crate) const SET_BY_PREFLIGHT: &str = "ralph:preflight:";
 /// Set by the machine when the scheduler refused an item; followed by the item's id and what was refused of it.
-pub const SET_BY_REFUSAL: &str = "ralph:refused:";
+pub(crate) const SET_BY_REFUSAL: &str = "ralph:refused:";
 
 /// The next step of a project, in the order DEBUG, CHECK/POLL, TEST, RUN, IMPLEMENT, DEBATE, IDLE. The order is
 /// derived from all facts, not from the phase alone: a finished run is checked in every phase but EXTERNAL.
@@ -414,15 +415,5 @@ impl Rule<'_> {
         }
         let because = format!("{} waits for a person or an agent", order.title);
         Ok(self.step(precedence, because, Step::Order(order)))
-    }
-}
-
-/// `1 run`, `2 runs`.
-#[must_use]
-pub fn plural(count: usize, noun: &str) -> String {
-    if count == 1 {
-        format!("1 {noun}")
-    } else {
-        format!("{count} {noun}s")
     }
 }

@@ -15,7 +15,7 @@ use crate::world::{Facts, Intent, Observations, Sighted, SightedAs};
 
 /// What to do about a submission that is not settled.
 #[derive(Debug, Clone, PartialEq)]
-pub enum IntentVerdict {
+pub(crate) enum IntentVerdict {
     /// There is a job: take it into the books.
     Adopt(Receipt),
     /// The cluster has never heard of it: send it again, with the same token.
@@ -33,7 +33,7 @@ pub enum IntentVerdict {
 
 /// Why it is not known whether a submission has a job, although its receipt was read and every source answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Doubt {
+pub(crate) enum Doubt {
     /// It was begun, and nothing says that it has ended: `sbatch` may be at work, or was killed.
     Claimed,
     /// `sbatch` has ended, and what it said proves nothing.
@@ -61,25 +61,25 @@ impl Doubt {
 
 /// For how long, and how often, the same doubt was met while no source knew a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Absence {
+pub(crate) struct Absence {
     /// Passes that met it.
-    pub passes: u32,
+    pub(crate) passes: u32,
     /// From the first of them to the last, by this machine's clock.
-    pub here: Duration,
+    pub(crate) here: Duration,
     /// The same by the cluster's clock.
-    pub there: Duration,
+    pub(crate) there: Duration,
 }
 
 /// Whether a submission has provably no job: two passes, far enough apart by both clocks. A clock that is set, here or
 /// there, shortens no wait; a machine that slept has waited all the same, because the cluster did not.
 #[must_use]
-pub fn is_given_up(doubt: Doubt, absence: Absence) -> bool {
+pub(crate) fn is_given_up(doubt: Doubt, absence: Absence) -> bool {
     absence.passes > 1 && absence.here.min(absence.there) >= doubt.patience()
 }
 
 /// Judges one unsettled submission; the second part is what to remember.
 #[must_use]
-pub fn intent(
+pub(crate) fn intent(
     intent: &Intent,
     facts: &Facts,
     seen: &Observations,

@@ -13,17 +13,17 @@ const DIGITS: std::ops::RangeInclusive<usize> = 4..=10;
 
 /// A job that only a sentence has, and the member in which the sentence stands.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Untracked {
+pub(crate) struct Untracked {
     /// The number.
-    pub job: u64,
+    pub(crate) job: u64,
     /// `phase` or `next_action`.
-    pub member: &'static str,
+    pub(crate) member: &'static str,
 }
 
 impl Untracked {
     /// What to do about it.
     #[must_use]
-    pub fn advice(&self, facts: &Facts) -> String {
+    pub(crate) fn advice(&self, facts: &Facts) -> String {
         let Self { job, member } = self;
         format!(
             "`{member}` of .state/pipeline.json speaks of job {job}, which is in no run, so nobody asks about it; while it \
@@ -37,7 +37,7 @@ impl Untracked {
 /// The jobs that `phase` and `next_action` speak of, of a project without a live run; those of any run of it are not
 /// among them.
 #[must_use]
-pub fn untracked(facts: &Facts) -> Vec<Untracked> {
+pub(crate) fn untracked(facts: &Facts) -> Vec<Untracked> {
     if facts.live_runs().next().is_some()
         || !facts.intents.is_empty()
         || *facts.phase() == Phase::Done
@@ -87,7 +87,7 @@ pub fn untracked(facts: &Facts) -> Vec<Untracked> {
 
 /// The first such job where a step would go by the jobs of the project.
 #[must_use]
-pub fn blocking(facts: &Facts) -> Option<Untracked> {
+pub(crate) fn blocking(facts: &Facts) -> Option<Untracked> {
     let goes_by_jobs = matches!(facts.phase(), Phase::Run | Phase::WaitSlurm | Phase::Check);
     let found = goes_by_jobs.then(|| untracked(facts));
     found?.into_iter().next()

@@ -19,16 +19,16 @@ const SETTLE: Duration = Duration::from_secs(60);
 
 /// What verification found about one run.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RunFinding {
+pub(crate) struct RunFinding {
     /// The run.
-    pub key: RunKey,
+    pub(crate) key: RunKey,
     /// What was found.
-    pub verdict: RunVerdict,
+    pub(crate) verdict: RunVerdict,
 }
 
 /// What is true of a run that is said to be alive.
 #[derive(Debug, Clone, PartialEq)]
-pub enum RunVerdict {
+pub(crate) enum RunVerdict {
     /// Alive; the word that its record should show.
     Alive {
         /// `pending` or `running`.
@@ -68,7 +68,7 @@ pub enum RunVerdict {
 
 /// Judges every run of `active_runs` and returns the memory for the next pass.
 #[must_use]
-pub fn runs(
+pub(crate) fn runs(
     facts: &Facts,
     seen: &Observations,
     context: &Context<'_>,
@@ -182,7 +182,7 @@ impl Memory<'_> {
 
 /// One more pass that saw `what`.
 #[must_use]
-pub fn note(before: Option<&Sighted>, what: SightedAs, now: Timestamp) -> Sighted {
+pub(crate) fn note(before: Option<&Sighted>, what: SightedAs, now: Timestamp) -> Sighted {
     match before.filter(|seen| seen.what == what) {
         Some(seen) => Sighted {
             last: now,
@@ -313,7 +313,7 @@ fn judge(
 
 /// The status word of the books (AGENTS vocabulary, contradiction 6) for an ended run.
 #[must_use]
-pub fn ended_status(reports: &[JobReport]) -> &'static str {
+pub(crate) fn ended_status(reports: &[JobReport]) -> &'static str {
     match decisive(reports).map(JobReport::verdict) {
         Some(JobState::Completed) => "completed",
         Some(JobState::Timeout) => "timeout",
@@ -324,7 +324,7 @@ pub fn ended_status(reports: &[JobReport]) -> &'static str {
 
 /// The report that decides: the first that did not complete, else the first.
 #[must_use]
-pub fn decisive(reports: &[JobReport]) -> Option<&JobReport> {
+pub(crate) fn decisive(reports: &[JobReport]) -> Option<&JobReport> {
     reports
         .iter()
         .find(|report| *report.verdict() != JobState::Completed)

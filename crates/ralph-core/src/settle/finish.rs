@@ -10,7 +10,6 @@ use crate::id::RunId;
 use crate::ledger::{self, ResultLedger};
 use crate::phase::Phase;
 use crate::pipeline::{PipelineEdit, RunKey, RunView};
-use crate::plan::rules::plural;
 use crate::plan::verify::{decisive, ended_status};
 use crate::plan::{Context, items};
 use crate::settle::ending::{Consequence, Ending};
@@ -20,6 +19,7 @@ use crate::settle::{Draft, members};
 use crate::store::layout;
 use crate::time::{Timestamp, stamp};
 use crate::validate::is_called_after;
+use crate::words::plural;
 use crate::world::Facts;
 
 /// Records that are true and only need to be put right.

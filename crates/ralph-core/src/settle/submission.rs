@@ -238,41 +238,53 @@ pub(crate) fn moved_on(item: &QueueId, run: &str, job: &str) -> FileChange {
     }
 }
 
-/// The scheduler refused, and no job exists. A limit is no failure: the item stays READY and waits (incident 37).
+/// The scheduler refused, and no job exists.
 #[must_use]
-pub(crate) fn refused(
+pub(crate) fn refused(facts: &Facts, intent: &Intent, message: &str, now: Timestamp) -> ChangeSet {
+    let (mut draft, sightings) = without_job(facts, intent, message, now);
+    let item = &intent.queue_id;
+    let prompt = format!("{item} was refused by the scheduler: {}", one_line(message));
+    let set_by = refusal_of(item, &intent.request.script_sha256);
+    draft.ask(&prompt, &set_by);
+    draft.event("REFUSED", &prompt);
+    draft.sightings(&sightings);
+    draft.file(layout::intent(&intent.request.run), FileEdit::Remove);
+    draft.finish(format!("{item} was refused"))
+}
+
+/// It was refused by a limit, and no job exists. That is no failure: the item stays READY and waits (incident 37).
+#[must_use]
+pub(crate) fn refused_by_limit(
     facts: &Facts,
     intent: &Intent,
     message: &str,
-    limit: bool,
     now: Timestamp,
 ) -> ChangeSet {
+    let (mut draft, mut sightings) = without_job(facts, intent, message, now);
+    note_limit(&mut sightings, &intent.queue_id, now);
+    draft.sightings(&sightings);
+    draft.file(layout::intent(&intent.request.run), FileEdit::Remove);
+    draft.finish(format!(
+        "{} was refused by a limit; it waits",
+        intent.queue_id
+    ))
+}
+
+/// What a refusal leaves in the books, whatever it was for: a ledger, and nothing that waits for an answer.
+fn without_job<'a>(
+    facts: &'a Facts,
+    intent: &Intent,
+    message: &str,
+    now: Timestamp,
+) -> (Draft<'a>, Sightings) {
     let mut draft = Draft::new(facts, now);
-    let run = &intent.request.run;
     let mut submit = submit_ledger(facts, intent, "refused");
     submit.remarks = Some(message.trim().to_owned());
-    draft.replace(ledger::path(run, ledger::SUBMIT), ledger::json(&submit));
+    let path = ledger::path(&intent.request.run, ledger::SUBMIT);
+    draft.replace(path, ledger::json(&submit));
     let mut sightings = facts.sightings.clone();
     sightings.entries.remove(intent.request.token.as_str());
-    if limit {
-        note_limit(&mut sightings, &intent.queue_id, now);
-    } else {
-        let prompt = format!(
-            "{} was refused by the scheduler: {}",
-            intent.queue_id,
-            one_line(message)
-        );
-        let set_by = refusal_of(&intent.queue_id, &intent.request.script_sha256);
-        draft.ask(&prompt, &set_by);
-        draft.event("REFUSED", &prompt);
-    }
-    draft.sightings(&sightings);
-    draft.file(layout::intent(run), FileEdit::Remove);
-    draft.finish(format!(
-        "{} was refused{}",
-        intent.queue_id,
-        if limit { " by a limit; it waits" } else { "" }
-    ))
+    (draft, sightings)
 }
 
 fn note_limit(sightings: &mut Sightings, item: &QueueId, now: Timestamp) {

@@ -4,7 +4,7 @@
 use ralph_docs::error::{DocError, DocErrorCode};
 use ralph_docs::{debugging, projects, queue, todo};
 
-use super::{Finding, ProjectFiles};
+use super::{Finding, Findings, ProjectFiles, Severity};
 use crate::store::layout::{DEBUGGING, QUEUE, TODO};
 
 /// What finds the problems of a document's text.
@@ -19,19 +19,25 @@ pub(super) const DOCUMENTS: [(&str, Problems); 3] = [
 
 /// What a person should mend in a document: most often a name that two entries share, which is why neither of
 /// them can be edited.
-pub(super) fn check(path: &str, text: &str, problems: Problems, findings: &mut Vec<Finding>) {
-    findings.extend(problems(text).iter().map(|problem| finding(path, problem)));
+pub(super) fn check(text: &str, problems: Problems, findings: &mut Findings<'_>) {
+    for problem in problems(text) {
+        tell(&problem, findings);
+    }
 }
 
 /// What may be tasks of the todo list and is not read as any.
-pub(super) fn unread_tasks(text: &str) -> Option<Finding> {
-    let first = todo::strays(text).into_iter().next()?;
+pub(super) fn unread_tasks(text: &str, findings: &mut Findings<'_>) {
+    let Some(first) = todo::strays(text).into_iter().next() else {
+        return;
+    };
     let message = format!("`{}` may be a task and is not read as one", first.text);
     let fix = "Write each as `- [ ] (T1) text` below `## Ready`, or put it below `## Completed` or `## Notes`.";
-    Some(Finding::warning(TODO, "not_a_task", message, fix).on_line(first.line))
+    findings
+        .warning("not_a_task", message, fix)
+        .on_line(first.line);
 }
 
-fn finding(path: &str, problem: &DocError) -> Finding {
+fn tell(problem: &DocError, findings: &mut Findings<'_>) {
     let (code, fix) = match problem.code {
         DocErrorCode::Ambiguous => (
             "ambiguous_name",
@@ -47,11 +53,7 @@ fn finding(path: &str, problem: &DocError) -> Finding {
         ),
     };
     let message = problem.detail.trim_end_matches('.');
-    let found = Finding::warning(path, code, message, fix);
-    match problem.line {
-        Some(line) => found.on_line(line),
-        None => found,
-    }
+    findings.warning(code, message, fix).line = problem.line;
 }
 
 /// Whether the list of projects names this one, where there is a list. To list it again would change nothing then.
@@ -61,5 +63,14 @@ pub(super) fn listed(project: &ProjectFiles) -> Option<Finding> {
     let edits = projects::register(list, slug, "").ok()?;
     let message = format!("the list of projects does not name `{slug}`");
     let fix = "Add a line for it, so that people find it.";
-    (!edits.is_empty()).then(|| Finding::warning("../PROJECTS.md", "not_listed", message, fix))
+    let unlisted = || {
+        Finding::new(
+            Severity::Warning,
+            "../PROJECTS.md",
+            "not_listed",
+            message,
+            fix,
+        )
+    };
+    (!edits.is_empty()).then(unlisted)
 }

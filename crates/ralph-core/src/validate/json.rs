@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::Finding;
+use super::Findings;
 use crate::error::Coded as _;
 use crate::pipeline::PipelineError;
 use crate::pipeline::fault::{Fault, FaultKind};
@@ -15,7 +15,6 @@ use crate::pipeline::tree::{Node, NodeId, Tree, decode};
 /// A parsed file whose root is an object.
 #[derive(Debug)]
 pub(super) struct Document<'a> {
-    pub(super) path: &'a str,
     text: &'a str,
     lines: Lines,
     tree: Tree,
@@ -29,28 +28,34 @@ pub(super) struct Value<'d> {
 }
 
 impl<'a> Document<'a> {
-    /// Parses strictly.
-    pub(super) fn parse(path: &'a str, text: &'a str) -> Result<Self, Box<Finding>> {
+    /// Parses strictly; a text that is no object is a finding.
+    pub(super) fn parse(text: &'a str, findings: &mut Findings<'_>) -> Option<Self> {
         // The tree tells of one duplicate key; all of them are found below.
-        let (tree, _) = Tree::parse(text).map_err(|fault| Box::new(corrupt(path, text, fault)))?;
+        let tree = match Tree::parse(text) {
+            Ok((tree, _)) => tree,
+            Err(fault) => {
+                corrupt(text, fault, findings);
+                return None;
+            }
+        };
         let document = Self {
-            path,
             text,
             lines: Lines::of(text.as_bytes()),
             tree,
         };
         let root = document.root();
         if root.node().kind == Kind::Object {
-            return Ok(document);
+            return Some(document);
         }
         let message = format!(
             "expected an object at the top of the file, found {}",
             root.kind()
         );
         let fix = "Restore the file from git, or start from a new project's file.";
-        Err(Box::new(
-            Finding::error(path, "not_an_object", message, fix).at(root.place()),
-        ))
+        findings
+            .error("not_an_object", message, fix)
+            .at(root.place());
+        None
     }
 
     /// The object at the top.
@@ -63,8 +68,7 @@ impl<'a> Document<'a> {
     }
 
     /// One finding for every key that an object has twice; other readers silently keep one of them (incident 3).
-    pub(super) fn duplicate_keys(&self) -> Vec<Finding> {
-        let mut findings = Vec::new();
+    pub(super) fn duplicate_keys(&self, findings: &mut Findings<'_>) {
         let mut open = vec![Tree::ROOT];
         while let Some(id) = open.pop() {
             let is_object = self.tree.node(id).kind == Kind::Object;
@@ -73,14 +77,13 @@ impl<'a> Document<'a> {
                 open.push(child);
                 let at = self.tree.node(child).key_start;
                 if is_object && let Some(first) = seen.insert(self.tree.key(self.text, child), at) {
-                    findings.push(self.duplicate(child, first));
+                    self.duplicate(child, first, findings);
                 }
             }
         }
-        findings
     }
 
-    fn duplicate(&self, member: NodeId, first: usize) -> Finding {
+    fn duplicate(&self, member: NodeId, first: usize, findings: &mut Findings<'_>) {
         let message = format!(
             "the key `{}` stands twice in one object, first on line {}",
             self.tree.key(self.text, member),
@@ -89,18 +92,13 @@ impl<'a> Document<'a> {
         let fix = "Merge both values into one; readers disagree about which of them counts.";
         let bytes = self.text.as_bytes();
         let place = self.lines.place(bytes, self.tree.node(member).key_start);
-        Finding::error(self.path, "duplicate_key", message, fix).at(place)
+        findings.error("duplicate_key", message, fix).at(place);
     }
 }
 
 impl<'d> Value<'d> {
     fn node(self) -> Node {
         self.document.tree.node(self.id)
-    }
-
-    /// The file that it is in.
-    pub(super) fn path(self) -> &'d str {
-        self.document.path
     }
 
     /// Where it starts.
@@ -188,12 +186,13 @@ impl<'d> Value<'d> {
 }
 
 /// Names the place of the mistake; for a comma before a closing bracket the comma itself (incidents 1 and 2).
-fn corrupt(path: &str, text: &str, fault: Fault) -> Finding {
+fn corrupt(text: &str, fault: Fault, findings: &mut Findings<'_>) {
     let place = Lines::of(text.as_bytes()).place(text.as_bytes(), fault.at);
     if fault.kind == FaultKind::TrailingComma {
         let message = "there is a comma before the closing bracket";
         let fix = "Remove the comma (`ralph validate --repair` does just that).";
-        return Finding::error(path, "trailing_comma", message, fix).at(place);
+        findings.error("trailing_comma", message, fix).at(place);
+        return;
     }
     let error = PipelineError::corrupt(text.as_bytes(), fault);
     let fix = error.hint().map(|hint| hint.0).unwrap_or_default();
@@ -204,5 +203,5 @@ fn corrupt(path: &str, text: &str, fault: Fault) -> Finding {
         } => format!("this is no JSON: expected {expected}, found {found}"),
         other => other.to_string(),
     };
-    Finding::error(path, "corrupt_json", message, &fix).at(place)
+    findings.error("corrupt_json", message, &fix).at(place);
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::documents::DOCUMENTS;
-use super::{Finding, ProjectFiles};
+use super::{Finding, ProjectFiles, Severity};
 use crate::store::layout::{CONFIGS, EXPERIMENTS, LOCK, PIPELINE, RUNS, SLURM_JOBS, SLURM_LOGS};
 
 /// The folders of the contract.
@@ -21,7 +21,8 @@ pub(super) fn check(project: &ProjectFiles) -> Vec<Finding> {
     let mut findings = Vec::new();
     if !exists(&project.names, PIPELINE) {
         let fix = "Make it with `ralph new`, or restore it from git.";
-        findings.push(Finding::error(
+        findings.push(Finding::new(
+            Severity::Error,
             PIPELINE,
             "missing_file",
             "the state file is missing",
@@ -31,7 +32,8 @@ pub(super) fn check(project: &ProjectFiles) -> Vec<Finding> {
     let documents = DOCUMENTS.iter().map(|(path, _)| *path);
     for path in documents.filter(|path| !exists(&project.names, path)) {
         let fix = "Make it; `ralph new` shows its sections.";
-        findings.push(Finding::warning(
+        findings.push(Finding::new(
+            Severity::Warning,
             path,
             "missing_file",
             "the document is missing",
@@ -39,7 +41,8 @@ pub(super) fn check(project: &ProjectFiles) -> Vec<Finding> {
         ));
     }
     for path in FOLDERS.iter().filter(|path| !exists(&project.names, path)) {
-        findings.push(Finding::warning(
+        findings.push(Finding::new(
+            Severity::Warning,
             path,
             "missing_folder",
             "the folder is missing",
@@ -49,7 +52,13 @@ pub(super) fn check(project: &ProjectFiles) -> Vec<Finding> {
     if project.lock_ignored == Some(false) {
         let message = "git does not ignore the lock, so another machine may get it by a pull";
         let fix = "Add `.state/lock*` to .gitignore, and `git rm --cached` what is tracked.";
-        findings.push(Finding::warning(LOCK, "lock_not_ignored", message, fix));
+        findings.push(Finding::new(
+            Severity::Warning,
+            LOCK,
+            "lock_not_ignored",
+            message,
+            fix,
+        ));
     }
     findings
 }

@@ -1,8 +1,9 @@
 //! The ledger of one run, `runs/<run_id>/submit.json`, by itself and against the state file (incident 16).
 
 use super::json::{Document, Value};
-use super::runs::{self, KnownRuns, Status, status};
-use super::{Finding, ProjectFiles};
+use super::runs::{self, KnownRuns};
+use super::{Findings, ProjectFiles};
+use crate::pipeline::RunStatus;
 use crate::pipeline::record::JOB_MEMBERS;
 
 /// The keys that every reader of a ledger needs, each with the other names in use.
@@ -24,9 +25,9 @@ pub(super) fn check(
     project: &ProjectFiles,
     document: &Document<'_>,
     known: Option<&KnownRuns>,
-    findings: &mut Vec<Finding>,
+    findings: &mut Findings<'_>,
 ) {
-    let (path, root) = (document.path, document.root());
+    let root = document.root();
     for names in KEYS {
         if names.iter().all(|name| root.member(name).is_none()) {
             let message = format!(
@@ -34,11 +35,11 @@ pub(super) fn check(
                 names.first().copied().unwrap_or_default()
             );
             let fix = "Add it, as far as it is known.";
-            findings.push(Finding::warning(path, "missing_key", message, fix));
+            findings.warning("missing_key", message, fix);
         }
     }
     runs::times(project, root, findings);
-    let folder = folder(path).unwrap_or_default();
+    let folder = folder(findings.path).unwrap_or_default();
     let id = root.member("run_id");
     if let Some((value, name)) = id
         .and_then(|value| Some((value, value.scalar()?)))
@@ -46,7 +47,9 @@ pub(super) fn check(
     {
         let message = format!("expected the folder's name `{folder}` in `run_id`, found `{name}`");
         let fix = "Rename the folder or correct the id; runs are found by it.";
-        findings.push(Finding::error(path, "wrong_run_id", message, fix).at(value.place()));
+        findings
+            .error("wrong_run_id", message, fix)
+            .at(value.place());
     }
     // Against a state file that cannot be read nothing is compared.
     if let Some(known) = known {
@@ -62,35 +65,30 @@ fn agreement(
     document: &Document<'_>,
     known: &KnownRuns,
     (run, has_end): (&str, bool),
-    findings: &mut Vec<Finding>,
+    findings: &mut Findings<'_>,
 ) {
     let root = document.root();
     let own = root.member("status").and_then(Value::scalar);
-    let own = own.map(|text| status(&text));
-    match (own, known.by_run.get(run)) {
-        (Some(Status::Live), Some(Status::Completed | Status::Failed | Status::OtherEnd))
-            if has_end => {}
-        (Some(Status::Live), Some(ended)) if !matches!(ended, Status::Live | Status::Unclear) => {
+    if own.and_then(|text| RunStatus::known(&text)) != Some(RunStatus::Live) {
+        return;
+    }
+    match known.by_run.get(run) {
+        Some(Some(status)) if !status.is_live() && !has_end => {
             let message =
                 "the ledger says that the run is live, the state file says that it has ended";
             let fix = "Write down how it ended, in `status` of this file.";
-            findings.push(Finding::warning(
-                document.path,
-                "ledger_disagrees",
-                message,
-                fix,
-            ));
+            findings.warning("ledger_disagrees", message, fix);
         }
         // The run may be recorded under another name, so its job is looked for too.
-        (Some(Status::Live), None) => {
-            let jobs = runs::jobs(root, &mut Vec::new());
+        None => {
+            let jobs = runs::jobs(root, &mut Findings::of(findings.path));
             if !jobs.iter().any(|job| known.jobs.contains(job)) {
                 let message =
                     "the ledger says that the run is live, and the state file does not know it";
                 let fix = "`ralph verify` puts a run of ralph's back; else record it in `active_runs`, or write down how it ended.";
-                findings.push(Finding::error(document.path, "untracked_run", message, fix));
+                findings.error("untracked_run", message, fix);
             }
         }
-        _ => {}
+        Some(_) => {}
     }
 }

@@ -85,14 +85,6 @@ impl Finding {
         }
     }
 
-    fn error(path: &str, code: &'static str, message: impl Into<String>, fix: &str) -> Self {
-        Self::new(Severity::Error, path, code, message, fix)
-    }
-
-    fn warning(path: &str, code: &'static str, message: impl Into<String>, fix: &str) -> Self {
-        Self::new(Severity::Warning, path, code, message, fix)
-    }
-
     /// Whether the project's state cannot be read because of it, so that nothing is done for the project.
     #[must_use]
     pub fn is_corrupt_state(&self) -> bool {
@@ -108,15 +100,53 @@ impl Finding {
         self.path == PIPELINE && unreadable
     }
 
-    fn at(mut self, place: Place) -> Self {
+    fn at(&mut self, place: Place) {
         self.line = Some(place.line);
         self.column = Some(place.column);
-        self
     }
 
-    fn on_line(mut self, line: usize) -> Self {
+    fn on_line(&mut self, line: usize) {
         self.line = Some(line);
-        self
+    }
+}
+
+/// What the rules find in one file.
+struct Findings<'p> {
+    /// The file, relative to the project's folder.
+    path: &'p str,
+    all: Vec<Finding>,
+}
+
+impl<'p> Findings<'p> {
+    fn of(path: &'p str) -> Self {
+        let all = Vec::new();
+        Self { path, all }
+    }
+
+    fn error(&mut self, code: &'static str, message: impl Into<String>, fix: &str) -> &mut Finding {
+        self.add(Severity::Error, code, message, fix)
+    }
+
+    fn warning(
+        &mut self,
+        code: &'static str,
+        message: impl Into<String>,
+        fix: &str,
+    ) -> &mut Finding {
+        self.add(Severity::Warning, code, message, fix)
+    }
+
+    fn add(
+        &mut self,
+        severity: Severity,
+        code: &'static str,
+        message: impl Into<String>,
+        fix: &str,
+    ) -> &mut Finding {
+        let finding = Finding::new(severity, self.path, code, message, fix);
+        let place = self.all.len();
+        self.all.push(finding);
+        &mut self.all[place]
     }
 }
 
@@ -153,46 +183,47 @@ pub fn is_checked(path: &str) -> bool {
 /// Everything that is wrong with a project, by file and line.
 #[must_use]
 pub fn check_project(project: &ProjectFiles) -> Vec<Finding> {
-    let mut findings = layout::check(project);
-    let state = open(project, PIPELINE, &mut findings);
+    let mut all = layout::check(project);
+    let mut findings = Findings::of(PIPELINE);
+    let state = open(project, &mut findings);
     let known = state.map(|document| state::check(project, &document, &mut findings));
+    all.append(&mut findings.all);
     for path in project.files.keys() {
+        let mut findings = Findings::of(path);
         if ledger::is_ledger(path) {
-            if let Some(document) = open(project, path, &mut findings) {
+            if let Some(document) = open(project, &mut findings) {
                 ledger::check(project, &document, known.as_ref(), &mut findings);
             }
         } else if path.ends_with(".sbatch")
-            && let Some(text) = text(project, path, &mut findings)
+            && let Some(text) = text(project, &mut findings)
         {
-            findings.extend(check_script(path, text, &project.slug, &project.names));
+            findings
+                .all
+                .extend(check_script(path, text, &project.slug, &project.names));
         }
+        all.append(&mut findings.all);
     }
     for (path, problems) in DOCUMENTS {
-        let Some(text) = text(project, path, &mut findings) else {
-            continue;
-        };
-        documents::check(path, text, problems, &mut findings);
-        if path == QUEUE {
-            queue::check(project, text, &mut findings);
+        let mut findings = Findings::of(path);
+        if let Some(text) = text(project, &mut findings) {
+            documents::check(text, problems, &mut findings);
+            match path {
+                QUEUE => queue::check(project, text, &mut findings),
+                TODO => documents::unread_tasks(text, &mut findings),
+                _ => {}
+            }
         }
-        if path == TODO {
-            findings.extend(documents::unread_tasks(text));
-        }
+        all.append(&mut findings.all);
     }
-    findings.extend(documents::listed(project));
-    fold(findings)
+    all.extend(documents::listed(project));
+    fold(all)
 }
 
 /// A file's text, or the finding that there is none.
-fn text<'a>(project: &'a ProjectFiles, path: &str, findings: &mut Vec<Finding>) -> Option<&'a str> {
-    let Some(bytes) = project.files.get(path)? else {
+fn text<'a>(project: &'a ProjectFiles, findings: &mut Findings<'_>) -> Option<&'a str> {
+    let Some(bytes) = project.files.get(findings.path)? else {
         let message = "the file exists and cannot be read";
-        findings.push(Finding::error(
-            path,
-            "unreadable",
-            message,
-            "Check its mode and owner.",
-        ));
+        findings.error("unreadable", message, "Check its mode and owner.");
         return None;
     };
     match std::str::from_utf8(bytes) {
@@ -201,28 +232,16 @@ fn text<'a>(project: &'a ProjectFiles, path: &str, findings: &mut Vec<Finding>) 
             let place = Lines::of(bytes).place(bytes, error.valid_up_to());
             let message = "expected UTF-8, found another byte";
             let fix = "Write the file as UTF-8.";
-            findings.push(Finding::error(path, "invalid_utf8", message, fix).at(place));
+            findings.error("invalid_utf8", message, fix).at(place);
             None
         }
     }
 }
 
-fn open<'a>(
-    project: &'a ProjectFiles,
-    path: &'a str,
-    findings: &mut Vec<Finding>,
-) -> Option<Document<'a>> {
-    let text = text(project, path, findings)?;
-    match Document::parse(path, text) {
-        Ok(document) => {
-            findings.extend(document.duplicate_keys());
-            Some(document)
-        }
-        Err(finding) => {
-            findings.push(*finding);
-            None
-        }
-    }
+fn open<'a>(project: &'a ProjectFiles, findings: &mut Findings<'_>) -> Option<Document<'a>> {
+    let document = Document::parse(text(project, findings)?, findings)?;
+    document.duplicate_keys(findings);
+    Some(document)
 }
 
 /// Sorts, and lists only the first few of many findings of one kind in one file.

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use ralph_docs::queue::{self, QueueItem, QueueSection, is_same_id};
 
 use super::layout::exists;
-use super::{Finding, ProjectFiles};
-use crate::store::layout::{QUEUE, SLURM_JOBS};
+use super::{Findings, ProjectFiles};
+use crate::store::layout::SLURM_JOBS;
 
 /// The script that an item names; `None` where it names none.
 #[must_use]
@@ -231,7 +231,7 @@ pub(crate) fn is_called_after(name: &str, id: &str) -> bool {
 }
 
 /// Follows READY items to their files: the others have been submitted, or are not meant to be.
-pub(super) fn check(project: &ProjectFiles, text: &str, findings: &mut Vec<Finding>) {
+pub(super) fn check(project: &ProjectFiles, text: &str, findings: &mut Findings<'_>) {
     let strays = queue::strays(text);
     if let Some(first) = strays.first() {
         let message = match strays.len() {
@@ -258,7 +258,9 @@ pub(super) fn check(project: &ProjectFiles, text: &str, findings: &mut Vec<Findi
                 "Write each as `### Q-001: title` with its fields below, or move it to another section."
             }
         };
-        findings.push(Finding::error(QUEUE, "not_an_item", message, fix).on_line(first.line));
+        findings
+            .error("not_an_item", message, fix)
+            .on_line(first.line);
     }
     let items = items_of(text, project.slug.as_str());
     for item in items
@@ -268,7 +270,9 @@ pub(super) fn check(project: &ProjectFiles, text: &str, findings: &mut Vec<Findi
         if let Err(why) = script_of(item, &items, &project.names) {
             let message = format!("`{}` is READY and {why}", item.id);
             let fix = "Write the script, or correct the item's `- Script:` line.";
-            findings.push(Finding::error(QUEUE, "missing_script", message, fix).on_line(item.line));
+            findings
+                .error("missing_script", message, fix)
+                .on_line(item.line);
         }
         if let Some(config) = named_config(item).filter(|path| !exists(&project.names, path)) {
             let message = format!(
@@ -276,7 +280,9 @@ pub(super) fn check(project: &ProjectFiles, text: &str, findings: &mut Vec<Findi
                 item.id
             );
             let fix = "Write the file and commit it, or correct the item's `- Config:` line.";
-            findings.push(Finding::error(QUEUE, "missing_config", message, fix).on_line(item.line));
+            findings
+                .error("missing_config", message, fix)
+                .on_line(item.line);
         }
     }
 }

@@ -4,53 +4,18 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::json::{Document, Value};
-use super::{Finding, ProjectFiles};
+use super::{Findings, ProjectFiles, Severity};
 use crate::id::JobId;
+use crate::pipeline::RunStatus;
 use crate::pipeline::lines::Place;
 use crate::pipeline::record::JOB_MEMBERS;
 use crate::time::{LooseTime, Timestamp};
 
-/// What a recorded status means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Status {
-    Live,
-    Completed,
-    Failed,
-    /// Cancelled, timed out, superseded or reverted.
-    OtherEnd,
-    /// A word or a sentence that is kept and not understood.
-    Unclear,
-}
-
-/// How statuses start, in lower case.
-const STATUSES: &[(&str, Status)] = &[
-    ("pending", Status::Live),
-    ("running", Status::Live),
-    ("submitted", Status::Live),
-    ("queued", Status::Live),
-    ("completed", Status::Completed),
-    ("failed", Status::Failed),
-    ("cancelled", Status::OtherEnd),
-    ("timeout", Status::OtherEnd),
-    ("superseded", Status::OtherEnd),
-    ("reverted", Status::OtherEnd),
-    ("invalid", Status::OtherEnd),
-];
-
-/// Reads a status by its start: real ones go on with a reason, such as `failed (disk), fixed`.
-pub(super) fn status(text: &str) -> Status {
-    let text = text.trim().to_lowercase();
-    STATUSES
-        .iter()
-        .find(|(word, _)| text.starts_with(word))
-        .map_or(Status::Unclear, |(_, status)| *status)
-}
-
 /// What the state file knows, for comparing the ledgers with it.
 #[derive(Debug, Default)]
 pub(super) struct KnownRuns {
-    /// The status of each run id.
-    pub(super) by_run: BTreeMap<String, Status>,
+    /// What the status of each run id says; `None` for words that are kept and not understood.
+    pub(super) by_run: BTreeMap<String, Option<RunStatus>>,
     /// All job ids, as written.
     pub(super) jobs: BTreeSet<String>,
 }
@@ -60,7 +25,7 @@ struct Run {
     list: &'static str,
     id: Option<String>,
     jobs: Vec<String>,
-    status: Option<Status>,
+    status: Option<RunStatus>,
     at: Place,
 }
 
@@ -83,7 +48,7 @@ const ENOUGH_IDS: usize = 5;
 pub(super) fn check(
     project: &ProjectFiles,
     document: &Document<'_>,
-    findings: &mut Vec<Finding>,
+    findings: &mut Findings<'_>,
 ) -> KnownRuns {
     let mut all = Vec::new();
     for list in ["active_runs", "completed_runs"] {
@@ -92,14 +57,16 @@ pub(super) fn check(
             all.extend(run(project, list, value, findings));
         }
     }
-    placed(document.path, &all, findings);
-    unique(document.path, &all, findings);
-    in_line(document.path, &all, findings);
+    placed(&all, findings);
+    unique(&all, findings);
+    in_line(&all, findings);
     let mut known = KnownRuns::default();
     for run in &all {
         known.jobs.extend(run.jobs.iter().cloned());
-        if let (Some(id), Some(status)) = (&run.id, run.status) {
-            known.by_run.insert(id.clone(), status);
+        if let Some(id) = &run.id {
+            // As a dispatch takes it: whatever is in this list and is not known to have ended is asked about.
+            let live = (run.list == "active_runs").then_some(RunStatus::Live);
+            known.by_run.insert(id.clone(), run.status.or(live));
         }
     }
     known
@@ -110,13 +77,13 @@ fn run(
     project: &ProjectFiles,
     list: &'static str,
     value: Value<'_>,
-    findings: &mut Vec<Finding>,
+    findings: &mut Findings<'_>,
 ) -> Option<Run> {
-    let (path, at) = (value.path(), value.place());
+    let at = value.place();
     if !value.is_object() {
         let message = format!("expected an object in `{list}`, found {}", value.kind());
         let fix = "Write the run as an object with `run_id`, `job_id` and `status`.";
-        findings.push(Finding::error(path, "run_not_an_object", message, fix).at(at));
+        findings.error("run_not_an_object", message, fix).at(at);
         return None;
     }
     times(project, value, findings);
@@ -132,7 +99,7 @@ fn run(
         if active && value.member(key).is_none() && !aliased {
             let message = format!("a run in `{list}` has no `{key}`");
             let fix = "Add it; it is part of the contract for live runs.";
-            findings.push(Finding::warning(path, "missing_run_key", message, fix).at(at));
+            findings.warning("missing_run_key", message, fix).at(at);
         }
     }
     if let Some(id) = id.as_deref().filter(|_| active) {
@@ -140,20 +107,20 @@ fn run(
         if !project.names.contains(&ledger) {
             let message = format!("the run `{id}` has no ledger `{ledger}`");
             let fix = "Write the ledger; it is how a lost record is found again.";
-            findings.push(Finding::warning(path, "run_without_ledger", message, fix).at(at));
+            findings.warning("run_without_ledger", message, fix).at(at);
         }
     }
     Some(Run {
         list,
         id,
         jobs: jobs(value, findings),
-        status: text("status").map(|text| status(&text)),
+        status: text("status").and_then(|text| RunStatus::known(&text)),
         at,
     })
 }
 
 /// The job ids of a run: a number, a text, a list in one text, or a list.
-pub(super) fn jobs(run: Value<'_>, findings: &mut Vec<Finding>) -> Vec<String> {
+pub(super) fn jobs(run: Value<'_>, findings: &mut Findings<'_>) -> Vec<String> {
     let mut found = Vec::new();
     for (key, value) in run
         .members()
@@ -171,10 +138,9 @@ pub(super) fn jobs(run: Value<'_>, findings: &mut Vec<Finding>) -> Vec<String> {
             } else if PLACEHOLDERS.contains(&word.to_lowercase().as_str()) {
                 let message = format!("`{key}` is the placeholder `{word}`");
                 let fix = "Write null until the scheduler has given an id.";
-                findings.push(
-                    Finding::warning(run.path(), "placeholder_job_id", message, fix)
-                        .at(value.place()),
-                );
+                findings
+                    .warning("placeholder_job_id", message, fix)
+                    .at(value.place());
             } else {
                 let shown: String = word.chars().take(60).collect();
                 let message = format!(
@@ -182,10 +148,9 @@ pub(super) fn jobs(run: Value<'_>, findings: &mut Vec<Finding>) -> Vec<String> {
                 );
                 let fix =
                     "Take the id from the scheduler's answer; an id is never typed or computed.";
-                findings.push(
-                    Finding::error(run.path(), "implausible_job_id", message, fix)
-                        .at(value.place()),
-                );
+                findings
+                    .error("implausible_job_id", message, fix)
+                    .at(value.place());
             }
         }
     }
@@ -193,21 +158,25 @@ pub(super) fn jobs(run: Value<'_>, findings: &mut Vec<Finding>) -> Vec<String> {
 }
 
 /// A run in the wrong list.
-fn placed(path: &str, runs: &[Run], findings: &mut Vec<Finding>) {
+fn placed(runs: &[Run], findings: &mut Findings<'_>) {
     for run in runs {
         let name = run.id.as_deref().unwrap_or("without an id");
         match (run.list, run.status) {
-            ("active_runs", Some(Status::Completed | Status::Failed | Status::OtherEnd)) => {
+            ("active_runs", Some(status)) if !status.is_live() => {
                 let message = format!("the run {name} has ended and still stands in `active_runs`");
                 let fix = "The next verification moves it to `completed_runs`.";
-                findings.push(Finding::warning(path, "ended_run_active", message, fix).at(run.at));
+                findings
+                    .warning("ended_run_active", message, fix)
+                    .at(run.at);
             }
-            ("completed_runs", Some(Status::Live)) => {
+            ("completed_runs", Some(RunStatus::Live)) => {
                 let message = format!(
                     "the run {name} is live and stands in `completed_runs`, where nobody polls it"
                 );
                 let fix = "Move it to `active_runs`, or record how it ended.";
-                findings.push(Finding::error(path, "live_run_completed", message, fix).at(run.at));
+                findings
+                    .error("live_run_completed", message, fix)
+                    .at(run.at);
             }
             _ => {}
         }
@@ -216,9 +185,9 @@ fn placed(path: &str, runs: &[Run], findings: &mut Vec<Finding>) {
 
 /// A run that is recorded twice, and a job with two ends. A run is known by its id and its jobs together, because
 /// a second attempt may keep the id.
-fn unique(path: &str, runs: &[Run], findings: &mut Vec<Finding>) {
+fn unique(runs: &[Run], findings: &mut Findings<'_>) {
     let mut seen: BTreeMap<(&str, &[String]), &Run> = BTreeMap::new();
-    let mut ends: BTreeMap<&str, Status> = BTreeMap::new();
+    let mut ends: BTreeMap<&str, RunStatus> = BTreeMap::new();
     for run in runs {
         if let Some(id) = run.id.as_deref()
             && let Some(first) = seen.insert((id, &run.jobs), run)
@@ -236,11 +205,12 @@ fn unique(path: &str, runs: &[Run], findings: &mut Vec<Finding>) {
             };
             let message = format!("{message}, first on line {}", first.at.line);
             findings
-                .push(Finding::error(path, code, message, "Keep the one that is true.").at(run.at));
+                .error(code, message, "Keep the one that is true.")
+                .at(run.at);
         }
         let ended = run
             .status
-            .filter(|status| matches!(status, Status::Completed | Status::Failed));
+            .filter(|status| matches!(status, RunStatus::Completed | RunStatus::Failed));
         for job in &run.jobs {
             let Some(status) = ended else { continue };
             if ends
@@ -249,14 +219,14 @@ fn unique(path: &str, runs: &[Run], findings: &mut Vec<Finding>) {
             {
                 let message = format!("the job {job} is recorded as failed and as completed");
                 let fix = "Ask accounting how it ended, and correct the wrong record.";
-                findings.push(Finding::error(path, "two_ends", message, fix).at(run.at));
+                findings.error("two_ends", message, fix).at(run.at);
             }
         }
     }
 }
 
 /// An id with more digits than all others was probably typed (incident 6).
-fn in_line(path: &str, runs: &[Run], findings: &mut Vec<Finding>) {
+fn in_line(runs: &[Run], findings: &mut Findings<'_>) {
     let digits = |job: &str| job.bytes().take_while(u8::is_ascii_digit).count();
     let lengths: Vec<usize> = runs
         .iter()
@@ -272,42 +242,41 @@ fn in_line(path: &str, runs: &[Run], findings: &mut Vec<Finding>) {
         for job in run.jobs.iter().filter(|job| digits(job) == longest) {
             let message = format!("the job id {job} has more digits than all {others} others");
             let fix = "Compare it with the scheduler's record.";
-            findings.push(Finding::warning(path, "job_id_out_of_line", message, fix).at(run.at));
+            findings
+                .warning("job_id_out_of_line", message, fix)
+                .at(run.at);
         }
     }
 }
 
 /// Every time of an object: readable, and not in the future unless it says when to look again (incident 7).
-pub(super) fn times(project: &ProjectFiles, object: Value<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn times(project: &ProjectFiles, object: Value<'_>, findings: &mut Findings<'_>) {
     for (key, value) in object.members() {
         let is_time = key.ends_with("_at") || matches!(&*key, "ts" | "date" | "next_poll_after");
         if !is_time || value.is_null() {
             continue;
         }
-        let (path, at) = (value.path(), value.place());
+        let at = value.place();
         let Some(text) = value.text() else {
             let message = format!("expected a time in `{key}`, found {}", value.kind());
-            findings.push(
-                Finding::warning(
-                    path,
+            findings
+                .warning(
                     "unreadable_time",
                     message,
                     "Write it as `2026-01-31T12:00:00Z`.",
                 )
-                .at(at),
-            );
+                .at(at);
             continue;
         };
         if let Some((code, what)) = complaint(&text, &key, project) {
             let shown: String = text.chars().take(60).collect();
             let message = format!("`{key}` is `{shown}`, {what}");
-            let finding = if code == "invented_time" {
-                Finding::error
-            } else {
-                Finding::warning
+            let severity = match code {
+                "invented_time" => Severity::Error,
+                _ => Severity::Warning,
             };
             let fix = "Take times from the clock or from accounting, in UTC; write null until one is known.";
-            findings.push(finding(path, code, message, fix).at(at));
+            findings.add(severity, code, message, fix).at(at);
         }
     }
 }

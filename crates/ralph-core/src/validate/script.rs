@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::layout::exists;
-use super::{Finding, Severity};
+use super::{Finding, Findings, Severity};
 use crate::id::Slug;
 use crate::sbatch::{self, Directive, Fault};
 
@@ -12,47 +12,39 @@ use crate::sbatch::{self, Directive, Fault};
 #[must_use]
 pub fn check_script(path: &str, text: &str, slug: &Slug, names: &BTreeSet<String>) -> Vec<Finding> {
     let directives = sbatch::parse(text);
-    let mut findings = Vec::new();
-    shape(path, text, &mut findings);
-    stray_directives(path, text, &mut findings);
-    faults(path, text, &mut findings);
-    values(path, &directives, &mut findings);
-    log_files(path, &directives, slug, names, &mut findings);
-    commands(path, text, &directives, &mut findings);
-    findings
+    let mut findings = Findings::of(path);
+    shape(text, &mut findings);
+    stray_directives(text, &mut findings);
+    faults(text, &mut findings);
+    values(&directives, &mut findings);
+    log_files(&directives, slug, names, &mut findings);
+    commands(text, &directives, &mut findings);
+    findings.all
 }
 
 /// What `sbatch` refuses before it looks at any option.
-fn shape(path: &str, text: &str, findings: &mut Vec<Finding>) {
+fn shape(text: &str, findings: &mut Findings<'_>) {
     if !text.starts_with("#!") {
         let message = "expected `#!` and a shell on the first line";
-        findings.push(
-            Finding::error(
-                path,
-                "no_shell",
-                message,
-                "Start the script with `#!/bin/bash`.",
-            )
-            .on_line(1),
-        );
+        findings
+            .error("no_shell", message, "Start the script with `#!/bin/bash`.")
+            .on_line(1);
     }
     if let Some(line) = text.split('\n').position(|line| line.ends_with('\r')) {
         let message = "the line ends as on DOS, which the scheduler refuses";
-        findings.push(
-            Finding::error(
-                path,
+        findings
+            .error(
                 "dos_line_ends",
                 message,
                 "Convert the file (`sed -i 's/\\r$//'`).",
             )
-            .on_line(line + 1),
-        );
+            .on_line(line + 1);
     }
 }
 
 /// Lines that look like directives and are none.
 /// They cost nothing at submission; the job then runs with defaults that nobody meant.
-fn stray_directives(path: &str, text: &str, findings: &mut Vec<Finding>) {
+fn stray_directives(text: &str, findings: &mut Findings<'_>) {
     let first_command = sbatch::first_command(text).unwrap_or(usize::MAX);
     for (line, number) in text.lines().zip(1..) {
         let bare = line.trim_start().trim_start_matches('#').trim_start();
@@ -73,12 +65,14 @@ fn stray_directives(path: &str, text: &str, findings: &mut Vec<Finding>) {
             ),
             _ => continue,
         };
-        findings.push(Finding::warning(path, "not_a_directive", message, fix).on_line(number));
+        findings
+            .warning("not_a_directive", message, fix)
+            .on_line(number);
     }
 }
 
 /// Lines of directives that `sbatch` cannot read.
-fn faults(path: &str, text: &str, findings: &mut Vec<Finding>) {
+fn faults(text: &str, findings: &mut Findings<'_>) {
     for (fault, line) in sbatch::faults(text) {
         let (severity, code, message, fix) = match fault {
             Fault::NoOption(word) => (
@@ -107,13 +101,13 @@ fn faults(path: &str, text: &str, findings: &mut Vec<Finding>) {
                 "Look its name up in the manual of the cluster's version.",
             ),
         };
-        findings.push(Finding::new(severity, path, code, message, fix).on_line(line));
+        findings.add(severity, code, message, fix).on_line(line);
     }
 }
 
 /// The values of directives that can be judged without knowing the site; what a partition allows is a policy
 /// of the configuration and belongs to the preflight.
-fn values(path: &str, directives: &[Directive], findings: &mut Vec<Finding>) {
+fn values(directives: &[Directive], findings: &mut Findings<'_>) {
     for directive in directives {
         let value = directive.value.as_deref().unwrap_or_default();
         let (severity, code, message, fix) = match directive.option.as_str() {
@@ -158,7 +152,9 @@ fn values(path: &str, directives: &[Directive], findings: &mut Vec<Finding>) {
             ),
             _ => continue,
         };
-        findings.push(Finding::new(severity, path, code, message, fix).on_line(directive.line));
+        findings
+            .add(severity, code, message, fix)
+            .on_line(directive.line);
     }
     // The default open mode is truncation, so the evidence of the first attempt is gone.
     let requeue = sbatch::last(directives, "requeue");
@@ -167,7 +163,8 @@ fn values(path: &str, directives: &[Directive], findings: &mut Vec<Finding>) {
         let message = "a requeued job overwrites its log";
         let fix = "Add `#SBATCH --open-mode=append`.";
         findings
-            .push(Finding::warning(path, "log_overwritten", message, fix).on_line(requeue.line));
+            .warning("log_overwritten", message, fix)
+            .on_line(requeue.line);
     }
 }
 
@@ -186,11 +183,10 @@ fn export_is_cut(value: &str) -> bool {
 
 /// Where the logs go: into a folder that exists, and each job into a file of its own.
 fn log_files(
-    path: &str,
     directives: &[Directive],
     slug: &Slug,
     names: &BTreeSet<String>,
-    findings: &mut Vec<Finding>,
+    findings: &mut Findings<'_>,
 ) {
     let in_array = sbatch::last(directives, "array").is_some();
     for option in ["output", "error"] {
@@ -204,7 +200,9 @@ fn log_files(
                  leaves no log"
             );
             let fix = "Make the folder, or name one that exists, such as slurm/logs.";
-            findings.push(Finding::error(path, "no_log_folder", message, fix).on_line(found.line));
+            findings
+                .error("no_log_folder", message, fix)
+                .on_line(found.line);
         }
         if is_shared(pattern, in_array) {
             let message = format!(
@@ -216,7 +214,8 @@ fn log_files(
                 "Use `%j` in the name."
             };
             findings
-                .push(Finding::warning(path, "shared_log_file", message, fix).on_line(found.line));
+                .warning("shared_log_file", message, fix)
+                .on_line(found.line);
         }
     }
 }
@@ -251,19 +250,18 @@ fn is_shared(pattern: &str, in_array: bool) -> bool {
 
 /// The commands: do they stop at the first failure, and can the shell read them?
 /// Textual on purpose: a false alarm costs one line of output, a missed one costs a night of a GPU.
-fn commands(path: &str, text: &str, directives: &[Directive], findings: &mut Vec<Finding>) {
+fn commands(text: &str, directives: &[Directive], findings: &mut Findings<'_>) {
     if is_for_another_program(text) {
         return;
     }
     let shell = ShellOptions::of(text);
     if !shell.errexit {
         let message = "nothing stops the script at a failed command, so the job may report success";
-        findings.push(Finding::warning(
-            path,
+        findings.warning(
             "no_errexit",
             message,
             "Start the commands with `set -euo pipefail`.",
-        ));
+        );
     }
     let array = sbatch::last(directives, "array").is_some();
     for (line, number) in text.lines().zip(1..) {
@@ -272,36 +270,31 @@ fn commands(path: &str, text: &str, directives: &[Directive], findings: &mut Vec
         }
         if !shell.pipefail && line.contains("| tee ") {
             let message = "the exit code of `tee` hides that of the program";
-            findings.push(
-                Finding::warning(path, "exit_code_lost", message, "Add `set -o pipefail`.")
-                    .on_line(number),
-            );
+            findings
+                .warning("exit_code_lost", message, "Add `set -o pipefail`.")
+                .on_line(number);
         }
         if apostrophe_in_expansion(line) {
             let message = "an apostrophe inside `${…}` opens a quotation, and the shell cannot read the script";
-            findings.push(
-                Finding::error(
-                    path,
+            findings
+                .error(
                     "apostrophe_in_expansion",
                     message,
                     "Reword the text without an apostrophe.",
                 )
-                .on_line(number),
-            );
+                .on_line(number);
         }
         if !array && line.contains("SLURM_ARRAY_TASK_ID") && !line.contains("SLURM_ARRAY_TASK_ID:")
         {
             let message =
                 "SLURM_ARRAY_TASK_ID is only set in an array, and the script asks for none";
-            findings.push(
-                Finding::warning(
-                    path,
+            findings
+                .warning(
                     "no_array",
                     message,
                     "Add `#SBATCH --array`, or give the variable a default.",
                 )
-                .on_line(number),
-            );
+                .on_line(number);
         }
     }
 }

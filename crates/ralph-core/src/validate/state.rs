@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 
 use super::json::{Document, Value};
-use super::runs::{self, KnownRuns, Status};
-use super::{Finding, ProjectFiles};
+use super::runs::{self, KnownRuns};
+use super::{Findings, ProjectFiles, Severity};
 use crate::phase::Phase;
-use crate::pipeline::FORMAT;
+use crate::pipeline::{FORMAT, RunStatus};
 
 /// The keys of the contract and what they should be.
 const KEYS: &[(&str, &[&str])] = &[
@@ -28,7 +28,7 @@ const OPTIONAL: &[(&str, &[&str])] = &[
 pub(super) fn check(
     project: &ProjectFiles,
     document: &Document<'_>,
-    findings: &mut Vec<Finding>,
+    findings: &mut Findings<'_>,
 ) -> KnownRuns {
     keys(document, findings);
     format(document, findings);
@@ -44,7 +44,7 @@ pub(super) fn check(
 }
 
 /// Keys that are missing are warnings only, because nearly all real files miss some and are read all the same.
-fn keys(document: &Document<'_>, findings: &mut Vec<Finding>) {
+fn keys(document: &Document<'_>, findings: &mut Findings<'_>) {
     for (key, expected) in KEYS.iter().chain(OPTIONAL) {
         let Some(value) = document.root().member(key) else {
             if OPTIONAL.iter().any(|(optional, _)| optional == key) {
@@ -52,7 +52,7 @@ fn keys(document: &Document<'_>, findings: &mut Vec<Finding>) {
             }
             let message = format!("the key `{key}` is missing");
             let fix = "Add it; `ralph new` shows a complete file.";
-            findings.push(Finding::warning(document.path, "missing_key", message, fix));
+            findings.warning("missing_key", message, fix);
             continue;
         };
         let found = value.kind();
@@ -65,17 +65,18 @@ fn keys(document: &Document<'_>, findings: &mut Vec<Finding>) {
         );
         let fix = "Correct the value; older readers stop at it.";
         let readable = found == "null" || matches!(*key, "needs_user_input" | "slurm_wait");
-        let finding = if readable {
-            Finding::warning
-        } else {
-            Finding::error
+        let severity = match readable {
+            true => Severity::Warning,
+            false => Severity::Error,
         };
-        findings.push(finding(document.path, "wrong_type", message, fix).at(value.place()));
+        findings
+            .add(severity, "wrong_type", message, fix)
+            .at(value.place());
     }
 }
 
 /// A file of a newer version is read and never written, so that no step of the project can be recorded.
-fn format(document: &Document<'_>, findings: &mut Vec<Finding>) {
+fn format(document: &Document<'_>, findings: &mut Findings<'_>) {
     let nested = document.root().member("ralph");
     let named = [
         document.root().member("schema_version"),
@@ -91,12 +92,13 @@ fn format(document: &Document<'_>, findings: &mut Vec<Finding>) {
         let fix =
             "Use the newer version of ralph that wrote the file; this one does not change it.";
         findings
-            .push(Finding::error(document.path, "newer_format", message, fix).at(value.place()));
+            .error("newer_format", message, fix)
+            .at(value.place());
     }
 }
 
 /// A copied state file keeps the name of the project it was copied from.
-fn project_name(project: &ProjectFiles, document: &Document<'_>, findings: &mut Vec<Finding>) {
+fn project_name(project: &ProjectFiles, document: &Document<'_>, findings: &mut Findings<'_>) {
     let Some(value) = document.root().member("project") else {
         return;
     };
@@ -107,12 +109,13 @@ fn project_name(project: &ProjectFiles, document: &Document<'_>, findings: &mut 
         );
         let fix = "Write the folder's name.";
         findings
-            .push(Finding::warning(document.path, "wrong_project", message, fix).at(value.place()));
+            .warning("wrong_project", message, fix)
+            .at(value.place());
     }
 }
 
 /// When the jobs are asked about next. A time in the past is normal there: it means now.
-fn waiting(project: &ProjectFiles, document: &Document<'_>, findings: &mut Vec<Finding>) {
+fn waiting(project: &ProjectFiles, document: &Document<'_>, findings: &mut Findings<'_>) {
     let Some(wait) = document.root().member("slurm_wait") else {
         return;
     };
@@ -123,14 +126,14 @@ fn waiting(project: &ProjectFiles, document: &Document<'_>, findings: &mut Vec<F
     {
         let message = "expected a number of seconds above zero in `poll_interval_seconds`";
         let fix = "Write seconds, such as 900; until then the default is used.";
-        findings.push(
-            Finding::warning(document.path, "wrong_interval", message, fix).at(value.place()),
-        );
+        findings
+            .warning("wrong_interval", message, fix)
+            .at(value.place());
     }
 }
 
 /// The log of what happened. Its order is not judged: two writers with different clocks are common.
-fn events(project: &ProjectFiles, document: &Document<'_>, findings: &mut Vec<Finding>) {
+fn events(project: &ProjectFiles, document: &Document<'_>, findings: &mut Findings<'_>) {
     let mut seen = BTreeSet::new();
     let events = document.root().member("events");
     for event in events.into_iter().flat_map(Value::elements) {
@@ -141,15 +144,15 @@ fn events(project: &ProjectFiles, document: &Document<'_>, findings: &mut Vec<Fi
         let message = format!("the event id `{id}` is used twice");
         if !seen.insert(id) {
             let fix = "Give the later event the next free number; events are only ever appended.";
-            findings.push(
-                Finding::warning(document.path, "duplicate_event", message, fix).at(event.place()),
-            );
+            findings
+                .warning("duplicate_event", message, fix)
+                .at(event.place());
         }
     }
 }
 
 /// The phase is one that the machine knows, and fits what runs.
-fn phase(document: &Document<'_>, known: &KnownRuns, findings: &mut Vec<Finding>) {
+fn phase(document: &Document<'_>, known: &KnownRuns, findings: &mut Findings<'_>) {
     let Some(value) = document.root().member("phase") else {
         return;
     };
@@ -157,7 +160,7 @@ fn phase(document: &Document<'_>, known: &KnownRuns, findings: &mut Vec<Finding>
     let live = known
         .by_run
         .values()
-        .filter(|status| **status == Status::Live)
+        .filter(|status| **status == Some(RunStatus::Live))
         .count();
     let phase = Phase::parse(&text);
     let (code, message, fix) = if !phase.is_canonical() {
@@ -187,5 +190,5 @@ fn phase(document: &Document<'_>, known: &KnownRuns, findings: &mut Vec<Finding>
     } else {
         return;
     };
-    findings.push(Finding::warning(document.path, code, message, fix).at(value.place()));
+    findings.warning(code, message, fix).at(value.place());
 }

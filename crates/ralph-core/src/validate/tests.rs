@@ -231,6 +231,19 @@ fn phases_and_live_runs_fit() {
 }
 
 #[test]
+fn a_run_has_ended_where_a_dispatch_takes_it_as_ended() {
+    let with =
+        |status: &str| CLEAN.replace("\"running\", \"job_id\"", &format!("{status}, \"job_id\""));
+    for live in ["null", "\"completed 3/8 tasks\"", "\"thinking\""] {
+        assert_eq!(codes(&with(live)), [""; 0], "{live}");
+    }
+    for ended in ["\"crashed\"", "\"OUT_OF_MEMORY\"", "\"done\""] {
+        let found = codes(&with(ended));
+        assert!(found.contains(&"ended_run_active"), "{ended}: {found:?}");
+    }
+}
+
+#[test]
 fn ledgers_are_compared_with_the_state() {
     let fixture = format!(
         "{CLEAN}//- runs/r2/submit.json\n{{\"run_id\": \"other\", \"job_id\": \"9\", \"status\": \"running\"}}\n//- runs/r3/submit.json\n{{,}}\n"

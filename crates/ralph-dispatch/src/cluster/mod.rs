@@ -8,7 +8,7 @@ mod submit;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ralph_core::backend::{BackendError, ClusterBackend, FetchRequest, Receipt, Stream};
+use ralph_core::backend::{BackendError, ClusterBackend, FetchRequest, LogPart, Receipt, Stream};
 use ralph_core::id::JobId;
 use ralph_core::job::{Finality, JobQuery, JobReport, JobState, Observation, Sighting};
 use ralph_core::settings::{self, ClusterKind};
@@ -287,9 +287,8 @@ async fn copy_log(
             job: number,
             token: Some(job.request.token.clone()),
             stream: Stream::Out,
-            offset: job.fetched,
+            part: LogPart::From(job.fetched),
             limit: PIECE,
-            from_end: false,
         };
         let Ok(report) = cluster.fetch(&request).await else {
             break Read::Part;

@@ -8,6 +8,7 @@ use ralph_core::crash_point;
 use ralph_core::digest::sha256;
 use ralph_core::error::Code;
 use ralph_core::id::{IdError, JobId};
+use ralph_core::project;
 use ralph_core::store::atomic;
 use ralph_core::time::Timestamp;
 use ralph_front::failure::Failure;
@@ -66,10 +67,7 @@ async fn submit_one(
 ) -> Result<JobId, Failure> {
     let layout = &bench.layout;
     let request = request(bench, record, knobs, arguments, script).await?;
-    let folder = layout
-        .cluster()
-        .join("projects")
-        .join(request.project.as_str());
+    let folder = project::folder(&layout.cluster(), &request.project);
     atomic::create_dir(&folder)?;
     let branch = request
         .variables

@@ -1,6 +1,6 @@
-# A piece of one log, found by the job's id. Arguments: project, job, token (or nothing), out or err, first byte,
-# most bytes, `end` when the last bytes are wanted.
-project=$1 job=$2 token=$3 stream=$4 offset=$5 limit=$6 from=$7
+# A piece of one log, found by the job's id. Arguments: project, job, token (or nothing), out or err, the first
+# byte or `end` for the last ones, most bytes.
+project=$1 job=$2 token=$3 stream=$4 offset=$5 limit=$6
 cd "$root" 2>/dev/null || { part missing printf '%s\n' "$root" && finish 0; }
 base=${job%%[_+]*}
 task=''
@@ -46,8 +46,8 @@ if ! { by_receipt || by_name; }; then
 fi
 case $found in /*) path=$found ;; *) path=$PWD/$found ;; esac
 size=$(wc -c <"$path") && size=$((size + 0)) || finish 1
+if [ "$offset" = end ]; then offset=$((size > limit ? size - limit : 0)); fi
 if [ "$offset" -gt "$size" ]; then offset=0; fi
-if [ "$from" = end ] && [ $((size - offset)) -gt "$limit" ]; then offset=$((size - limit)); fi
 part path printf '%s\n' "$path"
 part place printf '%s %s\n' "$size" "$offset"
 piece() { tail -c "+$((offset + 1))" "$path" | head -c "$limit"; }

@@ -893,9 +893,8 @@ async fn in_parts(site: &Site<'_>) {
         job: job.task(3),
         token: Some(array.token.clone()),
         stream: ralph_core::backend::Stream::Out,
-        offset: 0,
+        part: ralph_core::backend::LogPart::From(0),
         limit: 100,
-        from_end: false,
     };
     assert_eq!(backend.fetch(&log).await.unwrap().bytes, b"task 3\n");
     let het = request(&site.env, HETEROGENEOUS);

@@ -2,7 +2,7 @@
 
 use crate::shared::{accepted, query};
 use crate::site::{cluster, end, until};
-use ralph_core::backend::{ClusterBackend as _, FetchRequest, FoundBy, Receipt, Stream};
+use ralph_core::backend::{ClusterBackend as _, FetchRequest, FoundBy, LogPart, Receipt, Stream};
 use ralph_core::job::{ExitInfo, JobState, Sighting};
 
 const HELLO: &str = "#!/bin/bash\n#SBATCH --time=1 --mem=10M\n\nset -euo pipefail\n\
@@ -61,9 +61,8 @@ async fn a_job_from_its_submission_to_its_logs() {
                 job,
                 token: Some(request.token.clone()),
                 stream: Stream::Out,
-                offset: 0,
+                part: LogPart::From(0),
                 limit: 10_000,
-                from_end: false,
             })
             .await
             .unwrap();
@@ -82,9 +81,8 @@ async fn a_job_from_its_submission_to_its_logs() {
             job,
             token: None,
             stream: Stream::Err,
-            offset: 2,
+            part: LogPart::From(2),
             limit: 2,
-            from_end: false,
         };
         let piece = backend.fetch(&err).await.unwrap();
         assert_eq!(
@@ -93,8 +91,7 @@ async fn a_job_from_its_submission_to_its_logs() {
         );
         let last = backend
             .fetch(&FetchRequest {
-                offset: 0,
-                from_end: true,
+                part: LogPart::End,
                 ..err.clone()
             })
             .await

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use ralph_core::plan::rules::plural;
+use ralph_core::words::plural;
 use ralph_front::failure::Failure;
 use ralph_front::programs::find;
 use ralph_loop::assemble::{FOLDER, PLAN};

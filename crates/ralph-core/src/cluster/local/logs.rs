@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::backend::{FetchReport, FetchRequest, Stream};
 use crate::id::Slug;
 use crate::job::JobReport;
+use crate::project;
 
 /// The log that a report names. The master of an array has none; ask for a task.
 pub(super) fn path_of(report: &JobReport, stream: Stream) -> Option<PathBuf> {
@@ -27,7 +28,7 @@ pub(super) fn fetch(path: Option<&Path>, request: &FetchRequest) -> io::Result<F
     let mut report = FetchReport {
         path: path.map(|path| path.to_string_lossy().into_owned()),
         bytes: Vec::new(),
-        offset: request.offset,
+        offset: 0,
         size: None,
     };
     let Some(path) = path else {
@@ -40,22 +41,16 @@ pub(super) fn fetch(path: Option<&Path>, request: &FetchRequest) -> io::Result<F
     };
     let size = file.metadata()?.len();
     report.size = Some(size);
-    if report.offset > size {
-        // It was begun anew.
-        report.offset = 0;
-    }
-    if request.from_end {
-        report.offset = report.offset.max(size.saturating_sub(request.limit));
-    }
+    report.offset = request.part.begins(size, request.limit);
     file.seek(SeekFrom::Start(report.offset))?;
     file.take(request.limit).read_to_end(&mut report.bytes)?;
     Ok(report)
 }
 
 /// Whether a file is there, relative to the project's folder, or to the workspace when its path says so.
-pub(super) fn exists(workspace: &Path, project: &Slug, path: &str) -> bool {
-    let folder = workspace.join("projects").join(project.as_str());
-    let below = format!("projects/{project}/");
+pub(super) fn exists(workspace: &Path, slug: &Slug, path: &str) -> bool {
+    let folder = project::folder(workspace, slug);
+    let below = format!("projects/{slug}/");
     let plain = path.trim_start_matches("./");
     folder.join(path).exists() || (plain.starts_with(&below) && workspace.join(plain).exists())
 }
@@ -65,8 +60,9 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
+    use crate::backend::LogPart;
 
-    fn piece(offset: u64, limit: u64, from_end: bool) -> (String, u64, Option<u64>) {
+    fn piece(part: LogPart, limit: u64) -> (String, u64, Option<u64>) {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(b"0123456789").unwrap();
         let request = FetchRequest {
@@ -74,9 +70,8 @@ mod tests {
             job: "1001".parse().unwrap(),
             token: None,
             stream: Stream::Out,
-            offset,
+            part,
             limit,
-            from_end,
         };
         let report = fetch(Some(file.path()), &request).unwrap();
         let text = String::from_utf8(report.bytes).unwrap();
@@ -85,13 +80,14 @@ mod tests {
 
     #[test]
     fn pieces_are_bounded_and_say_where_they_begin() {
-        assert_eq!(piece(0, 4, false), ("0123".into(), 0, Some(10)));
-        assert_eq!(piece(8, 4, false), ("89".into(), 8, Some(10)));
-        assert_eq!(piece(10, 4, false), (String::new(), 10, Some(10)));
+        let from = |offset| piece(LogPart::From(offset), 4);
+        assert_eq!(from(0), ("0123".into(), 0, Some(10)));
+        assert_eq!(from(8), ("89".into(), 8, Some(10)));
+        assert_eq!(from(10), (String::new(), 10, Some(10)));
         // It was begun anew.
-        assert_eq!(piece(20, 4, false), ("0123".into(), 0, Some(10)));
-        assert_eq!(piece(20, 4, true), ("6789".into(), 6, Some(10)));
-        assert_eq!(piece(0, 4, true), ("6789".into(), 6, Some(10)));
-        assert_eq!(piece(8, 4, true), ("89".into(), 8, Some(10)));
+        assert_eq!(from(20), ("0123".into(), 0, Some(10)));
+        assert_eq!(piece(LogPart::End, 4), ("6789".into(), 6, Some(10)));
+        let whole = piece(LogPart::End, 20);
+        assert_eq!(whole, ("0123456789".into(), 0, Some(10)));
     }
 }

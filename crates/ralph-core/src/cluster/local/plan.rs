@@ -13,6 +13,7 @@ use super::dependency::Dependency;
 use super::export::{Export, is_name};
 use crate::backend::SubmitRequest;
 use crate::id::{JobId, QueueId, RunId, Slug, Token};
+use crate::project;
 use crate::sbatch::{self, Directive, Names};
 use crate::time::Timestamp;
 
@@ -113,10 +114,7 @@ impl JobPlan {
         submitted: Timestamp,
     ) -> Result<Self, String> {
         let options = Options::read(&request.script);
-        let project = desk
-            .workspace
-            .join("projects")
-            .join(request.project.as_str());
+        let project = project::folder(desk.workspace, &request.project);
         let submit_dir = if options.writes_below(&format!("projects/{}/", request.project)) {
             desk.workspace.to_owned()
         } else {

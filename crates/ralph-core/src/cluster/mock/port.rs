@@ -232,17 +232,7 @@ fn fetched(state: &MockState, request: &FetchRequest, ask: &Ask) -> FetchReport 
         Fault::ShorterLog => text.len() as u64 / 2,
         _ => text.len() as u64,
     };
-    // A log that is shorter than what was read was begun anew.
-    let start = if request.offset > size {
-        0
-    } else {
-        request.offset
-    };
-    let offset = if request.from_end && size - start > request.limit {
-        size - request.limit
-    } else {
-        start
-    };
+    let offset = request.part.begins(size, request.limit);
     let wanted = request.limit.min(size - offset);
     let brought = match ask.fault {
         Fault::HalfReply => wanted / 2,

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use proptest::prelude::*;
 
 use super::*;
-use crate::backend::{ClusterBackend as _, FetchRequest, FoundBy, Receipt, Stream};
+use crate::backend::{ClusterBackend as _, FetchRequest, FoundBy, LogPart, Receipt, Stream};
 use crate::id::JobPart;
 use crate::job::{Finality, JobQuery, JobReport, Observation, Sighting};
 use crate::time::SignedDuration;
@@ -477,15 +477,14 @@ fn logs_grow_and_are_fetched_by_offset_and_files_appear() {
             .leaves(90, "results/b.json"),
     ));
     let job = submit(&cluster, &request(1));
-    let fetch = |stream, offset, limit, from_end| {
+    let fetch = |stream, part, limit| {
         let request = FetchRequest {
             project: "toy".parse().unwrap(),
             job,
             token: None,
             stream,
-            offset,
+            part,
             limit,
-            from_end,
         };
         let report = now(cluster.fetch(&request)).unwrap();
         (
@@ -494,34 +493,37 @@ fn logs_grow_and_are_fetched_by_offset_and_files_appear() {
             report.size,
         )
     };
-    assert_eq!(fetch(Stream::Out, 0, 100, false), (String::new(), 0, None));
+    assert_eq!(
+        fetch(Stream::Out, LogPart::From(0), 100),
+        (String::new(), 0, None)
+    );
     forward(&clock, 40);
     assert_eq!(
-        fetch(Stream::Out, 0, 100, false),
+        fetch(Stream::Out, LogPart::From(0), 100),
         ("first\n".to_owned(), 0, Some(6))
     );
     forward(&clock, 60);
     assert_eq!(
-        fetch(Stream::Out, 6, 3, false),
+        fetch(Stream::Out, LogPart::From(6), 3),
         ("sec".to_owned(), 6, Some(13))
     );
     assert_eq!(
-        fetch(Stream::Out, 0, 3, true),
+        fetch(Stream::Out, LogPart::End, 3),
         ("nd\n".to_owned(), 10, Some(13))
     );
     assert_eq!(
-        fetch(Stream::Out, 13, 3, true),
+        fetch(Stream::Out, LogPart::From(13), 3),
         (String::new(), 13, Some(13))
     );
     // Shorter than what was read: begun anew.
     assert_eq!(
-        fetch(Stream::Out, 99, 3, true),
-        ("nd\n".to_owned(), 10, Some(13))
+        fetch(Stream::Out, LogPart::From(99), 3),
+        ("fir".to_owned(), 0, Some(13))
     );
-    assert_eq!(fetch(Stream::Err, 0, 99, false).0, "Killed");
+    assert_eq!(fetch(Stream::Err, LogPart::From(0), 99).0, "Killed");
     cluster.fault(Method::Fetch, Fault::HalfReply);
     assert_eq!(
-        fetch(Stream::Err, 0, 99, false),
+        fetch(Stream::Err, LogPart::From(0), 99),
         ("Kil".to_owned(), 0, Some(6))
     );
 

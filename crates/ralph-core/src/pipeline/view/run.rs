@@ -42,15 +42,23 @@ impl RunStatus {
     /// Reads a status as found on disk.
     #[must_use]
     pub fn parse(text: &str) -> Self {
+        Self::known(text).unwrap_or(Self::Live)
+    }
+
+    /// What a status says, where it says it for certain.
+    pub(crate) fn known(text: &str) -> Option<Self> {
         let lower = text.trim().to_ascii_lowercase();
         let end = lower
             .find(|c: char| !c.is_ascii_lowercase())
             .unwrap_or(lower.len());
         let (word, rest) = lower.split_at(end);
-        if !is_certain(rest) {
-            return Self::Live;
+        if matches!(word, "pending" | "running" | "submitted" | "queued") {
+            return Some(Self::Live);
         }
-        match word {
+        if !is_certain(rest) {
+            return None;
+        }
+        let known = match word {
             // `completed_fid_error` ended, but not well; `completed (details)` did.
             "completed" | "complete" | "succeeded" | "success" | "done" | "finished" => {
                 if rest.starts_with(['_', '-']) {
@@ -67,21 +75,24 @@ impl RunStatus {
             "timed" if rest.trim_start_matches(['_', ' ', '-']).starts_with("out") => Self::Timeout,
             "superseded" | "reverted" | "invalid" | "discarded" | "abandoned" | "skipped"
             | "obsolete" | "replaced" | "deprecated" => Self::OtherTerminal,
-            _ => Self::of_scheduler_word(text),
-        }
+            _ => return Self::of_scheduler_word(text),
+        };
+        Some(known)
     }
 
     /// A record may hold the scheduler's own word, such as `OUT_OF_MEMORY`. Those that may come alive again are live.
-    fn of_scheduler_word(text: &str) -> Self {
+    fn of_scheduler_word(text: &str) -> Option<Self> {
         let state = JobState::parse(text);
-        match (state.finality(), state) {
+        let known = match (state.finality(), state) {
+            (_, JobState::Other(_)) => return None,
             (Finality::Alive | Finality::Provisional, _) => Self::Live,
             (_, JobState::Completed) => Self::Completed,
             (_, JobState::Cancelled) => Self::Cancelled,
             (_, JobState::Timeout | JobState::Deadline) => Self::Timeout,
             (_, JobState::Revoked) => Self::OtherTerminal,
             (Finality::Final, _) => Self::Failed,
-        }
+        };
+        Some(known)
     }
 }
 

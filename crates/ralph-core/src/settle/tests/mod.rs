@@ -304,7 +304,7 @@ fn a_refusal_asks_once_and_a_limit_waits() {
     let mut fixture = Fixture::parse(PROJECT);
     let intent = intent("Q-001");
     let message = "sbatch: error: invalid account\n";
-    let changes = submission::refused(&fixture.facts(), &intent, message, false, fixture.now);
+    let changes = submission::refused(&fixture.facts(), &intent, message, fixture.now);
     insta::assert_snapshot!(fixture.apply(&changes), @r#"
     == runs/q001_1/submit.json
     +{
@@ -341,7 +341,8 @@ fn a_refusal_asks_once_and_a_limit_waits() {
     "#);
     assert_eq!(fixture.apply(&changes), "");
     let mut fixture = Fixture::parse(PROJECT);
-    let changes = submission::refused(&fixture.facts(), &intent, "QOSMaxSubmit", true, fixture.now);
+    let changes =
+        submission::refused_by_limit(&fixture.facts(), &intent, "QOSMaxSubmit", fixture.now);
     insta::assert_snapshot!(fixture.apply(&changes), @r#"
     == runs/q001_1/submit.json
     +{
@@ -438,7 +439,7 @@ fn a_persons_question_is_never_replaced_and_never_taken_back() {
         submission::preflight_failed(&facts, &item, &["no script".to_owned()], now),
         submission::no_session(&facts, "connect", now),
         submission::session_is_open(&facts, now),
-        submission::refused(&facts, &intent("Q-001"), "no", false, now),
+        submission::refused(&facts, &intent("Q-001"), "no", now),
         submission::accepted(
             &facts,
             &intent("Q-001"),

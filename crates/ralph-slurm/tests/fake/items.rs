@@ -178,7 +178,7 @@ async fn two_submissions_of_one_item_in_one_bundle_start_one_job() {
     assert_eq!(cluster.log("squeue").lines().count(), 2);
 }
 
-/// Who holds the turn has not claimed yet, or has died before it could: nobody else submits for ten minutes.
+/// Who holds the turn has not claimed yet, or has died before it could: nobody else submits for two minutes.
 #[tokio::test]
 async fn who_holds_the_turn_of_an_item_keeps_others_out_until_it_is_old() {
     let cluster = Scheduler::new();
@@ -191,7 +191,7 @@ async fn who_holds_the_turn_of_an_item_keeps_others_out_until_it_is_old() {
         .unwrap();
     let waits = backend.submit(&second).await.unwrap();
     assert!(
-        matches!(&waits, Receipt::Refused { message, limit: true } if message.contains(first.token.as_str()) && message.contains("after 10 minutes")),
+        matches!(&waits, Receipt::Refused { message, limit: true } if message.contains(first.token.as_str()) && message.contains("after 2 minutes")),
         "{waits:?}"
     );
     let looked = backend.receipt(&second.token, second.intent_at).await;
@@ -214,7 +214,7 @@ async fn who_holds_the_turn_of_an_item_keeps_others_out_until_it_is_old() {
         .and_then(|mut turn| writeln!(turn, "{}", dead.token))
         .unwrap();
     let touched = Command::new("touch")
-        .args(["-d", "700 seconds ago"])
+        .args(["-d", "125 seconds ago"])
         .arg(folder.join(".turn.1"))
         .status();
     assert!(touched.unwrap().success());

@@ -53,6 +53,11 @@ impl<'a> Document<'a> {
         ))
     }
 
+    /// The whole text.
+    pub(super) fn whole(&self) -> &'a str {
+        self.text
+    }
+
     /// The object at the top.
     pub(super) fn root(&self) -> Value<'_> {
         self.value(Tree::ROOT)

@@ -108,6 +108,26 @@ async fn an_item_whose_job_has_left_the_queue_is_submitted_again() {
     assert_eq!(cluster.jobs(), 2);
 }
 
+/// What was cancelled stands in the queue for a while; so long as it is being ended it lives.
+#[tokio::test]
+async fn an_item_whose_job_was_cancelled_is_submitted_again_once_the_job_is_gone() {
+    let cluster = Scheduler::new();
+    let backend = cluster.backend();
+    let [first, second] = [0, 1].map(|_| of_item(&cluster, SCRIPT));
+    let job = accepted(&backend.submit(&first).await.unwrap());
+    for alive in ["PENDING", "RUNNING", "COMPLETING", "REQUEUED", "STAGE_OUT"] {
+        cluster.set("job.1001/queued", alive);
+        let answer = backend.submit(&second).await.unwrap();
+        assert!(
+            matches!(answer, Receipt::Earlier { job: found, .. } if found == job),
+            "{alive}: {answer:?}"
+        );
+    }
+    cluster.set("job.1001/queued", "CANCELLED");
+    accepted(&backend.submit(&second).await.unwrap());
+    assert_eq!(cluster.jobs(), 2);
+}
+
 #[tokio::test]
 async fn where_nobody_can_say_whether_a_job_of_the_item_lives_nothing_is_submitted() {
     let cluster = Scheduler::new();

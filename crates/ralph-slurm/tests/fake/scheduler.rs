@@ -35,7 +35,7 @@ cd "$HOME/state" || exit 9
 printf '%s\n' "$*" >>squeue.log
 [ ! -e squeue.fail ] || { cat squeue.fail >&2; exit 1; }
 case "$*" in
-  *%o*) [ -e queue.forgets ] || for job in job.*; do [ ! -d "$job" ] || printf '%s\037\037%s\n' "${job#job.}" "$(cat "$job/script")"; done ;;
+  *%o*) [ -e queue.forgets ] || for job in job.*; do [ ! -d "$job" ] || printf '%s\037%s\037%s\n' "${job#job.}" "$(cat "$job/queued" 2>/dev/null)" "$(cat "$job/script")"; done ;;
   *-j*) [ ! -e queue.state ] || cat queue.state ;;
   *) [ ! -e queue ] || tr '|' '\037' <queue ;;
 esac

@@ -8,7 +8,7 @@ const STATE: &str = "projects/p/.state/pipeline.json";
 const QUEUE: &str = "projects/p/documentation/queue.md";
 
 /// A project with one item, whose job runs for a minute.
-fn bed() -> Bed {
+pub(super) fn bed() -> Bed {
     let bed = Bed::new();
     bed.project("p", "RUN", &[("Q-001", "")]);
     let script = JobScript::of([(1, "RUNNING"), (60, "COMPLETED")]);
@@ -219,7 +219,7 @@ async fn an_array_of_a_project_in_debug_ends_part_by_part_and_the_project_stays_
 }
 
 /// State, queue and `runs/` are as they were before the first dispatch, as after `git clean -fdx` or in a fresh clone.
-fn all_lost(bed: &Bed, phase: &str) {
+pub(super) fn all_lost(bed: &Bed, phase: &str) {
     std::fs::remove_dir_all(bed.path("projects/p/runs")).unwrap();
     std::fs::remove_dir_all(bed.path("projects/p/.state")).unwrap();
     bed.project("p", phase, &[("Q-001", "")]);
@@ -228,7 +228,7 @@ fn all_lost(bed: &Bed, phase: &str) {
 }
 
 /// How many of the first two jobs there are.
-fn jobs(bed: &Bed) -> usize {
+pub(super) fn jobs(bed: &Bed) -> usize {
     let ids = ["1001", "1002"].map(|id| id.parse().unwrap());
     ids.into_iter()
         .filter(|id| bed.cluster.true_state(*id).is_some())

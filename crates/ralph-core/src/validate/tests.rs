@@ -250,7 +250,7 @@ fn ledgers_are_compared_with_the_state() {
     );
     insta::assert_snapshot!(check(&fixture), @r#"
         w runs/r2/submit.json:-:- missing_key: the key `submitted_at` is missing | Add it, as far as it is known.
-        E runs/r2/submit.json:-:- untracked_run: the ledger says that the run is live, and the state file does not know it | `ralph verify` puts a run of ralph's back; else record it in `active_runs`, or write down how it ended.
+        E runs/r2/submit.json:-:- untracked_run: the ledger says that the run is live, and the state file does not know it | Record it in `active_runs`, or write down how it ended.
         E runs/r2/submit.json:1:12 wrong_run_id: expected the folder's name `r2` in `run_id`, found `other` | Rename the folder or correct the id; runs are found by it.
         E runs/r3/submit.json:1:2 corrupt_json: this is no JSON: expected a key in double quotes, found `,` | Remove the comma at line 1, column 2.
         "#);

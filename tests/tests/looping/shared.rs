@@ -6,6 +6,7 @@ use std::process::Stdio;
 use ralph_tests::{Repository, wait_until};
 
 use crate::continuous::signal;
+use crate::outcomes::left_nothing;
 
 const RUN: [&str; 3] = ["loop", "--quality-gates", "none"];
 
@@ -143,6 +144,30 @@ fn a_setting_that_leads_into_the_worktree_of_an_attempt_is_set_back() {
     );
     let all = repository.git(&["config", "--get-all", "core.hooksPath"]);
     assert_eq!(all, "/one\n/two");
+}
+
+#[test]
+fn settings_with_which_git_does_not_work_are_set_back_and_kept_beside() {
+    for (broken, why) in [
+        ("append ../../project/.git/config [core", "bad config line"),
+        (
+            "git config core.repositoryformatversion 99",
+            "Expected git repo version",
+        ),
+        ("git config core.autocrlf maybe", "bad boolean config value"),
+    ] {
+        let one = format!("- [ ] One :: write a.txt x; git config user.name Eve; {broken}");
+        let repository = Repository::with_plan(&[&one, "- [ ] Two :: write b.txt x"]);
+        let before = repository.read(".git/config");
+        let ran = repository.ralph(&RUN).ended(0);
+        let said = ran.stderr;
+        assert!(said.contains("git could not work any more"), "{said}");
+        assert!(said.contains(why), "{said}");
+        assert_eq!(repository.read(".git/config"), before);
+        assert!(repository.read(".git/config.unusable").contains("Eve"));
+        assert_eq!(repository.outcomes(), ["done", "done"]);
+        left_nothing(&repository);
+    }
 }
 
 #[test]

@@ -119,10 +119,14 @@ fn files(common_dir: &Path) -> BTreeMap<PathBuf, Stamp> {
     read.collect()
 }
 
-/// One that is being made has no path yet, and is seen the next time.
+/// One that is being made has no path yet, and is seen the next time. What is called as ours are is taken for one of ours:
+/// there may be many, and this is done after each attempt.
 fn worktrees(common_dir: &Path) -> BTreeMap<OsString, PathBuf> {
     let entries = fs::read_dir(common_dir.join("worktrees")).into_iter();
     let entry = |entry: fs::DirEntry| {
+        if is_name_of_ours(&entry.file_name()) {
+            return None;
+        }
         let link = fs::read_to_string(entry.path().join("gitdir")).ok()?;
         let path = Path::new(link.trim_end()).parent()?.to_owned();
         Some((entry.file_name(), path))

@@ -39,8 +39,15 @@ pub struct Cli {
     pub hidden: Option<Hidden>,
 }
 
-fn refused(_: &str) -> Result<String, &'static str> {
-    Err("no option takes it; --parallel takes two numbers at most, N and M")
+fn refused(word: &str) -> Result<String, String> {
+    let forms = [
+        "status", "watch", "sweep", "stop", "wait", "dry-run", "link",
+    ];
+    Err(if forms.contains(&word) {
+        format!("it is an option here: --{word}")
+    } else {
+        "no option takes it; --parallel takes two numbers at most, N and M".to_owned()
+    })
 }
 
 /// The knobs of a launch.
@@ -225,6 +232,8 @@ mod tests {
                 "{told}"
             );
         }
+        let told = Cli::try_parse_from(["wb", "stop"]).unwrap_err().to_string();
+        assert!(told.contains("it is an option here: --stop"), "{told}");
         let verb = Cli::try_parse_from(["wb", "__supervise", "/x"]).unwrap();
         assert!(matches!(verb.hidden, Some(Hidden::Supervise(_))));
     }

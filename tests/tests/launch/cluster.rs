@@ -151,7 +151,7 @@ fn what_a_job_delivered_is_not_done_again() {
     let status = bench.status();
     assert_eq!(
         status["loops"][0]["last_line"],
-        "queue empty: 1 done of 1 attempts"
+        "queue empty: 1 done of 1 attempt"
     );
     let done = || -> Vec<String> {
         let all = std::fs::read_dir(bench.path(".")).unwrap();

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use ralph_core::process::identity::is_pid_alive;
 use ralph_tests::workbench::Workbench;
 
 use crate::until::until;
@@ -452,29 +453,34 @@ fn loops_are_seen_and_stopped_whatever_is_wrong_with_the_file() {
 #[test]
 fn waiting_for_what_has_ended() {
     let bench = Workbench::new(&["svc-a", "svc-b"]);
-    bench.script("svc-a", "touch ../../../ended; exit 4\n");
-    let _ = bench
-        .run(&["--repos", "svc-a", "--parallel", "1", "7"])
-        .ended(0);
-    until("the end", || bench.path("ended").exists().then_some(()));
-    let ran = bench.run(&["--wait"]).ended(1);
-    assert!(
-        ran.stdout.contains("svc-a failed, exit code 4"),
-        "{}",
-        ran.stdout
-    );
+    bench.script("svc-a", "exit 4\n");
+    let ended = |knobs: &[&str]| {
+        let _ = bench.run(&[&["--repos", "svc-a"], knobs].concat()).ended(0);
+        let pid = bench.pid("wb/ralph/svc-a.pid").expect("a loop");
+        until("the end", || (!is_pid_alive(pid)).then_some(()));
+        let ran = bench.run(&["--wait"]).ended(1);
+        assert!(
+            ran.stderr.contains("these have ended since"),
+            "{}",
+            ran.stderr
+        );
+        let told = "svc-a failed, exit code 4";
+        assert!(ran.stdout.contains(told), "{}", ran.stdout);
+    };
+    ended(&["--no-tabs"]);
+    ended(&["--parallel", "1", "7"]);
     // Its end is written down now, and the same is asked again.
     let ran = bench.run(&["--wait"]).ended(1);
     let told = "nothing is launched: the last launch, of 7 attempts, has ended; to begin another: \
                 `wb-ralph-dispatch --parallel 1 7`";
     assert!(ran.stderr.contains(told), "{}", ran.stderr);
-    assert_eq!(bench.given("svc-a").lines().count(), 1);
+    assert_eq!(bench.given("svc-a").lines().count(), 2);
     assert_eq!(bench.given("svc-b"), "");
     let _ = bench.run(&["--wait", "--no-tabs"]).ended(3);
-    assert_eq!(bench.given("svc-a").lines().count(), 2);
+    assert_eq!(bench.given("svc-a").lines().count(), 3);
     // A limit that stands in the environment is the same for every launch.
     let mut command = bench.command(&["--wait"]);
     let again = command.env("WB_RALPH_MAX_TASKS", "7");
     let _ = ralph_tests::Ran::of_command(again).ended(3);
-    assert_eq!(bench.given("svc-a").lines().count(), 3);
+    assert_eq!(bench.given("svc-a").lines().count(), 4);
 }

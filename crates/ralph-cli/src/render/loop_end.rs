@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ralph_core::error::Code;
+use ralph_core::plan::rules::plural;
 use ralph_loop::outcome::Outcome;
 use ralph_loop::pool::LoopEnd;
 use ralph_loop::record::Totals;
@@ -88,9 +89,12 @@ pub(crate) fn ended(end: &LoopEnd) -> String {
     let done = totals.count(Outcome::Done);
     let style = if end.code.is_none() { GREEN } else { YELLOW };
     let mut text = format!(
-        "{}: {done} done of {} attempts\n",
+        "{}: {done} done of {}\n",
         paint(style, &end.reason),
-        totals.ended
+        plural(
+            usize::try_from(totals.ended).unwrap_or(usize::MAX),
+            "attempt"
+        )
     );
     for (outcome, count) in &totals.outcomes {
         if *outcome != Outcome::Done {

@@ -284,10 +284,14 @@ fn last_ones(attempts: &[LoopAttempt], width: usize) -> String {
             plain(&more),
         ]
     });
-    format!(
-        "\n{}",
-        list(&["TASK", "OUTCOME", "AGENT", "MORE"], rows.collect(), width)
-    )
+    let rows = list(&["TASK", "OUTCOME", "AGENT", "MORE"], rows.collect(), width);
+    let is_asked = attempts.iter().any(|attempt| attempt.outcome != "done");
+    let logs = if is_asked {
+        "what agents printed: .ralph/logs/, by the name of the task\n"
+    } else {
+        ""
+    };
+    format!("\n{rows}{logs}")
 }
 
 /// `ralph loop --dry-run --json`.
@@ -388,4 +392,32 @@ pub(crate) fn plan(plan: &LoopPlan, width: usize) -> String {
         );
     }
     format!("{text}\n[dry-run] not executing\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_agents_printed_is_told_when_something_did_not_become_done() {
+        let attempt = |outcome: &str| LoopAttempt {
+            attempt: "a".to_owned(),
+            task_id: "t1".to_owned(),
+            outcome: outcome.to_owned(),
+            reason: (outcome != "done").then(|| "exit 1".to_owned()),
+            seconds: 2.0,
+            branch: None,
+            pull_request: None,
+        };
+        let shown = |attempts: &[LoopAttempt]| {
+            anstream::adapter::strip_str(&last_ones(attempts, 80)).to_string()
+        };
+        insta::assert_snapshot!(shown(&[attempt("crashed"), attempt("done")]), @r"
+        TASK  OUTCOME  AGENT  MORE
+        t1    crashed  2 s    exit 1
+        t1    done     2 s
+        what agents printed: .ralph/logs/, by the name of the task
+        ");
+        assert!(!shown(&[attempt("done")]).contains(".ralph/logs/"));
+    }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::backend::SubmitRequest;
-use crate::id::{JobId, RunId};
+use crate::id::{JobId, QueueId, RunId, Slug};
 use crate::job::JobReport;
 use crate::store::layout;
 use crate::time::{elapsed, span_text, stamp};
@@ -31,7 +31,8 @@ pub const RESULTS: &str = "results.md";
 /// The status of a ledger whose job the scheduler has named.
 pub const SUBMITTED: &str = "submitted";
 
-/// `submit.json`: the contract's keys, and what is needed to repeat the run.
+/// `submit.json`: the contract's keys, and what is needed to repeat the run. What says whose job it is has to be there to
+/// read it; the rest may be missing, where somebody has edited the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubmitLedger {
     /// Format version.
@@ -43,6 +44,7 @@ pub struct SubmitLedger {
     /// The queue item.
     pub queue_id: String,
     /// What the item is called.
+    #[serde(default)]
     pub experiment: String,
     /// `submitting`, `submitted`, `refused` or `abandoned`.
     pub status: String,
@@ -51,12 +53,15 @@ pub struct SubmitLedger {
     /// When the intent was made: never later than the scheduler's own time of it, however late the job was found.
     pub submitted_at: String,
     /// Which attempt at the item.
+    #[serde(default = "first_attempt")]
     pub attempt: u32,
     /// The submission's key on the cluster.
     pub token: String,
     /// The script.
+    #[serde(default)]
     pub sbatch_path: String,
     /// SHA-256 of the script that was sent (incident 75).
+    #[serde(default)]
     pub script_sha256: String,
     /// The configuration file.
     pub config_path: Option<String>,
@@ -65,23 +70,80 @@ pub struct SubmitLedger {
     /// The commit that the job clones.
     pub git_sha: Option<String>,
     /// The variables the job got (incident 35).
+    #[serde(default)]
     pub variables: std::collections::BTreeMap<String, String>,
     /// The scheduler's remarks or its refusal.
     pub remarks: Option<String>,
 }
 
+/// Members that no other program writes.
+const OURS: [&str; 2] = ["token", "script_sha256"];
+
+fn is_ours(text: &str) -> bool {
+    let value: Value = serde_json::from_str(text).unwrap_or_default();
+    OURS.iter().any(|member| value.get(member).is_some())
+}
+
+fn first_attempt() -> u32 {
+    1
+}
+
+/// A run of a project that its ledger says was submitted, so that it can be put back into the books.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubmittedRun {
+    /// Its ledger.
+    pub ledger: SubmitLedger,
+    /// Its item.
+    pub queue_id: QueueId,
+    /// Its job.
+    pub job: JobId,
+}
+
+/// Why a run is not put back by its ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotSubmitted {
+    /// Of another program or project, or of a submission that came to no job: it says nothing about a job of this one.
+    Other,
+    /// It is one of ours, and something that it takes is missing or no longer what it was: this.
+    Damaged(String),
+}
+
 impl SubmitLedger {
-    /// Reads a ledger; `None` for one of another program or a newer version.
-    #[must_use]
-    pub fn read(text: &str) -> Option<Self> {
-        let ledger: Self = serde_json::from_str(text).ok()?;
-        (ledger.version <= VERSION).then_some(ledger)
+    /// Reads the ledger of a run of this project that was submitted.
+    ///
+    /// # Errors
+    /// See [`NotSubmitted`].
+    pub fn submitted(text: &str, project: &Slug) -> Result<SubmittedRun, NotSubmitted> {
+        let damaged = |why: &dyn std::fmt::Display| NotSubmitted::Damaged(why.to_string());
+        let ledger: Self = match serde_json::from_str(text) {
+            Ok(ledger) => ledger,
+            Err(error) if is_ours(text) => return Err(damaged(&error)),
+            Err(_) => return Err(NotSubmitted::Other),
+        };
+        if ledger.version > VERSION {
+            return Err(damaged(&format_args!(
+                "its version {} is newer",
+                ledger.version
+            )));
+        }
+        if ledger.project != project.as_str() || ledger.status != SUBMITTED {
+            return Err(NotSubmitted::Other);
+        }
+        let Some(job) = ledger.job_id.as_deref() else {
+            return Err(damaged(&"missing field `job_id`"));
+        };
+        Ok(SubmittedRun {
+            job: job.parse().map_err(|error| damaged(&error))?,
+            queue_id: ledger.queue_id.parse().map_err(|error| damaged(&error))?,
+            ledger,
+        })
     }
 
     /// The record of `active_runs`: the contract's four members first, then what is known (contradiction 7).
     #[must_use]
     pub fn record(&self, job: JobId) -> Map<String, Value> {
         let text = |text: &Option<String>| text.as_ref().map(|text| json!(text));
+        let path = !self.sbatch_path.is_empty();
         let members = [
             ("run_id", Some(json!(self.run_id))),
             ("experiment", Some(json!(self.experiment))),
@@ -91,7 +153,7 @@ impl SubmitLedger {
             ("submitted_at", Some(json!(self.submitted_at))),
             ("partition", text(&self.partition)),
             ("git_sha", text(&self.git_sha)),
-            ("sbatch_path", Some(json!(self.sbatch_path))),
+            ("sbatch_path", path.then(|| json!(self.sbatch_path))),
             ("config_path", text(&self.config_path)),
             ("attempt", Some(json!(self.attempt))),
             ("token", Some(json!(self.token))),

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use ralph_docs::{debugging, projects, queue, todo};
 
 use crate::error::{Code, Coded as _};
-use crate::id::{JobId, Slug};
-use crate::ledger::{RESULT, SUBMIT, SUBMITTED, SubmitLedger};
+use crate::id::Slug;
+use crate::ledger::{RESULT, SUBMIT, SubmitLedger, SubmittedRun};
 use crate::pipeline::{JobRef, PipelineFile, PipelineView};
 use crate::store::{atomic, layout};
 use crate::validate;
@@ -310,8 +310,12 @@ fn forgotten(
     view: &PipelineView,
     intents: &[Intent],
 ) -> Option<Forgotten> {
-    let ledger = SubmitLedger::read(text)?;
-    let job: JobId = ledger.job_id.as_ref()?.parse().ok()?;
+    // A folder that was copied from another project has that one's runs.
+    let SubmittedRun {
+        ledger,
+        queue_id,
+        job,
+    } = SubmitLedger::submitted(text, slug).ok()?;
     let lists = [
         &view.active_runs,
         &view.completed_runs,
@@ -328,13 +332,11 @@ fn forgotten(
     let is_under_way = intents
         .iter()
         .any(|intent| intent.request.run.as_str() == ledger.run_id);
-    // A folder that was copied from another project has that one's runs.
-    let is_own = ledger.project == slug.as_str();
-    if !is_own || ledger.status != SUBMITTED || is_known || is_under_way {
+    if is_known || is_under_way {
         return None;
     }
     Some(Forgotten {
-        queue_id: ledger.queue_id.parse().ok()?,
+        queue_id,
         job,
         record: ledger.record(job),
         run: ledger.run_id,

@@ -145,8 +145,8 @@ pub struct Act {
     /// Show what would be launched, and launch nothing
     #[arg(long, conflicts_with_all = ["status", "sweep", "stop", "wait"])]
     pub dry_run: bool,
-    /// Launch, then stay and look on until these loops have ended; Ctrl-C ends the looking only. Alone, while loops run
-    /// already, it launches nothing and waits for those
+    /// Launch, then stay and look on until these loops have ended; Ctrl-C ends the looking only. Alone, it launches
+    /// nothing where loops run already, have ended since, or have spent an M: it waits for those, or says how they ended
     #[arg(long, conflicts_with_all = ["status", "sweep", "stop"])]
     pub wait: bool,
     /// How each loop is: a table, and the end of the log of each that failed

@@ -5,20 +5,28 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 use ralph_core::time::Timestamp;
 use ralph_front::shell::word;
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::program::shown;
 use crate::record::State;
 use crate::report::{
     ByHandRow, ForeignRow, LaunchReport, LaunchRow, LoopRow, StatusReport, StopReport, SweepReport,
 };
+use crate::window::fit;
 
 const RED: Style = AnsiColor::Red.on_default();
 const GREEN: Style = AnsiColor::Green.on_default();
 const CYAN: Style = AnsiColor::Cyan.on_default();
 const DIM: Style = Style::new().dimmed();
 
-/// The longest last line that is shown, in characters.
+/// The longest last line that is shown where there is no terminal, in columns.
 const LONGEST_LINE: usize = 100;
+
+/// Columns of the last line that a terminal shows, however narrow: it wraps the rest.
+const LEAST: usize = 12;
+
+/// A terminal with fewer columns shows the last lines of logs without their times, which would be most of what it shows.
+const TIMED_WIDTH: usize = 120;
 
 fn paint(style: Style, text: &str) -> String {
     format!("{style}{text}{style:#}")
@@ -104,14 +112,18 @@ pub(crate) fn by_hand(row: &ByHandRow) -> String {
 }
 
 /// The loops that run now, and those that do not.
-pub(crate) fn launched(report: &LaunchReport) -> String {
-    let mut text = String::from("| Repo | PID | Log |\n|---|---|---|\n");
-    for order in report.loops.iter().filter(|order| order.error.is_none()) {
-        let job = order.job.as_ref().map(|job| format!("job {job}"));
-        let pid = order.pid.map(|pid| pid.to_string());
-        let who = pid.or(job).unwrap_or_else(|| "-".to_owned());
-        line!(text, "| {} | {who} | {} |", order.repository, order.log);
-    }
+pub(crate) fn launched(report: &LaunchReport, width: Option<usize>) -> String {
+    let started = report.loops.iter().filter(|order| order.error.is_none());
+    let rows = started.map(|order| {
+        [
+            plain(&order.repository),
+            plain(&who(order.pid, order.job.as_ref())),
+            plain(&order.log),
+        ]
+    });
+    // A path is there to be copied: it is not cut.
+    let width = width.map(|_| usize::MAX);
+    let mut text = markdown(["Repo", "PID", "Log"], rows.collect(), width);
     for order in &report.loops {
         if let Some(error) = &order.error {
             line!(
@@ -125,13 +137,13 @@ pub(crate) fn launched(report: &LaunchReport) -> String {
     text
 }
 
-/// The table of states, the ends of the logs of loops that went wrong, and the sums.
-pub(crate) fn status(report: &StatusReport) -> String {
+/// The table of states, the ends of the logs of loops that went wrong, and the sums. `width` is the terminal's.
+pub(crate) fn status(report: &StatusReport, width: Option<usize>) -> String {
     if report.loops.is_empty() && report.foreign.is_empty() {
         return "nothing was launched here yet; `wb-ralph-dispatch --dry-run` shows what would be\n"
             .to_owned();
     }
-    let mut text = rows(report);
+    let mut text = rows(report, width);
     text.push_str(&tails(&report.loops));
     if !report.loops.is_empty() {
         text.push('\n');
@@ -141,21 +153,19 @@ pub(crate) fn status(report: &StatusReport) -> String {
 }
 
 /// The table of states, with the pidfiles of other launchers.
-pub(crate) fn rows(report: &StatusReport) -> String {
-    let mut text = table(&report.loops);
+pub(crate) fn rows(report: &StatusReport, width: Option<usize>) -> String {
+    let mut rows: Vec<_> = report.loops.iter().map(|row| cells(row, width)).collect();
     for row in &report.foreign {
-        let pid = row
-            .pid
-            .map_or_else(|| "-".to_owned(), |pid| pid.to_string());
         let (name, state) = foreign(row);
-        line!(
-            text,
-            "| {name} | {pid} | {} | {} of another launcher |",
-            state.word(),
-            row.file
-        );
+        let says = format!("{} of another launcher", row.file);
+        rows.push([
+            plain(name),
+            plain(&who(row.pid, None)),
+            plain(state.word()),
+            plain(&says),
+        ]);
     }
-    text
+    markdown(COLUMNS, rows, width)
 }
 
 /// The same where there is no room for a table: a name, a state and what of the last line fits.
@@ -240,20 +250,89 @@ pub(crate) fn sums(report: &StatusReport) -> String {
     text
 }
 
+/// The columns of a table of states, which are fixed.
+const COLUMNS: [&str; 4] = ["Repo", "PID", "State", "Last line"];
+
 /// `| Repo | PID | State | Last line |`.
-pub(crate) fn table(rows: &[LoopRow]) -> String {
-    let mut text = String::from("| Repo | PID | State | Last line |\n|---|---|---|---|\n");
-    for row in rows {
-        let job = row.job.as_ref().map(|job| format!("job {job}"));
-        let pid = row.pid.map(|pid| pid.to_string());
-        let who = pid.or(job).unwrap_or_else(|| "-".to_owned());
-        let state = paint(style(row.state), row.state.word());
-        line!(
-            text,
-            "| {} | {who} | {state} | {} |",
-            row.repository,
-            cell(&row.last_line)
-        );
+fn table(rows: &[LoopRow], width: Option<usize>) -> String {
+    let rows = rows.iter().map(|row| cells(row, width)).collect();
+    markdown(COLUMNS, rows, width)
+}
+
+fn cells(row: &LoopRow, width: Option<usize>) -> [Cell; 4] {
+    let last = match width {
+        None => fit(&row.last_line, LONGEST_LINE),
+        Some(width) if width < TIMED_WIDTH => untimed(&row.last_line).to_owned(),
+        Some(_) => row.last_line.clone(),
+    };
+    [
+        plain(&row.repository),
+        plain(&who(row.pid, row.job.as_ref())),
+        (style(row.state), row.state.word().to_owned()),
+        plain(&last),
+    ]
+}
+
+/// What runs a loop: a process, or a job.
+fn who(pid: Option<u32>, job: Option<&String>) -> String {
+    let pid = pid.map(|pid| pid.to_string());
+    pid.or_else(|| job.map(|job| format!("job {job}")))
+        .unwrap_or_else(|| "-".to_owned())
+}
+
+/// A text and how it is shown.
+type Cell = (Style, String);
+
+fn plain(text: &str) -> Cell {
+    (Style::new(), text.to_owned())
+}
+
+/// A table that is Markdown: on a terminal with its columns below each other and the last one cut where the line ends,
+/// elsewhere as programs read it.
+fn markdown<const N: usize>(
+    header: [&str; N],
+    rows: Vec<[Cell; N]>,
+    width: Option<usize>,
+) -> String {
+    let mut rows: Vec<[Cell; N]> = rows
+        .into_iter()
+        .map(|row| row.map(|(style, text)| (style, text.replace('|', "\\|"))))
+        .collect();
+    rows.insert(0, header.map(plain));
+    let mut widths = [0; N];
+    if width.is_some() {
+        for row in &rows {
+            for (widest, (_, text)) in widths.iter_mut().zip(row) {
+                *widest = text.width().max(*widest);
+            }
+        }
+    }
+    let before: usize = widths.iter().take(N - 1).map(|width| width + 3).sum();
+    // The last column stands between "| " and " |".
+    let room = width.map_or(usize::MAX, |width| {
+        width.saturating_sub(before + 4).max(LEAST)
+    });
+    let mut text = String::new();
+    for (number, row) in rows.iter().enumerate() {
+        for (index, ((style, words), width)) in row.iter().zip(widths).enumerate() {
+            let is_last = index + 1 == N;
+            let words = if is_last {
+                fit(words, room)
+            } else {
+                words.clone()
+            };
+            let width = if is_last { 0 } else { width };
+            let blanks = " ".repeat(width.saturating_sub(words.width()));
+            let _ = write!(text, "| {}{blanks} ", paint(*style, &words));
+        }
+        text.push_str("|\n");
+        if number == 0 {
+            for (index, width) in widths.iter().enumerate() {
+                let width = if index + 1 == N { 0 } else { *width };
+                let _ = write!(text, "|{}", "-".repeat((width + 2).max(3)));
+            }
+            text.push_str("|\n");
+        }
     }
     text
 }
@@ -264,16 +343,6 @@ fn style(state: State) -> Style {
         State::Failed | State::Lost | State::Orphaned => RED,
         State::Pending | State::Running | State::Stopped | State::Unknown => Style::new(),
     }
-}
-
-/// A text in a cell: bars escaped, cut at its length.
-fn cell(text: &str) -> String {
-    let mut cut: String = text.chars().take(LONGEST_LINE).collect();
-    if text.chars().count() > LONGEST_LINE {
-        cut.pop();
-        cut.push('…');
-    }
-    cut.replace('|', "\\|")
 }
 
 /// The last lines of each loop that went wrong: never silent.
@@ -306,10 +375,10 @@ pub(crate) fn tails(rows: &[LoopRow]) -> String {
 }
 
 /// What a sweep did.
-pub(crate) fn swept(report: &SweepReport) -> String {
+pub(crate) fn swept(report: &SweepReport, width: Option<usize>) -> String {
     let mut text = String::new();
     if !report.swept.is_empty() {
-        text.push_str(&table(&report.swept));
+        text.push_str(&table(&report.swept, width));
         text.push_str(&tails(&report.swept));
     }
     text.push_str(&changes(report));
@@ -350,12 +419,12 @@ fn changes(report: &SweepReport) -> String {
     text
 }
 
-/// What a stop did.
-pub(crate) fn stopped(report: &StopReport) -> String {
+/// What a stop did. `of` says which loops were meant, where that was not all.
+pub(crate) fn stopped(report: &StopReport, of: &str, width: Option<usize>) -> String {
     if report.loops.is_empty() {
-        return "no loop is running\n".to_owned();
+        return format!("no loop{of} is running\n");
     }
-    table(&report.loops)
+    table(&report.loops, width)
 }
 
 #[cfg(test)]
@@ -408,7 +477,7 @@ pub(crate) mod tests {
             pull_requests: 3,
             problems: Vec::new(),
         };
-        let text = status(&report);
+        let text = status(&report, None);
         insta::assert_snapshot!(anstream_free(&text), @r"
         | Repo | PID | State | Last line |
         |---|---|---|---|
@@ -433,7 +502,7 @@ pub(crate) mod tests {
         later.launch = "20261127_120000-00000002".to_owned();
         (later.attempts, later.max_tasks) = (2, None);
         report.launches.insert(0, later);
-        let text = anstream_free(&status(&report));
+        let text = anstream_free(&status(&report, None));
         let sums: Vec<&str> = text
             .lines()
             .skip_while(|line| !line.starts_with("launch"))
@@ -448,6 +517,15 @@ pub(crate) mod tests {
             ]
         );
         report.launches.remove(0);
+        let text = anstream_free(&rows(&report, Some(60)));
+        insta::assert_snapshot!(text, @r"
+        | Repo  | PID  | State   | Last line |
+        |-------|------|---------|---|
+        | svc-a | 4711 | running | working on \| 3 tasks |
+        | svc-b | -    | failed  | two |
+        | svc-c | -    | lost    | xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx… |
+        ");
+        assert!(rows(&report, Some(300)).contains(&"x".repeat(200)));
         report.loops.truncate(2);
         report.loops.remove(0);
         insta::assert_snapshot!(serde_json::to_string_pretty(&report).unwrap(), @r#"
@@ -500,7 +578,7 @@ pub(crate) mod tests {
         }
         "#);
         report.loops.clear();
-        assert!(status(&report).starts_with("nothing was launched here yet"));
+        assert!(status(&report, None).starts_with("nothing was launched here yet"));
     }
 
     /// Without the colours.

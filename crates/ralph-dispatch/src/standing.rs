@@ -150,6 +150,11 @@ impl Standing {
         self.state == State::Unknown && self.record.job.is_none()
     }
 
+    /// Whether somebody has still to write down how it ended, or will have to when it has.
+    pub(crate) fn is_unswept(&self) -> bool {
+        self.record.settled.is_none() && !self.record.is_bare
+    }
+
     /// What the loop came to so far.
     pub(crate) fn work(&self, layout: &Layout) -> Work {
         match &self.record.settled {

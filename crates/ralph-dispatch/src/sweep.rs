@@ -57,8 +57,13 @@ impl Coded for SweepError {
     fn hint(&self) -> Option<Hint> {
         match self {
             Self::Record(error) => error.hint(),
+            Self::Lock { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+                Some(Hint::new(
+                    "Do it as the user who launched the loops, or mend the permissions of ralph/state.",
+                ))
+            }
             Self::Lock { .. } => Some(Hint::new(
-                "Check the permissions of ralph/state and the free space.",
+                "Check the file system of ralph/state and its free space.",
             )),
             Self::Store(error) => error.hint(),
         }

@@ -33,14 +33,14 @@ pub(crate) fn frame(report: &StatusReport, size: Size) -> String {
     // The cursor stands on the line behind the last one.
     let height = size.height.saturating_sub(1).max(1);
     let is_narrow = width < TABLE_WIDTH;
-    let whole = render::status(report);
+    let whole = render::status(report, Some(width));
     if !is_narrow && whole.lines().count() <= height {
         return fitted(whole.lines(), width);
     }
     let loops = if is_narrow {
         render::list(report)
     } else {
-        render::rows(report)
+        render::rows(report, Some(width))
     };
     let mut head: Vec<&str> = loops.lines().collect();
     let sums = render::sums(report);
@@ -72,7 +72,7 @@ pub(crate) fn over(text: &str, is_first: bool) -> String {
 }
 
 /// A line cut at a width in columns; what colours it takes none.
-fn fit(line: &str, width: usize) -> String {
+pub(crate) fn fit(line: &str, width: usize) -> String {
     let parts = parts(line);
     let columns = |part: &Part| match part {
         Part::Style(_) => 0,
@@ -184,8 +184,8 @@ mod tests {
         attempts 3 of 30 · tasks left 6 · cost …
         ");
         insta::assert_snapshot!(shown(9, 80, 7), @r"
-        | Repo | PID | State | Last line |
-        |---|---|---|---|
+        | Repo  | PID  | State   | Last line |
+        |-------|------|---------|---|
         | svc-1 | 4711 | running | works on a task |
         | svc-2 | 4711 | running | works on a task |
         … 7 more

@@ -45,10 +45,10 @@ pub fn explain(failure: &Failure, output: &Output) {
         } else {
             (Style::new(), "caused by")
         };
-        output.error_line(&format!("{style}{label}{style:#}: {line}"));
+        output.error_words(&format!("{style}{label}{style:#}: {line}"));
     }
     if let Some(hint) = failure.advice() {
-        output.error_line(&format!("{cyan}hint{cyan:#}: {hint}"));
+        output.error_words(&format!("{cyan}hint{cyan:#}: {hint}"));
     }
 }
 

@@ -14,6 +14,7 @@ pub mod manual;
 pub mod output;
 pub mod programs;
 pub mod shell;
+pub mod wrapping;
 
 /// Version of the shape of every `--json` output but the dispatch report's, which has its own. Members may be added
 /// within a version; one is never removed or given another meaning.

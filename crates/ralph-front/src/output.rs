@@ -7,6 +7,7 @@ use clap::{ArgAction, Args, ValueEnum};
 use serde::Serialize;
 
 use crate::failure::{Failure, printed};
+use crate::wrapping;
 
 /// `--format`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -74,7 +75,7 @@ pub struct Output {
     /// Say more.
     pub verbose: u8,
     color: When,
-    columns: Option<usize>,
+    stated: Option<usize>,
     silent: bool,
 }
 
@@ -92,7 +93,7 @@ impl Output {
             quiet: options.quiet,
             verbose: options.verbose,
             color: options.color,
-            columns: columns.and_then(|text| text.parse().ok()),
+            stated: columns.and_then(|text| text.parse().ok()),
             silent: false,
         }
     }
@@ -105,7 +106,7 @@ impl Output {
             quiet: true,
             verbose: 0,
             color: When::Never,
-            columns: None,
+            stated: None,
             silent: true,
         }
     }
@@ -129,7 +130,7 @@ impl Output {
         let width = if self.on_terminal() {
             terminal()
         } else {
-            self.columns
+            self.stated
         };
         width.unwrap_or(100).clamp(40, 1_000)
     }
@@ -147,6 +148,12 @@ impl Output {
         let (width, height) = terminal_size::terminal_size()?;
         let size = (usize::from(width.0), usize::from(height.0));
         self.on_terminal().then_some(size)
+    }
+
+    /// Columns of the terminal that shows results; `None` where there is none.
+    #[must_use]
+    pub fn columns(&self) -> Option<usize> {
+        self.size().map(|(columns, _)| columns)
     }
 
     /// Prints results.
@@ -220,7 +227,7 @@ impl Output {
     /// Says what is going on, on standard error. That nobody reads it is no error.
     pub fn note(&self, text: &str) {
         if !self.quiet {
-            self.error_line(text);
+            self.error_words(text);
         }
     }
 
@@ -231,7 +238,16 @@ impl Output {
         }
     }
 
-    /// Prints an error line.
+    /// Prints words for a person on standard error. On a terminal a line ends between two words; elsewhere it stays one, as
+    /// programs that look for it expect.
+    pub fn error_words(&self, text: &str) {
+        match terminal_size::terminal_size_of(io::stderr()) {
+            Some((width, _)) => self.error_line(&wrapping::fitted(text, usize::from(width.0))),
+            None => self.error_line(text),
+        }
+    }
+
+    /// Prints an error line as it is.
     pub fn error_line(&self, text: &str) {
         let mut stderr = AutoStream::new(io::stderr().lock(), self.choice());
         let _ = writeln!(stderr, "{text}");

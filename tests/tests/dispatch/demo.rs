@@ -120,7 +120,7 @@ fn reported(folder: &std::path::Path) {
     assert!(data["attempts"].is_null(), "{data:#}");
 
     let loops = folder.join("repositories");
-    let page = report(&loops, &[]).stdout;
+    let page = report(&loops, &["-o", "-"]).stdout;
     for text in ["7</b>attempts", "gates_failed", "<code>no_change</code> 2"] {
         assert!(page.contains(text), "{text}: {page}");
     }

@@ -411,7 +411,7 @@ fn the_status_says_what_comes_next() {
     assert_eq!(
         seen,
         [
-            "describe the work in documentation/implementation-todo.md and queue.md",
+            "a fresh project, whose work is still to be described",
             "move on to TEST: every task is done",
             "run the tests",
             "submit Q-001",

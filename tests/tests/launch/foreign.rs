@@ -16,7 +16,7 @@ fn n_and_m_are_divided_so_that_the_sums_hold() {
         ]
     );
     // Where N is not said, each loop has one worker: four would be less than one each for five.
-    let _ = bench.run(&["--wait"]).ended(0);
+    let _ = bench.run(&["--wait", "--no-tabs"]).ended(0);
     assert_eq!(
         bench.given("svc-b"),
         "ralph --parallel 1 3 --no-tabs\nralph --parallel 1\n"

@@ -15,6 +15,12 @@ fn refused(bench: &Workbench, arguments: &[&str], code: i32, message: &str, fix:
         ran.stderr
     );
     assert!(ran.stderr.contains(fix), "{fix}\n--\n{}", ran.stderr);
+    // The commands would look as if they had been run.
+    assert!(!ran.stdout.contains("> (cd "), "{}", ran.stdout);
+    if ran.stderr.contains("refused: ") {
+        let end = "nothing was launched; --exclude leaves repositories out\n";
+        assert!(ran.stderr.ends_with(end), "{}", ran.stderr);
+    }
     assert!(!bench.path("wb/ralph/state").exists());
     for name in ["svc-a", "svc-b"] {
         assert_eq!(bench.given(name), "");
@@ -76,7 +82,8 @@ fn a_dirty_repository_and_the_others_that_are_wrong_at_once() {
         "svc-c: not a git repository of its own",
         "fix: ",
     );
-    // By default a repository without a plan is passed over, and said to be.
+    // By default a repository without a plan is passed over, and said to be; one that is gone needs no plan.
+    fs::remove_dir_all(bench.path("wb/repos/svc-b")).unwrap();
     let ran = bench
         .run(&["--dry-run", "--exclude", "svc-a,svc-c"])
         .ended(31);
@@ -85,6 +92,8 @@ fn a_dirty_repository_and_the_others_that_are_wrong_at_once() {
         "{}",
         ran.stdout
     );
+    let told = "svc-b: there is no such folder; clone it: git clone URL ";
+    assert!(ran.stderr.contains(told), "{}", ran.stderr);
 }
 
 #[test]

@@ -489,6 +489,10 @@ fn a_check_that_failed_before_is_named_and_not_called_a_pass() {
         repository.attempts()[0]["checks"][0],
         "FAILED BEFORE: test -e never (failed before too (exit 1))"
     );
+    let told = "the check `test -e never` failed before too (exit 1)";
+    assert_eq!(repository.attempts()[0]["reason"], told);
+    let status = repository.ralph(&["loop", "--status"]).ended(0);
+    assert!(status.stdout.contains(told), "{}", status.stdout);
 }
 
 /// Checks take longer than agents, and what an agent has cost is known before them.

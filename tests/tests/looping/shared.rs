@@ -6,6 +6,7 @@ use std::process::Stdio;
 use ralph_tests::{Repository, wait_until};
 
 use crate::continuous::signal;
+use crate::outcomes::left_nothing;
 
 const RUN: [&str; 3] = ["loop", "--quality-gates", "none"];
 
@@ -143,6 +144,98 @@ fn a_setting_that_leads_into_the_worktree_of_an_attempt_is_set_back() {
     );
     let all = repository.git(&["config", "--get-all", "core.hooksPath"]);
     assert_eq!(all, "/one\n/two");
+}
+
+#[test]
+fn settings_with_which_git_does_not_work_are_set_back_and_kept_beside() {
+    for (broken, why) in [
+        ("append ../../project/.git/config [core", "bad config line"),
+        (
+            "git config core.repositoryformatversion 99",
+            "Expected git repo version",
+        ),
+        ("git config core.autocrlf maybe", "bad boolean config value"),
+    ] {
+        let one = format!("- [ ] One :: write a.txt x; git config user.name Eve; {broken}");
+        let repository = Repository::with_plan(&[&one, "- [ ] Two :: write b.txt x"]);
+        let before = repository.read(".git/config");
+        let ran = repository.ralph(&RUN).ended(0);
+        let said = ran.stderr;
+        assert!(said.contains("git could not work any more"), "{said}");
+        assert!(said.contains(why), "{said}");
+        assert_eq!(repository.read(".git/config"), before);
+        assert!(repository.read(".git/config.unusable").contains("Eve"));
+        assert_eq!(repository.outcomes(), ["done", "done"]);
+        left_nothing(&repository);
+    }
+}
+
+#[test]
+fn a_stash_of_the_users_that_is_dropped_is_named_and_can_be_put_back() {
+    let task = "- [ ] One :: git stash drop -q stash@{1}; write a.txt x; git add -A; git stash -q; git stash pop -q";
+    let repository = Repository::with_plan(&[task, "- [ ] Two :: write b.txt x"]);
+    for text in ["lost", "left"] {
+        repository.write("README.md", text);
+        repository.git(&["stash", "push", "-q", "-m", text]);
+    }
+    let ran = repository.ralph(&RUN).ended(0);
+    let told = "\"On main: lost\" was taken out of the stash";
+    assert_eq!(ran.stderr.matches(told).count(), 1, "{}", ran.stderr);
+    assert_eq!(
+        ran.stderr.matches("stash store").count(),
+        1,
+        "{}",
+        ran.stderr
+    );
+    let command = ran
+        .stderr
+        .split('`')
+        .find(|words| words.starts_with("git stash store"));
+    let words: Vec<_> = command.unwrap_or("").split(' ').skip(1).collect();
+    repository.git(&words);
+    assert_eq!(repository.git(&["show", "stash@{0}:README.md"]), "lost");
+    assert_eq!(repository.git(&["show", "stash@{1}:README.md"]), "left");
+    assert_eq!(repository.outcomes(), ["done", "done"]);
+}
+
+#[test]
+fn a_worktree_that_an_agent_adds_is_named() {
+    let repository = Repository::with_plan(&[
+        "- [ ] One :: git worktree add -q --detach ../mine; write a.txt x",
+        "- [ ] Two :: git worktree add -q --detach inner; write b.txt x",
+    ]);
+    let ran = repository.ralph(&RUN).ended(0);
+    let mine = repository.home().join("project-worktrees/mine");
+    let mine = mine.canonicalize().expect("a worktree");
+    let told = format!("the worktree {} was added", mine.display());
+    assert_eq!(ran.stderr.matches(&told).count(), 1, "{}", ran.stderr);
+    assert_eq!(ran.stderr.matches("was added").count(), 1, "{}", ran.stderr);
+    assert_eq!(repository.worktrees(), [mine.display().to_string()]);
+    let path = mine.display().to_string();
+    repository.git(&["worktree", "remove", &path]);
+    let again = repository.ralph(&RUN).ended(0);
+    assert!(!again.stderr.contains("was added"), "{}", again.stderr);
+    left_nothing(&repository);
+}
+
+/// A hook runs with the user's next commit, and what is ignored is not in it.
+#[test]
+fn files_of_gits_folder_that_are_changed_meanwhile_are_told() {
+    let git = "../../project/.git";
+    let task = format!(
+        "- [ ] One :: write {git}/hooks/post-merge exit; append {git}/hooks/pre-push more; \
+         remove {git}/hooks/gone; append {git}/info/exclude *.log; git update-server-info; write a.txt x"
+    );
+    let repository = Repository::with_plan(&[&task, "- [ ] Two :: write b.txt x"]);
+    repository.write(".git/hooks/pre-push", "#!/bin/sh\n");
+    repository.write(".git/hooks/gone", "#!/bin/sh\n");
+    // The loop itself writes there once, before any agent.
+    let ran = repository.ralph(&RUN).ended(0);
+    let told = "read in all worktrees were changed while an agent worked, by it or by you, and stay so: \
+                hooks/gone (gone), hooks/post-merge (new), hooks/pre-push (changed), info/exclude (changed)\n";
+    assert!(ran.stderr.contains(told), "{}", ran.stderr);
+    let all = ran.stderr.matches("while an agent worked").count();
+    assert_eq!(all, 1, "{}", ran.stderr);
 }
 
 #[test]

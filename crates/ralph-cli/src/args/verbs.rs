@@ -252,7 +252,7 @@ pub struct OpArg {
 /// `report`.
 #[derive(Debug, Args)]
 pub struct Report {
-    /// Where the page is written; default: standard output
+    /// Where the page is written; default, and `-`: standard output
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }

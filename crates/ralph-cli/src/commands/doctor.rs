@@ -20,6 +20,7 @@ use crate::workspace::{Workspace, env, find_root};
 use ralph_front::failure::{Failure, Outcome};
 use ralph_front::output::Output;
 use ralph_front::programs::find;
+use rustix::fs::{Access, access, statvfs};
 
 /// Looks at everything; exit 1 when something is an error.
 pub(crate) fn run(global: &Global, output: &Output) -> Outcome {
@@ -68,10 +69,12 @@ fn version(name: &str, verdict: Verdict, advice: &str) -> Check {
 }
 
 fn in_workspace(workspace: &Workspace) -> Vec<Check> {
-    let mut checks = vec![
-        Check::ok("workspace", workspace.root.display().to_string()),
-        settings(workspace),
-    ];
+    let root = &workspace.root;
+    let mut checks = held_up("workspace", root, &[".claude/ralph", layout::PROJECTS]);
+    if checks.is_empty() {
+        checks.push(Check::ok("workspace", root.display().to_string()));
+    }
+    checks.push(settings(workspace));
     checks.extend(workspace.problems.iter().map(|problem| {
         let found = format!("{}: {}", problem.key, problem.message);
         Check::bad(
@@ -87,6 +90,52 @@ fn in_workspace(workspace: &Workspace) -> Vec<Check> {
     checks.extend(projects(workspace));
     checks.push(stop_hook(&workspace.root));
     checks
+}
+
+/// Bytes below which a file system is as good as full: a checkout or a log takes more.
+const LITTLE: u64 = 64 << 20;
+
+/// What keeps anything from being written into folders of a root: they are somebody else's, or the disk is full. Those
+/// that are not there yet keep nobody.
+pub(super) fn held_up(what: &str, root: &Path, folders: &[&str]) -> Vec<Check> {
+    let folders = folders.iter().map(|name| root.join(name));
+    let folders = folders.filter(|folder| folder.exists());
+    let closed = folders.filter(|folder| access(folder, Access::WRITE_OK).is_err());
+    let mut checks: Vec<Check> = closed.map(|folder| closed_to_you(what, &folder)).collect();
+    // Some network file systems count no blocks at all.
+    let space = statvfs(root).ok().filter(|space| space.f_blocks > 0);
+    let free = space.map(|space| space.f_bavail.saturating_mul(space.f_frsize));
+    checks.extend(free.and_then(|free| short_of_space(what, root, free)));
+    checks
+}
+
+fn closed_to_you(what: &str, folder: &Path) -> Check {
+    let folder = folder.display();
+    Check::bad(
+        Verdict::Error,
+        what,
+        format!("{folder}: you may not write there"),
+        format!("Check who owns it: ls -ld {folder}"),
+    )
+}
+
+fn short_of_space(what: &str, root: &Path, free: u64) -> Option<Check> {
+    let (verdict, left) = match free {
+        0 => (Verdict::Error, "no space is left".to_owned()),
+        free if free < LITTLE => {
+            let left = format!("no more than {} KiB are left", free >> 10);
+            (Verdict::Warning, left)
+        }
+        _ => return None,
+    };
+    let root = root.display();
+    let found = format!("{root}: {left} on its file system");
+    Some(Check::bad(
+        verdict,
+        what,
+        found,
+        format!("Free some: df -h {root}"),
+    ))
 }
 
 fn settings(workspace: &Workspace) -> Check {
@@ -232,5 +281,26 @@ fn stop_hook(root: &Path) -> Check {
             "the loop is on, but .claude/settings.json does not call `ralph hook stop`",
             "Run `ralph init --claude`, or `ralph off`.",
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_not_ready() {
+        let full = short_of_space("workspace", Path::new("/w"), 0).expect("full");
+        assert_eq!(full.verdict, Verdict::Error);
+        assert_eq!(full.found, "/w: no space is left on its file system");
+        let little = short_of_space("workspace", Path::new("/w"), 3 << 20).expect("little");
+        assert_eq!(little.verdict, Verdict::Warning);
+        assert!(little.found.contains("3072 KiB"), "{}", little.found);
+        assert!(short_of_space("workspace", Path::new("/w"), LITTLE).is_none());
+        let checks = held_up("workspace", Path::new("/"), &["not there yet"]);
+        let is_closed = |check: &Check| check.found.contains("may not write");
+        assert!(!checks.iter().any(is_closed), "{checks:?}");
+        let closed = closed_to_you("workspace", Path::new("/w/projects"));
+        assert_eq!(closed.found, "/w/projects: you may not write there");
     }
 }

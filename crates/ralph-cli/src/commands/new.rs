@@ -106,8 +106,8 @@ fn pipeline(slug: &Slug) -> String {
         "phase": "INIT",
         "next_action": {
             "command": format!("/dispatch --project {slug}"),
-            "reason": "describe the work in documentation/implementation-todo.md and queue.md",
-            "hint": "a fresh project",
+            "reason": "a fresh project, whose work is still to be described",
+            "hint": "describe it in documentation/implementation-todo.md and documentation/queue.md",
         },
         "needs_user_input": { "value": false, "prompt": "" },
         "slurm_wait": { "next_poll_after": null, "poll_interval_seconds": null, "last_polled_at": null },

@@ -21,13 +21,15 @@ use ralph_front::failure::{Failure, Outcome, printed};
 /// The page, or with `--json` its data; of the workspace, of the loop in this folder, or of both.
 pub(crate) fn run(global: &Global, arguments: &Report, output: &Output) -> Outcome {
     let report = gather(global, output)?;
-    if output.is_json() && arguments.output.is_none() {
+    let file = arguments.output.as_ref();
+    let file = file.filter(|path| path.as_os_str() != "-");
+    if output.is_json() && file.is_none() {
         printed(output.json(&report))?;
         return Ok(None);
     }
     let page = html::page(&report)
         .map_err(|error| Failure::new(Code::Bug, format!("the page cannot be made: {error}")))?;
-    let Some(path) = &arguments.output else {
+    let Some(path) = file else {
         printed(output.print(&page))?;
         if output.on_terminal() {
             output.note("that was the page: `ralph report -o report.html` writes it to a file");

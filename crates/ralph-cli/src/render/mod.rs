@@ -24,6 +24,7 @@ use ralph_core::time::{Timestamp, elapsed, span_text};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr};
 
 pub(crate) use ralph_front::SCHEMA_VERSION;
+pub(crate) use ralph_front::wrapping::wrapped;
 
 /// Good news.
 pub(crate) const GREEN: Style = AnsiColor::Green.on_default();
@@ -70,21 +71,6 @@ pub(crate) fn age(at: &str, now: Timestamp) -> String {
 /// The columns that a text takes on a terminal: two for each wide character, none for a combining one.
 pub(crate) fn columns(text: &str) -> usize {
     UnicodeWidthStr::width(text)
-}
-
-/// A text in lines of at most so many columns; a longer word has a line of its own.
-pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if columns(line) + 1 + columns(word) <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }
 
 /// At most so many columns, with an ellipsis where something was cut; always one line.

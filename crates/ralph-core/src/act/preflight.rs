@@ -163,6 +163,21 @@ fn partition_problems(
     directives: &[Directive],
     policy: &PartitionPolicy,
 ) -> Vec<String> {
+    if directives.is_empty() {
+        return component_problems(script, directives, policy);
+    }
+    directives
+        .chunk_by(|one, next| one.component == next.component)
+        .flat_map(|component| component_problems(script, component, policy))
+        .collect()
+}
+
+/// The same of one component of a heterogeneous job, which is a job of its own for the scheduler.
+fn component_problems(
+    script: &str,
+    directives: &[Directive],
+    policy: &PartitionPolicy,
+) -> Vec<String> {
     let Some(named) = partition_of(directives) else {
         let unknown = "names no partition, and `partitions.allow` in config.json asks for one";
         let problem = (!policy.allow.is_empty()).then(|| format!("{script}: {unknown}"));

@@ -8,7 +8,7 @@ mod names;
 mod values;
 
 pub use names::{Names, expand};
-pub use values::{ArraySpec, array, time_limit};
+pub use values::{ArraySpec, array, is_count, is_node_count, is_size, time_limit};
 
 /// One option of a `#SBATCH` line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct Directive {
     pub value: Option<String>,
     /// The line of the option, counted from one.
     pub line: usize,
+    /// The component of a heterogeneous job that it belongs to, counted from zero; the first one runs the script.
+    pub component: usize,
 }
 
 /// Whether an option is followed by a value.
@@ -34,6 +36,13 @@ use Takes::{Attached, Nothing, Value};
 
 /// What is found in a script, with its line, counted from one.
 type Placed<T> = Vec<(T, usize)>;
+
+/// A word of a directive.
+struct Word {
+    text: String,
+    line: usize,
+    component: usize,
+}
 
 /// Long name, short name, value; from sbatch(1). Options without a short name have a blank.
 const OPTIONS: &[(&str, char, Takes)] = &[
@@ -52,6 +61,7 @@ const OPTIONS: &[(&str, char, Takes)] = &[
     ("constraint", 'C', Value),
     ("container", ' ', Value),
     ("container-id", ' ', Value),
+    ("context", ' ', Value),
     ("contiguous", ' ', Nothing),
     ("core-spec", 'S', Value),
     ("cores-per-socket", ' ', Value),
@@ -95,6 +105,7 @@ const OPTIONS: &[(&str, char, Takes)] = &[
     ("mem-bind", ' ', Value),
     ("mem-per-cpu", ' ', Value),
     ("mem-per-gpu", ' ', Value),
+    ("mem-update", ' ', Value),
     ("mincpus", ' ', Value),
     ("network", ' ', Value),
     ("nice", ' ', Attached),
@@ -108,6 +119,7 @@ const OPTIONS: &[(&str, char, Takes)] = &[
     ("ntasks-per-gpu", ' ', Value),
     ("ntasks-per-node", ' ', Value),
     ("ntasks-per-socket", ' ', Value),
+    ("ntasks-per-tres", ' ', Value),
     ("oom-kill-step", ' ', Attached),
     ("open-mode", ' ', Value),
     ("output", 'o', Value),
@@ -123,8 +135,11 @@ const OPTIONS: &[(&str, char, Takes)] = &[
     ("qos", 'q', Value),
     ("quiet", 'Q', Nothing),
     ("reboot", ' ', Nothing),
-    ("requeue", ' ', Nothing),
+    ("requeue", ' ', Attached),
     ("reservation", ' ', Value),
+    ("resources", ' ', Value),
+    ("resv-ports", ' ', Attached),
+    ("runtime", ' ', Value),
     ("segment", ' ', Value),
     ("signal", ' ', Value),
     ("sockets-per-node", ' ', Value),
@@ -170,7 +185,7 @@ pub fn parse(script: &str) -> Vec<Directive> {
     read(script).0
 }
 
-/// What `sbatch` refuses about a line of directives (what 22.05 does, run).
+/// What `sbatch` refuses about a line of directives (what 22.05 does, run, and the source of 26.05).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// A word that is no option and no value, such as the `GB` of `--mem=4 GB` or an option that begins with a
@@ -180,6 +195,10 @@ pub enum Fault {
     OpenQuote(char),
     /// An option that is not in sbatch(1), or the beginning of several; a newer SLURM may know it.
     UnknownOption(String),
+    /// An option that ends the directives, and whose value is missing.
+    NoValue(String),
+    /// A flag with a value behind `=`.
+    FlagWithValue(String),
 }
 
 /// The faults of a script's directives with their lines, counted from one.
@@ -187,49 +206,78 @@ pub enum Fault {
 pub fn faults(script: &str) -> Vec<(Fault, usize)> {
     let (directives, mut faults) = read(script);
     faults.extend(directives.into_iter().filter_map(|found| {
-        let is_known = OPTIONS.iter().any(|(name, ..)| *name == found.option);
-        (!is_known).then_some((Fault::UnknownOption(found.option), found.line))
+        let known = OPTIONS.iter().find(|(name, ..)| *name == found.option);
+        let fault = match (known, &found.value) {
+            (None, _) => Fault::UnknownOption(found.option),
+            (Some((.., Value)), None) => Fault::NoValue(found.option),
+            (Some((.., Nothing)), Some(_)) => Fault::FlagWithValue(found.option),
+            _ => return None,
+        };
+        Some((fault, found.line))
     }));
     faults
 }
 
 fn read(script: &str) -> (Vec<Directive>, Placed<Fault>) {
     let (words, mut faults) = directive_words(script);
-    let mut words = words.into_iter();
     let mut found = Vec::new();
-    while let Some((word, line)) = words.next() {
-        let mut next_word = || words.next().map(|(value, _)| value);
-        if let Some(long) = word.strip_prefix("--") {
-            found.extend(long_option(long, line, &mut next_word));
-        } else if let Some(short) = word.strip_prefix('-') {
-            short_options(short, line, &mut next_word, &mut found);
-        } else if !matches!(word.as_str(), "hetjob" | "packjob") {
-            faults.push((Fault::NoOption(word), line));
+    for component in words.chunk_by(|one, next| one.component == next.component) {
+        let mut words = component.iter();
+        let mut options_ended = false;
+        while let Some(word) = words.next() {
+            let mut next_word = || words.next().map(|value| value.text.clone());
+            let mut option = |option, value| {
+                found.push(Directive {
+                    option,
+                    value,
+                    line: word.line,
+                    component: word.component,
+                });
+            };
+            match word.text.strip_prefix('-') {
+                Some("-") if !options_ended => options_ended = true,
+                Some(rest) if !rest.is_empty() && !options_ended => match rest.strip_prefix('-') {
+                    Some(long) => long_option(long, &mut next_word, &mut option),
+                    None => short_options(rest, &mut next_word, &mut option),
+                },
+                _ => faults.push((Fault::NoOption(word.text.clone()), word.line)),
+            }
         }
     }
     (found, faults)
 }
 
-/// The last value given for an option: the one that `sbatch` uses.
+/// The last value given for an option: the one that `sbatch` uses. Of a heterogeneous job's directives, those of the
+/// first component count that is among them.
 #[must_use]
 pub fn last<'a>(directives: &'a [Directive], option: &str) -> Option<&'a Directive> {
-    directives.iter().rev().find(|found| found.option == option)
+    let component = directives.first()?.component;
+    directives
+        .iter()
+        .rev()
+        .find(|found| found.component == component && found.option == option)
 }
 
-/// The lines that part the components of a heterogeneous job, counted from one; sbatch(1), "heterogeneous jobs".
-///
-/// The directives before the first one belong to the component that runs the script. None: a job of one piece.
+/// How many components a job has: one, unless it is a heterogeneous job; sbatch(1), "heterogeneous jobs".
 #[must_use]
-pub fn separators(script: &str) -> Vec<usize> {
-    script
-        .lines()
-        .take_while(|line| is_comment(line))
-        .zip(1..)
-        .filter_map(|(line, number)| {
-            let word = line.strip_prefix("#SBATCH")?.split_whitespace().next()?;
-            matches!(word, "hetjob" | "packjob").then_some(number)
-        })
-        .collect()
+pub fn components(script: &str) -> usize {
+    let comments = script.lines().take_while(|line| is_comment(line));
+    1 + comments.filter(|line| opens_component(line)).count()
+}
+
+/// Whether a directive line parts two components: its first word says so.
+fn opens_component(line: &str) -> bool {
+    let words = line.strip_prefix("#SBATCH").unwrap_or_default();
+    words
+        .split_ascii_whitespace()
+        .next()
+        .is_some_and(is_separator)
+}
+
+fn is_separator(word: &str) -> bool {
+    ["hetjob", "packjob"]
+        .iter()
+        .any(|separator| word.eq_ignore_ascii_case(separator))
 }
 
 /// The line of the first command, counted from one: where `sbatch` stops looking for directives.
@@ -241,80 +289,80 @@ pub fn first_command(script: &str) -> Option<usize> {
         .map(|index| index + 1)
 }
 
-/// Whether a line leaves `sbatch` looking for directives: blank, or a comment.
+/// Whether a line leaves `sbatch` looking for directives: blank, or a comment. A blank of another alphabet is a command.
 fn is_comment(line: &str) -> bool {
-    let text = line.trim_start();
+    let text = line.trim_ascii_start();
     text.is_empty() || text.starts_with('#')
 }
 
-/// The words of all directive lines with their line numbers, and the quotes that are never closed. A value may stand on
-/// the next directive line.
-fn directive_words(script: &str) -> (Placed<String>, Placed<Fault>) {
+/// The words of all directive lines, and the quotes that are never closed. A value may stand on the next directive line.
+fn directive_words(script: &str) -> (Vec<Word>, Placed<Fault>) {
     let (mut words, mut faults) = (Vec::new(), Vec::new());
+    let mut component = 0;
     let comments = script.lines().take_while(|line| is_comment(line));
-    for (line, number) in comments.zip(1..) {
-        let (found, open) = split_words(line.strip_prefix("#SBATCH").unwrap_or_default());
-        words.extend(found.into_iter().map(|word| (word, number)));
-        faults.extend(open.map(|quote| (Fault::OpenQuote(quote), number)));
+    for (text, line) in comments.zip(1..) {
+        component += usize::from(opens_component(text));
+        let (found, open) = split_words(text.strip_prefix("#SBATCH").unwrap_or_default());
+        let found = found.into_iter().filter(|word| !is_separator(word));
+        words.extend(found.map(|text| Word {
+            text,
+            line,
+            component,
+        }));
+        faults.extend(open.map(|quote| (Fault::OpenQuote(quote), line)));
     }
     (words, faults)
 }
 
 /// Splits at blanks, with quotes and backslashes taken out; the rules are those of `sbatch`, not of a shell: outside
-/// quotes a blank ends a word even behind a backslash. A quote that is never closed holds the rest of the line.
+/// quotes a blank ends a word even behind a backslash (up to 23.11), and an empty word ends the line. A quote that is
+/// never closed holds the rest of the line.
 fn split_words(text: &str) -> (Vec<String>, Option<char>) {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;
     let mut characters = text.chars();
     while let Some(c) = characters.next() {
-        match (quote, c) {
-            (_, '\\') => {
-                let escaped = characters.next();
-                if quote.is_none() && escaped.is_none_or(|next| next.is_ascii_whitespace()) {
-                    words.extend(word.take());
-                } else {
-                    word.get_or_insert_default().extend(escaped);
-                }
-            }
-            (Some(open), _) if c == open => quote = None,
-            (Some(_), _) => word.get_or_insert_default().push(c),
-            (None, '"' | '\'') => {
+        let (c, is_escaped) = match c {
+            '\\' => (characters.next().unwrap_or(' '), true),
+            _ => (c, false),
+        };
+        match quote {
+            Some(open) if c == open && !is_escaped => quote = None,
+            Some(_) => word.get_or_insert_default().push(c),
+            None if c.is_ascii_whitespace() => match word.take() {
+                Some(empty) if empty.is_empty() => return (words, None),
+                ended => words.extend(ended),
+            },
+            None if is_escaped => word.get_or_insert_default().push(c),
+            None if c == '"' || c == '\'' => {
                 quote = Some(c);
                 word.get_or_insert_default();
             }
-            (None, '#') => break,
-            (None, _) if c.is_ascii_whitespace() => words.extend(word.take()),
-            (None, _) => word.get_or_insert_default().push(c),
+            None if c == '#' => break,
+            None => word.get_or_insert_default().push(c),
         }
     }
-    words.extend(word);
+    words.extend(word.filter(|word| !word.is_empty()));
     (words, quote)
 }
 
 /// `--name=value`, `--name value` or `--name`.
 fn long_option(
     text: &str,
-    line: usize,
     next_word: &mut dyn FnMut() -> Option<String>,
-) -> Option<Directive> {
+    found: &mut dyn FnMut(String, Option<String>),
+) {
     let (written, attached) = match text.split_once('=') {
         Some((name, value)) => (name, Some(value.to_owned())),
         None => (text, None),
     };
-    if written.is_empty() {
-        return None;
-    }
     let (option, takes) = canonical(written);
     let value = match (attached, takes) {
         (None, Value) => next_word(),
         (attached, _) => attached,
     };
-    Some(Directive {
-        option,
-        value,
-        line,
-    })
+    found(option, value);
 }
 
 /// The table's name for a long option, which may be shortened as long as it is unambiguous.
@@ -340,9 +388,8 @@ fn canonical(written: &str) -> (String, Takes) {
 /// `-J name`, `-Jname`, or several flags behind one dash.
 fn short_options(
     text: &str,
-    line: usize,
     next_word: &mut dyn FnMut() -> Option<String>,
-    found: &mut Vec<Directive>,
+    found: &mut dyn FnMut(String, Option<String>),
 ) {
     for (at, letter) in text.char_indices() {
         let known = OPTIONS.iter().find(|(_, short, _)| *short == letter);
@@ -357,11 +404,7 @@ fn short_options(
             Value => next_word(),
             Attached => None,
         };
-        found.push(Directive {
-            option,
-            value,
-            line,
-        });
+        found(option, value);
         if takes != Nothing {
             break;
         }
@@ -433,6 +476,22 @@ mod tests {
         assert_eq!(first_command(script), Some(14));
     }
 
+    #[test]
+    fn the_first_component_runs_the_script() {
+        let script =
+            "#SBATCH -o a -n 2\n#SBATCH HetJob -o b\n#SBATCH -n 1\n#SBATCH packjob\ntrue\n";
+        let directives = parse(script);
+        let value = |found: Option<&Directive>| found.and_then(|found| found.value.clone());
+        assert_eq!(value(last(&directives, "output")).as_deref(), Some("a"));
+        assert_eq!(value(last(&directives, "ntasks")).as_deref(), Some("2"));
+        assert_eq!(
+            value(last(&directives[2..], "output")).as_deref(),
+            Some("b")
+        );
+        assert_eq!(components(script), 3);
+        assert_eq!(components("#!/bin/sh\n"), 1);
+    }
+
     /// Each as `sbatch --test-only` of SLURM 22.05 takes it or refuses it.
     #[test]
     fn what_sbatch_refuses_is_told_with_its_line() {
@@ -443,6 +502,8 @@ mod tests {
             "#SBATCH -n 2\n#SBATCH hetjob\n#SBATCH --cpus-per-t 2",
             "##SBATCH stray",
             "#SBATCH --tasks=2 -HQ",
+            "#SBATCH -J \"\" passed over\n#SBATCH named",
+            "#SBATCH -n 2\n#SBATCH PackJob -n 2 hetjob --requeue=expedite --",
         ] {
             assert_eq!(told(line), [], "{line}");
         }
@@ -458,6 +519,18 @@ mod tests {
             ("#SBATCH --memory=4G", option("memory")),
             ("#SBATCH --cpus=4", option("cpus")),
             ("#SBATCH -z", option("z")),
+            ("#SBATCH -", word("-")),
+            ("#SBATCH -- -n", word("-n")),
+            ("#SBATCH --hold=1", Fault::FlagWithValue("hold".to_owned())),
+            ("#SBATCH -n 2 -p", Fault::NoValue("partition".to_owned())),
+            (
+                "#SBATCH --gres\n#SBATCH hetjob\n#SBATCH -n 2",
+                Fault::NoValue("gres".to_owned()),
+            ),
+            (
+                "#SBATCH -n\n\u{a0}\n#SBATCH 2",
+                Fault::NoValue("ntasks".to_owned()),
+            ),
         ] {
             assert_eq!(told(line), [(wanted, 2)], "{line}");
         }

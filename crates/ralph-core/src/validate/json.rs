@@ -58,6 +58,11 @@ impl<'a> Document<'a> {
         None
     }
 
+    /// The whole text.
+    pub(super) fn whole(&self) -> &'a str {
+        self.text
+    }
+
     /// The object at the top.
     pub(super) fn root(&self) -> Value<'_> {
         self.value(Tree::ROOT)

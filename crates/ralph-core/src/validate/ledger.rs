@@ -1,8 +1,11 @@
 //! The ledger of one run, `runs/<run_id>/submit.json`, by itself and against the state file (incident 16).
 
+use std::borrow::Cow;
+
 use super::json::{Document, Value};
 use super::runs::{self, KnownRuns};
 use super::{Findings, ProjectFiles};
+use crate::ledger::{NotSubmitted, SubmitLedger};
 use crate::pipeline::RunStatus;
 use crate::pipeline::record::JOB_MEMBERS;
 
@@ -56,7 +59,12 @@ pub(super) fn check(
         // `submit.json` says how it was submitted; how it ended is in the file beside it.
         let end = format!("runs/{folder}/result.json");
         let has_end = project.names.contains(&end);
-        agreement(document, known, (folder, has_end), findings);
+        // A run that has an end is not put back, whatever its ledger says.
+        let back = match has_end {
+            true => Err(NotSubmitted::Other),
+            false => SubmitLedger::submitted(document.whole(), &project.slug).map(drop),
+        };
+        agreement(document, known, (folder, has_end), &back, findings);
     }
 }
 
@@ -65,6 +73,7 @@ fn agreement(
     document: &Document<'_>,
     known: &KnownRuns,
     (run, has_end): (&str, bool),
+    back: &Result<(), NotSubmitted>,
     findings: &mut Findings<'_>,
 ) {
     let root = document.root();
@@ -85,10 +94,21 @@ fn agreement(
             if !jobs.iter().any(|job| known.jobs.contains(job)) {
                 let message =
                     "the ledger says that the run is live, and the state file does not know it";
-                let fix = "`ralph verify` puts a run of ralph's back; else record it in `active_runs`, or write down how it ended.";
-                findings.error("untracked_run", message, fix);
+                findings.error("untracked_run", message, &how_to_track(back));
             }
         }
         Some(_) => {}
+    }
+}
+
+/// What puts a live run into the books: by the rule that the verification goes by.
+fn how_to_track(back: &Result<(), NotSubmitted>) -> Cow<'static, str> {
+    let by_hand = "ecord it in `active_runs`, or write down how it ended.";
+    match back {
+        Ok(()) => Cow::Borrowed("`ralph verify` puts it back."),
+        Err(NotSubmitted::Other) => Cow::Owned(format!("R{by_hand}")),
+        Err(NotSubmitted::Damaged(why)) => Cow::Owned(format!(
+            "Mend the ledger ({why}), and `ralph verify` puts the run back; else r{by_hand}"
+        )),
     }
 }

@@ -25,10 +25,18 @@ pub fn check_script(path: &str, text: &str, slug: &Slug, names: &BTreeSet<String
 /// What `sbatch` refuses before it looks at any option.
 fn shape(text: &str, findings: &mut Findings<'_>) {
     if !text.starts_with("#!") {
-        let message = "expected `#!` and a shell on the first line";
-        findings
-            .error("no_shell", message, "Start the script with `#!/bin/bash`.")
-            .on_line(1);
+        let (message, fix) = if text.starts_with('\u{feff}') {
+            (
+                "a byte order mark stands before `#!`, so the scheduler sees no shell",
+                "Remove it (`sed -i '1s/^\\xef\\xbb\\xbf//'`).",
+            )
+        } else {
+            (
+                "expected `#!` and a shell on the first line",
+                "Start the script with `#!/bin/bash`.",
+            )
+        };
+        findings.error("no_shell", message, fix).on_line(1);
     }
     if let Some(line) = text.split('\n').position(|line| line.ends_with('\r')) {
         let message = "the line ends as on DOS, which the scheduler refuses";
@@ -100,6 +108,18 @@ fn faults(text: &str, findings: &mut Findings<'_>) {
                 ),
                 "Look its name up in the manual of the cluster's version.",
             ),
+            Fault::NoValue(name) => (
+                Severity::Error,
+                "no_value",
+                format!("--{name} has no value, so the scheduler refuses the script"),
+                "Write it as `--option=value`.",
+            ),
+            Fault::FlagWithValue(name) => (
+                Severity::Error,
+                "value_of_a_flag",
+                format!("--{name} takes no value, so the scheduler refuses the script"),
+                "Write it without `=`, or leave it out.",
+            ),
         };
         findings.add(severity, code, message, fix).on_line(line);
     }
@@ -109,7 +129,10 @@ fn faults(text: &str, findings: &mut Findings<'_>) {
 /// of the configuration and belongs to the preflight.
 fn values(directives: &[Directive], findings: &mut Findings<'_>) {
     for directive in directives {
-        let value = directive.value.as_deref().unwrap_or_default();
+        // A missing value is a fault of its own.
+        let Some(value) = directive.value.as_deref() else {
+            continue;
+        };
         let (severity, code, message, fix) = match directive.option.as_str() {
             "time" if sbatch::time_limit(value).is_none() => (
                 Severity::Error,
@@ -126,6 +149,14 @@ fn values(directives: &[Directive], findings: &mut Findings<'_>) {
                     "Write it as `0-9%2` or `1,3,5`.",
                 ),
             },
+            option if !is_amount(option, value) => (
+                Severity::Error,
+                "bad_amount",
+                format!(
+                    "`{value}` is no amount for --{option}, so the scheduler refuses the script"
+                ),
+                "Write a whole number; of memory with `K`, `M`, `G` or `T` behind it.",
+            ),
             "job-name" if value.contains('%') => (
                 Severity::Warning,
                 "symbol_in_job_name",
@@ -137,6 +168,15 @@ fn values(directives: &[Directive], findings: &mut Findings<'_>) {
                 "comma_in_export",
                 format!("`{value}` is split at its commas, so a list keeps only its first value"),
                 "Pass the list through a file or the configuration.",
+            ),
+            _ if value.starts_with("--") => (
+                Severity::Warning,
+                "option_as_value",
+                format!(
+                    "--{} has no value of its own and takes `{value}` for it",
+                    directive.option
+                ),
+                "Write each option as `--option=value`.",
             ),
             _ if value.starts_with('=') => (
                 Severity::Warning,
@@ -168,17 +208,39 @@ fn values(directives: &[Directive], findings: &mut Findings<'_>) {
     }
 }
 
+/// Whether an option of a number can have this value; of another option everything can be one.
+fn is_amount(option: &str, value: &str) -> bool {
+    match option {
+        "cores-per-socket" | "cpus-per-gpu" | "cpus-per-task" | "mincpus" | "ntasks"
+        | "ntasks-per-core" | "ntasks-per-gpu" | "ntasks-per-node" | "ntasks-per-socket"
+        | "sockets-per-node" | "threads-per-core" => sbatch::is_count(value),
+        "mem" | "mem-per-cpu" | "mem-per-gpu" | "tmp" => sbatch::is_size(value),
+        "nodes" => sbatch::is_node_count(value),
+        _ => true,
+    }
+}
+
 /// Whether a part between commas is neither a name nor an assignment: it was meant to belong to a value.
 fn export_is_cut(value: &str) -> bool {
-    // SLURM knows no quoting inside --export: every comma starts a new variable.
+    // What quotes that are left of a directive hold is one part, and nothing between two commas is passed over.
+    let mut quote = None;
+    let parts = value.split(|c: char| {
+        match (quote, c) {
+            (None, '"' | '\'') => quote = Some(c),
+            (Some(open), _) if c == open => quote = None,
+            _ => {}
+        }
+        c == ',' && quote.is_none()
+    });
     let is_name = |text: &str| {
         !text.is_empty()
             && !text.starts_with(|c: char| c.is_ascii_digit())
             && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
     };
-    value
-        .split(',')
-        .any(|part| !is_name(part.split('=').next().unwrap_or_default()))
+    parts.filter(|part| !part.is_empty()).any(|part| {
+        let part = part.trim_start_matches(['"', '\'']);
+        !is_name(part.split('=').next().unwrap_or_default())
+    })
 }
 
 /// Where the logs go: into a folder that exists, and each job into a file of its own.

@@ -250,7 +250,7 @@ fn ledgers_are_compared_with_the_state() {
     );
     insta::assert_snapshot!(check(&fixture), @r#"
         w runs/r2/submit.json:-:- missing_key: the key `submitted_at` is missing | Add it, as far as it is known.
-        E runs/r2/submit.json:-:- untracked_run: the ledger says that the run is live, and the state file does not know it | `ralph verify` puts a run of ralph's back; else record it in `active_runs`, or write down how it ended.
+        E runs/r2/submit.json:-:- untracked_run: the ledger says that the run is live, and the state file does not know it | Record it in `active_runs`, or write down how it ended.
         E runs/r2/submit.json:1:12 wrong_run_id: expected the folder's name `r2` in `run_id`, found `other` | Rename the folder or correct the id; runs are found by it.
         E runs/r3/submit.json:1:2 corrupt_json: this is no JSON: expected a key in double quotes, found `,` | Remove the comma at line 1, column 2.
         "#);
@@ -327,6 +327,10 @@ fn what_a_scheduler_refuses_or_takes_literally_is_told() {
         ("#SBATCH --comment=it's\n", &["open_quote"]),
         ("#SBATCH --memory=4G\n", &["unknown_option"]),
         ("#SBATCH -p=gpu\n", &["equals_sign_in_value"]),
+        ("#SBATCH -J\n#SBATCH --mem=4G\n", &["option_as_value"]),
+        ("#SBATCH -J \"\" --time=x\n", &["no_value"]),
+        ("#SBATCH --hold=yes\n", &["value_of_a_flag"]),
+        ("#SBATCH --ntasks=two\n", &["bad_amount"]),
         ("#SBATCH --job-name=$NAME\n", &["variable_in_directive"]),
         (
             "#SBATCH --export=ALL,LIST=1,2,$USER\n",
@@ -345,6 +349,92 @@ fn what_a_scheduler_refuses_or_takes_literally_is_told() {
     }
     let python = "//- slurm/jobs/one.sbatch\n#!/usr/bin/env python3\nprint('| tee it')\n";
     assert_eq!(codes(&format!("{CLEAN}{python}")), [""; 0]);
+}
+
+/// Scripts of one directive block each, as sbatch's source reads them (`get_argument`, getopt's rules, and what its
+/// options do with their values): an error is found exactly where it refuses the script.
+#[test]
+fn an_error_is_found_where_sbatch_refuses_the_script() {
+    let refuses = |text: &str| {
+        let names = ["slurm/logs".to_owned()].into();
+        let found = check_script("slurm/jobs/a.sbatch", text, &"p".parse().unwrap(), &names);
+        let errors = found
+            .into_iter()
+            .filter(|one| one.severity == Severity::Error);
+        errors.map(|one| one.code).collect::<Vec<_>>()
+    };
+    let head = |lines: &str| format!("#!/bin/bash\n{lines}\nset -euo pipefail\necho hi\n");
+    for lines in [
+        "#SBATCH --job-name=\"two words\" --time 1-12:30 -pgpu -c4 -N1-2",
+        "#SBATCH -HQ --gres=gpu:a100:2 --mem 16GB # what it needs, don't ask",
+        "#SBATCH\t--nodes=2\n\n   # prose: --mem=4 GB\n#SBATCH --ntasks-per-node=4",
+        "##SBATCH --nonsense=1 'x\n# SBATCH stray\n #SBATCH 'open",
+        "#SBATCH-n 4",
+        "#SBATCH --array=1,3,5-15:2%4",
+        "#SBATCH --array=1-5,",
+        "#SBATCH -a 0-3%0",
+        "#SBATCH --array=1-5%2,7-9",
+        "#SBATCH --array=[1-3],[7]",
+        "#SBATCH --time=-1",
+        "#SBATCH --time=2-",
+        "#SBATCH -t 90 --time-min=0:30:00",
+        "#SBATCH --export=ALL,\"LIST='1,2'\",B=3",
+        "#SBATCH --export=\"ALL,'LIST=1,2'\"",
+        "#SBATCH --export=NONE --get-user-env --exclusive=user --nice --requeue --open-mode=append",
+        "#SBATCH --export=ALL,",
+        "#SBATCH -n 4 --mem=8G\n#SBATCH hetjob\n#SBATCH -n 1 --gres=gpu:1",
+        "#SBATCH -n 4\n#SBATCH HETJOB --gres=gpu:1 -n 2",
+        "#SBATCH -n 4 -o slurm/logs/%j.out\n#SBATCH packjob\n#SBATCH -n 2 -o nowhere/%j.out",
+        "#SBATCH --comment='a \"b\" c' --dependency=afterok:1:2",
+        "#SBATCH --signal=B:USR1@120 --mail-type=END,FAIL --kill-on-invalid-dep=yes",
+        "#SBATCH --mem=0 --tmp=20g --cpus-per-task=\" 4\"",
+        "#SBATCH --exclus --cpus-per-t 2 --mem-per-c=2000K",
+        "#SBATCH --nodes=4k --tasks-per-node=2 --constraint=\"[a|b]&c*2\"",
+        "#SBATCH --runtime 5 --resv-ports --context=x",
+        "#SBATCH -J x --time=5\necho first\n#SBATCH --mem='4",
+        "#SBATCH -W -k --parsable",
+        "#SBATCH --job-name -x-1 -v --",
+    ] {
+        assert_eq!(refuses(&head(lines)), [""; 0], "{lines}");
+    }
+    for lines in [
+        "#SBATCH --mem=4 GB",
+        "#SBATCH --mem=4.5G",
+        "#SBATCH --mem-per-cpu=lots",
+        "#SBATCH --ntasks=2x",
+        "#SBATCH -c 0",
+        "#SBATCH --nodes=two",
+        "#SBATCH --hold=yes",
+        "#SBATCH --contiguous=1",
+        "#SBATCH --time=5 --partition",
+        "#SBATCH -n 2 --gres\n#SBATCH hetjob\n#SBATCH -n 2",
+        "#SBATCH -p",
+        "#SBATCH - n 4",
+        "#SBATCH -J x -- -n 4",
+        "#SBATCH \u{2013}-mem=4G",
+        "#SBATCH\u{a0}--mem=4G",
+        "#SBATCH --output=\"a.%j",
+        "#SBATCH --array=5:2",
+        "#SBATCH --array=1-5:0",
+        "#SBATCH --array=10-1",
+        "#SBATCH --array='1 ,2'",
+        "#SBATCH --time=1:30:",
+        "#SBATCH --time=12h",
+        "#SBATCH --time=1-2-3",
+        "#SBATCH : -n 4",
+        "#SBATCH --nice 5",
+    ] {
+        assert_ne!(refuses(&head(lines)), [""; 0], "{lines}");
+    }
+    for text in [
+        "",
+        "#SBATCH -n 1\necho hi\n",
+        "\u{feff}#!/bin/bash -e\n#SBATCH -n 1\necho hi\n",
+        "#!/bin/bash -e\r\n#SBATCH -n 1\r\necho hi\r\n",
+        "\n#!/bin/bash -e\necho hi\n",
+    ] {
+        assert_ne!(refuses(text), [""; 0], "{text}");
+    }
 }
 
 /// Only the first would be submitted, and what stands behind it would be dropped.

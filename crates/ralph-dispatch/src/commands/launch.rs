@@ -1,8 +1,9 @@
 //! A launch: resolve, gate, start, report.
 
+mod awaited;
 mod knobs;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use ralph_core::env::Env;
@@ -17,7 +18,7 @@ use ralph_loop::budget::{Budget, BudgetError, MAX_WORKERS, Terms};
 
 use crate::args::{Act, Flags};
 use crate::cluster;
-use crate::commands::{status, sweep as sweep_command, watch};
+use crate::commands::{sweep as sweep_command, watch};
 use crate::env_vars;
 use crate::gate::{self, PlanProbe, Refusal};
 use crate::home;
@@ -55,16 +56,12 @@ pub(super) fn run(bench: &Workbench, flags: &Flags, act: &Act) -> Outcome {
     let has_plan = |name: &str| probe::plan(&bench.layout.plan(name)) == PlanProbe::Present;
     let selection = resolve::select(&knobs.filter, &bench.conf.names(), &has_plan)?;
     let jobs = cluster::refresh(bench)?;
-    if act.wait && flags.is_bare() {
-        let running = running(bench, &jobs)?;
-        if !running.is_empty() {
-            let names: Vec<&str> = running.iter().map(String::as_str).collect();
-            bench.output.note(&format!(
-                "nothing is launched: waiting for the loops that run already: {}",
-                names.join(", ")
-            ));
-            return watch::wait(bench, &running);
-        }
+    if act.wait
+        && flags.is_bare()
+        && let Some(awaited) = awaited::awaited(bench, &jobs, &knobs)?
+    {
+        bench.output.note(&awaited.why);
+        return watch::wait(bench, &awaited.repositories);
     }
     let away = match (bench.layout.lock().exists(), act.dry_run) {
         (false, _) => BTreeMap::new(),
@@ -76,6 +73,7 @@ pub(super) fn run(bench: &Workbench, flags: &Flags, act: &Act) -> Outcome {
     if !bench.output.is_json() {
         printed(bench.output.print(&render::banner(&report)))?;
     }
+    not_there(bench, &plan.selection);
     if act.dry_run || !plan.refusals.is_empty() {
         return shown(bench, &plan, &report);
     }
@@ -83,13 +81,19 @@ pub(super) fn run(bench: &Workbench, flags: &Flags, act: &Act) -> Outcome {
     let code = outcome(&report);
     if act.wait && code != Some(Code::Failed) {
         if !bench.output.is_json() {
-            printed(bench.output.print(&render::launched(&report)))?;
+            printed(
+                bench
+                    .output
+                    .print(&render::launched(&report, bench.output.columns())),
+            )?;
         }
         let meant = plan.selection.repositories.iter().cloned().collect();
         let ended = watch::wait(bench, &meant)?;
         return Ok(ended.or(code));
     }
-    bench.output.answer(&report, &render::launched(&report))?;
+    bench
+        .output
+        .answer(&report, &render::launched(&report, bench.output.columns()))?;
     if code.is_none() {
         bench.output.note(
             "the loops go on by themselves: --status shows them, --sweep records what ended, --stop ends them",
@@ -98,26 +102,17 @@ pub(super) fn run(bench: &Workbench, flags: &Flags, act: &Act) -> Outcome {
     Ok(code)
 }
 
-/// The repositories whose loops have not ended.
-fn running(
-    bench: &Workbench,
-    jobs: &BTreeMap<String, JobStanding>,
-) -> Result<BTreeSet<String>, Failure> {
-    let (standings, _) = status::look(bench, jobs)?;
-    // It would be waited for without end.
-    if let Some(hidden) = standings.iter().find(|one| one.is_hidden()) {
-        let name = &hidden.record.repository;
-        let why = hidden
-            .reason
-            .as_deref()
-            .unwrap_or("its record cannot be read");
-        let message = format!("{name}: nobody can tell here whether its loop runs: {why}");
-        return Err(Failure::new(Code::Failed, message).hint("Wait as the user who launched it."));
+/// Says which of the repositories that are passed over are not there at all: a plan would not help them.
+fn not_there(bench: &Workbench, selection: &Selection) {
+    for name in &selection.without_plan {
+        let folder = bench.layout.repository(name);
+        if !folder.exists() {
+            let folder = folder.display();
+            bench.output.note(&format!(
+                "{name}: there is no such folder; clone it: git clone URL {folder}"
+            ));
+        }
     }
-    let running = standings
-        .into_iter()
-        .filter(|standing| !standing.state.is_final());
-    Ok(running.map(|standing| standing.record.repository).collect())
 }
 
 fn plan(
@@ -246,12 +241,16 @@ fn shown(bench: &Workbench, plan: &Plan, report: &LaunchReport) -> Outcome {
     if bench.output.is_json() {
         printed(bench.output.json(report))?;
     } else {
-        let workspace = bench.layout.repos().display().to_string();
-        printed(bench.output.print(&render::commands(report, &workspace)))?;
         if report.dry_run {
+            let workspace = bench.layout.repos().display().to_string();
+            printed(bench.output.print(&render::commands(report, &workspace)))?;
             printed(bench.output.print("[dry-run] not executing\n"))?;
         }
-        bench.output.error_line(render::refusals(report).trim_end());
+        let mut refused = render::refusals(report);
+        if !report.dry_run {
+            refused.push_str("nothing was launched; --exclude leaves repositories out\n");
+        }
+        bench.output.error_words(refused.trim_end());
     }
     Ok(gate::code(&plan.refusals))
 }

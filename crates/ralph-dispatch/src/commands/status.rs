@@ -21,9 +21,7 @@ pub(super) fn run(bench: &Workbench) -> Outcome {
     let jobs = cluster::refresh(bench)?;
     let (mut standings, problems) = look(bench, &jobs)?;
     let all_ended = standings.iter().all(|standing| standing.state.is_final());
-    let unswept =
-        |standing: &Standing| standing.record.settled.is_none() && !standing.record.is_bare;
-    if all_ended && standings.iter().any(unswept) {
+    if all_ended && standings.iter().any(Standing::is_unswept) {
         sweep::before_status(bench, &jobs, Fetching::Later);
         standings = look(bench, &jobs)?.0;
     }
@@ -31,7 +29,9 @@ pub(super) fn run(bench: &Workbench) -> Outcome {
     for problem in &report.problems {
         bench.output.note(&format!("warning: {problem}"));
     }
-    bench.output.answer(&report, &render::status(&report))?;
+    bench
+        .output
+        .answer(&report, &render::status(&report, bench.output.columns()))?;
     for row in &report.by_hand {
         bench.output.note(&render::by_hand(row));
     }

@@ -142,7 +142,12 @@ pub(super) fn run(bench: &Workbench, flags: &Flags, within: u64) -> Outcome {
         schema_version: SCHEMA_VERSION,
         loops: rows,
     };
-    bench.output.answer(&report, &render::stopped(&report))?;
+    let of = match chosen.value {
+        Filter::All => String::new(),
+        Filter::Only(_) | Filter::Except(_) => format!(" meant by {}", chosen.origin),
+    };
+    let told = render::stopped(&report, &of, bench.output.columns());
+    bench.output.answer(&report, &told)?;
     let left = report.loops.iter().any(|row| !row.state.is_final());
     let partial = (!is_recorded).then_some(Code::Partial);
     Ok(left.then_some(Code::Failed).or(partial))

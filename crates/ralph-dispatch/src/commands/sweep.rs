@@ -18,7 +18,9 @@ use crate::workbench::Workbench;
 pub(super) fn run(bench: &Workbench) -> Outcome {
     let jobs = cluster::refresh(bench)?;
     let (_, report) = noted(bench, &jobs, Fetching::Now)?;
-    bench.output.answer(&report, &render::swept(&report))?;
+    bench
+        .output
+        .answer(&report, &render::swept(&report, bench.output.columns()))?;
     let left = (!report.problems.is_empty()).then_some(Code::Partial);
     Ok(outcome(&report.swept).or(left))
 }
@@ -58,7 +60,9 @@ pub(super) fn beside(
     let (swept, report) = noted(bench, jobs, Fetching::Now)?;
     if !report.swept.is_empty() || !report.pid_files.is_empty() {
         bench.output.note("swept what had ended:");
-        bench.output.note(render::swept(&report).trim_end());
+        bench
+            .output
+            .note(render::swept(&report, bench.output.columns()).trim_end());
     }
     Ok(swept.away)
 }

@@ -13,6 +13,7 @@ use crate::env_vars;
 use crate::home::Fetching;
 use crate::render;
 use crate::report::{LoopRow, StatusReport};
+use crate::standing::Standing;
 use crate::window::{self, Size};
 use crate::workbench::Workbench;
 
@@ -33,7 +34,9 @@ pub(super) fn run(bench: &Workbench) -> Outcome {
         for problem in &report.problems {
             bench.output.note(&format!("warning: {problem}"));
         }
-        bench.output.answer(&report, &render::status(&report))?;
+        bench
+            .output
+            .answer(&report, &render::status(&report, bench.output.columns()))?;
     }
     Ok(None)
 }
@@ -41,16 +44,22 @@ pub(super) fn run(bench: &Workbench) -> Outcome {
 /// `--wait`: looks on until these loops have ended, sweeps, and says how each ended. Ctrl-C ends the looking only.
 pub(super) fn wait(bench: &Workbench, meant: &BTreeSet<String>) -> Outcome {
     if block_on(view(bench, Some(meant)))?? == Seen::Interrupted {
-        bench.output.error_line(
+        bench.output.error_words(
             "detached: the loops go on; `wb-ralph-dispatch --status` shows them, `--stop` ends them",
         );
         return Ok(Some(Code::Interrupted));
     }
     let jobs = cluster::refresh(bench)?;
-    let is_written = sweep::before_status(bench, &jobs, Fetching::Now);
-    let (standings, problems) = status::look(bench, &jobs)?;
+    let (mut standings, mut problems) = status::look(bench, &jobs)?;
+    let mut is_written = true;
+    if standings.iter().any(Standing::is_unswept) {
+        is_written = sweep::before_status(bench, &jobs, Fetching::Now);
+        (standings, problems) = status::look(bench, &jobs)?;
+    }
     let report = status::report(bench, &standings, problems);
-    bench.output.answer(&report, &render::status(&report))?;
+    bench
+        .output
+        .answer(&report, &render::status(&report, bench.output.columns()))?;
     let rows = report.loops.into_iter();
     let rows: Vec<LoopRow> = rows.filter(|row| meant.contains(&row.repository)).collect();
     Ok(sweep::outcome(&rows).or((!is_written).then_some(Code::Partial)))
@@ -75,16 +84,16 @@ async fn view(bench: &Workbench, meant: Meant<'_>) -> Result<Seen, Failure> {
         let (mut standings, problems) = status::look(bench, &jobs)?;
         let is_meant = |name: &str| meant.is_none_or(|meant| meant.contains(name));
         let report = status::report(bench, &standings, problems);
-        if is_drawn {
-            drawn.draw(bench, &report)?;
-        } else {
-            tell(bench, &report, &is_meant, &mut states);
-        }
         standings.retain(|standing| is_meant(&standing.record.repository));
-        if standings.iter().all(|standing| standing.state.is_final()) {
-            if is_drawn {
-                printed(bench.output.bytes(window::WIPE.as_bytes()))?;
-            }
+        let is_end = standings.iter().all(|standing| standing.state.is_final());
+        if !is_drawn {
+            tell(bench, &report, &is_meant, &mut states);
+        } else if !is_end {
+            drawn.draw(bench, &report)?;
+        } else if drawn.size.is_some() {
+            printed(bench.output.bytes(window::WIPE.as_bytes()))?;
+        }
+        if is_end {
             return Ok(Seen::End);
         }
         let has_jobs = standings

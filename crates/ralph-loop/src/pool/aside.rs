@@ -2,6 +2,7 @@
 
 use super::PoolError;
 use super::attempt_end::{End, SafeWork, Undelivered};
+use super::checks;
 use super::finish::Finishing;
 use super::ready::words;
 use super::schedule::Ended;
@@ -103,6 +104,11 @@ pub(super) async fn tell_of(
         .into_iter()
         .for_each(|note| shop.note(note));
     let reason = &mut end.closing.reason;
+    if end.closing.outcome == Outcome::Done
+        && let Some(words) = checks::failed_before(&attempt.record)
+    {
+        *reason = Some(joined(reason.take(), &words));
+    }
     let asides = if attempt.is_resumed {
         worktrees.find_asides(assigned).await?
     } else {

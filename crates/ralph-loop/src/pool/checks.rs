@@ -11,6 +11,7 @@ use super::finish::Finishing;
 use super::ready;
 use super::schedule::Stop;
 use super::shop::Shop;
+use crate::attempt::AttemptRecord;
 use crate::gates::{GateOutcome, GateReport, GateResult, GateRun};
 use crate::git::ObjectId;
 use crate::log::{AttemptLog, LogError, SEGMENT_BYTES, Source};
@@ -41,6 +42,9 @@ pub(super) async fn run(
         Ok(_) = stop.wait_for(|stop| *stop == Stop::Now) => Ok(None),
     }
 }
+
+/// How the line of a check begins that fails on the base too.
+const FAILED_BEFORE: &str = "FAILED BEFORE";
 
 /// Says how the checks ended. A failure that is not held against this work is one all the same: somebody has to know.
 pub(super) fn tell(shop: &Shop, attempt: &mut Finishing, report: &GateReport) {
@@ -98,11 +102,21 @@ fn failed(report: &GateReport) -> impl Iterator<Item = &GateResult> {
 fn line(gate: &GateResult) -> String {
     let word = match gate.outcome {
         GateOutcome::Passed | GateOutcome::Flaky => "PASS",
-        GateOutcome::FailedBefore => "FAILED BEFORE",
+        GateOutcome::FailedBefore => FAILED_BEFORE,
         GateOutcome::Missing => "SKIP",
         GateOutcome::Failed | GateOutcome::TimedOut | GateOutcome::Unusable => "FAIL",
     };
     format!("{word}: {} ({gate})", gate.command)
+}
+
+/// Which checks failed without counting against the work: whoever reads that it is done has to know.
+pub(super) fn failed_before(record: &AttemptRecord) -> Option<String> {
+    let checks = record.gates.iter().zip(&record.checks);
+    let failed = checks.filter(|(_, line)| line.starts_with(FAILED_BEFORE));
+    let words: Vec<_> = failed
+        .map(|(gate, _)| format!("the check `{}` {}", gate.command, gate.result))
+        .collect();
+    (!words.is_empty()).then(|| words.join(", "))
 }
 
 /// Which checks failed, and how.

@@ -224,6 +224,8 @@ async fn advance(shop: &Shop, ready: &mut Ready) -> Result<(), PoolError> {
 
 /// A worktree with a branch for the task. A spare one that somebody has removed meanwhile is replaced by a new one.
 async fn assigned(site: &Site, task: &Task) -> Result<Assigned, PoolError> {
+    // An agent that works meanwhile may have left settings with which git does not.
+    site.worktrees.mend_settings().await?;
     if let Some(spare) = site.spare() {
         match site.worktrees.assign(spare, &task.name()).await {
             Ok(assigned) => return Ok(assigned),

@@ -7,6 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::task::TaskKey;
 
+/// Worktrees a worker, as long as nobody is free: the one it works in, and one that is ready or comes back in a moment. Each
+/// further one would have to be brought onto the base as well.
+const PLACES: usize = 2;
+
 /// What bounds the pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
@@ -177,12 +181,13 @@ impl Schedule {
 
     fn may_prepare(&self) -> bool {
         let (free, made) = (self.free.len(), self.preparing + self.ready);
-        // For the time to come the worktrees do that come back in a moment.
-        let is_wanted = made < free || made + self.returning < free + self.bounds.ahead;
+        let places = self.running() + made + self.returning;
         !(self.drained || self.starved)
             && self.finishing < self.bounds.unfinished
             && self.preparing < self.bounds.preparing
-            && is_wanted
+            && made < free + self.bounds.ahead
+            // Where nobody is free, a worktree that comes back in a moment is waited for.
+            && (made < free || places < PLACES * self.bounds.workers)
     }
 
     /// Whether nothing is under way.
@@ -262,7 +267,7 @@ impl Schedule {
         }
     }
 
-    /// How many ended attempts give their worktree back in a moment: so many fewer are made for the time to come.
+    /// How many ended attempts give their worktrees back in a moment.
     pub fn returning(&mut self, count: usize) {
         self.returning = count;
     }
@@ -527,14 +532,17 @@ mod tests {
             schedule.returning(returning);
             run(&mut schedule)
         };
-        assert_eq!(end(1, 1), 0);
+        assert_eq!(end(1, 1), 1);
         assert_eq!(end(2, 2), 0);
-        assert_eq!(end(3, 3), 1);
+        assert_eq!(end(3, 3), 0);
+        schedule.finished(&key(1), Ended::Settled);
+        schedule.agent_ended();
+        schedule.freed(1);
+        assert_eq!(run(&mut schedule), 1);
+        // One is back, and the checks of another run, which may take long.
+        schedule.finished(&key(2), Ended::Settled);
         schedule.returning(1);
-        assert_eq!(run(&mut schedule), 1);
-        // Those whose checks run keep their worktrees.
-        schedule.returning(0);
-        assert_eq!(run(&mut schedule), 1);
+        assert_eq!(run(&mut schedule), 2);
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! The settings that all worktrees of a repository share, which an agent changes for the user too: compared before and after.
 //!
 //! What must never be here: a setting that is set back although it may be the user's. Who wrote it cannot be known, but what
-//! nobody can want is: that git does not find the work tree, or a path into a worktree that goes with its attempt.
+//! nobody can want is: that git does not work at all or does not find the work tree, or a path into a worktree that goes with
+//! its attempt.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+
+use ralph_core::store::atomic;
 
 use super::{WorktreeError, Worktrees};
 use crate::delivery::without_passwords;
@@ -13,6 +16,11 @@ use crate::git::{Git, GitError};
 
 /// The settings without which no git finds the work tree, or finds another one (git-config(1)).
 const HIDING: [&str; 2] = ["core.bare", "core.worktree"];
+
+/// What git exits with where it cannot work at all.
+const FATAL: i32 = 128;
+/// Where the settings are kept with which it cannot, beside those that are used.
+const UNUSABLE: &str = "config.unusable";
 
 /// Each key with its values, in their order.
 type Entries = BTreeMap<String, Vec<String>>;
@@ -31,20 +39,29 @@ pub(super) fn read(git: &Git) -> Vec<u8> {
 
 impl Worktrees {
     /// Sets back what nobody can want, tells the rest. Nothing is asked as long as the file is the one that it was.
-    pub(super) async fn mend_settings(&self) -> Result<(), WorktreeError> {
+    ///
+    /// # Errors
+    /// Git gives no answer; the file cannot be written.
+    pub(crate) async fn mend_settings(&self) -> Result<(), WorktreeError> {
         // Held until the file is as it should be: another look meanwhile would take that for a change.
         let mut seen = self.watch.settings.lock().await;
         let now = read(&self.git);
         if *seen == now || seen.is_empty() {
             return Ok(());
         }
-        let (had, has) = (self.entries(&seen).await?, self.entries(&now).await?);
+        let (Some(had), Some(has)) = (self.entries(&seen).await?, self.entries(&now).await?) else {
+            return self.set_back_if_unusable(&seen, &now).await.map(drop);
+        };
         let (unwanted, others): (Vec<_>, Vec<_>) = changes(&had, &has)
             .into_iter()
             .filter(|(key, ..)| !self.is_of_our_branches(key))
             .partition(|change| self.is_unwanted(change));
         for change in &unwanted {
             self.restore_setting(change).await?;
+        }
+        // Some values end every git, and are seen by asking it only.
+        if !others.is_empty() && self.set_back_if_unusable(&seen, &now).await? {
+            return Ok(());
         }
         *seen = if unwanted.is_empty() {
             now
@@ -57,12 +74,37 @@ impl Worktrees {
         Ok(())
     }
 
-    async fn entries(&self, file: &[u8]) -> Result<Entries, GitError> {
+    /// Sets all of it back where git cannot work with what is there, which is kept beside. Whether that was so.
+    async fn set_back_if_unusable(&self, had: &[u8], has: &[u8]) -> Result<bool, WorktreeError> {
+        let call = self.git.call(&["rev-parse", "--git-dir"]);
+        let answer = call.accepting(&[0, FATAL]).await?;
+        if answer.code == 0 {
+            return Ok(false);
+        }
+        let file = file_of(&self.git);
+        let kept = file.with_file_name(UNUSABLE);
+        atomic::replace(&kept, has)?;
+        atomic::replace(&file, had)?;
+        self.watch.note(format!(
+            "git could not work any more with the settings in {}, as an agent or you have changed them ({}); they are as they \
+             were again, and what they had become is in {}",
+            file.display(),
+            answer.words(),
+            kept.display()
+        ));
+        Ok(true)
+    }
+
+    /// `None` where git cannot work, be it for these settings or for those that are in force.
+    async fn entries(&self, file: &[u8]) -> Result<Option<Entries>, GitError> {
         let call = self
             .git
             .call(&["config", "--no-includes", "--file", "-", "--list", "-z"]);
-        let listed = call.input(file.to_vec()).run().await?.stdout;
-        let listed = String::from_utf8_lossy(&listed).into_owned();
+        let answer = call.input(file.to_vec()).accepting(&[0, FATAL]).await?;
+        if answer.code != 0 {
+            return Ok(None);
+        }
+        let listed = String::from_utf8_lossy(&answer.stdout).into_owned();
         let mut entries = Entries::new();
         for entry in listed.split_terminator('\0') {
             let (key, value) = entry.split_once('\n').unwrap_or((entry, ""));
@@ -71,7 +113,7 @@ impl Worktrees {
                 .or_default()
                 .push(value.to_owned());
         }
-        Ok(entries)
+        Ok(Some(entries))
     }
 
     /// What a push with `--set-upstream` says of a branch of ours is nobody's concern.

@@ -21,6 +21,7 @@ mod mark;
 mod notes;
 mod place;
 mod reuse;
+mod shared;
 mod staging;
 mod stays;
 mod sweep;
@@ -49,12 +50,10 @@ pub use work::Work;
 pub(crate) use work::touched;
 
 use self::mark::Mark;
-use self::place::{beside, check_prefix, place, plain};
+use self::place::{PREFIX_OF_NAMES, beside, check_prefix, place, plain};
 use crate::git::refs::Base;
 use crate::git::{Call, Git, ObjectId};
 
-/// Worktrees are called by this letter and a number. The folder may hold others, which are not ours.
-const PREFIX_OF_NAMES: &str = "w";
 /// How long a checkout of all files may take.
 pub(crate) const CHECKOUT_LIMIT: Duration = Duration::from_secs(1800);
 

@@ -1,5 +1,6 @@
 //! Where worktrees lie, and what names branches may have. Nothing here makes or removes a worktree.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +9,17 @@ use ralph_core::store::atomic;
 use super::WorktreeError;
 use super::mark::{Found, Mark};
 use crate::git::Git;
+
+/// Worktrees are called by this letter and a number. The folder may hold others, which are not ours.
+pub(super) const PREFIX_OF_NAMES: &str = "w";
+
+/// Whether the loop names a worktree so.
+pub(super) fn is_name_of_ours(name: &OsStr) -> bool {
+    let number = name
+        .to_str()
+        .and_then(|name| name.strip_prefix(PREFIX_OF_NAMES));
+    number.is_some_and(|digits| digits.parse::<u64>().is_ok())
+}
 
 /// Where worktrees go when there is nothing against it.
 pub(super) fn beside(top: &Path) -> Option<PathBuf> {

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use ralph_core::time::Timestamp;
 
 use super::mark::{Found, Mark};
-use super::{Assigned, Kept, PREFIX_OF_NAMES, WorktreeError, Worktrees};
+use super::place::is_name_of_ours;
+use super::{Assigned, Kept, WorktreeError, Worktrees};
 use crate::git::ObjectId;
 
 /// The message of a commit that saves what an interrupted attempt left.
@@ -71,12 +72,8 @@ impl Worktrees {
     /// has our kind of name, and a mark or a branch of ours. Without either it is one that was being made when the loop was
     /// killed, and empty, or somebody else's.
     fn is_ours(&self, entry: &Entry) -> bool {
-        let number = entry
-            .path
-            .file_name()
-            .and_then(|name| name.to_str()?.strip_prefix(PREFIX_OF_NAMES));
         let is_named = entry.path.parent() == Some(self.folder.as_path())
-            && number.is_some_and(|digits| digits.parse::<u64>().is_ok());
+            && entry.path.file_name().is_some_and(is_name_of_ours);
         let is_marked = || {
             let git_dir = self.git_dir_of(&entry.path);
             git_dir.is_some_and(|folder| Mark::read(&folder) != Found::Nothing)

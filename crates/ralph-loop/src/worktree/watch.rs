@@ -1,5 +1,5 @@
-//! What an agent shares with the user and the loop, and can spoil for them from its worktree: the base, and the settings
-//! ([`config`]). Looked at when an agent has ended. Commits that the base has lost get a branch, and whoever runs the loop is
+//! What an agent shares with the user and the loop, and can spoil for them from its worktree: the base, the settings
+//! ([`config`]), and some more ([`super::shared`]). Looked at when an agent has ended. Commits that the base has lost get a branch, and whoever runs the loop is
 //! told.
 //!
 //! What must never be here: a base that is moved back to where it was. Whoever moved it may be the user.
@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::sync::{Mutex, PoisonError};
 
+use super::shared::Shared;
 use super::went_back::leads;
 use super::{Assigned, WorktreeError, Worktrees, config};
 use crate::git::refs::Base;
@@ -29,6 +30,7 @@ pub(super) struct Watch {
 struct State {
     /// The tip of the local base.
     tip: Option<ObjectId>,
+    shared: Shared,
     /// Branches whose stashes were told.
     stashed: BTreeSet<String>,
     /// What nobody has been told of.
@@ -39,6 +41,7 @@ impl Watch {
     pub(super) async fn begin(git: &Git, base: &Base) -> Result<Self, GitError> {
         let state = State {
             tip: git.tip(&base.local()).await?,
+            shared: Shared::see(git.common_dir()),
             ..State::default()
         };
         Ok(Self {
@@ -65,7 +68,7 @@ impl Worktrees {
     /// Looks after the agent of an attempt has ended. No run of git as long as nothing but the loop has moved the base.
     pub(super) async fn look_around(&self, assigned: &Assigned) -> Result<(), WorktreeError> {
         self.mend_settings().await?;
-        self.tell_stashed(assigned);
+        self.tell_shared(assigned);
         let Some(tip) = self.git.tip(&self.base.local()).await? else {
             return Ok(());
         };
@@ -84,21 +87,19 @@ impl Worktrees {
     }
 
     /// All worktrees share one stash: the user's next `git stash pop` would take out what the agent has put there.
-    fn tell_stashed(&self, assigned: &Assigned) {
-        let log = self.git.common_dir().join("logs/refs/stash");
-        let log = fs::read_to_string(log).unwrap_or_default();
-        // `WIP on <branch>: …`, or `On <branch>: …` with a message of one's own (git-stash(1)).
+    fn tell_shared(&self, assigned: &Assigned) {
+        let now = Shared::see(self.git.common_dir());
+        let mut state = self.watch.state();
+        let mut notes = self.differences(&state.shared, &now);
         let branch = &assigned.branch;
-        let of = format!("n {branch}: ");
-        let mut messages = log.lines().filter_map(|line| line.split_once('\t'));
-        if messages.any(|(_, message)| message.contains(&of))
-            && self.watch.state().stashed.insert(branch.clone())
-        {
-            self.watch.note(format!(
+        if now.has_stashed(branch) && state.stashed.insert(branch.clone()) {
+            notes.push(format!(
                 "an agent has left changes of {branch} in the stash, which is yours too, and in no commit: see \
                  `git stash list` before the next `git stash pop`"
             ));
         }
+        state.notes.extend(notes);
+        state.shared = now;
     }
 
     /// Keeps what the base had and has not any more. Whether there is such a thing.

@@ -77,7 +77,9 @@ earlier_stands() {
       if [ "$mine" = "$theirs" ]; then answer earlier "$job" "$other" same "$rest"; else answer earlier "$job" "$other" other "$rest"; fi
       return
     fi
-    # Somebody may be submitting it at this moment. So long after a claim no job comes of it any more.
+    # Somebody may be submitting it at this moment, and nobody can call that back: `sbatch` sleeps up to 120 seconds in
+    # 15 tries for a busy controller, each of which may wait for MessageTimeout, and for a controller in standby 180
+    # seconds more. So long after a claim no job comes of it any more; after two minutes one may.
     if [ -z "$ran" ] && is_young "$receipts/$other/claim" 600; then
       said='' complained="it is being submitted already, as $other"
       answer item
@@ -118,7 +120,9 @@ is_doubtful() { # FILE: what `sbatch` complained of
 # Whether it is this token's turn to submit the item; what is in the way is answered. The turns are files that one caller
 # makes and nobody removes, and the last of them names who may claim. Who takes one looks again whether something
 # stands, and who has claimed looks again whether the turn is still its own: of two that know nothing of each other, one
-# sees the other, wherever they stop in between.
+# sees the other, wherever they stop in between. So nobody's safety hangs on how long a turn without a claim is waited
+# for: whoever is overtaken gives its claim back. The two minutes are for one that is only slow, which may have to wait
+# 25 seconds for the queue, and for a shared file system that shows a new name up to a minute late.
 is_its_turn() {
   while :; do
     turn=0 holder=$token
@@ -128,8 +132,8 @@ is_its_turn() {
     done
     ! earlier_stands || return
     if [ "$holder" = "$token" ] && [ "$turn" -gt 0 ]; then return 0; fi
-    if [ "$holder" != "$token" ] && [ ! -e "$receipts/$holder/claim" ] && is_young "$items/.turn.$turn" 600; then
-      said='' complained="it is being submitted already, as ${holder:-another}; if that was cut off, it can be submitted again after 10 minutes"
+    if [ "$holder" != "$token" ] && [ ! -e "$receipts/$holder/claim" ] && is_young "$items/.turn.$turn" 120; then
+      said='' complained="it is being submitted already, as ${holder:-another}; if that was cut off, it can be submitted again after 2 minutes"
       answer item
       return 1
     fi

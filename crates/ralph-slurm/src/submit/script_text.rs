@@ -7,10 +7,7 @@ use ralph_core::sbatch::{self, Directive};
 #[derive(Debug)]
 pub(super) struct ScriptText<'a> {
     text: &'a str,
-    /// Those of the component that runs the script.
     directives: Vec<Directive>,
-    /// Those of the further components of a heterogeneous job.
-    further: Vec<Directive>,
     components: usize,
 }
 
@@ -20,16 +17,10 @@ const DEFAULT_ARRAY_LOG: &str = "slurm/logs/%x_%A_%a";
 
 impl<'a> ScriptText<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        let separators = sbatch::separators(text);
-        let first = separators.first().copied().unwrap_or(usize::MAX);
-        let (directives, further) = sbatch::parse(text)
-            .into_iter()
-            .partition(|found| found.line < first);
         Self {
             text,
-            directives,
-            further,
-            components: separators.len() + 1,
+            directives: sbatch::parse(text),
+            components: sbatch::components(text),
         }
     }
 
@@ -38,7 +29,7 @@ impl<'a> ScriptText<'a> {
         self.components
     }
 
-    /// The value of a directive.
+    /// The value of a directive of the component that runs the script.
     pub(super) fn value(&self, option: &str) -> Option<&str> {
         sbatch::last(&self.directives, option)?.value.as_deref()
     }
@@ -52,7 +43,6 @@ impl<'a> ScriptText<'a> {
     pub(super) fn directive_text(&self) -> String {
         self.directives
             .iter()
-            .chain(&self.further)
             .map(|found| {
                 format!(
                     "{}={}\n",

@@ -108,6 +108,26 @@ async fn an_item_whose_job_has_left_the_queue_is_submitted_again() {
     assert_eq!(cluster.jobs(), 2);
 }
 
+/// What was cancelled stands in the queue for a while; so long as it is being ended it lives.
+#[tokio::test]
+async fn an_item_whose_job_was_cancelled_is_submitted_again_once_the_job_is_gone() {
+    let cluster = Scheduler::new();
+    let backend = cluster.backend();
+    let [first, second] = [0, 1].map(|_| of_item(&cluster, SCRIPT));
+    let job = accepted(&backend.submit(&first).await.unwrap());
+    for alive in ["PENDING", "RUNNING", "COMPLETING", "REQUEUED", "STAGE_OUT"] {
+        cluster.set("job.1001/queued", alive);
+        let answer = backend.submit(&second).await.unwrap();
+        assert!(
+            matches!(answer, Receipt::Earlier { job: found, .. } if found == job),
+            "{alive}: {answer:?}"
+        );
+    }
+    cluster.set("job.1001/queued", "CANCELLED");
+    accepted(&backend.submit(&second).await.unwrap());
+    assert_eq!(cluster.jobs(), 2);
+}
+
 #[tokio::test]
 async fn where_nobody_can_say_whether_a_job_of_the_item_lives_nothing_is_submitted() {
     let cluster = Scheduler::new();
@@ -178,7 +198,7 @@ async fn two_submissions_of_one_item_in_one_bundle_start_one_job() {
     assert_eq!(cluster.log("squeue").lines().count(), 2);
 }
 
-/// Who holds the turn has not claimed yet, or has died before it could: nobody else submits for ten minutes.
+/// Who holds the turn has not claimed yet, or has died before it could: nobody else submits for two minutes.
 #[tokio::test]
 async fn who_holds_the_turn_of_an_item_keeps_others_out_until_it_is_old() {
     let cluster = Scheduler::new();
@@ -191,7 +211,7 @@ async fn who_holds_the_turn_of_an_item_keeps_others_out_until_it_is_old() {
         .unwrap();
     let waits = backend.submit(&second).await.unwrap();
     assert!(
-        matches!(&waits, Receipt::Refused { message, limit: true } if message.contains(first.token.as_str()) && message.contains("after 10 minutes")),
+        matches!(&waits, Receipt::Refused { message, limit: true } if message.contains(first.token.as_str()) && message.contains("after 2 minutes")),
         "{waits:?}"
     );
     let looked = backend.receipt(&second.token, second.intent_at).await;
@@ -214,7 +234,7 @@ async fn who_holds_the_turn_of_an_item_keeps_others_out_until_it_is_old() {
         .and_then(|mut turn| writeln!(turn, "{}", dead.token))
         .unwrap();
     let touched = Command::new("touch")
-        .args(["-d", "700 seconds ago"])
+        .args(["-d", "125 seconds ago"])
         .arg(folder.join(".turn.1"))
         .status();
     assert!(touched.unwrap().success());

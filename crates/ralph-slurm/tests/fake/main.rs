@@ -10,3 +10,4 @@ mod scheduler;
 mod shared;
 mod submit;
 mod sync;
+mod turns;

@@ -35,7 +35,7 @@ cd "$HOME/state" || exit 9
 printf '%s\n' "$*" >>squeue.log
 [ ! -e squeue.fail ] || { cat squeue.fail >&2; exit 1; }
 case "$*" in
-  *%o*) [ -e queue.forgets ] || for job in job.*; do [ ! -d "$job" ] || printf '%s\037\037%s\n' "${job#job.}" "$(cat "$job/script")"; done ;;
+  *%o*) [ -e queue.forgets ] || for job in job.*; do [ ! -d "$job" ] || printf '%s\037%s\037%s\n' "${job#job.}" "$(cat "$job/queued" 2>/dev/null)" "$(cat "$job/script")"; done ;;
   *-j*) [ ! -e queue.state ] || cat queue.state ;;
   *) [ ! -e queue ] || tr '|' '\037' <queue ;;
 esac
@@ -145,15 +145,27 @@ impl Scheduler {
     }
 
     pub(crate) fn backend_with(&self, faults: impl IntoIterator<Item = Fault>) -> SlurmBackend {
-        self.backend_in("~/home repo", faults)
+        self.backend_in("~/home repo", |local| Arc::new(Faulty::new(local, faults)))
+    }
+
+    /// A backend whose transport is another one around the local one.
+    pub(crate) fn backend_over(
+        &self,
+        transport: impl FnOnce(Arc<dyn Transport>) -> Arc<dyn Transport>,
+    ) -> SlurmBackend {
+        self.backend_in("~/home repo", transport)
     }
 
     /// A backend whose repository's folder is another one.
     pub(crate) fn backend_below(&self, root: &str) -> SlurmBackend {
-        self.backend_in(root, [])
+        self.backend_in(root, |local| local)
     }
 
-    fn backend_in(&self, root: &str, faults: impl IntoIterator<Item = Fault>) -> SlurmBackend {
+    fn backend_in(
+        &self,
+        root: &str,
+        transport: impl FnOnce(Arc<dyn Transport>) -> Arc<dyn Transport>,
+    ) -> SlurmBackend {
         let path = format!("{}:/usr/bin:/bin", self.folder.path().join("bin").display());
         let local: Arc<dyn Transport> = Arc::new(Local::new(self.folder.path().to_owned(), path));
         let settings = serde_json::json!({
@@ -166,12 +178,7 @@ impl Scheduler {
             budget_folder: None,
             rate: Rate::default(),
         };
-        SlurmBackend::new(
-            &settings,
-            options,
-            Arc::new(Faulty::new(local, faults)),
-            self.env.clone(),
-        )
+        SlurmBackend::new(&settings, options, transport(local), self.env.clone())
     }
 
     /// The script as it was given to `sbatch` for a job.

@@ -25,6 +25,8 @@ pub(super) struct Crew {
     workers: usize,
     tasks: usize,
     used: f64,
+    /// How long a disk that is busy with what was deleted is waited for.
+    patience: Duration,
 }
 
 /// Enough tasks for a percentile.
@@ -32,6 +34,7 @@ pub(super) const FOUR: Crew = Crew {
     workers: 4,
     tasks: 120,
     used: 0.97,
+    patience: Duration::ZERO,
 };
 
 /// As many as the loop has to hold, often enough that the first start and the last end count little.
@@ -39,6 +42,8 @@ const MANY: Crew = Crew {
     workers: 32,
     tasks: 512,
     used: 0.95,
+    // What was deleted counts for six minutes.
+    patience: Duration::from_secs(7 * 60),
 };
 
 /// Where the repository is, for the name of the case.
@@ -47,10 +52,14 @@ const IN_MEMORY: &str = "in memory";
 /// A file system in memory, where there is one (shm_overview(7)).
 const MEMORY: &str = "/dev/shm";
 
+/// A new file that takes longer is kept waiting by what was deleted.
+const CALM: Duration = Duration::from_micros(60);
+
 /// Sixty attempts a second, twice: in memory, which shows what the loop takes, and on the disk, which shows what this
 /// disk makes of it. Each attempt makes some sixty files in forty worktrees, and a file system may be slow at that: ext4
 /// without a journal looks, for each file that is made, at those that were deleted in the last six minutes, such as by
-/// the end of an earlier run. What a new file takes just before is therefore among the figures.
+/// the end of an earlier run. So the disk is given time to forget, and what a new file takes just before is among the
+/// figures.
 pub(super) fn many(place: &Place) -> anyhow::Result<Vec<Row>> {
     let sh = Shell::new()?;
     let mut rows = Vec::new();
@@ -77,7 +86,7 @@ pub(super) fn pace(place: &Place, crew: &Crew, ground: &str) -> anyhow::Result<R
     let task = |number| format!("Task {number} :: write f{number}.txt x; sleep 500");
     let tasks: Vec<String> = (0..crew.tasks).map(task).collect();
     let repository = Repository::new(place, &tasks)?;
-    let new_file = new_file(&repository)?;
+    let new_file = calm(&repository, crew.patience)?;
     let (timeline, whole, peak) = ours(&repository, crew)?;
     let done = repository.read("project/.ralph/fix_plan.md");
     let done = done.matches("- [x]").count();
@@ -137,10 +146,30 @@ pub(super) fn pace(place: &Place, crew: &Crew, ground: &str) -> anyhow::Result<R
     })
 }
 
-/// What it takes to make an empty file beside the repository: the median of some hundreds.
-fn new_file(repository: &Repository) -> anyhow::Result<Duration> {
+/// What it takes to make an empty file beside the repository, once that does not get better by waiting.
+fn calm(repository: &Repository, patience: Duration) -> anyhow::Result<Duration> {
     let folder = repository.home().join("new-files");
-    Shell::new()?.create_dir(&folder)?;
+    let started = Instant::now();
+    let mut round = 0;
+    loop {
+        let took = new_file(&folder.join(round.to_string()))?;
+        if took <= CALM || started.elapsed() >= patience {
+            return Ok(took);
+        }
+        if round == 0 {
+            let milliseconds = milliseconds(took);
+            eprintln!(
+                "a new file takes {milliseconds:.2} ms: waiting until the disk has forgotten what was deleted"
+            );
+        }
+        round += 1;
+        std::thread::sleep(Duration::from_secs(10));
+    }
+}
+
+/// The median of some hundreds, in a folder of their own.
+fn new_file(folder: &Path) -> anyhow::Result<Duration> {
+    Shell::new()?.create_dir(folder)?;
     let mut times = Vec::new();
     for number in 0..400 {
         let started = Instant::now();

@@ -14,6 +14,7 @@ use rustix::fs::{Access, access};
 use super::gate;
 use super::here::Here;
 use crate::args::Global;
+use crate::commands::doctor::held_up;
 use crate::env_vars;
 use crate::render::doctor::{Check, Verdict};
 
@@ -32,6 +33,7 @@ pub(crate) fn checks(global: &Global, git: &str) -> Vec<Check> {
         Err(failure) => checks.push(bad("loop settings", &failure)),
     }
     checks.extend(worktrees(&here.root));
+    checks.extend(held_up("loop folder", &here.root, &[FOLDER, ".git"]));
     checks
 }
 

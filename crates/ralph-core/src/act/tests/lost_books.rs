@@ -8,7 +8,7 @@ const STATE: &str = "projects/p/.state/pipeline.json";
 const QUEUE: &str = "projects/p/documentation/queue.md";
 
 /// A project with one item, whose job runs for a minute.
-fn bed() -> Bed {
+pub(super) fn bed() -> Bed {
     let bed = Bed::new();
     bed.project("p", "RUN", &[("Q-001", "")]);
     let script = JobScript::of([(1, "RUNNING"), (60, "COMPLETED")]);
@@ -98,6 +98,69 @@ async fn what_has_ended_or_is_another_projects_stays_out_of_the_books() {
     assert!(report.verified.is_empty(), "{}", told(&report));
 }
 
+/// What `ralph validate` says to do about a ledger is what `ralph verify` does about it, whatever it lacks.
+#[tokio::test]
+async fn a_run_is_put_back_by_its_ledger_where_and_only_where_it_is_said_to_be() {
+    const LEDGER: &str = "projects/p/runs/q001_20261120_120000/submit.json";
+    let whole = bed();
+    taken_back(&whole, async || drop(whole.dispatch().await)).await;
+    let (text, state) = (whole.read(LEDGER), whole.read(STATE));
+    let ledger: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text).unwrap();
+    assert!(ledger.len() > 15, "{text}");
+    let other = ("project", serde_json::json!("copied"));
+    let without = ledger.keys().map(|member| (member.as_str(), None));
+    let mut told_to_mend = Vec::new();
+    for (member, value) in without.chain([(other.0, Some(other.1))]) {
+        let mut changed = ledger.clone();
+        match value {
+            Some(value) => drop(changed.insert(member.to_owned(), value)),
+            None => drop(changed.remove(member)),
+        }
+        let changed = crate::ledger::json(&changed);
+        let fix = how_to_track(&state, &changed);
+        let bed = bed();
+        bed.dispatch().await;
+        bed.write(STATE, &state);
+        bed.write(LEDGER, &changed);
+        let report = bed
+            .dispatch_with(|options| options.verify_only = true)
+            .await;
+        let is_back = report
+            .verified
+            .iter()
+            .any(|found| found.finding == "restored");
+        let is_said = fix.as_deref() == Some("`ralph verify` puts it back.");
+        assert_eq!(is_back, is_said, "{member}: {fix:?} {}", told(&report));
+        if let Some(fix) = fix.filter(|fix| fix.starts_with("Mend")) {
+            assert!(fix.contains(&format!("`{member}`")), "{fix}");
+            told_to_mend.push(member);
+        }
+    }
+    // Without `status` it does not say that it is live, and without the rest it is not certain whose job it is.
+    insta::assert_compact_debug_snapshot!(told_to_mend, @r#"["version", "run_id", "project", "queue_id", "job_id", "submitted_at", "token"]"#);
+}
+
+/// What is advised about a ledger that the state does not know; `None` where it is not said to be live.
+fn how_to_track(state: &str, ledger: &str) -> Option<String> {
+    let files = [
+        (".state/pipeline.json", state),
+        ("runs/q001_20261120_120000/submit.json", ledger),
+    ];
+    let files = files.map(|(path, text)| (path.to_owned(), Some(text.as_bytes().to_vec())));
+    let project = crate::validate::ProjectFiles {
+        slug: "p".parse().unwrap(),
+        names: files.iter().map(|(path, _)| path.clone()).collect(),
+        files: files.into(),
+        project_list: None,
+        lock_ignored: None,
+        now: crate::time::Timestamp::UNIX_EPOCH,
+        zone: jiff::tz::TimeZone::UTC,
+    };
+    let found = crate::validate::check_project(&project);
+    let mut found = found.into_iter();
+    Some(found.find(|found| found.code == "untracked_run")?.fix)
+}
+
 /// What keeps a project in DEBUG.
 const BLOCKED: &str = "# Debugging\n\n## BLOCKING\n\n### DBG-001: the loss explodes\n";
 const DEBUGGING: &str = "projects/p/documentation/debugging.md";
@@ -156,7 +219,7 @@ async fn an_array_of_a_project_in_debug_ends_part_by_part_and_the_project_stays_
 }
 
 /// State, queue and `runs/` are as they were before the first dispatch, as after `git clean -fdx` or in a fresh clone.
-fn all_lost(bed: &Bed, phase: &str) {
+pub(super) fn all_lost(bed: &Bed, phase: &str) {
     std::fs::remove_dir_all(bed.path("projects/p/runs")).unwrap();
     std::fs::remove_dir_all(bed.path("projects/p/.state")).unwrap();
     bed.project("p", phase, &[("Q-001", "")]);
@@ -165,7 +228,7 @@ fn all_lost(bed: &Bed, phase: &str) {
 }
 
 /// How many of the first two jobs there are.
-fn jobs(bed: &Bed) -> usize {
+pub(super) fn jobs(bed: &Bed) -> usize {
     let ids = ["1001", "1002"].map(|id| id.parse().unwrap());
     ids.into_iter()
         .filter(|id| bed.cluster.true_state(*id).is_some())

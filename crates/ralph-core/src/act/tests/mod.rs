@@ -7,6 +7,7 @@ mod manual;
 mod passes;
 mod preflight;
 mod protocol;
+mod undone;
 
 use std::collections::BTreeSet;
 use std::fs;

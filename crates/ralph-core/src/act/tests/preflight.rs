@@ -110,9 +110,16 @@ async fn the_partition_policy_of_the_workspace_holds() {
             .await
             .starts_with("ok")
     );
-    // The last one counts, as for sbatch.
+    // The last one counts, as for sbatch, and each component of a heterogeneous job for itself.
     let twice = script.replace("echo", "#SBATCH -p cpu\necho");
     assert!(with(&policy, &twice).await.starts_with("ok"));
+    policy.deny = vec!["cpu".to_owned(), "gpu".to_owned()];
+    let further = script.replace("02:00", "01:00");
+    let further = further.replace("echo", "#SBATCH hetjob\n#SBATCH -p cpu\necho");
+    insta::assert_snapshot!(with(&policy, &further).await, @r"
+    slurm/jobs/q001.sbatch: partition gpu is not allowed by `partitions` in config.json
+    slurm/jobs/q001.sbatch: partition cpu is not allowed by `partitions` in config.json
+    ");
 }
 
 #[test]

@@ -242,10 +242,7 @@ impl Options {
     }
 
     fn find(&self, option: &str) -> Option<&Directive> {
-        self.0
-            .iter()
-            .rev()
-            .find(|directive| directive.option == option)
+        sbatch::last(&self.0, option)
     }
 
     fn value(&self, option: &str) -> Result<Option<&str>, String> {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Code, Coded, Hint};
 use crate::id::Slug;
 use crate::pipeline::{PipelineEdit, PipelineFile};
+use crate::store::layout;
 
 /// Everything that one operation changes, in the order in which the files are written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -306,7 +307,7 @@ impl ChangeSet {
         let mut files: Vec<&FileChange> = self.files.iter().collect();
         files.sort_by_key(|file| match (&file.edit, file.path.as_str()) {
             (FileEdit::Remove, _) => 3,
-            (_, ".state/pipeline.json") => 2,
+            (_, layout::PIPELINE) => 2,
             (_, path) if path.starts_with("runs/") => 0,
             _ => 1,
         });

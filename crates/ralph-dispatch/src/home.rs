@@ -13,7 +13,7 @@ use ralph_front::machine::block_on;
 use ralph_loop::plan::Delivered;
 use tokio::sync::Semaphore;
 
-use crate::layout::Layout;
+use crate::layout::{Layout, PLAN};
 use crate::log_text;
 use crate::probe;
 use crate::record::LoopRecord;
@@ -232,10 +232,9 @@ async fn fetched(
 
 /// The plan at a commit; empty where there is none.
 async fn plan_at(folder: &Path, commit: &str) -> Result<String, String> {
-    const PLAN: &str = "./.ralph/fix_plan.md";
     let names = probe::git(folder, &["ls-tree", "--name-only", commit, "--", PLAN]).await?;
     if names.trim().is_empty() {
         return Ok(String::new());
     }
-    probe::git(folder, &["show", &format!("{commit}:{PLAN}")]).await
+    probe::git(folder, &["show", &format!("{commit}:./{PLAN}")]).await
 }

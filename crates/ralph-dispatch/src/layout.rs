@@ -17,6 +17,10 @@ use std::path::{Path, PathBuf};
 
 /// The file by which a workbench is known.
 pub(crate) const CONF: &str = "project.conf";
+/// The user's table of what is to be done, in the workbench.
+pub(crate) const PIPELINE: &str = "EPIC-PIPELINE.md";
+/// The plan of a loop, in its repository.
+pub(crate) const PLAN: &str = ".ralph/fix_plan.md";
 
 /// What of the workbench's folder is ours, as lines of git's exclude file.
 pub(crate) const OWN: [&str; 6] = [
@@ -63,11 +67,11 @@ impl Layout {
     }
 
     pub(crate) fn plan(&self, name: &str) -> PathBuf {
-        self.repository(name).join(".ralph/fix_plan.md")
+        self.repository(name).join(PLAN)
     }
 
     pub(crate) fn pipeline(&self) -> PathBuf {
-        self.root.join("EPIC-PIPELINE.md")
+        self.root.join(PIPELINE)
     }
 
     fn ralph(&self) -> PathBuf {

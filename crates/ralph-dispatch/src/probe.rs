@@ -25,7 +25,7 @@ use self::running::unreadable;
 pub(crate) use self::running::{by_hand, running};
 use crate::env_vars;
 use crate::gate::{Head, MissingEngine, PlanProbe, Probes, RepositoryProbe, WorkTree};
-use crate::layout::Layout;
+use crate::layout::{Layout, PLAN};
 use crate::program::{Capabilities, LoopProgram, name_for};
 use crate::resolve::{Engine, Knobs, Place};
 use crate::standing::{JobStanding, Look};
@@ -270,7 +270,7 @@ async fn not_pushed(
         let (name, folder) = (name.clone(), site.layout.repository(name));
         async move {
             let problems = match source(&folder).await {
-                Ok(source) => source.pushed_commit(&folder, &[".ralph/fix_plan.md"]).await,
+                Ok(source) => source.pushed_commit(&folder, &[PLAN]).await,
                 Err(problem) => Err(vec![problem]),
             };
             (name, problems.err().unwrap_or_default())

@@ -21,7 +21,7 @@ use ralph_front::failure::sentence;
 use crate::carry::{self, Brought};
 use crate::epic::{self, Change, Effect};
 use crate::home::Homes;
-use crate::layout::Layout;
+use crate::layout::{Layout, PIPELINE};
 use crate::record::{LoopRecord, RecordError, Settled, State, pid_file_paths};
 use crate::standing::{Look, foreign_pid};
 
@@ -283,7 +283,7 @@ fn write_pipeline(
             return Ok(Vec::new());
         };
         let (edits, changes) = epic::edits(&text, effects, fresh)
-            .map_err(|error: DocError| format!("EPIC-PIPELINE.md: {error}"))?;
+            .map_err(|error: DocError| format!("{PIPELINE}: {error}"))?;
         if edits.is_empty() {
             return Ok(Vec::new());
         }
@@ -293,7 +293,9 @@ fn write_pipeline(
             return Ok(changes);
         }
     }
-    Err("EPIC-PIPELINE.md: somebody keeps changing it; sweep again later".to_owned())
+    Err(format!(
+        "{PIPELINE}: somebody keeps changing it; sweep again later"
+    ))
 }
 
 /// Publishes a content if the file still says what it was made from, and says whether. The new content is on disk

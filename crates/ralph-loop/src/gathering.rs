@@ -120,13 +120,14 @@ mod tests {
         let requests: Vec<Arc<u32>> = (1..=3).map(Arc::new).collect();
         let _first = gathering.join(&requests[0]);
         let coming = gathering.announce();
+        let mut second = None;
         let joins = async {
-            let second = gathering.join(&requests[1]);
+            second = Some(gathering.join(&requests[1]));
             drop(coming);
-            second
         };
-        let (taken, _second) = tokio::join!(gathering.gather(9), joins);
+        let (taken, ()) = tokio::join!(gathering.gather(9), joins);
         assert_eq!(taken.len(), 2);
+        drop(second);
 
         // Nobody is waited for where there are enough, or when it takes too long.
         let start = tokio::time::Instant::now();

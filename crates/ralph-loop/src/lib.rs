@@ -3,7 +3,7 @@
 //! The story of one attempt: *pick* an open task of the plan and *claim* it ([`plan`]), give it a *worktree* and a
 //! branch of its own ([`worktree`]), run a coding agent there ([`agent`], [`engine`]), judge the *outcome*
 //! ([`outcome`]), run the repository's own checks ([`gates`]), *integrate* the work into the base branch
-//! ([`integrate`]) or *deliver* it as a pull request ([`delivery`]), and *record* it ([`record`]). [`pool`] keeps N
+//! (`integrate`) or *deliver* it as a pull request (`delivery`), and *record* it ([`record`]). [`pool`] keeps N
 //! workers busy with that until M attempts are spent ([`budget`]) or the plan is drained.
 //!
 //! # Embedding
@@ -66,26 +66,26 @@
 //! # }
 //! ```
 
-pub mod account;
+pub(crate) mod account;
 pub mod agent;
 pub mod assemble;
-pub mod attempt;
+pub(crate) mod attempt;
 pub mod breaker;
 pub mod budget;
-pub mod delivery;
+pub(crate) mod delivery;
 pub mod engine;
 pub mod event;
 pub mod gates;
 mod gathering;
 pub mod git;
-pub mod integrate;
+pub(crate) mod integrate;
 pub mod log;
 pub mod outcome;
 pub mod plan;
 pub mod pool;
-pub mod prompt;
+pub(crate) mod prompt;
 pub mod record;
-pub mod recovery;
+pub(crate) mod recovery;
 pub mod redact;
 mod run;
 pub mod run_log;

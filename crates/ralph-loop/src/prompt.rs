@@ -24,7 +24,7 @@ pub struct History {
 
 /// What a prompt is made of.
 #[derive(Debug, Clone, Copy)]
-pub struct PromptParts<'a> {
+pub(crate) struct PromptParts<'a> {
     /// The task.
     pub task: &'a Task,
     /// The folder the agent works in.
@@ -70,7 +70,7 @@ find. `.ralph/AGENT.md`, if it is there, says how to build and test.";
 
 /// The whole prompt.
 #[must_use]
-pub fn prompt(parts: &PromptParts<'_>) -> String {
+pub(crate) fn prompt(parts: &PromptParts<'_>) -> String {
     let mut blocks = vec![folder(parts), NON_INTERACTIVE.to_owned(), task(parts)];
     blocks.extend(gates(parts.gates));
     blocks.extend(parts.history.map(history));
@@ -136,7 +136,7 @@ fn history(history: &History) -> String {
 /// The end of what failed checks printed, for whoever tries next; `None` where none has printed anything. Each line has a
 /// mark before it, so that no output can end the quotation or pass for a status block.
 #[must_use]
-pub fn printed<'a>(failed: impl Iterator<Item = &'a GateResult>) -> Option<String> {
+pub(crate) fn printed<'a>(failed: impl Iterator<Item = &'a GateResult>) -> Option<String> {
     let mut text = String::new();
     for gate in failed.take(FAILED_CHECKS) {
         let lines = last_lines(gate.output.as_deref().unwrap_or_default());

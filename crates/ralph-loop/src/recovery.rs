@@ -24,7 +24,7 @@ const GRACE: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// The attempts or the plan cannot be read.
-pub async fn recover(shop: &Rc<Shop>) -> Result<usize, PoolError> {
+pub(crate) async fn recover(shop: &Rc<Shop>) -> Result<usize, PoolError> {
     let found = shop.attempts.list()?;
     end_processes(shop, &found).await;
     break_locks(shop).await?;

@@ -10,9 +10,9 @@ use super::tree::Tree;
 const CORE: &str = "crates/ralph-core/src/";
 
 /// Modules of ralph-core that decide: planning and what it calls.
-const PURE: [&str; 15] = [
+const PURE: [&str; 16] = [
     "change", "classify", "error", "id", "job", "ledger", "order", "phase", "pipeline", "plan",
-    "sbatch", "settings", "settle", "validate", "world",
+    "sbatch", "settings", "settle", "validate", "words", "world",
 ];
 
 /// Modules that a pure one may name for their types, and the names in them that it may not use.

@@ -1,6 +1,6 @@
 //! Planning: from the snapshot and what the cluster said to one step per project. Pure.
 //!
-//! No I/O, no clock, no randomness, no async, no `HashMap`. [`due`] lists what to ask, [`verify`] judges the
+//! No I/O, no clock, no randomness, no async, no `HashMap`. [`due`] lists what to ask, `verify` judges the
 //! answers, [`plan`] chooses the steps. What a step changes on disk is decided in `settle`.
 
 pub(crate) mod backoff;

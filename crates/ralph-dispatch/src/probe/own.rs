@@ -12,10 +12,7 @@ use super::git;
 use super::head::HEADER;
 use crate::epic;
 use crate::gate::WorkTree;
-use crate::layout::Layout;
-
-/// How `git status --porcelain` shows a plan that is changed and not added.
-const PLAN_IS_MODIFIED: &str = " M .ralph/fix_plan.md";
+use crate::layout::{Layout, PIPELINE, PLAN};
 
 /// What `git status --porcelain` prints means, less what a crash left before git was told of it: the halves of files,
 /// which the next sweep or loop removes, and the folder of a loop's first file.
@@ -44,10 +41,14 @@ pub(super) async fn is_dirty_by_claims(tree: &WorkTree, folder: &Path, host: &st
     let WorkTree::Dirty(lines) = tree else {
         return false;
     };
-    if lines.iter().any(|line| line != PLAN_IS_MODIFIED) {
+    // So `git status --porcelain` shows a file that is changed and not added.
+    if lines
+        .iter()
+        .any(|line| line.strip_prefix(" M ") != Some(PLAN))
+    {
         return false;
     }
-    let Ok(committed) = git(folder, &["show", "HEAD:./.ralph/fix_plan.md"]).await else {
+    let Ok(committed) = git(folder, &["show", &format!("HEAD:./{PLAN}")]).await else {
         return false;
     };
     let Some(owner) = Identity::of(std::process::id()) else {
@@ -66,7 +67,7 @@ pub(super) async fn without_own(tree: WorkTree, layout: &Layout) -> WorkTree {
     };
     let is_swept = is_swept(layout).await;
     let is_own = |line: &String| match line.get(3..).unwrap_or_default() {
-        "EPIC-PIPELINE.md" => is_swept,
+        PIPELINE => is_swept,
         "ralph/" => holds_only_own(layout),
         path => path.strip_prefix("ralph/").is_some_and(is_own),
     };
@@ -95,7 +96,7 @@ fn holds_only_own(layout: &Layout) -> bool {
 
 /// Whether the pipeline differs from its committed text in Exec cells only.
 async fn is_swept(layout: &Layout) -> bool {
-    let committed = git(&layout.root, &["show", "HEAD:./EPIC-PIPELINE.md"]).await;
+    let committed = git(&layout.root, &["show", &format!("HEAD:./{PIPELINE}")]).await;
     let now = fs::read_to_string(layout.pipeline());
     matches!((committed, now), (Ok(committed), Ok(now)) if epic::differ_in_exec_only(&committed, &now))
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 /// A repository at a forge.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Address {
+pub(crate) struct Address {
     /// The host, with a port where one is named.
     pub host: String,
     /// The path on it, such as `owner/name`.
@@ -15,7 +15,7 @@ impl Address {
     /// Reads the forms of git-clone(1) that name a host: `https://`, `ssh://`, `git://` and `user@host:path`. User and
     /// password are not kept.
     #[must_use]
-    pub fn parse(url: &str) -> Option<Self> {
+    pub(crate) fn parse(url: &str) -> Option<Self> {
         let (host, path) = match url.split_once("://") {
             Some((scheme, rest)) if scheme != "file" => {
                 let (host, path) = rest.split_once('/')?;
@@ -50,7 +50,7 @@ impl Address {
     /// Whether the host of such an address is a name of ssh's, which may be one that only the user's own settings know
     /// (ssh_config(5), `Host`).
     #[must_use]
-    pub fn is_ssh(url: &str) -> bool {
+    pub(crate) fn is_ssh(url: &str) -> bool {
         let scheme = url.split_once("://").map(|(scheme, _)| scheme);
         !scheme.is_some_and(|scheme| scheme.starts_with("http") || scheme == "git")
     }
@@ -58,7 +58,7 @@ impl Address {
     /// The same at the host that `ssh -G` has shown for its name. Where that is a bare number, the name says more; and
     /// GitHub's second entrance for ssh has no web pages.
     #[must_use]
-    pub fn at(self, shown: &str) -> Self {
+    pub(crate) fn at(self, shown: &str) -> Self {
         let host = shown
             .lines()
             .find_map(|line| line.strip_prefix("hostname "));
@@ -77,7 +77,7 @@ impl Address {
 
     /// As `gh --repo` takes it; it knows owners and names only.
     #[must_use]
-    pub fn repository(&self) -> Option<String> {
+    pub(crate) fn repository(&self) -> Option<String> {
         let is_owned = self.path.matches('/').count() == 1;
         is_owned.then(|| format!("{}/{}", self.host, self.path))
     }
@@ -107,7 +107,7 @@ impl Address {
 
     /// The page on which a person makes a pull request from the branch.
     #[must_use]
-    pub fn compare(&self, base: &str, branch: &str) -> Option<String> {
+    pub(crate) fn compare(&self, base: &str, branch: &str) -> Option<String> {
         let (host, path) = (&self.host, &self.path);
         let (base, branch) = (encoded(base), encoded(branch));
         Some(if host.contains("gitlab") {

@@ -11,7 +11,7 @@ mod error;
 mod forge;
 #[cfg(test)]
 mod tests;
-pub mod text;
+pub(crate) mod text;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,9 +22,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, OnceCell};
 use tokio::time::Instant;
 
-pub use address::Address;
+pub(crate) use address::Address;
 pub(crate) use error::without_passwords;
-pub use error::{DeliveryError, Retry};
+pub(crate) use error::{DeliveryError, Retry};
 
 use self::forge::{Forge, Program};
 use crate::git::{Git, GitError, ObjectId};

@@ -23,7 +23,7 @@ const FOOTER: &str = ".ralph/pr_footer.md";
 
 /// `ralph: <text> [<id>]`, at most 72 characters; what is too long loses the end of its text, not its id.
 #[must_use]
-pub fn title(text: &str, id: &str, branch: &str) -> String {
+pub(crate) fn title(text: &str, id: &str, branch: &str) -> String {
     let text: Vec<&str> = text.split_whitespace().collect();
     let text = text.join(" ");
     let full = match (text.is_empty(), id.is_empty()) {
@@ -61,7 +61,7 @@ pub struct GateLine {
 
 /// What the text of a pull request is made of.
 #[derive(Debug, Clone)]
-pub struct Summary<'a> {
+pub(crate) struct Summary<'a> {
     /// The task's text.
     pub task: &'a str,
     /// The branch.
@@ -84,7 +84,7 @@ pub struct Summary<'a> {
 
 /// The text of a pull request, no longer than the forge takes it: what it says of the work is cut, never the footer.
 #[must_use]
-pub fn body(summary: &Summary<'_>) -> String {
+pub(crate) fn body(summary: &Summary<'_>) -> String {
     let mut parts = vec![format!(
         "## Summary\n\n- Task: {}\n- Branch: `{}`\n",
         summary.task, summary.branch
@@ -149,7 +149,10 @@ fn table(gates: &[GateLine]) -> String {
 ///
 /// # Errors
 /// The file is there and cannot be read.
-pub fn footer(repository: &Path, workspace: Option<&Path>) -> Result<Option<String>, StoreError> {
+pub(crate) fn footer(
+    repository: &Path,
+    workspace: Option<&Path>,
+) -> Result<Option<String>, StoreError> {
     let file = workspace.unwrap_or(repository).join(FOOTER);
     Ok(atomic::read_text(&file)?.filter(|text| !text.is_empty()))
 }

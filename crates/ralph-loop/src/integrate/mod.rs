@@ -32,9 +32,9 @@ use ralph_core::time::Timestamp;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::{Instant, sleep};
 
-pub use error::IntegrateError;
-pub use fast_forward::{Forwarded, Left};
-pub use tick::Tick;
+pub(crate) use error::IntegrateError;
+pub(crate) use fast_forward::{Forwarded, Left};
+pub(crate) use tick::Tick;
 
 use self::tick::Plans;
 use crate::git::import::{FileChange, NewCommit, Parent};

@@ -42,13 +42,16 @@ pub(crate) struct Finishing {
 }
 
 impl Finishing {
-    /// Whether what comes now takes a moment only. Checks may take minutes, and so may a remote.
-    fn is_quick(&mut self, shop: &Shop, is_quick: bool) {
-        if !is_quick || self.site.delivery.is_some() {
-            self.returning = None;
-        } else if self.returning.is_none() {
+    /// Its worktree is free in a moment, unless a remote is waited for: that may take minutes.
+    fn returns_soon(&mut self, shop: &Shop) {
+        if self.site.delivery.is_none() && self.returning.is_none() {
             self.returning = Some(shop.returns.begin());
         }
+    }
+
+    /// Its worktree may be in use for minutes.
+    fn takes_long(&mut self) {
+        self.returning = None;
     }
 }
 
@@ -153,19 +156,21 @@ async fn go_on(shop: &Shop, attempt: &mut Finishing, step: Step) -> Result<End, 
         Step::Deliver => true,
     };
     let coming = attempt.site.line.announce();
-    attempt.is_quick(shop, true);
+    attempt.returns_soon(shop);
     let work = match attempt.site.worktrees.capture(&attempt.assigned).await {
         Ok(work) => work,
         Err(error) => return aside::uncaptured(attempt, &error).await,
     };
-    let is_quick = is_checked || attempt.site.gates.of(&attempt.assigned.path).is_empty();
-    let coming = is_quick.then_some(coming);
-    attempt.is_quick(shop, is_quick);
+    let has_checks = !is_checked && !attempt.site.gates.of(&attempt.assigned.path).is_empty();
+    let coming = (!has_checks).then_some(coming);
+    if has_checks {
+        attempt.takes_long();
+    }
     if !is_checked && let Some(why) = check(shop, attempt, &work).await? {
         return Box::pin(put_aside(shop, attempt, why)).await;
     }
     // Checks may have written files; what is delivered is what the agent left.
-    attempt.is_quick(shop, true);
+    attempt.returns_soon(shop);
     deliver(shop, attempt, work, coming).await
 }
 

@@ -1,7 +1,7 @@
 //! A worker's part: one agent from its start to its end, holding a slot no longer than that.
 
 use std::cell::RefCell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -44,16 +44,7 @@ pub(super) async fn work(
     ready::freshen(&shop, &mut ready).await;
     let began = shop.env.clock.monotonic();
     let log = log_path(&shop, &ready);
-    ready.record.log = relative(&shop, &log);
-    ready.record.phase = Phase::Running;
-    ready.record.started = shop.env.now();
-    shop.tell(&Event::AgentStarted {
-        worker,
-        attempt: ready.record.attempt.clone(),
-        task: ready.record.task.clone(),
-        number: ready.record.number,
-        log: log.clone(),
-    });
+    start(&shop, worker, &mut ready.record, &log);
     let Ready {
         mut record,
         site,
@@ -113,6 +104,20 @@ pub(super) async fn work(
         ending,
         verdict,
     }
+}
+
+/// The record is that of an attempt whose agent runs.
+fn start(shop: &Shop, worker: usize, record: &mut AttemptRecord, log: &Path) {
+    record.log = relative(shop, log);
+    record.phase = Phase::Running;
+    record.started = shop.env.now();
+    shop.tell(&Event::AgentStarted {
+        worker,
+        attempt: record.attempt.clone(),
+        task: record.task.clone(),
+        number: record.number,
+        log: log.to_owned(),
+    });
 }
 
 /// What the record keeps of the end, and what is judged.

@@ -7,6 +7,7 @@ pub mod backoff;
 mod due;
 pub mod items;
 mod orders;
+pub mod pending;
 mod rest;
 pub mod rules;
 pub mod unsettled;

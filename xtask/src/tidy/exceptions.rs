@@ -25,7 +25,12 @@ const fn except(place: &'static str, what: &'static str, reason: &'static str) -
 }
 
 /// Names of programs (I4) that stand for something else than the program.
-pub(super) const WORDS: [Exception; 6] = [
+pub(super) const WORDS: [Exception; 7] = [
+    except(
+        "crates/ralph-core/src/plan/pending.rs",
+        "\"scontrol",
+        "what a person is told to run; it is shown",
+    ),
     except(
         "crates/ralph-loop/src/delivery/mod.rs",
         "\"ssh",

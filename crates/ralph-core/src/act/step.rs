@@ -10,12 +10,12 @@ use crate::act::view::step_report;
 use crate::act::{ActError, Dispatcher, agent};
 use crate::change::ChangeSet;
 use crate::error::{Code, with_causes};
-use crate::id::Slug;
-use crate::job::{JobState, Sighting};
+use crate::id::{JobId, Slug};
+use crate::job::{JobReport, JobState, Sighting};
 use crate::ledger::{self, ResultLedger};
 use crate::order::{OrderOutcome, WorkOrder};
 use crate::pipeline::RunView;
-use crate::plan::{PassedOver, ProjectStep, Step, rules};
+use crate::plan::{PassedOver, ProjectStep, Step, pending, rules};
 use crate::process::bounded::{Ended, Program};
 use crate::process::guard::Guard;
 use crate::project;
@@ -23,7 +23,7 @@ use crate::report::{Problem, StepReport};
 use crate::settings::{AgentChoice, CommandLine};
 use crate::settle::order::TestOutcome;
 use crate::settle::words::one_line;
-use crate::settle::{self, check, order};
+use crate::settle::{self, check, finish, order};
 use crate::store::lock::ProjectLock;
 use crate::words::plural;
 use crate::world::{Facts, Observations, ProjectState};
@@ -114,7 +114,11 @@ impl Dispatcher {
                     ..Taken::plain(submitted.outcome, submitted.committed)
                 })
             }
-            Step::Poll => self.settle(facts, &asked(facts, seen), check::polled(facts, &context)),
+            Step::Poll => {
+                let stuck = stuck(facts, seen);
+                let words = asked(facts, seen, &stuck);
+                self.settle(facts, &words, check::polled(facts, &stuck, &context))
+            }
             Step::Check { runs } => self.check(facts, runs),
             Step::Advance { to } => self.settle(
                 facts,
@@ -306,24 +310,50 @@ fn result_of(folder: &Path, run: &RunView) -> Option<ResultLedger> {
     serde_json::from_str(&text).ok()
 }
 
-/// That the cluster was asked, and what it says keeps jobs from starting: one that is held waits until somebody
-/// releases it.
-fn asked(facts: &Facts, seen: &Observations) -> String {
+/// What a person has to do about jobs that will not start by themselves.
+fn stuck(facts: &Facts, seen: &Observations) -> Vec<String> {
+    let stuck =
+        |(run, report): (&RunView, &JobReport)| pending::stuck(report, &finish::name(&run.key));
+    reports(facts, seen)
+        .filter_map(stuck)
+        .map(|told| one_line(&told))
+        .collect()
+}
+
+/// That the cluster was asked, what it says keeps jobs from starting, and what is to be done about those that are stuck.
+fn asked(facts: &Facts, seen: &Observations, stuck: &[String]) -> String {
     let mut words = "the cluster was asked; the next poll is set".to_owned();
-    for job in facts.tracked_runs().flat_map(|(_, jobs)| jobs) {
-        let Some(Sighting::Seen(report)) = seen.jobs.get(&job).map(|found| &found.sighting) else {
-            continue;
-        };
+    for (run, report) in reports(facts, seen) {
         let reason = report
             .reason
             .as_deref()
             .filter(|reason| !matches!(*reason, "" | "None"));
-        if let (JobState::Pending, Some(reason)) = (&report.state, reason) {
-            let (job, reason) = (job.to_string(), one_line(reason));
+        if let (JobState::Pending, Some(reason)) = (&report.state, reason)
+            && pending::stuck(report, &finish::name(&run.key)).is_none()
+        {
+            let (job, reason) = (report.job.to_string(), one_line(reason));
             words += &["; job ", &job, " is pending: ", &reason].concat();
         }
     }
+    for told in stuck {
+        words += &["; ", told].concat();
+    }
     words
+}
+
+/// What the cluster says of the jobs of live runs.
+fn reports<'a>(
+    facts: &'a Facts,
+    seen: &'a Observations,
+) -> impl Iterator<Item = (&'a RunView, &'a JobReport)> {
+    let jobs = |(run, jobs): (&'a RunView, Vec<JobId>)| jobs.into_iter().map(move |job| (run, job));
+    facts
+        .tracked_runs()
+        .flat_map(jobs)
+        .filter_map(|(run, job)| match &seen.jobs.get(&job)?.sighting {
+            Sighting::Seen(report) => Some((run, report.as_ref())),
+            Sighting::Absent { .. } | Sighting::Unknown { .. } => None,
+        })
 }
 
 /// How many of the last lines of tests are kept.

@@ -7,6 +7,7 @@ pub(crate) mod backoff;
 mod due;
 pub(crate) mod items;
 mod orders;
+pub mod pending;
 mod rest;
 pub(crate) mod rules;
 pub(crate) mod unsettled;

@@ -5,13 +5,16 @@ use serde_json::{Value, json};
 use crate::change::{ChangeSet, FileEdit, QueuePlace};
 use crate::ledger::{self, ResultLedger};
 use crate::phase::Phase;
-use crate::pipeline::{RunStatus, RunView};
+use crate::pipeline::{NextAction, RunStatus, RunView};
 use crate::plan::{Context, backoff, items, verify};
 use crate::settle::Draft;
 use crate::settle::words::{lines, one_line};
 use crate::store::layout;
 use crate::time::{Timestamp, stamp};
 use crate::world::{Facts, SightedAs, Sightings};
+
+/// The hint of a project whose jobs wait for a person; the machine takes it back when they no longer do.
+const STUCK: &str = "dispatch goes on when that is done";
 
 /// Results of the finished runs, each with its ledger's record where there is one.
 #[must_use]
@@ -113,10 +116,20 @@ pub(crate) fn remembered(facts: &Facts, runs: &[(String, String)], now: Timestam
     sightings
 }
 
-/// A due poll found the jobs alive: the next one is set.
+/// A due poll found the jobs alive: the next one is set. What a person has to do about those that are stuck is what comes
+/// next.
 #[must_use]
-pub(crate) fn polled(facts: &Facts, context: &Context<'_>) -> ChangeSet {
+pub(crate) fn polled(facts: &Facts, stuck: &[String], context: &Context<'_>) -> ChangeSet {
     let mut draft = Draft::new(facts, context.now);
+    if !stuck.is_empty() {
+        draft.next_action(Some((&stuck.join("; "), STUCK)));
+    } else if matches!(&facts.view.next_action, NextAction::Action { hint: Some(hint), .. } if hint == STUCK)
+    {
+        draft.next_action(Some((
+            "its jobs are alive",
+            "dispatch polls them when they are due",
+        )));
+    }
     let next = backoff::next(
         &facts.view.slurm_wait,
         &context.settings.poll,

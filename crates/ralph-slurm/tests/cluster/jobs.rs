@@ -4,6 +4,7 @@ use crate::shared::{accepted, query};
 use crate::site::{cluster, end, until};
 use ralph_core::backend::{ClusterBackend as _, FetchRequest, FoundBy, LogPart, Receipt, Stream};
 use ralph_core::job::{ExitInfo, JobState, Sighting};
+use ralph_core::plan::pending::stuck;
 
 const HELLO: &str = "#!/bin/bash\n#SBATCH --time=1 --mem=10M\n\nset -euo pipefail\n\
     echo \"$LIST\"\necho \"$RALPH_RUN_ID $RALPH_PROJECT $(cat \"$RALPH_CONFIG\")\"\necho oops >&2\n";
@@ -181,4 +182,52 @@ async fn a_hundred_jobs_in_one_call_each_with_its_own_script() {
         let ids: Vec<_> = jobs.values().copied().collect();
         backend.cancel(&ids).await.unwrap();
     }
+}
+
+/// What the scheduler itself says of a job that only a person can get to start, and of one that waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_never_starts_by_itself_is_told_from_one_that_waits() {
+    let Some(cluster) = cluster(false) else {
+        return;
+    };
+    let site = cluster.openssh().await;
+    let backend = site.backend();
+    let submit = async |directives: &str| {
+        let request = site.request(&format!(
+            "#!/bin/bash\n#SBATCH --time=1 --mem=10M {directives}\ntrue\n"
+        ));
+        let job = accepted(&backend.submit(&request).await.unwrap());
+        (job, query(job, &request))
+    };
+    let held = submit("--hold").await;
+    let by_admin = submit("--begin=now+1hour").await;
+    cluster.admin(&["scontrol", "hold", &by_admin.0.to_string()]);
+    let after = format!("--dependency=afternotok:{}", submit("").await.0);
+    let never = submit(&after).await;
+    let later = submit("--begin=now+1hour").await;
+    let behind = submit(&format!("--dependency=afterany:{}", later.0)).await;
+    for ((job, query), reason, advice) in [
+        (&held, "JobHeldUser", Some("scontrol release")),
+        (&by_admin, "JobHeldAdmin", Some("ask them to release it")),
+        (&never, "DependencyNeverSatisfied", Some("never start")),
+        (&later, "BeginTime", None),
+        (&behind, "Dependency", None),
+    ] {
+        let report = until(&backend, query, |sighting| match sighting {
+            Sighting::Seen(report) if report.reason.as_deref() == Some(reason) => {
+                Some(report.as_ref().clone())
+            }
+            _ => None,
+        })
+        .await;
+        let told = stuck(&report, "r1");
+        assert_eq!(
+            told.as_ref()
+                .map(|told| told.contains(advice.unwrap_or_default())),
+            advice.map(|_| true),
+            "{job} {reason}: {told:?}"
+        );
+    }
+    let jobs = [held.0, by_admin.0, never.0, later.0, behind.0];
+    backend.cancel(&jobs).await.unwrap();
 }

@@ -746,18 +746,31 @@ async fn a_run_in_both_lists_is_settled_by_what_is_known_and_not_failed_anew() {
     ");
 }
 
-/// A job that is held waits until somebody releases it, and only the scheduler knows that.
+/// A job that is held waits until somebody releases it, and only the scheduler knows that. One that waits its turn is left
+/// alone.
 #[tokio::test]
-async fn a_poll_tells_what_keeps_a_job_from_starting() {
+async fn a_poll_tells_what_keeps_a_job_from_starting_and_the_books_what_to_do_about_it() {
     let bed = Bed::new();
     bed.project("p", "RUN", &[("Q-001", "")]);
-    let mut held = JobScript::of([(0, "PENDING")]);
+    let mut held = JobScript::of([(0, "PENDING"), (500, "PENDING"), (5_000, "RUNNING")]);
     held.steps[0].reason = Some("JobHeldUser".to_owned());
+    held.steps[1].reason = Some("Licenses".to_owned());
     bed.cluster.rule(Rule::any(held));
     bed.dispatch().await;
     bed.wait(60);
-    insta::assert_snapshot!(told(&bed.dispatch().await), @r"
-    p poll WAIT_SLURM->WAIT_SLURM: the cluster was asked; the next poll is set; job 1001 is pending: JobHeldUser
+    let dispatched = told(&bed.dispatch().await);
+    insta::assert_snapshot!(dispatched, @r"
+    p poll WAIT_SLURM->WAIT_SLURM: the cluster was asked; the next poll is set; job 1001 waits for somebody (JobHeldUser): it is held; release it with `scontrol release 1001` on the cluster, or take it back with `ralph cancel q001_20261120_120000`
     exit 0
     ");
+    let state = bed.state("p");
+    let reason = state["next_action"]["reason"].as_str().unwrap();
+    assert!(dispatched.contains(reason), "{reason}");
+    bed.wait(900);
+    insta::assert_snapshot!(told(&bed.dispatch().await), @r"
+    p poll WAIT_SLURM->WAIT_SLURM: the cluster was asked; the next poll is set; job 1001 is pending: Licenses
+    exit 0
+    ");
+    let after = bed.state("p");
+    assert_eq!(after["next_action"]["reason"], "its jobs are alive");
 }

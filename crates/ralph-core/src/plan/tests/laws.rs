@@ -289,7 +289,7 @@ impl Life {
                 let poll = &self.fixture.settings.poll;
                 submission::accepted(&facts, &intent, &receipt, poll, self.fixture.now)
             }
-            Step::Poll => check::polled(&facts, &context),
+            Step::Poll => check::polled(&facts, &[], &context),
             Step::Check { runs } => {
                 let named = |run: &&crate::pipeline::RunView| {
                     runs.iter()

@@ -354,7 +354,7 @@ fn polls_are_sixty_seconds_then_fifteen_minutes_doubled_to_an_hour() {
         let mut found = Vec::new();
         for _ in 0..5 {
             let before = fixture.now;
-            let changes = crate::settle::check::polled(&fixture.facts(), &fixture.context());
+            let changes = crate::settle::check::polled(&fixture.facts(), &[], &fixture.context());
             fixture.apply(&changes);
             fixture.now = fixture.facts().next_poll(&jiff::tz::TimeZone::UTC).unwrap();
             found.push(crate::time::elapsed(before, fixture.now).as_secs());

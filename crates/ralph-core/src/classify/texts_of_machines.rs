@@ -12,6 +12,7 @@ pub(super) const OF_MACHINES: &[Signature] = &[
     fatal(DiskQuota, &["database or disk is full"]),
     fatal(WriteFailed, &["PytorchStreamWriter failed writing file"]),
     fatal(WriteFailed, &["RuntimeError: File ", " cannot be opened"]),
+    fatal(WriteFailed, &["inline_container.cc", "unexpected pos "]),
     fatal(RsyncPartial, &["rsync error: "]).unless(&["(code 20)", "(code 24)"]),
     tells(NfsStale, &["tale ", "file handle"]),
     tells(FilesystemError, &["Input/output error"]),

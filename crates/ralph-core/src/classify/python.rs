@@ -76,6 +76,8 @@ const OF_THE_GROUP: &[&str] = &[
     "broken pipe",
     "timed out",
 ];
+/// What the GPU says of an assertion of the program: neither it nor the other processes failed.
+const OWN_ASSERTION: &str = "device-side assert";
 const NAMES_OF_THE_GROUP: &[&str] = &[
     "DistError",
     "DistStoreError",
@@ -197,7 +199,8 @@ fn verdict(found: &Traceback<'_>, text: &LogText, log: usize) -> Verdict {
         is_wrapper: found.standing == Standing::Wrapper,
         is_cause: found.standing == Standing::Main
             && !NAMES_OF_THE_GROUP.contains(&found.name)
-            && !OF_THE_GROUP.iter().any(|text| message.contains(text)),
+            && (message.contains(OWN_ASSERTION)
+                || !OF_THE_GROUP.iter().any(|text| message.contains(text))),
     }
 }
 

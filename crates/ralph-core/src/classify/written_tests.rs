@@ -354,6 +354,7 @@ const SETS: &[(&str, &str)] = &[
     ("thirteenth", include_str!("written/thirteenth.logs")),
     ("fourteenth", include_str!("written/fourteenth.logs")),
     ("fifteenth", include_str!("written/fifteenth.logs")),
+    ("sixteenth", include_str!("written/sixteenth.logs")),
 ];
 
 #[test]

@@ -355,6 +355,7 @@ const SETS: &[(&str, &str)] = &[
     ("fourteenth", include_str!("written/fourteenth.logs")),
     ("fifteenth", include_str!("written/fifteenth.logs")),
     ("sixteenth", include_str!("written/sixteenth.logs")),
+    ("seventeenth", include_str!("written/seventeenth.logs")),
 ];
 
 #[test]

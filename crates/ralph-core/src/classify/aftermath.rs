@@ -17,6 +17,8 @@ const COUNTED: &[&str] = &[
     "batch",
     "loss",
     "round",
+    "trial",
+    "fold",
 ];
 
 /// What says that an error was survived, in lower case.

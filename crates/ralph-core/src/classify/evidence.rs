@@ -123,6 +123,8 @@ impl<'a> Evidence<'a> {
             let of_another =
                 told.is_some() || raised.as_ref().is_some_and(|end| is_other(end, found));
             found.doubted = found.rank == Rank::Device && of_another;
+            // Who asks the network in vain often goes on; what ended the program then is another matter.
+            found.decisive &= !(of_another && is_of_the_network(found.class));
         }
         candidates.extend(told);
         candidates.extend(killed);
@@ -202,7 +204,13 @@ fn hits(
         let signature = SIGNATURES.get(hit.row)?;
         let of_wrapped = raised.is_some_and(|end| wraps(end, index, hit.line));
         let answered = last_traceback > Some(hit.line) && !of_wrapped;
-        let passed = signature.weight == Weight::Passing && (answered || went_on(log, signature));
+        let enough = match signature.class.rank() {
+            Rank::Device if raised.is_none() => STEPS_UNTIL_IDLE,
+            _ if signature.weight == Weight::Passing => STEPS_OF_WORK,
+            _ => usize::MAX,
+        };
+        let passed =
+            signature.weight == Weight::Passing && answered || went_on(log, signature, enough);
         let proves = match success {
             Success::No => true,
             Success::Claimed => {
@@ -285,14 +293,12 @@ fn is_survived(found: &python::Verdict, index: usize, log: &LogText, line: usize
         || aftermath::progress(log, line, found.start) > STEPS_UNTIL_IDLE
 }
 
-/// Whether a program worked for long after the last line with a text, so that the script did not need what was
-/// missing: a module, a command, the network.
-fn went_on(log: &LogText, signature: &signatures::Signature) -> bool {
+/// Whether a program worked for more than so many steps after the last line with a text, so that the script did not
+/// need what was missing: a module, a command, the network.
+fn went_on(log: &LogText, signature: &signatures::Signature, steps: usize) -> bool {
     let text = log.text().as_bytes();
     let last = memchr::memmem::rfind(text, signature.needle().as_bytes());
-    last.is_some_and(|at| {
-        aftermath::progress(log, log.line_at(at), log.line_count()) > STEPS_OF_WORK
-    })
+    last.is_some_and(|at| aftermath::progress(log, log.line_at(at), log.line_count()) > steps)
 }
 
 /// The line of the exception that ended the program, where it has the text too.
@@ -313,10 +319,23 @@ fn is_other(end: &python::Verdict, found: &Candidate) -> bool {
     end.is_cause && !end.of_device && !held
 }
 
+/// Whether a class is about a connection that a program asked for.
+fn is_of_the_network(class: FailureClass) -> bool {
+    matches!(class, FailureClass::Network | FailureClass::TorchrunPort)
+}
+
 /// Whether the line of a failed connection says that the other side answered and refused: the next attempt is told the
 /// same.
 fn is_refusal(logs: &[&LogText], found: &Candidate) -> bool {
-    const REFUSED: [&str; 3] = ["certificate", "HTTP 40", " 407 "];
+    const REFUSED: [&str; 6] = [
+        "certificate",
+        "HTTP 40",
+        " 407 ",
+        // The settings forbid the question.
+        "OfflineMode",
+        "ffline mode",
+        "outgoing traffic has been disabled",
+    ];
     let line = found
         .place
         .and_then(|(log, line)| logs.get(log)?.line(line));

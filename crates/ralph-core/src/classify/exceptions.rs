@@ -176,6 +176,12 @@ pub(super) const RULES: &[Rule] = &[
     )
     .raised_in("/subprocess.py"),
     rule(&["FileNotFoundError"], &[], FailureClass::PyFileNotFound),
+    // It was asked for what it cannot do.
+    rule(
+        &[],
+        &["nccl*invalid argument", "nccl*invalid usage"],
+        FailureClass::PyException,
+    ),
     rule(
         &[
             "DistStoreError",

@@ -85,6 +85,7 @@ const LAUNCHERS: &[&str] = &[
     "called mpi_abort",
     "mpi_errors_are_fatal",
     "execution halted",
+    "error termination",
     "mpirun",
     "mpiexec",
     "prterun",
@@ -124,6 +125,8 @@ const WORDS: &[&str] = &[
     "can't ",
     "could not ",
     "not found",
+    "not converged",
+    "convergence failure",
     "dimensionmismatch",
     "there is no package called",
 ];
@@ -236,7 +239,12 @@ fn is_metric(lower: &str) -> bool {
     })
 }
 
-/// Where a line is only a heading, what it announces stands on the next one.
+/// How far below its name Julia tells what ended a task.
+const TASK: usize = 4;
+const NESTED: &str = "nested task error: ";
+
+/// Where a line is only a heading, what it announces stands on the next one; of a task of Julia's where the task's own
+/// error stands.
 fn said_at(log: &LogText, index: usize) -> usize {
     let heading = |text: &str| {
         let text = text.trim().to_ascii_lowercase();
@@ -245,7 +253,15 @@ fn said_at(log: &LogText, index: usize) -> usize {
             "error:" | "errors:" | "fatal error:" | "fatal:"
         )
     };
-    let is_heading = log.line(index).is_some_and(|line| heading(line.text));
+    let says = |index: usize, fits: &dyn Fn(&str) -> bool| {
+        log.line(index).is_some_and(|line| fits(line.text))
+    };
+    let of_task = says(index, &|text| text.ends_with("TaskFailedException"))
+        .then(|| (index..=index + TASK).find(|at| says(*at, &|text| text.contains(NESTED))));
+    let index = of_task.flatten().unwrap_or(index);
+    let is_heading = says(index, &|text| {
+        heading(text) || text.contains(NESTED) && text.ends_with(':')
+    });
     index + usize::from(is_heading && index + 1 < log.line_count())
 }
 

@@ -76,6 +76,13 @@ const OF_THE_GROUP: &[&str] = &[
     "broken pipe",
     "timed out",
 ];
+/// What a GPU says of what the program wants of it: neither it nor the other processes failed.
+const OF_THE_PROGRAM: &[&str] = &[
+    "device-side assert",
+    "invalid argument",
+    "invalid configuration",
+    "invalid device ordinal",
+];
 const NAMES_OF_THE_GROUP: &[&str] = &[
     "DistError",
     "DistStoreError",
@@ -197,7 +204,8 @@ fn verdict(found: &Traceback<'_>, text: &LogText, log: usize) -> Verdict {
         is_wrapper: found.standing == Standing::Wrapper,
         is_cause: found.standing == Standing::Main
             && !NAMES_OF_THE_GROUP.contains(&found.name)
-            && !OF_THE_GROUP.iter().any(|text| message.contains(text)),
+            && (OF_THE_PROGRAM.iter().any(|text| message.contains(text))
+                || !OF_THE_GROUP.iter().any(|text| message.contains(text))),
     }
 }
 

@@ -194,6 +194,11 @@ fn counts(signature: &Signature, log: &LogText, index: usize, offset: usize) -> 
         || signature.near_end && index + LAST_LINES < log.line_count()
         || !signature.even_as_warning && warned
         || is_quotation(line.text)
+        || is_none(
+            window
+                .get(at + signature.needle().len()..)
+                .unwrap_or_default(),
+        )
         || signature.class.rank() == Rank::Submission
             && (is_in_quotes(window, at) || is_assertion(window))
         || signature.class.rank() == Rank::Scheduler && is_found_elsewhere(window)
@@ -213,6 +218,16 @@ fn window(line: &str, offset: usize) -> (&str, usize) {
     let start = floor_boundary(line, offset.saturating_sub(WINDOW));
     let end = floor_boundary(line, offset + WINDOW);
     (line.get(start..end).unwrap_or_default(), offset - start)
+}
+
+/// Whether a text is only counted, and never occurred: `errors: 0` behind it.
+fn is_none(after: &str) -> bool {
+    let count = after.trim_start_matches('s').trim_start();
+    let number = count.trim_start_matches([':', '=', ' ']);
+    number.len() < count.len()
+        && number.strip_prefix('0').is_some_and(|rest| {
+            !rest.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | ':'))
+        })
 }
 
 /// Whether all fragments occur one after the other.
@@ -438,6 +453,7 @@ mod tests {
             "[W socket.cpp:601] The IPv6 network addresses cannot be retrieved (errno: 97 - Address family not supported)",
             "ls: cannot access 'x': No such file or directory",
             "{'nan_count': 0, 'note': 'no NaN'}",
+            "health: uncorrectable ECC errors: 0 volatile, Bus error = 0",
             "NOTICE: if you see No space left on device, clean up your scratch",
             "Example: \"a.py: error: argument --n: invalid int value\"",
             "test_disk_full ... No space left on device ... ok",

@@ -352,6 +352,10 @@ const SETS: &[(&str, &str)] = &[
     ("eleventh_2", include_str!("written/eleventh_2.logs")),
     ("twelfth", include_str!("written/twelfth.logs")),
     ("thirteenth", include_str!("written/thirteenth.logs")),
+    ("fourteenth", include_str!("written/fourteenth.logs")),
+    ("fifteenth", include_str!("written/fifteenth.logs")),
+    ("sixteenth", include_str!("written/sixteenth.logs")),
+    ("seventeenth", include_str!("written/seventeenth.logs")),
 ];
 
 #[test]

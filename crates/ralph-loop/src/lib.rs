@@ -93,6 +93,7 @@ pub mod selftest;
 pub mod settings;
 pub mod shell_file;
 pub mod task;
+mod waiting;
 pub mod workspace_plan;
 pub mod worktree;
 

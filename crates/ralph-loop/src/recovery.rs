@@ -2,7 +2,7 @@
 //!
 //! Runs under the repository's loop lock, before anything else. Processes first: nothing may still write where work
 //! is about to be captured. Then each attempt from where its record says it was, then worktrees and claims that
-//! belong to none. All of it can be done again after a crash.
+//! belong to none, then what waits for the base ([`waiting`]). All of it can be done again after a crash.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -15,6 +15,7 @@ use crate::attempt::{AttemptRecord, Found};
 use crate::event::{Event, one_line};
 use crate::outcome::Outcome;
 use crate::pool::{Finishing, PoolError, Shop, resume};
+use crate::waiting;
 
 /// Time between TERM and KILL for what an agent left running.
 const GRACE: Duration = Duration::from_secs(2);
@@ -41,6 +42,9 @@ pub(crate) async fn recover(shop: &Rc<Shop>) -> Result<usize, PoolError> {
     }
     sweep_worktrees(shop).await?;
     recover_claims(shop).await?;
+    for record in waiting::take_up(shop).await? {
+        unsettled += usize::from(!settle(shop, record).await?);
+    }
     Ok(unsettled)
 }
 
@@ -94,8 +98,15 @@ async fn settle(shop: &Rc<Shop>, record: AttemptRecord) -> Result<bool, PoolErro
         Ok(finished) => {
             let line = &finished.line;
             let mut what = format!("{}: {}", task.id, line.outcome);
-            if let (Some(branch), false) = (&line.branch, line.outcome == Outcome::Done) {
+            if let (Some(branch), false) = (&line.branch, line.pushed) {
                 what = format!("{what}, its work is on {branch}");
+            }
+            if let (Outcome::Done, Some(reason)) = (line.outcome, &line.reason) {
+                what = format!("{what}: {reason}");
+            }
+            if line.outcome == Outcome::GatesFailed {
+                // It waited for the base, and does not fit any more.
+                shop.plan.forget_delivered(&task.key)?;
             }
             shop.tell(&Event::Recovered { what });
             if let Some(url) = &line.pull_request {

@@ -391,6 +391,93 @@ fn several_works_that_a_dirty_checkout_keeps_from_the_base_are_each_on_a_branch_
     assert_eq!(repository.read("README.md"), "# being edited\n");
 }
 
+/// Works on three branches: the checkout of the base has changes.
+fn waiting() -> (Repository, Vec<String>) {
+    let names = ["a", "b", "c"];
+    let tasks = names.map(|name| format!("- [ ] Task {name} :: write {name}.txt {name}"));
+    let repository = Repository::with_plan(&tasks.each_ref().map(String::as_str));
+    repository.write("README.md", "# being edited\n");
+    let _ = repository.ralph(&BATCH).ended(0);
+    let branches = repository.branches();
+    assert_eq!(branches.len(), names.len(), "{branches:?}");
+    (repository, branches)
+}
+
+const BATCH: [&str; 4] = ["--parallel", "3", "--quality-gates", "none"];
+
+#[test]
+fn what_waited_for_a_clean_checkout_goes_onto_the_base_at_the_next_start() {
+    let (repository, branches) = waiting();
+    // It is still not clean: each is named once more, and stays as it is.
+    let ran = repository.ralph(&BATCH).ended(0);
+    for branch in &branches {
+        assert!(ran.stderr.contains(branch.as_str()), "{}", ran.stderr);
+    }
+    assert!(ran.stderr.contains("(README.md)"), "{}", ran.stderr);
+    assert_eq!(repository.branches(), branches);
+    repository.git(&["commit", "-qam", "Edited"]);
+    let _ = repository.ralph(&BATCH).ended(0);
+    left_nothing(&repository);
+    assert_eq!(repository.branches(), Vec::<String>::new());
+    assert_eq!(repository.plan().matches("- [x]").count(), 3);
+    for name in ["a", "b", "c"] {
+        assert_eq!(repository.read(&format!("{name}.txt")), format!("{name}\n"));
+    }
+    assert_eq!(repository.git(&["rev-list", "--count", "main"]), "5");
+    assert_eq!(repository.outcomes(), ["done"; 3], "no agent has run again");
+    let again = repository.ralph(&BATCH).ended(0);
+    assert!(!again.stderr.contains("recovered"), "{}", again.stderr);
+}
+
+#[test]
+fn what_waited_and_does_not_fit_any_more_is_open_again() {
+    let (repository, branches) = waiting();
+    repository.write("a.txt", "mine\n");
+    repository.git(&["add", "-A"]);
+    repository.git(&["commit", "-qam", "Mine"]);
+    let ran = repository.ralph(&BATCH).ended(0);
+    let told = format!("gates_failed, its work is on {}", branches[0]);
+    assert!(ran.stderr.contains(&told), "{}", ran.stderr);
+    left_nothing(&repository);
+    assert_eq!(
+        repository.read("a.txt"),
+        "a\n",
+        "its agent has done it anew"
+    );
+    assert_eq!(repository.plan().matches("- [x]").count(), 3);
+    assert_eq!(repository.branches(), [branches[0].as_str()]);
+}
+
+#[test]
+fn what_waits_on_a_branch_that_somebody_works_on_is_left_there() {
+    let (repository, branches) = waiting();
+    repository.git(&["checkout", "-q", "README.md"]);
+    // One is checked out, one has more on it, one is on a remote.
+    repository.git(&["worktree", "add", "-q", "../mine", &branches[0]]);
+    let more = [
+        "commit-tree",
+        "-p",
+        &branches[1],
+        "-m",
+        "More",
+        &format!("{}^{{tree}}", branches[1]),
+    ];
+    let more = repository.git(&more);
+    repository.git(&["branch", "-f", &branches[1], &more]);
+    let tracking = format!("refs/remotes/fork/{}", branches[2]);
+    repository.git(&["update-ref", &tracking, &branches[2]]);
+    let tip = repository.git(&["rev-parse", "main"]);
+    let ran = repository.ralph(&BATCH).ended(0);
+    assert!(
+        ran.stdout.contains("3 tasks are done and wait"),
+        "{}",
+        ran.stdout
+    );
+    assert_eq!(repository.branches(), branches);
+    assert_eq!(repository.git(&["rev-parse", "main"]), tip);
+    assert_eq!(repository.worktrees().len(), 1);
+}
+
 #[test]
 fn with_a_remote_the_branch_is_pushed_and_a_way_to_the_pull_request_is_named() {
     let repository = Repository::with_plan(&["- [ ] One :: write a.txt one"]);

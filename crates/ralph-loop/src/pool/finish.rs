@@ -149,7 +149,14 @@ pub(crate) async fn resume(shop: Rc<Shop>, mut attempt: Finishing) -> Result<Fin
 /// each attempt that ends.
 async fn go_on(shop: &Shop, attempt: &mut Finishing, step: Step) -> Result<End, PoolError> {
     let is_checked = match step {
-        Step::Close(closing) => return Ok(End::known(closing)),
+        Step::Close(closing) => {
+            let (worktrees, assigned) = (&attempt.site.worktrees, &attempt.assigned);
+            // With its worktree the branch goes when that is swept.
+            if closing.merged && !worktrees.has(assigned) {
+                worktrees.remove_if_merged(&assigned.branch).await?;
+            }
+            return Ok(End::known(closing));
+        }
         Step::PutAside(why) => return Box::pin(put_aside(shop, attempt, why)).await,
         Step::Send(commit) => return Box::pin(send(shop, attempt, commit)).await,
         Step::Check => false,

@@ -76,7 +76,7 @@ impl Worktrees {
         Ok(())
     }
 
-    async fn parent_of(&self, commit: &ObjectId) -> Result<ObjectId, WorktreeError> {
+    pub(super) async fn parent_of(&self, commit: &ObjectId) -> Result<ObjectId, WorktreeError> {
         let name = format!("{commit}^");
         let call = self.git.call(&["rev-parse", "--verify", &name]);
         Ok(self.id("rev-parse", &call.run().await?.text())?)

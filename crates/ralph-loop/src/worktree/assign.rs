@@ -45,6 +45,41 @@ impl Worktrees {
         })
     }
 
+    /// Takes up the work of an attempt that waits on its branch, in a worktree of its own with its files, as after a crash
+    /// that came when the commit was made. `None` where the branch is elsewhere, checked out, or on a remote.
+    ///
+    /// # Errors
+    /// Git refuses.
+    pub(crate) async fn take_up(
+        &self,
+        branch: &str,
+        commit: &str,
+    ) -> Result<Option<Assigned>, WorktreeError> {
+        let (local, remote) = (
+            format!("refs/heads/{branch}"),
+            format!("refs/remotes/*/{branch}"),
+        );
+        let found = self.git.branches(&[&local, &remote]).await?;
+        let [(_, there)] = &found[..] else {
+            return Ok(None);
+        };
+        if there.tip.as_str() != commit || there.checked_out.is_some() {
+            return Ok(None);
+        }
+        let start = self.parent_of(&there.tip).await?;
+        // With its files: a crash while it is put onto the base anew finds the work there.
+        let prepared = self.prepare_at(&there.tip).await?;
+        let assigned = Assigned {
+            path: prepared.path,
+            git_dir: prepared.git_dir,
+            branch: branch.to_owned(),
+            start,
+        };
+        let (head, onto) = (&assigned.start, &assigned.start);
+        Mark::committing(&assigned, head, onto, false).write(&assigned.git_dir)?;
+        Ok(Some(assigned))
+    }
+
     /// What makes a worktree on its branch an attempt's.
     async fn equip(&self, prepared: &Prepared, assigned: &Assigned) -> Result<(), WorktreeError> {
         self.clean(prepared, &assigned.start).await?;

@@ -104,9 +104,9 @@ impl Worktrees {
         let (branch, start) = match Mark::read(&git_dir) {
             Found::Mark(Mark::Released { branch }) => {
                 self.remove(&entry.path, None).await?;
-                // On another branch than it had, it was being made ready for another attempt.
-                if let Some(next) = on_ours.filter(|next| branch.as_ref() != Some(*next)) {
-                    self.remove_if_merged(next).await?;
+                // That of its last attempt, and of another one that it was being made ready for.
+                for branch in on_ours.into_iter().chain(&branch) {
+                    self.remove_if_merged(branch).await?;
                 }
                 return Ok(None);
             }
@@ -145,6 +145,12 @@ impl Worktrees {
         let (kept, prepared) = self.keep(&assigned, MESSAGE, now).await?;
         if let Some(prepared) = prepared {
             self.discard(prepared).await?;
+        }
+        // Killed between the merge and the end of the attempt.
+        if let Some(Kept { branch, .. }) = &kept
+            && self.remove_if_merged(branch).await?
+        {
+            return Ok(None);
         }
         Ok(kept)
     }
@@ -227,4 +233,36 @@ fn entries(answer: &[u8]) -> Vec<Entry> {
         }
     }
     entries
+}
+
+#[cfg(test)]
+mod tests {
+    use ralph_core::time::Timestamp;
+
+    use super::super::tests::assigned_one;
+    use crate::worktree::Safe;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    /// Killed before its worktree was given back, and between that and the removal of its branch.
+    #[tokio::test]
+    async fn a_branch_that_the_base_has_goes_with_what_was_left_of_its_attempt() {
+        for is_given_back in [false, true] {
+            let (sandbox, worktrees, assigned) = assigned_one().await;
+            sandbox.write("../repo-worktrees/w1/work", "x");
+            let work = worktrees.capture(&assigned).await.unwrap();
+            let made = worktrees.commit(&assigned, &work, "Work", Vec::new(), NOW);
+            let commit = made.await.unwrap();
+            sandbox.git(&["merge", "-q", "--ff-only", commit.as_str()]);
+            if is_given_back {
+                let safe = Safe::Merged(&commit);
+                assert!(worktrees.reuse(&assigned, safe).await.is_some());
+            }
+            let swept = worktrees.sweep(&[], NOW).await.unwrap();
+            assert!(swept[0].kept.is_none() && swept[0].problem.is_none());
+            let branches = sandbox.git(&["branch", "--format=%(refname:short)"]);
+            assert_eq!(branches, "main");
+            assert!(!assigned.path.exists());
+        }
+    }
 }

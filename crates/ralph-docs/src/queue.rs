@@ -21,6 +21,7 @@ mod groups;
 mod held;
 mod id;
 mod known;
+mod launch;
 mod moves;
 mod named;
 mod outline;

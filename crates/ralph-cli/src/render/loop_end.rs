@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ralph_core::error::Code;
-use ralph_core::plan::rules::plural;
+use ralph_core::words::plural;
 use ralph_loop::outcome::Outcome;
 use ralph_loop::pool::LoopEnd;
 use ralph_loop::record::Totals;

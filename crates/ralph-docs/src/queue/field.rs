@@ -74,6 +74,7 @@ impl Field {
         }
         let files = self.pieces().flat_map(|piece| piece.split(" or "));
         let files = files.filter(|piece| is_file(bare_path(piece))).count();
+        let files = files.max(paths_in(&said));
         (is_config && files > 1).then(|| {
             format!(
                 "its {} names {files} files: `{}`",
@@ -81,6 +82,35 @@ impl Field {
                 plain(&said, 60)
             )
         })
+    }
+
+    /// Whether what the run needs to know is left open: `Seeds: TBD`, `Rate: ???`.
+    pub(super) fn is_left_open(&self) -> bool {
+        let said = self.text();
+        let all: Vec<String> = words::each(&said).take(3).collect();
+        let first = all.first().map_or("", String::as_str);
+        let chosen = ["decided", "determined", "defined", "chosen", "confirmed"];
+        let is_to_be = matches!(&all[..], [to, be, what] if to == "to" && be == "be" && chosen.contains(&what.as_str()));
+        is_to_be || said.contains("???") || ["tbd", "tba", "tbc", "todo", "fixme"].contains(&first)
+    }
+
+    /// Whether it tells of a result that is there: a fraction or a share, `FID 26.88`. A path to where it will be does not.
+    pub(super) fn has_result(&self) -> bool {
+        let said = self.all();
+        let is_measured = |word: &str| {
+            let word = word.trim_matches(|c: char| !c.is_alphanumeric() && c != '%');
+            let digits = word.trim_end_matches('%').split('.');
+            (word.contains('.') || word.ends_with('%'))
+                && digits.clone().count() <= 2
+                && digits
+                    .clone()
+                    .all(|part| !part.is_empty() && words::is_count(part))
+        };
+        said.split_whitespace().any(is_measured)
+            && !words::has_word(
+                &said,
+                &["expected", "expect", "target", "below", "above", "should"],
+            )
     }
 
     fn pieces(&self) -> impl Iterator<Item = &str> {
@@ -95,6 +125,19 @@ impl Field {
     pub(super) fn list(&self) -> Vec<String> {
         self.pieces().map(str::to_owned).collect()
     }
+}
+
+/// How many paths of files a text names outside of parentheses, but for one that the first is told to be like or to come
+/// from: `b.yaml, a copy of configs/a.yaml`.
+fn paths_in(text: &str) -> usize {
+    let outside = words::without_groups(text);
+    let likened = ["from", "of", "as", "on", "like", "than", "was"];
+    let named = outside.split_whitespace().scan("", |before, word| {
+        let is_likened = likened.contains(&std::mem::replace(before, word));
+        let word = word.trim_matches([',', ';', '.', '`', '"']);
+        Some(!is_likened && word.contains('/') && is_file(word))
+    });
+    named.filter(|is_named| *is_named).count()
 }
 
 /// `**Depends_on**` as `depends on`, `📄 Script(s)` as `scripts`.

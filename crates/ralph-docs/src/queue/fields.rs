@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::field::{Field, plain_key};
 use super::put_off::Said;
 use super::words::{self, CONDITIONS, HOLDING, has_word};
-use super::{depend, held, id, script};
+use super::{depend, held, id, launch, said, script};
 use crate::blocks::ItemBlock;
 use crate::document::Document;
 use crate::items::{TaskMark, item_text};
@@ -337,6 +337,51 @@ fn member(fields: &mut Vec<Field>, line: usize, text: &str) {
     }
 }
 
+/// Keys of what there is when an item has run.
+const RESULTS: [&str; 5] = ["result", "results", "outcome", "finding", "verdict"];
+
+/// Keys whose value comes with the run: it may be left open.
+const COMES_LATER: [&str; 14] = [
+    "result",
+    "results",
+    "outcome",
+    "finding",
+    "verdict",
+    "job",
+    "job id",
+    "run id",
+    "submitted",
+    "started",
+    "completed",
+    "finished",
+    "git sha",
+    "commit",
+];
+
+/// Whether a field that the format does not know says that the item has its result, lacks something or comes later.
+fn is_told_elsewhere(field: &Field) -> bool {
+    let said = field.all();
+    let mut key = words::each(&field.name);
+    let (first, second) = (
+        key.next().unwrap_or_default(),
+        key.next().unwrap_or_default(),
+    );
+    let is_alone = words::each(&said).count() == 1 && has_word(&said, &HOLDING);
+    let asks = said.ends_with('?') && !said::is_aim(&field.key);
+    let is_open = asks || !field.is_one_of(&COMES_LATER) && field.is_left_open();
+    let steps = field.nested.iter().filter_map(|step| TaskMark::parse(step));
+    let steps: Vec<bool> = steps.map(TaskMark::is_open).collect();
+    let is_before = first == "before"
+        && !second.is_empty()
+        && (steps.iter().any(|open| *open) || steps.is_empty() && !said.is_empty());
+    let on_day = ["run", "submit", "start", "launch"].contains(&first.as_str())
+        && (["when", "if", "once", "after", "only"].contains(&second.as_str())
+            || ["on", "at", "from"].contains(&second.as_str()) && launch::names_time(&said));
+    let choice = field.key.split(['(', ')']).skip(1).any(launch::is_open);
+    let is_result = field.is_one_of(&RESULTS) && field.has_result();
+    is_alone || is_open || is_before || on_day || choice || is_result
+}
+
 /// Why a field that a person wrote holds the item back.
 pub(super) fn held(fields: &[Field]) -> Option<String> {
     fields.iter().find_map(|field| {
@@ -351,6 +396,10 @@ pub(super) fn held(fields: &[Field]) -> Option<String> {
         }
         // The reason may be listed below the key.
         let said = field.all();
+        if is_told_elsewhere(field) {
+            let said = crate::quote::plain(&said, 60);
+            return Some(format!("it says `{}: {said}`", field.key));
+        }
         let first = words::each(&said).next();
         let no = ["no", "none", "false", "n", "not"];
         let denied = first.is_none_or(|word| no.contains(&word.as_str()));

@@ -5,7 +5,7 @@
 //! the reason quotes the words, so that a person sees at once what to change.
 
 use super::id;
-use super::put_off::{Said, forbids, names_item, puts_off};
+use super::put_off::{self, Said, forbids, names_item, puts_off};
 use super::words::{
     self, CONDITIONS, ENDED, ENDED_PAIRS, HOLDING, has_word, is_capital, is_count, is_told,
     without_groups,
@@ -13,7 +13,19 @@ use super::words::{
 use crate::quote::plain;
 
 /// What a remark in parentheses begins with that puts the item off, where it names no other item to wait for.
-const DEFERS: [&str; 6] = ["pending", "after", "once", "until", "wait", "depends"];
+const DEFERS: [&str; 11] = [
+    "pending",
+    "after",
+    "once",
+    "until",
+    "wait",
+    "depends",
+    "gated",
+    "if",
+    "when",
+    "unless",
+    "conditional",
+];
 
 /// Words of both kinds that also describe what is behind them: `(failed seeds)`, `(draft model)`, `(after the fix)`.
 const DESCRIBING: [&str; 6] = [
@@ -100,10 +112,27 @@ const FREE: [&str; 19] = [
     "to be submitted",
 ];
 
+/// What ranks an item among those that are ready, and is no condition.
+const RANKS: [&str; 9] = [
+    " low priority",
+    " lowest priority",
+    " lower priority",
+    " high priority",
+    " highest priority",
+    " medium priority",
+    " not urgent",
+    " no rush",
+    " no hurry",
+];
+
 /// Whether a status says that the item may go: empty, `READY`, `queued (waiting for a slot)`, `not started`.
 fn is_free(status: &str) -> bool {
     let outside = without_groups(status);
     let outside = words::each(&outside).collect::<Vec<_>>().join(" ");
+    let outside = RANKS
+        .iter()
+        .fold(outside, |rest, rank| rest.replace(rank, ""));
+    let outside = outside.trim_end().trim_end_matches(" but");
     if has_word(status, &HOLDING) {
         return false;
     }
@@ -252,7 +281,9 @@ pub(super) fn stands(text: &str) -> bool {
 /// The reason why what is written below the item's heading holds it back.
 pub(super) fn by_line(text: &str, said: Said) -> Option<String> {
     let holds = forbids(text)
-        || said != Said::Within && puts_off(text)
+        || matches!(said, Said::Note | Said::Begins) && puts_off(text)
+        || said == Said::Note && put_off::asks(text)
+        || said == Said::Value && put_off::is_conditional(text)
         || said == Said::Begins && stands(text);
     holds.then(|| format!("it says `{}`", plain(text, 60)))
 }

@@ -4,13 +4,16 @@
 //! clause begins with it, since `the seeds that already ran` and `already ran` are not the same.
 
 use super::held::stands;
+use super::launch;
 use super::words::{self, CONDITIONS, HOLDING, has_word};
 
 /// Where a text stands that may keep an item back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Said {
-    /// In the middle of a paragraph, or behind a key: nothing begins here.
+    /// In the middle of a paragraph, or below a key: nothing begins here.
     Within,
+    /// Behind a key that is about something.
+    Value,
     /// Behind `Notes` or below it: a remark, which may also tell what has been.
     Note,
     /// A statement about the item begins here.
@@ -149,15 +152,8 @@ const GIVEN_UP: [&str; 28] = [
     "en attente",
 ];
 
-/// What a clause ends with that asks for something to be done first: `check with Ada before submitting`.
-const FIRST: [&str; 12] = [
-    "before submitting",
-    "before submission",
-    "before running",
-    "before launching",
-    "before starting",
-    "before we submit",
-    "before it runs",
+/// What a clause ends with that asks for something to be done first, in languages that [`super::launch`] does not know.
+const FIRST: [&str; 5] = [
     "vor dem start",
     "vor dem abschicken",
     "avant de lancer",
@@ -172,9 +168,6 @@ const UNDECIDED: [&str; 3] = ["decide", "decides", "undecided"];
 const WAITING: [&str; 7] = [
     "wait", "waits", "waiting", "warten", "wartet", "attendre", "esperar",
 ];
-
-/// When something that is to run is not to run now.
-const LATER: [&str; 4] = ["later", "tomorrow", "next week", "next month"];
 
 /// Words of which every prohibition has one. Most texts have none, and are not taken apart.
 const NO: [&str; 8] = ["not", "don", "never", "ne", "nicht", "nichts", "pas", "no"];
@@ -210,9 +203,31 @@ pub(super) fn puts_off(text: &str) -> bool {
     // What is struck out is not said.
     let said: String = text.split("~~").step_by(2).collect();
     let clauses = said.split(['.', ';', ':', '!', '?', '—', '–', '(', ')']);
-    clauses
-        .flat_map(|clause| clause.split(" - "))
-        .any(is_put_off)
+    let is_said = |clause: &str| {
+        is_put_off(clause)
+            || launch::is_put_off(clause) && !names_item(clause)
+            || clause.split(',').any(launch::is_open)
+    };
+    clauses.flat_map(|clause| clause.split(" - ")).any(is_said)
+        || launch::has_run(&said)
+        || launch::is_only_condition(&said) && !names_item(&said)
+        || said
+            .split_once(',')
+            .is_some_and(|(first, _)| !first.contains(' ') && stands(first))
+}
+
+/// Whether the value of a field that is no remark makes the item wait: `Gate: only if the small one converges`.
+pub(super) fn is_conditional(text: &str) -> bool {
+    let mut clauses = text.split(['.', ';', ':', '(', ')']);
+    clauses.any(|clause| launch::is_conditional(clause) && !names_item(clause))
+}
+
+/// Whether a remark asks something: whoever wrote it does not know yet.
+pub(super) fn asks(text: &str) -> bool {
+    text.split("~~")
+        .step_by(2)
+        .flat_map(str::split_whitespace)
+        .any(|word| word.trim_end_matches([')', '"', '*', '_']).ends_with('?'))
 }
 
 fn is_put_off(clause: &str) -> bool {
@@ -243,9 +258,7 @@ fn is_put_off(clause: &str) -> bool {
         && SUBMIT
             .iter()
             .any(|submit| submit.starts_with("be ") && has(submit));
-    let is_later = SUBMIT.contains(&first) && LATER.iter().any(has);
     let is_conditional = first == "ready" && has_word(&rest.join(" "), &CONDITIONS);
-    let comes_first = first == "needs" && rest.last().is_some_and(|word| word == "first");
     let is_only = ["only", "erst"].contains(&first)
         && rest.first().is_some_and(|word| {
             CONDITIONS.contains(&word.as_str()) || ["wenn", "nach", "ab"].contains(&word.as_str())
@@ -256,8 +269,6 @@ fn is_put_off(clause: &str) -> bool {
         || has_word(clause, &UNDECIDED)
         || asks
         || is_denied
-        || is_later
-        || comes_first
         || is_conditional
         || waits
         || (HOLDING.contains(&first) || first == "on") && stands(clause)

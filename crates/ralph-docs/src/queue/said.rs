@@ -89,11 +89,27 @@ pub(super) fn statements(
         all.push(match field {
             Some((_, value)) if is_own && is_below_notes => (value, Said::Note),
             _ if !is_own && is_below_notes && !is_open => (text.to_owned(), Said::Note),
+            Some((key, _)) if is_own && !is_open && !is_aim(&key) => (text.to_owned(), Said::Value),
             None if item.depth == depth && !is_open => (text.to_owned(), Said::Begins),
             _ => (text.to_owned(), Said::Within),
         });
     }
     all
+}
+
+/// The keys whose value is what is expected of the run, in whatever words.
+const AIMS: [&str; 7] = [
+    "hypothesis",
+    "hypotheses",
+    "purpose",
+    "question",
+    "goal",
+    "expected",
+    "expected result",
+];
+
+pub(super) fn is_aim(key: &str) -> bool {
+    AIMS.contains(&plain_key(key).as_str())
 }
 
 fn is_note(key: &str) -> bool {

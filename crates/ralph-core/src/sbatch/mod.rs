@@ -185,7 +185,7 @@ pub fn parse(script: &str) -> Vec<Directive> {
     read(script).0
 }
 
-/// What `sbatch` refuses about a line of directives (what 22.05 does, run, and the source of 26.05).
+/// What `sbatch` refuses about a line of directives (what 22.05 does, run, and what the source of 26.11 says).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// A word that is no option and no value, such as the `GB` of `--mem=4 GB` or an option that begins with a

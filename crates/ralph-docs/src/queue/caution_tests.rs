@@ -382,3 +382,16 @@ fn an_item_is_put_off_in_the_words_of_a_tired_person() {
         assert!(may_go(&doc), "{body}");
     }
 }
+
+#[test]
+fn an_order_above_the_items_puts_none_of_them_off() {
+    for said in [
+        "Run these from the top, the cheap baselines first.",
+        "Most important first; stop at the first failure.",
+    ] {
+        let doc = under_ready(&format!("{said}\n\n### Q-002: a\n- Script: a.sbatch\n"));
+        assert!(may_go(&doc), "{said}");
+    }
+    let doc = under_ready("Only on the weekend.\n\n### Q-002: a\n- Script: a.sbatch\n");
+    assert!(!may_go(&doc));
+}

@@ -187,6 +187,8 @@ impl Clause {
                 || named(&RUNS)
                 || named(&THIS)
                 || named(&["one", "ones", "seeds", "priority"])
+                || self.has(&RUNS)
+                || self.at(0).ends_with("est")
         };
         self.find(&["before"]).any(|at| at > 0 && before(at)) || is_last && !is_rank()
     }
@@ -332,6 +334,7 @@ mod tests {
             "quick check before running the whole sweep",
             "normalise before training, not after",
             "the big one must run first",
+            "the array runs the small ranks first",
             "nobody has tried this yet",
             "Tom ran seeds 0-9 last week",
             "was run with the old loader, which is fixed now",

@@ -22,7 +22,11 @@ pub(super) fn forbidden(document: &Document<'_>, span: &Span) -> Option<String> 
     let mut texts = lines.filter(|&line| is_prose(document, line));
     texts.find_map(|line| {
         let text = document.line_text(line).trim();
-        (put_off::forbids(text) || put_off::puts_off(text))
+        // Above several items, what comes first is their order: `the cheap baselines first`.
+        let sentences = text.split_inclusive(['.', ';']);
+        let is_order = |said: &&str| said.trim_end_matches(['.', ';', ' ']).ends_with("first");
+        let said: String = sentences.filter(|said| !is_order(said)).collect();
+        (put_off::forbids(text) || put_off::puts_off(&said))
             .then(|| format!("`{}` stands above it", plain(text, 80)))
     })
 }

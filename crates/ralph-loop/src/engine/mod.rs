@@ -95,7 +95,7 @@ pub struct AgentOrder {
     pub attempt: AttemptId,
     /// The task.
     pub task: Task,
-    /// The whole prompt ([`crate::prompt`]).
+    /// The whole prompt: the task, where to work, what earlier attempts came to, and the user's own words.
     pub prompt: String,
     /// A file that holds the prompt, for engines that read it from one.
     pub prompt_file: PathBuf,

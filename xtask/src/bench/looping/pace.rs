@@ -53,7 +53,10 @@ const IN_MEMORY: &str = "in memory";
 const MEMORY: &str = "/dev/shm";
 
 /// A new file that takes longer is kept waiting by what was deleted.
-const CALM: Duration = Duration::from_micros(60);
+const CALM: Duration = Duration::from_micros(100);
+/// How many new files tell, in how many folders.
+const FOLDERS: u32 = 64;
+const FILES: u32 = 8;
 
 /// Sixty attempts a second, twice: in memory, which shows what the loop takes, and on the disk, which shows what this
 /// disk makes of it. Each attempt makes some sixty files in forty worktrees, and a file system may be slow at that: ext4
@@ -148,7 +151,8 @@ pub(super) fn pace(place: &Place, crew: &Crew, ground: &str) -> anyhow::Result<R
 
 /// What it takes to make an empty file beside the repository, once that does not get better by waiting.
 fn calm(repository: &Repository, patience: Duration) -> anyhow::Result<Duration> {
-    let folder = repository.home().join("new-files");
+    // Where the worktrees will be; the loop leaves alone what it does not know.
+    let folder = repository.home().join("project-worktrees/new-files");
     let started = Instant::now();
     let mut round = 0;
     loop {
@@ -167,17 +171,20 @@ fn calm(repository: &Repository, patience: Duration) -> anyhow::Result<Duration>
     }
 }
 
-/// The median of some hundreds, in a folder of their own.
+/// The mean of some hundreds, in as many folders as there are worktrees: a file system may put each somewhere else.
 fn new_file(folder: &Path) -> anyhow::Result<Duration> {
-    Shell::new()?.create_dir(folder)?;
-    let mut times = Vec::new();
-    for number in 0..400 {
-        let started = Instant::now();
-        File::create(folder.join(number.to_string()))?;
-        times.push(started.elapsed());
+    let sh = Shell::new()?;
+    let mut took = Duration::ZERO;
+    for worktree in 0..FOLDERS {
+        let folder = folder.join(worktree.to_string());
+        sh.create_dir(&folder)?;
+        for number in 0..FILES {
+            let started = Instant::now();
+            File::create(folder.join(number.to_string()))?;
+            took += started.elapsed();
+        }
     }
-    times.sort();
-    Ok(percentile(&times, 50))
+    Ok(took / (FOLDERS * FILES))
 }
 
 fn ours(repository: &Repository, crew: &Crew) -> anyhow::Result<(Timeline, Duration, Option<u64>)> {

@@ -53,7 +53,7 @@ const IN_MEMORY: &str = "in memory";
 const MEMORY: &str = "/dev/shm";
 
 /// A new file that takes longer is kept waiting by what was deleted.
-const CALM: Duration = Duration::from_micros(100);
+const CALM: Duration = Duration::from_micros(40);
 /// How many new files tell, in how many folders.
 const FOLDERS: u32 = 64;
 const FILES: u32 = 8;

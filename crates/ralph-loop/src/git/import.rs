@@ -109,28 +109,28 @@ fn answer(found: &str) -> GitError {
 /// In pieces: each commit may carry a whole plan, which is moved and never there twice.
 fn stream(commits: Vec<NewCommit<'_>>, signature: &Signature) -> Vec<Vec<u8>> {
     let count = commits.len();
-    let mut pieces = vec![Vec::new()];
+    let mut input = Input::default();
     for (index, commit) in commits.into_iter().enumerate() {
-        one(&mut pieces, index + 1, commit, signature);
+        one(&mut input, index + 1, commit, signature);
     }
-    let mut end: String = (1..=count)
-        .map(|mark| format!("get-mark :{mark}\n"))
-        .collect();
-    end.push_str("done\n");
-    text(&mut pieces).extend_from_slice(end.as_bytes());
-    pieces
+    for mark in 1..=count {
+        input
+            .text
+            .extend_from_slice(format!("get-mark :{mark}\n").as_bytes());
+    }
+    input.text.extend_from_slice(b"done\n");
+    input.pieces.push(input.text);
+    input.pieces
 }
 
-/// The piece that lines are written to.
-fn text(pieces: &mut Vec<Vec<u8>>) -> &mut Vec<u8> {
-    if pieces.is_empty() {
-        pieces.push(Vec::new());
-    }
-    let last = pieces.len() - 1;
-    &mut pieces[last]
+/// What is complete, and the text behind it.
+#[derive(Debug, Default)]
+struct Input {
+    pieces: Vec<Vec<u8>>,
+    text: Vec<u8>,
 }
 
-fn one(pieces: &mut Vec<Vec<u8>>, mark: usize, commit: NewCommit<'_>, signature: &Signature) {
+fn one(input: &mut Input, mark: usize, commit: NewCommit<'_>, signature: &Signature) {
     // A name with these would end the line or the address.
     let plain = |text: &str| text.replace(['<', '>', '\n', '\0'], " ");
     let (name, email) = (plain(&signature.name), plain(&signature.email));
@@ -154,31 +154,32 @@ fn one(pieces: &mut Vec<Vec<u8>>, mark: usize, commit: NewCommit<'_>, signature:
         lines.push(format!("M 040000 {tree} \"\""));
     }
     lines.push(String::new());
-    text(pieces).extend_from_slice(lines.join("\n").as_bytes());
+    input.text.extend_from_slice(lines.join("\n").as_bytes());
     // What goes comes first: a file may take the place of a folder, and the other way round.
     let (gone, there): (Vec<_>, Vec<_>) = commit
         .changes
         .into_iter()
         .partition(|change| change.file == NewFile::Gone);
     for change in gone.into_iter().chain(there) {
-        changed(pieces, change);
+        changed(input, change);
     }
-    text(pieces).push(b'\n');
+    input.text.push(b'\n');
 }
 
-fn changed(pieces: &mut Vec<Vec<u8>>, change: FileChange) {
+fn changed(input: &mut Input, change: FileChange) {
     let (head, content) = match change.file {
         NewFile::Gone => ("D ".to_owned(), None),
         NewFile::Known { mode, id } => (format!("M {mode} {id} "), None),
         NewFile::Content { mode, bytes } => (format!("M {mode} inline "), Some(bytes)),
     };
-    let line = text(pieces);
-    line.extend_from_slice(head.as_bytes());
-    quote(line, &change.path);
-    line.push(b'\n');
+    let Input { pieces, text } = input;
+    text.extend_from_slice(head.as_bytes());
+    quote(text, &change.path);
+    text.push(b'\n');
     if let Some(content) = content {
-        line.extend_from_slice(format!("data {}\n", content.len()).as_bytes());
-        pieces.extend([content, vec![b'\n']]);
+        text.extend_from_slice(format!("data {}\n", content.len()).as_bytes());
+        pieces.extend([std::mem::take(text), content]);
+        text.push(b'\n');
     }
 }
 
